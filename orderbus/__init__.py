@@ -1,0 +1,1 @@
+"""The order bus that can prove what became of each order."""

@@ -1,0 +1,149 @@
+"""``orderbus dead-letters``: what cannot go on, and the way back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from orderbus import storage
+from orderbus.actors import broker
+from orderbus.commands import terminal
+from orderbus.errors import OrderbusError, Unavailable
+from orderbus.pubsub.messages import Message
+from orderbus.pubsub.publisher import open_publisher
+from orderbus.services import dead_letters as desk
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+
+_KINDS = ("delivery", "outbox", "pubsub", "message")
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """List, show, redrive and discard what cannot go on by itself."""
+
+
+@dead_letters.command("list")
+@click.option("--kind", type=click.Choice(_KINDS))
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
+@terminal.as_json
+@terminal.with_database
+async def list_letters(
+    _: Settings, database: Database, *, kind: str | None, limit: int, as_json: bool
+) -> None:
+    """List the dead letters nobody has decided about, oldest first."""
+    async with database.connection() as connection:
+        rows = await storage.dead_letters.list_open(connection, kind=kind, at_most=limit)
+    terminal.show_rows(rows, as_json=as_json, empty="No dead letters.")
+
+
+@dead_letters.command()
+@click.argument("letter", type=int, metavar="ID")
+@terminal.as_json
+@terminal.with_database
+async def show(_: Settings, database: Database, *, letter: int, as_json: bool) -> None:
+    """Show one dead letter whole, with its error and what it carried."""
+    async with database.connection() as connection:
+        row = await storage.dead_letters.get(connection, letter)
+    if row["data"] is not None:
+        row["data"] = row["data"].decode("utf-8", "backslashreplace")
+    if as_json:
+        terminal.show(row)
+        return
+    for name, value in row.items():
+        if value is not None:
+            click.echo(f"{name:12} {value}")
+
+
+@dead_letters.command()
+@click.argument("letters", type=int, nargs=-1, metavar="ID...")
+@click.option("--all", "everything", is_flag=True, help="Every open dead letter.")
+@click.option("--kind", type=click.Choice(_KINDS), help="With --all: only this kind.")
+@terminal.as_json
+@terminal.with_database
+async def redrive(
+    settings: Settings,
+    database: Database,
+    *,
+    letters: tuple[int, ...],
+    everything: bool,
+    kind: str | None,
+    as_json: bool,
+) -> None:
+    """Bring dead letters back on their way."""
+    if everything == bool(letters):
+        message = "Name the dead letters, or give --all."
+        raise click.UsageError(message)
+    if everything:
+        async with database.connection() as connection:
+            rows = await storage.dead_letters.list_open(connection, kind=kind, at_most=1_000_000)
+        letters = tuple(row["id"] for row in rows)
+    done, refused = [], []
+    for letter in letters:
+        try:
+            await _redrive(settings, database, letter)
+        except Unavailable:
+            raise
+        except OrderbusError as error:
+            refused.append({"id": letter, "error": str(error)})
+        else:
+            done.append(letter)
+    _report(done, refused, as_json=as_json)
+
+
+def _report(done: list[int], refused: list[dict[str, object]], *, as_json: bool) -> None:
+    if as_json:
+        terminal.show({"redriven": done, "refused": refused})
+    else:
+        click.echo(f"{len(done)} redriven")
+        for refusal in refused:
+            click.echo(f"{refusal['id']} not redriven: {refusal['error']}", err=True)
+    if refused:
+        raise SystemExit(1)
+
+
+async def _redrive(settings: Settings, database: Database, letter: int) -> None:
+    async with database.transaction() as connection:
+        owed = await desk.redrive(connection, letter)
+        if owed.message is not None:
+            actor, arguments = owed.message
+            await broker.enqueue_message(actor, arguments)
+        if owed.publication is not None:
+            data, attributes = owed.publication
+            async with open_publisher(settings) as publisher:
+                (answer,) = await publisher.publish(
+                    [Message(data, dict(attributes))], deadline=settings.publish_timeout
+                )
+            if isinstance(answer, OrderbusError):
+                raise answer
+    await _hint(owed.deliveries)
+
+
+@dead_letters.command()
+@click.argument("letter", type=int, metavar="ID")
+@click.option("--note", required=True, help="Why it may stay dead; kept with it.")
+@terminal.as_json
+@terminal.with_database
+async def discard(
+    _: Settings, database: Database, *, letter: int, note: str, as_json: bool
+) -> None:
+    """Decide that a dead letter stays dead.
+
+    An event that could not be published is passed over: its order's later events may go.
+    """
+    await _hint(await desk.discard(database, letter, note=note))
+    if as_json:
+        terminal.show({"discarded": letter})
+        return
+    click.echo(f"{letter} discarded")
+
+
+async def _hint(deliveries: list[int] | tuple[int, ...]) -> None:
+    """Hurry what may go; where RabbitMQ is away, the beat does it."""
+    if deliveries:
+        try:
+            async with asyncio.timeout(5):
+                await broker.enqueue_deliveries(deliveries)
+        except (Unavailable, TimeoutError):
+            click.echo("RabbitMQ is away: it goes on with the workers' next beat", err=True)

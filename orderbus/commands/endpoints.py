@@ -1,0 +1,109 @@
+"""``orderbus endpoints``: who is told, and where."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import click
+
+from orderbus import storage
+from orderbus.commands import terminal
+from orderbus.domain import webhooks
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+
+
+@click.group()
+def endpoints() -> None:
+    """Add, list, enable and remove the endpoints that receive webhooks."""
+
+
+@endpoints.command()
+@click.argument("url")
+@click.option(
+    "--format",
+    "body_format",
+    type=click.Choice([str(known) for known in webhooks.Format]),
+    default="event",
+    show_default=True,
+    help="event: id, type, sequence, time and the whole order; compact: five members.",
+)
+@click.option("--secret", help="whsec_... to sign with; made up when not given.")
+@click.option("--unordered", is_flag=True, help="Do not wait for an order's earlier events.")
+@terminal.as_json
+@terminal.with_database
+async def add(
+    _: Settings,
+    database: Database,
+    *,
+    url: str,
+    body_format: str,
+    secret: str | None,
+    unordered: bool,
+    as_json: bool,
+) -> None:
+    """Tell URL of every event from now on; prints the secret its receiver verifies with."""
+    webhooks.check_url(url)
+    secret = secret or webhooks.new_secret()
+    webhooks.check_secret(secret)
+    async with database.connection() as connection:
+        endpoint_id = await storage.endpoints.add(
+            connection,
+            url=url,
+            secrets=[secret],
+            format=body_format,
+            ordering="none" if unordered else "order",
+        )
+    if as_json:
+        terminal.show({"id": endpoint_id, "url": url, "secret": secret})
+        return
+    click.echo(f"endpoint {endpoint_id}\nsecret   {secret}")
+
+
+@endpoints.command("list")
+@terminal.as_json
+@terminal.with_database
+async def list_endpoints(_: Settings, database: Database, *, as_json: bool) -> None:
+    """List the endpoints and what each is owed."""
+    async with database.connection() as connection:
+        rows = await storage.endpoints.list_all(connection)
+    terminal.show_rows(
+        rows, as_json=as_json, empty="No endpoints. Add one: orderbus endpoints add URL"
+    )
+
+
+@endpoints.command()
+@click.argument("endpoint_id", type=click.UUID)
+@terminal.with_database
+async def secret(_: Settings, database: Database, *, endpoint_id: UUID) -> None:
+    """Print the secret an endpoint's receiver verifies with."""
+    async with database.connection() as connection:
+        click.echo(await storage.endpoints.get_secret(connection, endpoint_id))
+
+
+@endpoints.command()
+@click.argument("endpoint_id", type=click.UUID)
+@terminal.as_json
+@terminal.with_database
+async def enable(_: Settings, database: Database, *, endpoint_id: UUID, as_json: bool) -> None:
+    """Tell a disabled endpoint again; what was held for it is due now."""
+    async with database.connection() as connection:
+        released = await storage.endpoints.enable(connection, endpoint_id)
+    if as_json:
+        terminal.show({"id": endpoint_id, "released": released})
+        return
+    click.echo(f"enabled; {released} held deliveries are due now")
+
+
+@endpoints.command()
+@click.argument("endpoint_id", type=click.UUID)
+@terminal.as_json
+@terminal.with_database
+async def remove(_: Settings, database: Database, *, endpoint_id: UUID, as_json: bool) -> None:
+    """Stop telling an endpoint; what it is still owed is skipped."""
+    async with database.connection() as connection:
+        skipped = await storage.endpoints.remove(connection, endpoint_id)
+    if as_json:
+        terminal.show({"id": endpoint_id, "skipped": skipped})
+        return
+    click.echo(f"removed; {skipped} open deliveries were skipped")

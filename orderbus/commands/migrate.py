@@ -1,0 +1,114 @@
+"""``orderbus migrate``: everything has to be there before the first order comes in."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import click
+
+from orderbus import settings as settings_module
+from orderbus import storage
+from orderbus.commands import schema, terminal
+from orderbus.domain import webhooks
+from orderbus.errors import Invalid, Misconfigured, Unavailable
+from orderbus.pubsub import topology
+from orderbus.services import relay, upkeep
+from orderbus.settings import Settings
+from orderbus.storage.database import Connection, open_database
+
+
+@click.command()
+@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for each part.")
+@click.option("--rollback", default=0, metavar="N", help="Undo the newest N migrations instead.")
+@terminal.as_json
+def migrate(*, wait: float, rollback: int, as_json: bool) -> None:
+    """Bring database and Pub/Sub to where this version needs them.
+
+    Safe to run again and by several starters at once. Waits for the parts, applies what is
+    missing, makes daily partitions, topics and subscriptions, and the built-in endpoint.
+    """
+    terminal.with_exit_code(
+        lambda: _migrate(timedelta(seconds=wait), rollback=rollback, as_json=as_json)
+    )
+
+
+def _migrate(wait: timedelta, *, rollback: int, as_json: bool) -> None:
+    settings = settings_module.load()
+    _check_outgoing(settings)
+    with schema.locked(settings, wait=wait, waiting=_say):
+        if rollback:
+            undone = schema.rollback(settings, newest=rollback)
+            _report({"rolled_back": undone}, as_json=as_json)
+            return
+        applied = schema.migrate(settings)
+        made = asyncio.run(_prepare(settings, wait))
+    _report({"applied": applied, "subscription_made": made}, as_json=as_json)
+
+
+async def _prepare(settings: Settings, wait: timedelta) -> bool:
+    async with open_database(settings) as database:
+        async with database.transaction() as connection:
+            await _refuse_contradictions(settings, connection)
+            await storage.partitions.make_ahead(connection, days=upkeep.DAYS_AHEAD)
+            if settings.webhook_outgoing_url is not None:
+                given = settings.webhook_outgoing_secret
+                await storage.endpoints.keep_built_in(
+                    connection,
+                    url=settings.webhook_outgoing_url,
+                    secret=given.get_secret_value() if given else webhooks.new_secret(),
+                    given=given is not None,
+                )
+        made = await _topology(settings, wait)
+        if made:
+            await relay.take_back_all(database)
+    problems = await topology.check(settings)
+    if problems:
+        raise Misconfigured("\n".join(problems))
+    return made
+
+
+async def _topology(settings: Settings, wait: timedelta) -> bool:
+    async with asyncio.timeout(wait.total_seconds() + 10):
+        deadline = asyncio.get_running_loop().time() + wait.total_seconds()
+        while True:
+            try:
+                return (await topology.ensure(settings)).subscription_made
+            except Unavailable as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise
+                _say(f"waiting for Pub/Sub: {error}")
+                await asyncio.sleep(0.5)
+
+
+async def _refuse_contradictions(settings: Settings, connection: Connection) -> None:
+    room = int(await connection.fetchval("SHOW max_connections"))
+    if settings.db_pool_size >= room:
+        message = (
+            f"ORDERBUS_DB_POOL_SIZE is {settings.db_pool_size}, but PostgreSQL admits "
+            f"{room} connections in all: one process could lock out every other"
+        )
+        raise Misconfigured(message)
+
+
+def _check_outgoing(settings: Settings) -> None:
+    try:
+        if settings.webhook_outgoing_url is not None:
+            webhooks.check_url(settings.webhook_outgoing_url)
+        if settings.webhook_outgoing_secret is not None:
+            webhooks.check_secret(settings.webhook_outgoing_secret.get_secret_value())
+    except Invalid as error:
+        raise Misconfigured(f"WEBHOOK_OUTGOING_URL or WEBHOOK_OUTGOING_SECRET: {error}") from error
+
+
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)
+
+
+def _report(outcome: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        terminal.show(outcome)
+        return
+    for what, value in outcome.items():
+        names = ", ".join(value) if isinstance(value, list) else value
+        terminal.console.print(f"{what.replace('_', ' ')}: {names or 'nothing'}", highlight=False)

@@ -1,0 +1,94 @@
+"""How does the database get to the schema this code expects, and back?
+
+All of yoyo and psycopg is here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import yoyo
+
+from orderbus.errors import Misconfigured, Unavailable
+from orderbus.settings import Settings
+
+FOLDER: Final = Path(__file__).resolve().parents[2] / "migrations"
+#: Any fixed number: two starters that migrate at the same time wait for one another on it.
+LOCK: Final = 0x6F726462
+#: The oldest PostgreSQL whose features the migrations use.
+OLDEST_VERSION: Final = 150_000
+
+
+@contextmanager
+def locked(
+    settings: Settings, *, wait: timedelta, waiting: Callable[[str], None]
+) -> Iterator[None]:
+    """Wait until PostgreSQL answers, then keep every other migration out until the end.
+
+    Calls ``waiting`` with a sentence each time it has to wait. Raises ``Unavailable`` when the
+    time is over, ``Misconfigured`` where waiting cannot help.
+    """
+    deadline = time.monotonic() + wait.total_seconds()
+    while True:
+        try:
+            connection = psycopg.connect(
+                settings.database_url, connect_timeout=3, autocommit=True
+            )
+            break
+        except psycopg.OperationalError as error:
+            reason = str(error).strip().splitlines()[-1]
+            if "authentication failed" in reason or "does not exist" in reason:
+                raise Misconfigured(f"PostgreSQL refuses us: {reason}") from error
+            if time.monotonic() > deadline:
+                raise Unavailable(f"PostgreSQL does not answer: {reason}") from error
+            waiting(f"waiting for PostgreSQL: {reason}")
+            time.sleep(0.5)
+    with connection:
+        if connection.info.server_version < OLDEST_VERSION:
+            version = connection.info.server_version
+            raise Misconfigured(f"PostgreSQL {version // 10_000} is too old: 15 or newer is needed")
+        connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        yield
+
+
+def migrate(settings: Settings) -> list[str]:
+    """Apply what is missing, in order; returns the names. Call it inside ``locked``."""
+    with _backend(settings) as backend:
+        missing = backend.to_apply(_all())
+        backend.apply_migrations(missing)
+        return [migration.id for migration in missing]
+
+
+def rollback(settings: Settings, *, newest: int = 1) -> list[str]:
+    """Undo the ``newest`` migrations that are applied; returns their names."""
+    with _backend(settings) as backend:
+        applied = backend.to_rollback(_all())[:newest]
+        backend.rollback_migrations(applied)
+        return [migration.id for migration in applied]
+
+
+def pending(settings: Settings) -> list[str]:
+    """List the migrations that are not applied yet."""
+    with _backend(settings) as backend:
+        return [migration.id for migration in backend.to_apply(_all())]
+
+
+def _all() -> yoyo.migrations.MigrationList:
+    if not FOLDER.is_dir():
+        raise Misconfigured(f"No migrations at {FOLDER}: run from a checkout or the image")
+    return yoyo.read_migrations(str(FOLDER))
+
+
+@contextmanager
+def _backend(settings: Settings) -> Iterator[yoyo.backends.DatabaseBackend]:
+    backend = yoyo.get_backend(settings.database_url.replace("postgresql", "postgresql+psycopg", 1))
+    try:
+        yield backend
+    finally:
+        backend.connection.close()

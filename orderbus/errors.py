@@ -1,0 +1,123 @@
+"""Which refusals exist, and what a caller may do about each.
+
+::
+
+    OrderbusError
+    ├── Refused            the answer is no, and asking again will not change it
+    │   ├── Unauthenticated    who you are was not shown, or not believed
+    │   ├── NotFound
+    │   ├── Invalid            the input is wrong; ``faults`` names each field and its reason
+    │   │   ├── TooLarge
+    │   │   └── UnknownMediaType
+    │   └── Conflict
+    │       └── KeyReused      an idempotency key came back with another content
+    ├── Unavailable        a neighbour did not answer; the same call may work later
+    ├── Poisoned           this message can never succeed; bury it with its reason
+    └── Misconfigured      the settings cannot work; say why and exit
+
+Web turns them into a status and a problem body, actors into retry or burial, the bridge into
+ack or leave. ``code`` is stable: callers, rows and dashboards may rely on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import ClassVar
+
+
+class OrderbusError(Exception):
+    """Something orderbus expected to go wrong went wrong."""
+
+    code: ClassVar[str] = "error"
+
+
+class Refused(OrderbusError):
+    """The answer is no, and asking again will not change it."""
+
+    code = "refused"
+
+
+class Unauthenticated(Refused):
+    """Who is calling was not shown, or not believed."""
+
+    code = "unauthenticated"
+
+
+class NotFound(Refused):
+    """There is no such thing."""
+
+    code = "not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with an input: where (a JSON pointer, RFC 6901) and why."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Invalid(Refused):
+    """The input is wrong; ``faults`` names each place and its reason."""
+
+    code = "invalid"
+
+    def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
+        """Carry every fault found, so that a sender can mend them in one go."""
+        super().__init__(message)
+        self.faults = tuple(faults)
+
+
+class TooLarge(Invalid):
+    """The input is larger than this door admits."""
+
+    code = "too_large"
+
+
+class UnknownMediaType(Invalid):
+    """The input is of a kind this door does not read."""
+
+    code = "unknown_media_type"
+
+
+class Conflict(Refused):
+    """The thing exists already, with another content."""
+
+    code = "conflict"
+
+
+class KeyReused(Conflict):
+    """An idempotency key came back with another content."""
+
+    code = "idempotency_key_reused"
+
+
+class Unavailable(OrderbusError):
+    """A neighbour did not answer; the same call may work after ``retry_after``."""
+
+    code = "unavailable"
+
+    def __init__(self, message: str, *, retry_after: timedelta = timedelta(seconds=1)) -> None:
+        """Name the neighbour in ``message``: an operator reads it first."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Poisoned(OrderbusError):
+    """This message can never succeed; ``reason`` is the short word its dead letter carries."""
+
+    code = "poisoned"
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        """Say in ``message`` what a person needs to mend it."""
+        super().__init__(message)
+        self.reason = reason
+
+
+class Misconfigured(OrderbusError):
+    """The settings cannot work; a process that meets this exits with its message."""
+
+    code = "misconfigured"

@@ -1,0 +1,37 @@
+"""What does a process hold open, and when is it closed?"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from orderbus.egress.session import Session, open_session
+from orderbus.pubsub.publisher import Publisher, open_publisher
+from orderbus.settings import Settings
+from orderbus.storage.database import Database, open_database
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a worker hands to the services it calls."""
+
+    settings: Settings
+    database: Database
+    publisher: Publisher
+    http: Session
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+    """Open database, publisher and HTTP session, and close them in reverse.
+
+    Nothing here connects yet: a neighbour that is away shows at the first use.
+    """
+    async with AsyncExitStack() as stack:
+        yield Resources(
+            settings,
+            await stack.enter_async_context(open_database(settings)),
+            await stack.enter_async_context(open_publisher(settings)),
+            await stack.enter_async_context(open_session(settings)),
+        )

@@ -1,0 +1,96 @@
+"""How does what cannot go on get buried, and how does it come back?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orderbus import storage, telemetry
+from orderbus.errors import Conflict
+from orderbus.services import bridge
+from orderbus.storage.database import Connection, Database
+from orderbus.storage.inbox import Returned
+
+
+@dataclass(frozen=True, slots=True)
+class Redriven:
+    """What the caller owes after a redrive: messages to send that PostgreSQL does not hint at."""
+
+    deliveries: tuple[int, ...] = ()
+    message: tuple[str, Mapping[str, Any]] | None = None
+    publication: tuple[bytes, Mapping[str, str]] | None = None
+
+
+async def bury_message(
+    database: Database,
+    *,
+    actor: str,
+    arguments: Mapping[str, Any],
+    reason: str,
+    error: str,
+    traceback: str | None,
+) -> int:
+    """Keep a queue message that failed for good, as a row; returns its id. Raises ``Unavailable``."""
+    async with database.connection() as connection:
+        letter = await storage.dead_letters.add_message(
+            connection,
+            actor=actor,
+            arguments=arguments,
+            reason=reason,
+            error=error,
+            traceback=traceback,
+        )
+    telemetry.DEAD_LETTERS.labels(kind="message").inc()
+    telemetry.log.error(
+        "dead_letter_written", kind="message", dead_letter=letter, actor=actor, error=error
+    )
+    return letter
+
+
+async def redrive(connection: Connection, letter_id: int) -> Redriven:
+    """Bring a dead letter back on its way, in the caller's transaction.
+
+    A delivery begins its schedule again, an outbox event is due again. A queue or Pub/Sub message
+    is returned for the caller to send before the transaction ends: then a crash in between sends
+    it twice rather than never. Raises ``NotFound``, and ``Conflict`` where it cannot come back.
+    """
+    letter = await storage.dead_letters.lock_open(connection, letter_id)
+    owed = await _bring_back(connection, letter)
+    await storage.dead_letters.resolve(connection, letter_id, resolution="redriven", note=None)
+    return owed
+
+
+async def _bring_back(connection: Connection, letter: Mapping[str, Any]) -> Redriven:
+    match letter["kind"]:
+        case "delivery":
+            if not await storage.deliveries.redrive(connection, letter["delivery_id"]):
+                message = "The delivery is not dead any more, or its endpoint was removed"
+                raise Conflict(message)
+            return Redriven(deliveries=(letter["delivery_id"],))
+        case "outbox":
+            await storage.outbox.unpark(connection, letter["event_id"])
+            return Redriven()
+        case "message":
+            return Redriven(message=(letter["actor"], letter["arguments"]))
+        case _:
+            return Redriven(publication=(letter["data"], letter["attributes"]))
+
+
+async def discard(database: Database, letter_id: int, *, note: str) -> list[int]:
+    """Decide that a dead letter stays dead, with the reason; raises ``NotFound``.
+
+    A parked event is passed over: nobody is told of it, and its order's later events may go.
+    Returns the deliveries that may go now.
+    """
+    async with database.transaction() as connection:
+        letter = await storage.dead_letters.lock_open(connection, letter_id)
+        await storage.dead_letters.resolve(
+            connection, letter_id, resolution="discarded", note=note
+        )
+        if letter["kind"] != "outbox":
+            return []
+        skipped = [Returned(letter["event_id"], letter["occurred_at"], None, None)]
+        await storage.inbox.lock_watermarks(connection, skipped)
+        _, due = await bridge.record(connection, skipped)
+        return due

@@ -1,0 +1,155 @@
+"""How is one customer told of one event?"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from orderbus import storage, telemetry
+from orderbus.domain import webhooks
+from orderbus.domain.webhooks import Answer
+from orderbus.egress import exchange
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from orderbus.storage.deliveries import Claimed, Settlement
+
+if TYPE_CHECKING:
+    from orderbus.egress.session import Session
+
+#: How long a telling has to have an effect before the beat tells again.
+HINT_AGAIN_AFTER: Final = timedelta(seconds=10)
+HINT_AT_MOST: Final = 2000
+
+
+async def hint_due(database: Database, settings: Settings) -> list[int]:
+    """List the deliveries the beat should tell the workers of now."""
+    async with database.connection() as connection:
+        return await storage.deliveries.hint(
+            connection,
+            per_endpoint=4 * settings.webhook_in_flight,
+            at_most=HINT_AT_MOST,
+            again_after=HINT_AGAIN_AFTER,
+        )
+
+
+async def deliver(
+    database: Database, http: Session, settings: Settings, delivery_id: int
+) -> list[int]:
+    """Attempt a delivery if it may go now; returns the deliveries to hint next.
+
+    Called twice or too early it does nothing. The attempt is counted and written down before the
+    first byte is sent; if this process dies, the lease ends and another attempt follows with the
+    same ``webhook-id``. Raises ``Unavailable`` where PostgreSQL is away.
+    """
+    claimed = await _claim(database, settings, delivery_id)
+    if claimed is None:
+        return []
+    try:
+        answer, settlement = await _attempt(http, settings, claimed)
+    except asyncio.CancelledError:
+        await asyncio.shield(_settle(database, claimed, _handed_back(), None))
+        raise
+    return await _settle(database, claimed, settlement, answer)
+
+
+async def _claim(database: Database, settings: Settings, delivery_id: int) -> Claimed | None:
+    # One by one in each process, so that a claim counts the exchanges the one before it began.
+    async with database.claiming, database.connection() as connection:
+        claimed = await storage.deliveries.claim(
+            connection,
+            delivery_id,
+            lease=uuid4(),
+            length=settings.delivery_lease,
+            in_flight=settings.webhook_in_flight,
+        )
+        if claimed is None:
+            await storage.deliveries.release_place(connection, delivery_id)
+        return claimed
+
+
+async def _attempt(
+    http: Session, settings: Settings, claimed: Claimed
+) -> tuple[Answer | None, Settlement]:
+    if claimed.crashes >= webhooks.CRASHES_ALLOWED:
+        return None, _dead("crashed", f"{claimed.crashes} workers died while delivering it")
+    if claimed.event is None:
+        return None, _dead("payload_gone", "The event's payload is gone")
+    body = webhooks.body(claimed.event, webhooks.Format(claimed.format), sent_at=claimed.sent_at)
+    headers = webhooks.headers(
+        claimed.event,
+        secrets=claimed.secrets,
+        timestamp=int(claimed.now.timestamp()),
+        body=body,
+    )
+    answer = await exchange.post(
+        http, claimed.url, body=body, headers=headers, deadline=settings.webhook_timeout
+    )
+    verdict = webhooks.judge(
+        answer,
+        attempt=claimed.attempt,
+        jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+        now=claimed.now + answer.duration,
+    )
+    return answer, _settlement(verdict, answer)
+
+
+def _settlement(verdict: webhooks.Verdict, answer: Answer) -> Settlement:
+    match verdict:
+        case webhooks.Delivered():
+            return Settlement("delivered", "delivered")
+        case webhooks.Retry(after):
+            return Settlement("pending", "failed", after=after)
+        case webhooks.NotCharged(after):
+            return Settlement("pending", "not_charged", after=after, charged=False)
+        case webhooks.Gone():
+            return Settlement("held", "failed", disabled_reason="The endpoint answered 410 Gone")
+        case webhooks.Exhausted(reason):
+            return _dead(reason, f"The last answer was {answer.status or answer.error}")
+
+
+def _dead(reason: str, error: str) -> Settlement:
+    return Settlement("dead", "failed", reason=reason, error=error)
+
+
+def _handed_back() -> Settlement:
+    return Settlement("pending", "not_charged", charged=False)
+
+
+async def _settle(
+    database: Database, claimed: Claimed, settlement: Settlement, answer: Answer | None
+) -> list[int]:
+    async with database.connection() as connection:
+        ours, took, following = await storage.deliveries.settle(
+            connection, claimed, settlement, answer
+        )
+    if ours:
+        _tell(claimed, settlement, answer, took)
+    return following
+
+
+def _tell(claimed: Claimed, settlement: Settlement, answer: Answer | None, took: float) -> None:
+    telemetry.ATTEMPTS.labels(outcome=settlement.outcome).inc()
+    log = telemetry.log.bind(
+        delivery_id=claimed.delivery_id,
+        endpoint_id=str(claimed.endpoint_id),
+        event_id=str(claimed.event.id) if claimed.event else None,
+        order_id=str(claimed.event.order_id) if claimed.event else None,
+        sequence=claimed.event.sequence if claimed.event else None,
+        attempt=claimed.attempt,
+        status=answer.status if answer else None,
+        error=answer.error if answer else None,
+    )
+    if settlement.state == "delivered":
+        telemetry.DELIVERED.inc()
+        telemetry.ACCEPT_TO_DELIVERED.observe(took)
+        log.info("webhook_delivered")
+        return
+    log.warning("webhook_attempt_failed", again_in=settlement.after.total_seconds())
+    if settlement.disabled_reason is not None:
+        log.warning("endpoint_disabled", reason=settlement.disabled_reason)
+    if settlement.state == "dead":
+        telemetry.DEAD_LETTERS.labels(kind="delivery").inc()
+        log.error("dead_letter_written", kind="delivery", reason=settlement.reason)

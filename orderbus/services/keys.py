@@ -1,0 +1,41 @@
+"""Who may read orders?"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+from orderbus import storage
+from orderbus.errors import Unauthenticated
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+
+
+async def create(database: Database, settings: Settings, *, name: str) -> tuple[int, str]:
+    """Make an API key; it is shown here once, and only its keyed hash is kept."""
+    key = f"obk_{secrets.token_urlsafe(32)}"
+    async with database.connection() as connection:
+        key_id = await storage.api_keys.add(
+            connection, name=name, key_hash=_hash(settings, key)
+        )
+    return key_id, key
+
+
+async def check(database: Database, settings: Settings, presented: str) -> None:
+    """Return if the key is valid; raises ``Unauthenticated``, ``Unavailable``.
+
+    What is no key by its looks costs no query.
+    """
+    plausible = presented.startswith("obk_") and len(presented) == 47 and presented.isascii()
+    if plausible:
+        async with database.connection() as connection:
+            if await storage.api_keys.is_valid(connection, _hash(settings, presented)):
+                return
+    message = "The API key is not valid"
+    raise Unauthenticated(message)
+
+
+def _hash(settings: Settings, key: str) -> bytes:
+    secret = settings.secret_key.get_secret_value().encode()
+    return hmac.digest(secret, key.encode(), hashlib.sha256)

@@ -1,0 +1,154 @@
+"""How do events get from the outbox to Pub/Sub, and when is one published again?
+
+No transaction and no row lock is held over the network: a batch is leased in one statement,
+published with a deadline below the lease, and settled in another. Order is not kept here but
+behind the inbox, so any number of relays may run and a late one does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+from uuid import UUID, uuid4
+
+from orderbus import storage, telemetry
+from orderbus.errors import OrderbusError, Poisoned
+from orderbus.pubsub.messages import Message, encode
+from orderbus.pubsub.publisher import Publisher
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from orderbus.storage.outbox import Leased
+
+#: A pointer leased this often without a word has killed its relay too often.
+LEASES_ALLOWED: Final = 8
+#: Longest pause between two probes while Pub/Sub takes nothing.
+LONGEST_PAUSE: Final = timedelta(seconds=2)
+#: Pointers one beat tells of at most, and how long it waits for a telling to have an effect.
+HINT_AT_MOST: Final = 5000
+HINT_AGAIN_AFTER: Final = timedelta(seconds=5)
+
+
+async def hint_due(database: Database, settings: Settings) -> int:
+    """Say how many ``publish_outbox`` messages it takes for what is due and not told of yet."""
+    async with database.connection() as connection:
+        pointers = await storage.outbox.hint(
+            connection, at_most=HINT_AT_MOST, again_after=HINT_AGAIN_AFTER
+        )
+    return -(-pointers // settings.relay_batch)
+
+
+async def publish_due(database: Database, publisher: Publisher, settings: Settings) -> int:
+    """Publish one batch of what is due; returns how many events Pub/Sub took.
+
+    While Pub/Sub takes nothing, nobody's attempts are charged: the breaker opens, one caller per
+    pause probes with a single event, and the first that gets through closes it. An event that can
+    never be published is parked with its reason, alone. Raises ``Unavailable`` where PostgreSQL
+    is away; what was leased then is due again when the lease ends.
+    """
+    token = uuid4()
+    async with database.connection() as connection:
+        batch = await storage.outbox.lease(
+            connection, token, at_most=settings.relay_batch, length=settings.relay_lease
+        )
+    if not batch:
+        return 0
+    sendable: list[tuple[Leased, Message]] = []
+    hopeless: list[tuple[UUID, Poisoned]] = []
+    for leased in batch:
+        try:
+            sendable.append((leased, _message_of(leased)))
+        except Poisoned as poisoned:
+            hopeless.append((leased.event_id, poisoned))
+    answers = await publisher.publish(
+        [message for _, message in sendable], deadline=settings.publish_timeout
+    )
+    hopeless += [
+        (leased.event_id, answer)
+        for (leased, _), answer in zip(sendable, answers, strict=True)
+        if isinstance(answer, Poisoned)
+    ]
+    return await _settle(database, token, sendable, answers, hopeless)
+
+
+def _message_of(leased: Leased) -> Message:
+    if leased.event is None:
+        message = f"The payload of event {leased.event_id} is gone"
+        raise Poisoned(message, reason="payload_gone")
+    if leased.leases > LEASES_ALLOWED:
+        message = f"Leased {leased.leases} times, and nothing was heard of it"
+        raise Poisoned(message, reason="crashed")
+    return encode(leased.event)
+
+
+async def _settle(
+    database: Database,
+    token: UUID,
+    sendable: Sequence[tuple[Leased, Message]],
+    answers: Sequence[str | OrderbusError],
+    hopeless: Sequence[tuple[UUID, Poisoned]],
+) -> int:
+    pairs = list(zip((leased for leased, _ in sendable), answers, strict=True))
+    published = [(leased.event_id, answer) for leased, answer in pairs if isinstance(answer, str)]
+    failed = [
+        (leased.event_id, answer)
+        for leased, answer in pairs
+        if isinstance(answer, OrderbusError) and not isinstance(answer, Poisoned)
+    ]
+    async with database.connection() as connection:
+        for event_id, poisoned in hopeless:
+            if await storage.outbox.park(
+                connection, token, event_id, reason=poisoned.reason, error=str(poisoned)
+            ):
+                telemetry.DEAD_LETTERS.labels(kind="outbox").inc()
+                telemetry.log.error(
+                    "dead_letter_written", kind="outbox", event_id=str(event_id), error=str(poisoned)
+                )
+        now = await storage.outbox.settle(
+            connection,
+            token,
+            published=published,
+            given_back=[event_id for event_id, _ in failed],
+            again_after=timedelta(milliseconds=100),
+        )
+        if failed and not published:
+            opened = await storage.outbox.open_breaker(connection, longest_pause=LONGEST_PAUSE)
+            if opened:
+                telemetry.log.warning("part_away", part="pubsub", error=str(failed[0][1]))
+    telemetry.PUBLISHED.inc(len(published))
+    for leased, answer in pairs:
+        if isinstance(answer, str) and leased.event is not None:
+            telemetry.ACCEPT_TO_PUBLISH.observe((now - leased.event.occurred_at).total_seconds())
+            telemetry.log.info(
+                "event_published",
+                event_id=str(leased.event_id),
+                order_id=str(leased.event.order_id),
+                sequence=leased.event.sequence,
+                message_id=answer,
+            )
+    return len(published)
+
+
+async def take_back_lost(database: Database) -> int:
+    """Make due again what Pub/Sub has lost; returns how many events.
+
+    Lost is what was published well before something that has already come back. While nothing at
+    all comes back, a few of the oldest ask, with doubling pauses: a bridge that is merely behind
+    must not be fed duplicates.
+    """
+    async with database.connection() as connection:
+        returned_until, quiet, awaited = await storage.outbox.recent_returns(connection)
+        if not awaited:
+            return 0
+        return await storage.outbox.take_back_lost(
+            connection,
+            returned_until=returned_until,
+            quiet=quiet,
+            at_most=20 if quiet else 1000,
+        )
+
+
+async def take_back_all(database: Database) -> int:
+    """Make everything published and not returned due again: its subscription is gone."""
+    async with database.connection() as connection:
+        return await storage.outbox.take_back_all(connection)

@@ -1,0 +1,50 @@
+"""What has to be done now and then, by whichever worker comes by?"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Final
+
+from orderbus import storage, telemetry
+from orderbus.services import relay
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+
+#: Daily partitions are made this far ahead, and an alarm is logged below the second figure.
+DAYS_AHEAD: Final = 21
+ALARM_BELOW: Final = 7
+
+
+class Upkeep:
+    """Remembers when each thing was done last, so that the beat may simply call ``tick``."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        """Nothing is done before the first ``tick``."""
+        self._database = database
+        self._settings = settings
+        self._next_partitions = 0.0
+
+    async def tick(self) -> None:
+        """Take back what Pub/Sub lost; once in ten minutes make and drop partitions.
+
+        Raises ``Unavailable``.
+        """
+        lost = await relay.take_back_lost(self._database)
+        if lost:
+            telemetry.log.warning("events_lost_by_pubsub", count=lost)
+        if time.monotonic() >= self._next_partitions:
+            await self._partitions()
+            self._next_partitions = time.monotonic() + 600
+
+    async def _partitions(self) -> None:
+        async with self._database.transaction() as connection:
+            await storage.partitions.make_ahead(connection, days=DAYS_AHEAD)
+            horizon = await storage.partitions.horizon(connection)
+        if horizon < timedelta(days=ALARM_BELOW):
+            telemetry.log.error("partition_horizon_short", days=horizon.days)
+        async with self._database.transaction() as connection:
+            for day in await storage.partitions.drop_old(
+                connection, keep=self._settings.event_retention
+            ):
+                telemetry.log.info("partition_dropped", day=day)

@@ -1,0 +1,264 @@
+"""Which settings exist, what they mean, and which of them contradict one another.
+
+Names that come from the source documents (``DB_HOST``, ``PUBSUB_PROJECT_ID`` ...) are kept as they
+are; every other one begins with ``ORDERBUS_``. Read once per process, at its door.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import timedelta
+from functools import cached_property
+from typing import Annotated, Any, Self
+from urllib.parse import quote
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from orderbus.domain.addresses import Network
+from orderbus.errors import Misconfigured
+
+INSECURE_SECRET_KEY = "insecure-development-key-change-it"  # noqa: S105 - refused outside development
+
+
+def _named(name: str, *also: str) -> Any:  # noqa: ANN401 - pydantic takes any alias here
+    return AliasChoices(name, *also)
+
+
+class Settings(BaseSettings):
+    """Every setting of orderbus, checked one by one and against one another."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, env_file=".env", extra="ignore", populate_by_name=True, env_ignore_empty=True
+    )
+
+    # -- who may call ------------------------------------------------------------------------
+    secret_key: SecretStr = Field(
+        SecretStr(INSECURE_SECRET_KEY), validation_alias=_named("SECRET_KEY")
+    )
+    """Keys the hashes of API keys. Must be set unless DEBUG or ORDERBUS_OPEN_ON_LOOPBACK is."""
+    debug: bool = Field(False, validation_alias=_named("DEBUG"))
+    """Logs for people instead of JSON lines, and the development SECRET_KEY is accepted."""
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("localhost", "127.0.0.1", "[::1]"), validation_alias=_named("ALLOWED_HOSTS")
+    )
+    """Host headers the web server answers to, comma-separated; ``*`` for any."""
+    webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), validation_alias=_named("WEBHOOK_SECRET", "WEBHOOK_SECRETS")
+    )
+    """Secrets that sign incoming orders, comma-separated; any of them is accepted."""
+    open_on_loopback: bool = Field(False, validation_alias=_named("ORDERBUS_OPEN_ON_LOOPBACK"))
+    """Take unsigned orders and show orders without an API key; only while bound to loopback."""
+
+    # -- the web server ----------------------------------------------------------------------
+    web_host: str = Field("127.0.0.1", validation_alias=_named("ORDERBUS_WEB_HOST"))
+    """Address the web server binds to."""
+    web_port: int = Field(8000, ge=0, le=65535, validation_alias=_named("ORDERBUS_WEB_PORT"))
+    """Port the web server binds to; 0 takes any free one."""
+    max_body: int = Field(1_048_576, ge=1024, validation_alias=_named("ORDERBUS_MAX_BODY"))
+    """Bytes an incoming request may hold."""
+
+    # -- PostgreSQL --------------------------------------------------------------------------
+    db_name: str = Field("orderdb", validation_alias=_named("DB_NAME"))
+    """Name of the database."""
+    db_user: str = Field("postgres", validation_alias=_named("DB_USER"))
+    """User that owns the schemas."""
+    db_pass: SecretStr = Field(SecretStr("postgres"), validation_alias=_named("DB_PASS"))
+    """Password of that user."""
+    db_host: str = Field("localhost", validation_alias=_named("DB_HOST"))
+    """Host of PostgreSQL, or the folder of its socket."""
+    db_port: int = Field(5432, ge=1, le=65535, validation_alias=_named("DB_PORT"))
+    """Port of PostgreSQL."""
+    db_pool_size: int = Field(10, ge=2, le=500, validation_alias=_named("ORDERBUS_DB_POOL_SIZE"))
+    """Connections one process may hold."""
+
+    # -- RabbitMQ ----------------------------------------------------------------------------
+    rabbitmq_url: SecretStr = Field(
+        SecretStr("amqp://guest:guest@localhost:5672/"), validation_alias=_named("RABBITMQ_URL")
+    )
+    """Where the work queues are (amqp:// or amqps://, with the virtual host as the path)."""
+
+    # -- Google Pub/Sub ----------------------------------------------------------------------
+    pubsub_emulator_host: str | None = Field(None, validation_alias=_named("PUBSUB_EMULATOR_HOST"))
+    """``host:port`` of an emulator; unset for Google's own service."""
+    pubsub_project_id: str = Field("demo-poc", validation_alias=_named("PUBSUB_PROJECT_ID"))
+    """Google Cloud project that holds the topics."""
+    pubsub_topic: str = Field(
+        "order.created", validation_alias=_named("PUBSUB_TOPIC_ORDER_CREATED")
+    )
+    """Topic that carries every event of an order."""
+    pubsub_subscription: str = Field(
+        "order.created.local", validation_alias=_named("PUBSUB_SUBSCRIPTION_ORDER_CREATED")
+    )
+    """Subscription the bridge pulls from."""
+
+    # -- the relay ---------------------------------------------------------------------------
+    relay_batch: int = Field(200, ge=1, le=1000, validation_alias=_named("ORDERBUS_RELAY_BATCH"))
+    """Events one publish_outbox message leases and publishes together."""
+    publish_timeout: timedelta = Field(
+        timedelta(seconds=2), validation_alias=_named("ORDERBUS_PUBLISH_TIMEOUT")
+    )
+    """Longest wait for Pub/Sub to take a batch."""
+    relay_lease: timedelta = Field(
+        timedelta(seconds=5), validation_alias=_named("ORDERBUS_RELAY_LEASE")
+    )
+    """How long a leased batch stays with its worker; longer than the publish timeout."""
+    bridge_batch: int = Field(200, ge=1, le=1000, validation_alias=_named("ORDERBUS_BRIDGE_BATCH"))
+    """Messages the bridge records in one transaction at most."""
+
+    # -- webhooks ----------------------------------------------------------------------------
+    webhook_outgoing_url: str | None = Field(None, validation_alias=_named("WEBHOOK_OUTGOING_URL"))
+    """An endpoint that exists from the start and receives every event in the compact format."""
+    webhook_outgoing_secret: SecretStr | None = Field(
+        None, validation_alias=_named("WEBHOOK_OUTGOING_SECRET")
+    )
+    """``whsec_`` secret of that endpoint; made up and kept when unset."""
+    webhook_timeout: timedelta = Field(
+        timedelta(seconds=15), validation_alias=_named("ORDERBUS_WEBHOOK_TIMEOUT")
+    )
+    """Longest whole exchange with an endpoint, from the DNS query to the last byte."""
+    delivery_lease: timedelta = Field(
+        timedelta(seconds=30), validation_alias=_named("ORDERBUS_DELIVERY_LEASE")
+    )
+    """How long a claimed delivery stays with its worker; longer than the webhook timeout."""
+    webhook_in_flight: int = Field(
+        4, ge=1, le=1000, validation_alias=_named("ORDERBUS_WEBHOOK_IN_FLIGHT")
+    )
+    """Exchanges with one endpoint at the same time, over all workers."""
+    webhook_allowed_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (), validation_alias=_named("ORDERBUS_WEBHOOK_ALLOWED_NETWORKS")
+    )
+    """Private networks (CIDR, comma-separated) that webhooks may reach all the same."""
+
+    # -- watching ----------------------------------------------------------------------------
+    log_level: str = Field("INFO", validation_alias=_named("LOG_LEVEL"))
+    """DEBUG, INFO, WARNING or ERROR."""
+    metrics_host: str = Field("127.0.0.1", validation_alias=_named("ORDERBUS_METRICS_HOST"))
+    """Address on which worker and bridge show metrics and health."""
+    worker_metrics_port: int = Field(
+        9191, ge=0, le=65535, validation_alias=_named("ORDERBUS_WORKER_METRICS_PORT")
+    )
+    """Port of the worker's metrics and health, all its processes together; 0 for none."""
+    bridge_metrics_port: int = Field(
+        9192, ge=0, le=65535, validation_alias=_named("ORDERBUS_BRIDGE_METRICS_PORT")
+    )
+    """Port of the bridge's metrics and health; 0 for none."""
+    event_retention: timedelta = Field(
+        timedelta(days=35), validation_alias=_named("ORDERBUS_EVENT_RETENTION")
+    )
+    """How long events and the inbox are kept; longer than a delivery may be retried."""
+
+    @field_validator(
+        "allowed_hosts", "webhook_secrets", "webhook_allowed_networks", mode="before"
+    )
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator(
+        "publish_timeout",
+        "relay_lease",
+        "webhook_timeout",
+        "delivery_lease",
+        "event_retention",
+        mode="before",
+    )
+    @classmethod
+    def _plain_numbers_are_seconds(cls, value: object) -> object:
+        if isinstance(value, str) and value.replace(".", "", 1).isdigit():
+            return timedelta(seconds=float(value))
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            message = "is not one of DEBUG, INFO, WARNING, ERROR"
+            raise ValueError(message)
+        return value.upper()
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> Self:
+        for wrong, message in self._contradictions():
+            if wrong:
+                raise ValueError(message)
+        return self
+
+    def _contradictions(self) -> tuple[tuple[bool, str], ...]:
+        return (
+            (
+                self.relay_lease <= self.publish_timeout,
+                "ORDERBUS_RELAY_LEASE must be longer than ORDERBUS_PUBLISH_TIMEOUT: "
+                "a batch would be given to a second worker while the first still publishes it",
+            ),
+            (
+                self.delivery_lease <= self.webhook_timeout + timedelta(seconds=5),
+                "ORDERBUS_DELIVERY_LEASE must exceed ORDERBUS_WEBHOOK_TIMEOUT by more than 5 s: "
+                "an endpoint would be called twice at the same time",
+            ),
+            (
+                self.open_on_loopback and not is_loopback(self.web_host),
+                "ORDERBUS_OPEN_ON_LOOPBACK is set but ORDERBUS_WEB_HOST is not a loopback address: "
+                "set WEBHOOK_SECRET instead",
+            ),
+            (
+                self.secret_key.get_secret_value() == INSECURE_SECRET_KEY
+                and not (self.debug or self.open_on_loopback),
+                "SECRET_KEY is not set: give it 32 random bytes, for example "
+                "the output of: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+            ),
+            (
+                self.event_retention < timedelta(days=7),
+                "ORDERBUS_EVENT_RETENTION must be 7 days or more: "
+                "a delivery is retried for more than three days and redriven after that",
+            ),
+        )
+
+    @cached_property
+    def database_url(self) -> str:
+        """Where PostgreSQL is, with the password in it: never log it."""
+        user, password = quote(self.db_user, safe=""), quote(self.db_pass.get_secret_value(), safe="")
+        if self.db_host.startswith("/"):
+            place = f"@/{quote(self.db_name)}?host={quote(self.db_host)}&port={self.db_port}"
+        else:
+            place = f"@{self.db_host}:{self.db_port}/{quote(self.db_name)}"
+        return f"postgresql://{user}:{password}{place}"
+
+    def require_signatures(self) -> None:
+        """Pass if the web server can tell who sends orders, or may take unsigned ones.
+
+        Raises ``Misconfigured`` otherwise.
+        """
+        if not self.webhook_secrets and not self.open_on_loopback:
+            message = (
+                "WEBHOOK_SECRET is not set, so nobody could tell who sends an order. Set it, or set "
+                "ORDERBUS_OPEN_ON_LOOPBACK=true to take unsigned orders on this machine alone."
+            )
+            raise Misconfigured(message)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether binding to ``host`` keeps other machines out."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def load(**overrides: object) -> Settings:
+    """Read the settings from the environment and ``.env``.
+
+    Raises ``Misconfigured`` with one line per wrong setting; values are never shown.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [
+            ": ".join([*(str(part) for part in fault["loc"]), fault["msg"].removeprefix("Value error, ")])
+            for fault in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        raise Misconfigured("\n".join(lines)) from None

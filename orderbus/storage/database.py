@@ -1,0 +1,175 @@
+"""How does a process reach PostgreSQL, and what does it hear when PostgreSQL is away?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from orderbus.errors import Misconfigured, Unavailable
+from orderbus.settings import Settings
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+else:  # asyncpg's own classes take no parameters while running
+    Connection = asyncpg.Connection | PoolConnectionProxy
+
+#: Longest wait for a free connection, and for one statement, in seconds.
+ACQUIRE_TIMEOUT: Final = 3.0
+COMMAND_TIMEOUT: Final = 10.0
+
+_WRONG_SETTINGS = (
+    asyncpg.InvalidPasswordError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+#: Conditions that pass without anybody changing the statement.
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InternalClientError,
+)
+
+
+@contextmanager
+def our_errors() -> Iterator[None]:
+    """Turn asyncpg's errors into ours.
+
+    Raises ``Unavailable`` where the same call may work later, ``Misconfigured`` where a person has
+    to change a setting or run the migrations. A missing daily partition is our own fault and
+    passes with the next migration or beat, so it is ``Unavailable`` too. Every other error is a
+    bug and goes on as it is.
+    """
+    try:
+        yield
+    except asyncpg.CheckViolationError as error:
+        if error.constraint_name is None and "partition" in str(error):
+            message = "A daily partition is missing: run `orderbus migrate`"
+            raise Unavailable(message) from error
+        raise
+    except _WRONG_SETTINGS as error:
+        raise Misconfigured(f"PostgreSQL refuses us: {error}") from error
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
+        raise Unavailable(f"The schema is missing: run `orderbus migrate` ({error})") from error
+    except _AWAY as error:
+        raise Unavailable(f"PostgreSQL did not answer: {error or type(error).__name__}") from error
+
+
+class Database:
+    """A pool that connects when first used, so that its owner starts while PostgreSQL is away."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], settings: Settings) -> None:
+        """Use ``open_database``."""
+        self._pool = pool
+        self._settings = settings
+        #: Held while a delivery is claimed, see ``services.delivery``.
+        self.claiming = asyncio.Lock()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection for statements that each stand for themselves."""
+        with our_errors():
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside one transaction; an error rolls everything back."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def ping(self) -> None:
+        """Return when PostgreSQL answers; raises ``Unavailable`` when it does not."""
+        async with self.connection() as connection:
+            await connection.execute("SELECT 1")
+
+    @asynccontextmanager
+    async def listening(self, channel: str) -> AsyncIterator[Callable[[float], Awaitable[bool]]]:
+        """Hear the notifications of ``channel`` on a connection of its own.
+
+        Yields ``wait(seconds)``: true as soon as one came, false when the time is over. It raises
+        ``Unavailable`` when the connection breaks. Needs a direct connection: a proxy that pools
+        by transaction drops LISTEN silently.
+        """
+        heard, broken = asyncio.Event(), asyncio.Event()
+        with our_errors():
+            connection = await _connect(self._settings)
+        try:
+            connection.add_termination_listener(lambda _: (broken.set(), heard.set()))
+            with our_errors():
+                await connection.add_listener(channel, lambda *_: heard.set())
+
+            async def wait(seconds: float) -> bool:
+                try:
+                    await asyncio.wait_for(heard.wait(), seconds)
+                except TimeoutError:
+                    return False
+                if broken.is_set():
+                    message = "The connection that listens was closed"
+                    raise Unavailable(message)
+                heard.clear()
+                return True
+
+            yield wait
+        finally:
+            connection.terminate()
+
+    async def notify(self, channel: str) -> None:
+        """Wake whoever listens to ``channel``; never call it inside an order's transaction."""
+        async with self.connection() as connection:
+            await connection.execute("SELECT pg_notify($1, '')", channel)
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """Open the pool of a process, without connecting yet; close it gracefully at the end."""
+    pool = asyncpg.create_pool(
+        settings.database_url,
+        min_size=0,
+        max_size=settings.db_pool_size,
+        max_inactive_connection_lifetime=300,
+        command_timeout=COMMAND_TIMEOUT,
+        timeout=ACQUIRE_TIMEOUT,
+        server_settings={"application_name": "orderbus"},
+        init=_read_json,
+        reset=_leave_as_it_is,
+    )
+    async with pool:
+        try:
+            yield Database(pool, settings)
+        finally:
+            try:
+                await asyncio.wait_for(pool.close(), 5)
+            except TimeoutError:
+                pool.terminate()
+
+
+async def _connect(settings: Settings) -> asyncpg.Connection[asyncpg.Record]:
+    return await asyncpg.connect(
+        settings.database_url,
+        timeout=ACQUIRE_TIMEOUT,
+        server_settings={"application_name": "orderbus-listen"},
+    )
+
+
+async def _read_json(connection: Any) -> None:  # noqa: ANN401 - asyncpg hands out its proxy here
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
+    )
+
+
+async def _leave_as_it_is(_connection: object) -> None:
+    """Skip asyncpg's reset query, a round trip per use: no statement here changes the session."""

@@ -1,0 +1,100 @@
+"""What cannot go on, why, and what a person decided about it?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orderbus.errors import NotFound
+from orderbus.storage.database import Connection
+
+
+async def add_message(
+    connection: Connection,
+    *,
+    actor: str,
+    arguments: Mapping[str, Any],
+    reason: str,
+    error: str,
+    traceback: str | None,
+) -> int:
+    """Keep a queue message that failed for good; returns the dead letter's id."""
+    letter: int = await connection.fetchval(
+        """
+        INSERT INTO ops.dead_letters (kind, actor, arguments, reason, error, traceback)
+        VALUES ('message', $1, $2, $3, $4, $5)
+        RETURNING id
+        """,
+        actor,
+        arguments,
+        reason,
+        error,
+        traceback,
+    )
+    return letter
+
+
+async def add_pubsub(
+    connection: Connection, letters: Sequence[tuple[str, bytes, Mapping[str, str], str, str]]
+) -> None:
+    """Keep Pub/Sub messages nobody can act on: (message id, data, attributes, reason, error).
+
+    A message that is kept already changes nothing.
+    """
+    await connection.executemany(
+        """
+        INSERT INTO ops.dead_letters (kind, message_id, data, attributes, reason, error)
+        VALUES ('pubsub', $1, $2, $3, $4, $5)
+        ON CONFLICT DO NOTHING
+        """,
+        letters,
+    )
+
+
+async def list_open(
+    connection: Connection, *, kind: str | None, at_most: int
+) -> list[dict[str, Any]]:
+    """List dead letters nobody has decided about, oldest first."""
+    rows = await connection.fetch(
+        """
+        SELECT id, kind, reason, error, delivery_id, event_id, actor, message_id, created_at
+          FROM ops.dead_letters
+         WHERE resolved_at IS NULL AND ($1::text IS NULL OR kind = $1)
+         ORDER BY id
+         LIMIT $2
+        """,
+        kind,
+        at_most,
+    )
+    return [dict(row) for row in rows]
+
+
+async def get(connection: Connection, letter_id: int) -> dict[str, Any]:
+    """Show one dead letter whole. Raises ``NotFound``."""
+    row = await connection.fetchrow("SELECT * FROM ops.dead_letters WHERE id = $1", letter_id)
+    if row is None:
+        raise NotFound(f"No dead letter {letter_id}")
+    return dict(row)
+
+
+async def lock_open(connection: Connection, letter_id: int) -> dict[str, Any]:
+    """Take one undecided dead letter for this transaction. Raises ``NotFound``."""
+    row = await connection.fetchrow(
+        "SELECT * FROM ops.dead_letters WHERE id = $1 AND resolved_at IS NULL FOR UPDATE",
+        letter_id,
+    )
+    if row is None:
+        raise NotFound(f"No open dead letter {letter_id}")
+    return dict(row)
+
+
+async def resolve(
+    connection: Connection, letter_id: int, *, resolution: str, note: str | None
+) -> None:
+    """Write down what was decided about a dead letter."""
+    await connection.execute(
+        "UPDATE ops.dead_letters SET resolved_at = now(), resolution = $2, note = $3 WHERE id = $1",
+        letter_id,
+        resolution,
+        note,
+    )

@@ -1,0 +1,297 @@
+"""Which events still have to go out, or have gone out and not come back?
+
+A pointer is due (``due_at`` is past), leased (``due_at`` lies ahead), on its way back (published,
+``due_at`` infinite) or parked (never due until a person says so). It is deleted when its event
+comes back through the bridge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from orderbus.domain.events import Event, rfc3339
+from orderbus.storage.database import Connection
+
+#: Leases in a row without a word after which a pointer is leased alone.
+SUSPECT_AFTER: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A pointer that is ours for the length of the lease.
+
+    ``event`` is None if its row is gone. ``leases`` counts how often in a row it was leased and
+    nothing was heard of it again, this time included.
+    """
+
+    event_id: UUID
+    event: Event | None
+    leases: int
+
+
+def event_of(row: Any) -> Event:  # noqa: ANN401 - a record of any statement that joins events
+    """Read an event from a record that holds the columns of ``ops.events``."""
+    return Event(
+        id=row["event_id"],
+        type=row["type"],
+        sequence=row["sequence"],
+        occurred_at=row["occurred_at"],
+        order_id=row["order_public_id"],
+        order={
+            "id": str(row["order_public_id"]),
+            **row["content"],
+            "created_at": rfc3339(row["order_created_at"]),
+        },
+        traceparent=row["traceparent"],
+    )
+
+
+async def hint(connection: Connection, *, at_most: int, again_after: timedelta) -> int:
+    """Count up to ``at_most`` due pointers that nobody was told of lately, and note the telling."""
+    told: int = await connection.fetchval(
+        """
+        WITH due AS (
+            SELECT event_id
+              FROM ops.outbox
+             WHERE due_at <= now()
+               AND (hinted_at IS NULL OR hinted_at < now() - $2::interval)
+             ORDER BY due_at
+             LIMIT $1
+               FOR UPDATE SKIP LOCKED
+        ), hinted AS (
+            UPDATE ops.outbox
+               SET hinted_at = now()
+              FROM due
+             WHERE outbox.event_id = due.event_id
+            RETURNING 1
+        )
+        SELECT count(*) FROM hinted
+        """,
+        at_most,
+        again_after,
+    )
+    return told
+
+
+async def lease(
+    connection: Connection, token: UUID, *, at_most: int, length: timedelta
+) -> list[Leased]:
+    """Take up to ``at_most`` due pointers with their events, oldest first, for ``length``.
+
+    No other relay sees them meanwhile; a relay that dies gives them back by doing nothing. While
+    the breaker is open one caller per pause gets a single pointer, as the probe, and all others
+    get none. A pointer that was leased ``SUSPECT_AFTER`` times without a word is taken alone, so
+    that one that kills its process harms no other.
+    """
+    rows = await connection.fetch(
+        """
+        WITH breaker AS (
+            SELECT opened_at IS NOT NULL AS open FROM ops.relay_breaker
+        ), probe AS (
+            UPDATE ops.relay_breaker
+               SET probe_at = now() + $3::interval
+             WHERE probe_at <= now()
+            RETURNING 1
+        ), oldest AS (
+            SELECT event_id, leases >= $4 AS suspect
+              FROM ops.outbox
+             WHERE due_at <= now()
+             ORDER BY due_at
+             LIMIT 1
+        ), due AS (
+            SELECT outbox.event_id
+              FROM ops.outbox, oldest
+             WHERE outbox.due_at <= now()
+               AND (outbox.leases < $4 OR outbox.event_id = oldest.event_id)
+               AND (NOT oldest.suspect OR outbox.event_id = oldest.event_id)
+             ORDER BY outbox.due_at
+             LIMIT (SELECT CASE WHEN NOT open THEN $2 ELSE (SELECT count(*) FROM probe) END
+                      FROM breaker)
+               FOR UPDATE OF outbox SKIP LOCKED
+        ), leased AS (
+            UPDATE ops.outbox
+               SET due_at = now() + $3::interval, lease = $1, leases = leases + 1,
+                   hinted_at = NULL
+              FROM due
+             WHERE outbox.event_id = due.event_id
+            RETURNING outbox.event_id, outbox.occurred_at, outbox.leases
+        )
+        SELECT leased.event_id AS pointer, leased.leases, events.*
+          FROM leased
+          LEFT JOIN ops.events
+            ON events.occurred_at = leased.occurred_at AND events.event_id = leased.event_id
+         ORDER BY events.occurred_at, events.sequence
+        """,
+        token,
+        at_most,
+        length,
+        SUSPECT_AFTER,
+    )
+    return [
+        Leased(
+            row["pointer"], None if row["event_id"] is None else event_of(row), row["leases"]
+        )
+        for row in rows
+    ]
+
+
+async def settle(
+    connection: Connection,
+    token: UUID,
+    *,
+    published: Sequence[tuple[UUID, str]],
+    given_back: Sequence[UUID],
+    again_after: timedelta,
+) -> datetime:
+    """Write down what became of a leased batch, where the lease still holds.
+
+    ``published`` pairs event and message id; these wait for their return. ``given_back`` are due
+    again after ``again_after``. Also closes the breaker if anything was published. Returns
+    PostgreSQL's time.
+    """
+    moment: datetime = await connection.fetchval(
+        """
+        WITH went AS (
+            UPDATE ops.outbox
+               SET due_at = 'infinity', lease = NULL, leases = 0, publishes = publishes + 1,
+                   published_at = clock_timestamp(), message_id = gone.message_id
+              FROM unnest($2::uuid[], $3::text[]) AS gone (event_id, message_id)
+             WHERE outbox.event_id = gone.event_id AND outbox.lease = $1
+        ), back AS (
+            UPDATE ops.outbox
+               SET due_at = now() + $5::interval, lease = NULL, leases = 0
+             WHERE event_id = ANY ($4::uuid[]) AND lease = $1
+        ), closed AS (
+            UPDATE ops.relay_breaker
+               SET opened_at = NULL, probe_at = NULL, failures = 0
+             WHERE opened_at IS NOT NULL AND cardinality($2::uuid[]) > 0
+        )
+        SELECT clock_timestamp()
+        """,
+        token,
+        [event_id for event_id, _ in published],
+        [message_id for _, message_id in published],
+        given_back,
+        again_after,
+    )
+    return moment
+
+
+async def park(
+    connection: Connection, token: UUID, event_id: UUID, *, reason: str, error: str
+) -> bool:
+    """Take one event out of the way for good, with its reason, until a person redrives it."""
+    parked: int | None = await connection.fetchval(
+        """
+        WITH parked AS (
+            UPDATE ops.outbox
+               SET due_at = 'infinity', lease = NULL, parked_at = now()
+             WHERE event_id = $2 AND lease = $1
+            RETURNING event_id, occurred_at
+        )
+        INSERT INTO ops.dead_letters (kind, event_id, occurred_at, reason, error)
+        SELECT 'outbox', event_id, occurred_at, $3, $4 FROM parked
+        ON CONFLICT DO NOTHING
+        RETURNING 1
+        """,
+        token,
+        event_id,
+        reason,
+        error,
+    )
+    return parked is not None
+
+
+async def unpark(connection: Connection, event_id: UUID) -> bool:
+    """Make a parked pointer due again; false if there is none."""
+    status = await connection.execute(
+        "UPDATE ops.outbox SET due_at = now(), parked_at = NULL, leases = 0"
+        " WHERE event_id = $1 AND parked_at IS NOT NULL",
+        event_id,
+    )
+    return status == "UPDATE 1"
+
+
+async def open_breaker(connection: Connection, *, longest_pause: timedelta) -> bool:
+    """Pause publishing; the pause doubles with each failed probe. True if it was closed before."""
+    failures: int = await connection.fetchval(
+        """
+        UPDATE ops.relay_breaker
+           SET opened_at = coalesce(opened_at, now()), failures = failures + 1,
+               probe_at = now() + least($1, interval '250 ms' * 2 ^ least(failures, 10))
+        RETURNING failures
+        """,
+        longest_pause,
+    )
+    return failures == 1
+
+
+async def take_back_lost(
+    connection: Connection, *, returned_until: datetime | None, quiet: bool, at_most: int
+) -> int:
+    """Make published events due again that Pub/Sub has lost; returns how many.
+
+    Lost is what was published well before something that has already come back
+    (``returned_until``). While nothing comes back at all (``quiet``), ask with the oldest ones,
+    pausing twice as long for each time an event was published.
+    """
+    status = await connection.execute(
+        """
+        UPDATE ops.outbox
+           SET due_at = now(), hinted_at = NULL, published_at = NULL, message_id = NULL
+         WHERE event_id IN (
+            SELECT event_id
+              FROM ops.outbox
+             WHERE published_at IS NOT NULL
+               AND due_at = 'infinity'
+               AND parked_at IS NULL
+               AND (published_at < $1::timestamptz - interval '15 s'
+                    OR $2::boolean AND published_at < now() - least(interval '10 min',
+                              interval '10 s' * 2 ^ least(publishes - 1, 10)))
+             ORDER BY published_at
+             LIMIT $3
+               FOR UPDATE SKIP LOCKED)
+        """,
+        returned_until,
+        quiet,
+        at_most,
+    )
+    return int(status.removeprefix("UPDATE "))
+
+
+async def take_back_all(connection: Connection) -> int:
+    """Make every published event due again: the subscription that held them is gone."""
+    status = await connection.execute(
+        """
+        UPDATE ops.outbox
+           SET due_at = now(), hinted_at = NULL, published_at = NULL, message_id = NULL
+         WHERE published_at IS NOT NULL AND parked_at IS NULL
+        """
+    )
+    return int(status.removeprefix("UPDATE "))
+
+
+async def recent_returns(connection: Connection) -> tuple[datetime | None, bool, bool]:
+    """Tell until when published events have come back, if it is quiet, and if any is awaited.
+
+    Quiet: nothing came back and nothing was published in the last 10 s.
+    """
+    row = await connection.fetchrow(
+        """
+        SELECT (SELECT max(published_at)
+                  FROM (SELECT published_at FROM ops.inbox
+                         ORDER BY received_at DESC LIMIT 500) AS latest) AS returned_until,
+               NOT EXISTS (SELECT FROM ops.inbox
+                            WHERE received_at > now() - interval '10 s')
+               AND NOT EXISTS (SELECT FROM ops.outbox
+                                WHERE published_at > now() - interval '10 s') AS quiet,
+               EXISTS (SELECT FROM ops.outbox
+                        WHERE published_at < now() - interval '10 s') AS awaited
+        """
+    )
+    assert row is not None  # noqa: S101 - a SELECT without FROM has one row
+    return row["returned_until"], row["quiet"], row["awaited"]

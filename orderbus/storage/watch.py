@@ -1,0 +1,60 @@
+"""How much waits at each hop, and since when? Cheap enough to ask every few seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from orderbus.storage.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits at each hop now; ages in seconds."""
+
+    unpublished: int
+    awaiting_return: int
+    parked: int
+    undelivered: int
+    held: int
+    dead_letters: int
+    oldest_unpublished: float
+    oldest_undelivered: float
+    partition_days_ahead: int
+    publishing_paused: bool
+
+
+async def backlog(connection: Connection) -> Backlog:
+    """Count what waits at each hop; counts stop at 100,000, so that asking stays cheap."""
+    row = await connection.fetchrow(
+        """
+        SELECT (SELECT count(*) FROM (SELECT FROM ops.outbox WHERE due_at < 'infinity'
+                                       LIMIT 100000) AS few) AS unpublished,
+               (SELECT count(*) FROM (SELECT FROM ops.outbox WHERE published_at IS NOT NULL
+                                       LIMIT 100000) AS few) AS awaiting_return,
+               (SELECT count(*) FROM ops.dead_letters
+                 WHERE kind = 'outbox' AND resolved_at IS NULL) AS parked,
+               (SELECT count(*) FROM (SELECT FROM ops.webhook_deliveries WHERE state = 'pending'
+                                       LIMIT 100000) AS few) AS undelivered,
+               (SELECT count(*) FROM (SELECT FROM ops.webhook_deliveries WHERE state = 'held'
+                                       LIMIT 100000) AS few) AS held,
+               (SELECT count(*) FROM ops.dead_letters WHERE resolved_at IS NULL) AS dead_letters,
+               coalesce(extract(epoch FROM now() - (
+                   SELECT min(occurred_at)
+                     FROM (SELECT occurred_at FROM ops.outbox WHERE due_at < 'infinity'
+                            ORDER BY due_at LIMIT 1000) AS oldest)), 0)::float AS oldest_unpublished,
+               coalesce(extract(epoch FROM now() - (
+                   SELECT min(occurred_at)
+                     FROM (SELECT occurred_at FROM ops.webhook_deliveries WHERE state = 'pending'
+                            ORDER BY due_at LIMIT 1000) AS oldest)), 0)::float AS oldest_undelivered,
+               (SELECT max(to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD'))
+                  FROM pg_inherits WHERE inhparent = 'ops.events'::regclass)
+                   - (now() AT TIME ZONE 'UTC')::date AS partition_days_ahead,
+               (SELECT opened_at IS NOT NULL FROM ops.relay_breaker) AS publishing_paused
+        """
+    )
+    return Backlog(**_plain(row))
+
+
+def _plain(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a record
+    return {**row, "partition_days_ahead": row["partition_days_ahead"] or 0}

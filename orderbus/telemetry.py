@@ -1,0 +1,187 @@
+"""What do people and machines get to see of a running orderbus: logs, and every metric.
+
+Each metric is declared here, in one list, with the sentence an operator reads beside it. Names of
+log events are fixed, since people search for them: ``order_accepted``, ``event_published``,
+``event_received``, ``webhook_delivered``, ``webhook_attempt_failed``, ``dead_letter_written``,
+``beat_failed``, ``part_away``, ``part_back``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import structlog
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from orderbus.settings import Settings
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+
+log: Final = structlog.stdlib.get_logger("orderbus")
+
+_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
+
+ACCEPTED = Counter("orderbus_orders_accepted", "Orders stored; the same order again is not counted.")
+REFUSED = Counter("orderbus_orders_refused", "Orders refused at the front door, by reason.", ["code"])
+PUBLISHED = Counter("orderbus_events_published", "Events Pub/Sub took, repetitions included.")
+RECEIVED = Counter("orderbus_events_received", "Events that came back and were new to the inbox.")
+DUPLICATES = Counter("orderbus_events_duplicate", "Events that came back again; they changed nothing.")
+DELIVERED = Counter("orderbus_webhooks_delivered", "Deliveries an endpoint answered with 2xx.")
+ATTEMPTS = Counter(
+    "orderbus_webhook_attempts", "Attempts by outcome: delivered, failed, not_charged.", ["outcome"]
+)
+DEAD_LETTERS = Counter(
+    "orderbus_dead_letters_written", "Dead letters by kind: delivery, outbox, pubsub, message.", ["kind"]
+)
+ACTOR_MESSAGES = Counter(
+    "orderbus_actor_messages", "Queue messages processed, by actor and outcome.", ["actor", "outcome"]
+)
+HTTP_REQUESTS = Counter(
+    "orderbus_http_requests", "HTTP requests answered.", ["route", "method", "status"]
+)
+ACCEPT_TO_PUBLISH = Histogram(
+    "orderbus_accept_to_publish_seconds",
+    "Seconds from an event's commit until Pub/Sub took it.",
+    buckets=_SECONDS,
+)
+ACCEPT_TO_DELIVERED = Histogram(
+    "orderbus_accept_to_delivered_seconds",
+    "Seconds from an event's commit until an endpoint answered 2xx.",
+    buckets=_SECONDS,
+)
+
+#: What waits at each hop, asked of PostgreSQL at every scrape: field of the backlog, name, sentence.
+BACKLOG: Final = (
+    ("unpublished", "orderbus_outbox_unpublished", "Events that wait to be published."),
+    ("awaiting_return", "orderbus_outbox_awaiting_return", "Events published and not back yet."),
+    ("parked", "orderbus_outbox_parked", "Events that cannot be published; a person has to decide."),
+    ("undelivered", "orderbus_deliveries_pending", "Deliveries that wait or are under way."),
+    ("held", "orderbus_deliveries_held", "Deliveries that wait for a disabled endpoint."),
+    ("dead_letters", "orderbus_dead_letters_open", "Dead letters nobody has decided about."),
+    (
+        "oldest_unpublished",
+        "orderbus_outbox_oldest_unpublished_seconds",
+        "Age of the oldest event that waits to be published.",
+    ),
+    (
+        "oldest_undelivered",
+        "orderbus_deliveries_oldest_pending_seconds",
+        "Age of the oldest event an endpoint is still owed.",
+    ),
+    (
+        "partition_days_ahead",
+        "orderbus_partition_days_ahead",
+        "Days ahead for which daily partitions exist; below 7 is an alarm.",
+    ),
+    (
+        "publishing_paused",
+        "orderbus_publishing_paused",
+        "1 while Pub/Sub takes nothing and publishing waits for a probe.",
+    ),
+)
+
+
+class _BacklogCollector(Collector):
+    def __init__(self, backlog: object) -> None:
+        self._backlog = backlog
+
+    def collect(self) -> Iterable[Metric]:
+        for field, name, sentence in BACKLOG:
+            yield GaugeMetricFamily(name, sentence, value=float(getattr(self._backlog, field)))
+
+
+def render(backlog: object | None = None) -> bytes:
+    """Write all metrics of this process and its siblings as Prometheus text.
+
+    Siblings share ``PROMETHEUS_MULTIPROC_DIR``. ``backlog`` (see ``storage.watch``) adds what
+    waits at each hop.
+    """
+    text = generate_latest(_registry())
+    if backlog is not None:
+        waiting = CollectorRegistry()
+        waiting.register(_BacklogCollector(backlog))
+        text += generate_latest(waiting)
+    return text
+
+
+def _registry() -> CollectorRegistry:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return registry
+
+
+def counts() -> dict[str, float]:
+    """Sum each counter over its labels, by name."""
+    sums: dict[str, float] = {}
+    for metric in _registry().collect():
+        if metric.type == "counter" and metric.name.startswith("orderbus_"):
+            sums[metric.name] = sum(
+                sample.value for sample in metric.samples if sample.name.endswith("_total")
+            )
+    return sums
+
+
+def configure_logging(settings: Settings, *, process: str) -> None:
+    """Write one line per event to stderr: JSON, or coloured text with ``DEBUG``.
+
+    The standard library's logging goes the same way. ``process`` names the role in every line.
+    """
+    shared: list[Callable[..., Any]] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    final: Callable[..., Any] = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if settings.debug
+        else structlog.processors.JSONRenderer(default=str)
+    )
+
+    def name_process(_: object, __: str, event: dict[str, Any]) -> dict[str, Any]:
+        event["process"] = process
+        event["pid"] = os.getpid()
+        return event
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                name_process,
+                final,
+            ],
+        )
+    )
+    logging.root.handlers[:] = [handler]
+    logging.root.setLevel(settings.log_level)
+    for noisy in ("pika", "google", "asyncio", "aiohttp.access", "grpc"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.root.level))
