@@ -64,7 +64,6 @@ CREATE TABLE ops.inbox (
     received_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (occurred_at, event_id)
 ) PARTITION BY RANGE (occurred_at);
-CREATE INDEX inbox_of_order ON ops.inbox (order_id, sequence);
 CREATE INDEX inbox_received ON ops.inbox (received_at);
 
 -- How far each order's events have come back without a gap.
@@ -72,6 +71,13 @@ CREATE TABLE ops.watermarks (
     order_id bigint PRIMARY KEY,
     sequence bigint NOT NULL DEFAULT 0 CHECK (sequence >= 0)
 ) WITH (fillfactor = 80);
+
+-- Events that came back before an earlier one of their order did; few, and not for long.
+CREATE TABLE ops.early_events (
+    order_id bigint NOT NULL,
+    sequence bigint NOT NULL,
+    PRIMARY KEY (order_id, sequence)
+);
 
 -- Makes the daily partitions of the events and the inbox from today to the given day.
 CREATE FUNCTION ops.make_partitions(through date) RETURNS integer LANGUAGE plpgsql AS $$

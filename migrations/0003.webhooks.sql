@@ -46,10 +46,10 @@ CREATE INDEX deliveries_in_line ON ops.webhook_deliveries (order_id, endpoint_id
     WHERE state IN ('pending', 'held');
 CREATE INDEX deliveries_due ON ops.webhook_deliveries (due_at) WHERE state = 'pending';
 CREATE INDEX deliveries_in_flight ON ops.webhook_deliveries (endpoint_id) WHERE lease IS NOT NULL;
-CREATE INDEX deliveries_of_endpoint ON ops.webhook_deliveries (endpoint_id, due_at)
-    WHERE state = 'pending';
 CREATE INDEX deliveries_nobody_was_told_of ON ops.webhook_deliveries (endpoint_id, due_at)
-    WHERE state = 'pending' AND hinted_at IS NULL AND lease IS NULL;
+    WHERE state = 'pending' AND hinted_at IS NULL;
+CREATE INDEX deliveries_hinted ON ops.webhook_deliveries (hinted_at)
+    WHERE state = 'pending' AND hinted_at IS NOT NULL;
 
 -- No earlier delivery of the same order to the same endpoint is open.
 CREATE FUNCTION ops.is_head(delivery ops.webhook_deliveries) RETURNS boolean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from orderbus import storage, telemetry
 from orderbus.errors import Poisoned
@@ -24,14 +25,12 @@ async def receive(database: Database, received: Sequence[Received]) -> list[int]
     """
     returned, letters = _decoded(received)
     async with database.transaction() as connection:
-        known = await storage.inbox.lock_watermarks(connection, [event for _, event in returned])
+        new, due, known = await record(connection, [event for _, event in returned])
         letters += [
             (message, Poisoned(f"No event {event.event_id} is known here", reason="unknown_event"))
             for message, event in returned
             if event.event_id not in known
         ]
-        events = [event for _, event in returned if event.event_id in known]
-        new, due = await record(connection, events)
         if letters:
             await storage.dead_letters.add_pubsub(
                 connection,
@@ -40,19 +39,23 @@ async def receive(database: Database, received: Sequence[Received]) -> list[int]
                     for message, why in letters
                 ],
             )
-    _tell(received, letters, new=new, known=len(events))
+    _tell(received, letters, new=new, known=len(known))
     return due
 
 
-async def record(connection: Connection, events: Sequence[Returned]) -> tuple[int, list[int]]:
-    """Put events whose watermarks are locked into the inbox; returns how many were new, and
-    the deliveries that may go.
+async def record(
+    connection: Connection, returned: Sequence[Returned]
+) -> tuple[int, list[int], set[UUID]]:
+    """Put events into the inbox, in the caller's transaction.
+
+    Returns how many were new, the deliveries that may go now, and which events we know.
     """
-    if not events:
-        return 0, []
-    new = await storage.inbox.add(connection, events)
-    due = await storage.inbox.advance_watermarks(connection, events)
-    return len(new), due
+    known = await storage.inbox.lock_watermarks(connection, returned)
+    if not known:
+        return 0, [], set()
+    new = await storage.inbox.add(connection, known)
+    due = await storage.inbox.advance_watermarks(connection, known)
+    return new, due, {event.returned.event_id for event in known}
 
 
 def _decoded(received: Sequence[Received]) -> tuple[list[tuple[Received, Returned]], list[_Letter]]:

@@ -91,6 +91,5 @@ async def discard(database: Database, letter_id: int, *, note: str) -> list[int]
         if letter["kind"] != "outbox":
             return []
         skipped = [Returned(letter["event_id"], letter["occurred_at"], None, None)]
-        await storage.inbox.lock_watermarks(connection, skipped)
-        _, due = await bridge.record(connection, skipped)
+        _, due, _ = await bridge.record(connection, skipped)
         return due

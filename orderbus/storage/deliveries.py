@@ -146,8 +146,8 @@ async def settle(
             UPDATE ops.webhook_attempts
                SET finished_at = clock_timestamp(), outcome = $6, status = $7, error = $8,
                    detail = $9, address = $10, head = $11
-              FROM settled
-             WHERE delivery_id = settled.id AND number = $12 AND finished_at IS NULL
+             WHERE delivery_id = $1 AND number = $12 AND finished_at IS NULL
+               AND EXISTS (SELECT FROM settled)
         ), buried AS (
             INSERT INTO ops.dead_letters
                    (kind, delivery_id, event_id, occurred_at, reason, error)
@@ -170,28 +170,37 @@ async def settle(
         ), next_in_line AS (
             SELECT delivery.id
               FROM settled
-              JOIN ops.webhook_deliveries AS delivery USING (order_id, endpoint_id)
-             WHERE delivery.sequence > settled.sequence
-               AND delivery.state = 'pending' AND delivery.due_at <= now()
-               AND $3 IN ('delivered', 'dead')
-             ORDER BY delivery.sequence
-             LIMIT 1
+             CROSS JOIN LATERAL (
+                    SELECT id
+                      FROM ops.webhook_deliveries
+                     WHERE order_id = settled.order_id
+                       AND endpoint_id = settled.endpoint_id
+                       AND sequence > settled.sequence
+                       AND state IN ('pending', 'held')
+                     ORDER BY sequence
+                     LIMIT 1) AS delivery
+             WHERE $3 IN ('delivered', 'dead')
         ), next_at_endpoint AS (
             SELECT delivery.id
               FROM settled
-              JOIN ops.webhook_deliveries AS delivery USING (endpoint_id)
-             WHERE delivery.state = 'pending' AND delivery.due_at <= now()
-               AND delivery.lease IS NULL AND delivery.hinted_at IS NULL
-               AND delivery.order_id <> settled.order_id
-               AND $15::text IS NULL
-               AND ops.may_go(delivery)
-             ORDER BY delivery.due_at
-             LIMIT 1
+             CROSS JOIN LATERAL (
+                    SELECT id
+                      FROM ops.webhook_deliveries AS delivery
+                     WHERE endpoint_id = settled.endpoint_id
+                       AND state = 'pending'
+                       AND hinted_at IS NULL
+                       AND due_at <= now()
+                       AND lease IS NULL
+                       AND order_id <> settled.order_id
+                       AND ops.may_go(delivery)
+                     ORDER BY due_at
+                     LIMIT 1) AS delivery
+             WHERE $15::text IS NULL
         ), hinted AS (
             UPDATE ops.webhook_deliveries
                SET hinted_at = now()
              WHERE id IN (SELECT id FROM next_in_line UNION SELECT id FROM next_at_endpoint)
-               AND lease IS NULL AND $15::text IS NULL
+               AND state = 'pending' AND lease IS NULL AND due_at <= now() AND $15::text IS NULL
             RETURNING id
         )
         SELECT (SELECT extract(epoch FROM clock_timestamp() - occurred_at)::float FROM settled)
@@ -237,7 +246,16 @@ async def hint(
     """
     rows = await connection.fetch(
         """
-        WITH due AS (
+        WITH told_in_vain AS (
+            UPDATE ops.webhook_deliveries
+               SET hinted_at = NULL
+             WHERE id IN (SELECT id
+                            FROM ops.webhook_deliveries
+                           WHERE state = 'pending' AND hinted_at < now() - $3::interval
+                           ORDER BY hinted_at
+                           LIMIT $2
+                             FOR UPDATE SKIP LOCKED)
+        ), due AS (
             SELECT waiting.id
               FROM ops.webhook_endpoints AS endpoint
              CROSS JOIN LATERAL (
@@ -245,10 +263,9 @@ async def hint(
                       FROM ops.webhook_deliveries AS delivery
                      WHERE delivery.endpoint_id = endpoint.id
                        AND delivery.state = 'pending'
+                       AND delivery.hinted_at IS NULL
                        AND delivery.due_at <= now()
                        AND (delivery.leased_until IS NULL OR delivery.leased_until <= now())
-                       AND (delivery.hinted_at IS NULL
-                            OR delivery.hinted_at < now() - $3::interval)
                        AND ops.may_go(delivery)
                      ORDER BY delivery.due_at
                      LIMIT $1

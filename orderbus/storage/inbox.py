@@ -1,7 +1,7 @@
 """Which events have come back from Pub/Sub, and how far without a gap?
 
 The three functions belong into one transaction, in this order: the watermarks' locks come first,
-so that two bridges that hold events of the same order see each other's inbox rows.
+so that two bridges that hold events of the same order work one after the other.
 """
 
 from __future__ import annotations
@@ -27,12 +27,21 @@ class Returned:
     published_at: datetime | None
 
 
-async def lock_watermarks(connection: Connection, returned: Sequence[Returned]) -> set[UUID]:
-    """Lock the watermarks of the orders concerned; returns the ids of the events we know."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An event that came back and is ours, with its order's locked place in the line."""
+
+    returned: Returned
+    order_id: int
+    sequence: int
+
+
+async def lock_watermarks(connection: Connection, returned: Sequence[Returned]) -> list[Known]:
+    """Keep the events we know, and lock the watermarks of their orders."""
     rows = await connection.fetch(
         """
         WITH known AS (
-            SELECT events.event_id, events.order_id
+            SELECT events.event_id, events.order_id, events.sequence
               FROM unnest($1::timestamptz[], $2::uuid[]) AS came (occurred_at, event_id)
               JOIN ops.events USING (occurred_at, event_id)
         ), locked AS (
@@ -40,31 +49,27 @@ async def lock_watermarks(connection: Connection, returned: Sequence[Returned]) 
             SELECT DISTINCT order_id FROM known ORDER BY order_id
             ON CONFLICT (order_id) DO UPDATE SET sequence = watermarks.sequence
         )
-        SELECT event_id FROM known
+        SELECT event_id, order_id, sequence FROM known
         """,
         [event.occurred_at for event in returned],
         [event.event_id for event in returned],
     )
-    return {row["event_id"] for row in rows}
+    place = {row["event_id"]: (row["order_id"], row["sequence"]) for row in rows}
+    return [
+        Known(event, *place[event.event_id]) for event in returned if event.event_id in place
+    ]
 
 
-async def add(connection: Connection, returned: Sequence[Returned]) -> list[datetime]:
+async def add(connection: Connection, known: Sequence[Known]) -> int:
     """Record events in the inbox once, with one delivery per endpoint; delete their pointers.
 
-    Returns when each event that was new had happened; one that is in the inbox already changes
-    nothing but its pointer.
+    Returns how many were new; one that is in the inbox already changes nothing but its pointer.
     """
-    rows = await connection.fetch(
+    new: int = await connection.fetchval(
         """
-        WITH came AS (
-            SELECT events.event_id, events.occurred_at, events.order_id, events.sequence,
-                   came.message_id, came.published_at
-              FROM unnest($1::timestamptz[], $2::uuid[], $3::text[], $4::timestamptz[])
-                   AS came (occurred_at, event_id, message_id, published_at)
-              JOIN ops.events USING (occurred_at, event_id)
-        ), returned AS (
+        WITH returned AS (
             DELETE FROM ops.outbox
-             WHERE event_id = ANY ($2::uuid[])
+             WHERE event_id = ANY ($1::uuid[])
             RETURNING event_id, publishes
         ), new AS (
             INSERT INTO ops.inbox
@@ -72,7 +77,9 @@ async def add(connection: Connection, returned: Sequence[Returned]) -> list[date
             SELECT came.event_id, occurred_at, order_id, sequence, message_id, published_at,
                    CASE WHEN message_id IS NULL THEN coalesce(publishes, 0)
                         ELSE greatest(publishes, 1) END
-              FROM came
+              FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::text[],
+                          $6::timestamptz[])
+                   AS came (event_id, occurred_at, order_id, sequence, message_id, published_at)
               LEFT JOIN returned USING (event_id)
             ON CONFLICT DO NOTHING
             RETURNING event_id, occurred_at, order_id, sequence, message_id
@@ -88,40 +95,49 @@ async def add(connection: Connection, returned: Sequence[Returned]) -> list[date
              ORDER BY new.order_id, new.sequence
             ON CONFLICT DO NOTHING
         )
-        SELECT occurred_at FROM new
+        SELECT count(*) FROM new
         """,
-        [event.occurred_at for event in returned],
-        [event.event_id for event in returned],
-        [event.message_id for event in returned],
-        [event.published_at for event in returned],
+        [event.returned.event_id for event in known],
+        [event.returned.occurred_at for event in known],
+        [event.order_id for event in known],
+        [event.sequence for event in known],
+        [event.returned.message_id for event in known],
+        [event.returned.published_at for event in known],
     )
-    return [row["occurred_at"] for row in rows]
+    return new
 
 
-async def advance_watermarks(
-    connection: Connection, returned: Sequence[Returned]
-) -> list[int]:
-    """Move the watermarks over what came back without a gap.
+async def advance_watermarks(connection: Connection, known: Sequence[Known]) -> list[int]:
+    """Move the watermarks over what came back without a gap; remember what came too early.
 
     Returns the deliveries that may go now, noted as hinted: at or below the watermark, and the
     head of their order's line at their endpoint.
     """
     rows = await connection.fetch(
         """
-        WITH concerned AS (
-            SELECT DISTINCT watermarks.order_id, watermarks.sequence
-              FROM unnest($1::timestamptz[], $2::uuid[]) AS came (occurred_at, event_id)
-              JOIN ops.events USING (occurred_at, event_id)
+        WITH came AS (
+            SELECT DISTINCT order_id, sequence
+              FROM unnest($1::bigint[], $2::bigint[]) AS came (order_id, sequence)
+        ), concerned AS (
+            SELECT order_id, watermarks.sequence
+              FROM (SELECT DISTINCT order_id FROM came) AS orders
               JOIN ops.watermarks USING (order_id)
+        ), here AS (
+            SELECT order_id, sequence FROM came
+             UNION
+            SELECT early.order_id, early.sequence
+              FROM concerned
+              JOIN ops.early_events AS early USING (order_id)
         ), reached AS (
-            -- Sequences are whole and distinct, so a run without a gap keeps its distance to its rank.
+            -- Sequences are whole and distinct, so what follows without a gap keeps its distance
+            -- to the watermark equal to its rank.
             SELECT order_id, max(sequence) AS sequence
-              FROM (SELECT inbox.order_id, inbox.sequence,
-                           inbox.sequence - concerned.sequence
-                           - row_number() OVER (PARTITION BY order_id ORDER BY inbox.sequence) AS gap
+              FROM (SELECT here.order_id, here.sequence,
+                           here.sequence - concerned.sequence
+                           - row_number() OVER (PARTITION BY order_id ORDER BY here.sequence) AS gap
                       FROM concerned
-                      JOIN ops.inbox USING (order_id)
-                     WHERE inbox.sequence > concerned.sequence) AS later
+                      JOIN here USING (order_id)
+                     WHERE here.sequence > concerned.sequence) AS later
              WHERE gap = 0
              GROUP BY order_id
         ), moved AS (
@@ -130,22 +146,36 @@ async def advance_watermarks(
               FROM reached
              WHERE watermarks.order_id = reached.order_id
             RETURNING watermarks.order_id, watermarks.sequence
+        ), watermark AS (
+            SELECT order_id, coalesce(moved.sequence, concerned.sequence) AS sequence
+              FROM concerned
+              LEFT JOIN moved USING (order_id)
+        ), no_longer_early AS (
+            DELETE FROM ops.early_events AS early
+             USING watermark
+             WHERE early.order_id = watermark.order_id AND early.sequence <= watermark.sequence
+        ), too_early AS (
+            INSERT INTO ops.early_events (order_id, sequence)
+            SELECT came.order_id, came.sequence
+              FROM came
+              JOIN watermark USING (order_id)
+             WHERE came.sequence > watermark.sequence
+            ON CONFLICT DO NOTHING
         )
         UPDATE ops.webhook_deliveries AS delivery
            SET hinted_at = now()
-          FROM concerned
-          LEFT JOIN moved USING (order_id)
-         WHERE delivery.order_id = concerned.order_id
+          FROM watermark
+         WHERE delivery.order_id = watermark.order_id
+           AND delivery.state IN ('pending', 'held')
            AND delivery.state = 'pending'
            AND delivery.lease IS NULL
            AND delivery.due_at <= now()
            -- ops.may_go would still see the watermarks as they were before this statement.
-           AND (delivery.sequence <= coalesce(moved.sequence, concerned.sequence)
-                AND ops.is_head(delivery)
+           AND (delivery.sequence <= watermark.sequence AND ops.is_head(delivery)
                 OR ops.gave_order_up(delivery))
         RETURNING delivery.id
         """,
-        [event.occurred_at for event in returned],
-        [event.event_id for event in returned],
+        [event.order_id for event in known],
+        [event.sequence for event in known],
     )
     return [row["id"] for row in rows]

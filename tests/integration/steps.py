@@ -1,0 +1,73 @@
+"""Steps of an order's way, each on the real database, for tests that begin in the middle."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from orderbus import services, storage
+from orderbus.domain import webhooks
+from orderbus.services.ingress import Placed
+from orderbus.storage.database import Database
+from orderbus.storage.deliveries import Claimed
+from orderbus.storage.inbox import Returned
+from orderbus.storage.outbox import Leased
+from tests import samples
+
+LEASE = timedelta(seconds=5)
+
+
+async def place(database: Database, reference: str | None = None, **changes: Any) -> Placed:
+    order = samples.order(reference, **changes)
+    return await services.ingress.place_order(database, order, traceparent=None)
+
+
+async def append(database: Database, order: Placed) -> int:
+    return await services.orders.append_event(
+        database, order.order_id, type="order.noted", actor="test"
+    )
+
+
+async def add_endpoint(database: Database, url: str = "https://shop.example/", **changes: Any) -> UUID:
+    fields = {"format": "event", "ordering": "order", "secrets": [webhooks.new_secret()]}
+    async with database.connection() as connection:
+        return await storage.endpoints.add(connection, url=url, **{**fields, **changes})
+
+
+async def lease(database: Database, at_most: int = 100, length: timedelta = LEASE) -> list[Leased]:
+    async with database.connection() as connection:
+        return await storage.outbox.lease(connection, uuid4(), at_most=at_most, length=length)
+
+
+async def events(database: Database) -> list[Returned]:
+    """Every event there is, by sequence, as it would come back from Pub/Sub."""
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT event_id, occurred_at FROM ops.events ORDER BY sequence, occurred_at"
+        )
+    return [
+        Returned(row["event_id"], row["occurred_at"], f"m-{uuid4()}", row["occurred_at"])
+        for row in rows
+    ]
+
+
+async def come_back(database: Database, *returned: Returned) -> list[int]:
+    """Record events as the bridge does; returns the deliveries that may go."""
+    async with database.transaction() as connection:
+        _, due, _ = await services.bridge.record(connection, returned)
+    return due
+
+
+async def claim(
+    database: Database, delivery: int, *, lease: timedelta = LEASE, in_flight: int = 100
+) -> Claimed | None:
+    async with database.connection() as connection:
+        return await storage.deliveries.claim(
+            connection, delivery, lease=uuid4(), length=lease, in_flight=in_flight
+        )
+
+
+async def value(database: Database, query: str, *arguments: object) -> Any:
+    async with database.connection() as connection:
+        return await connection.fetchval(query, *arguments)

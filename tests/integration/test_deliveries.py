@@ -1,0 +1,369 @@
+"""Order per order, an attempt counted at claim, and one bad neighbour that harms nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+from standardwebhooks import Webhook
+
+from orderbus import services, storage
+from orderbus.domain import webhooks
+from orderbus.egress.session import open_session
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from orderbus.storage.deliveries import Settlement
+from tests.integration import steps
+
+NO_TIME = timedelta(0)
+
+
+class Receiver:
+    """A customer's endpoint: a real HTTP server with scripted answers."""
+
+    def __init__(self) -> None:
+        self.answers: list[int | web.Response] = []
+        self.requests: list[tuple[dict[str, str], bytes]] = []
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(({k.lower(): v for k, v in request.headers.items()}, await request.read()))
+        await self.hold.wait()
+        answer = self.answers.pop(0) if self.answers else 204
+        return web.Response(status=answer) if isinstance(answer, int) else answer
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", receiver.handle)
+    async with TestServer(app) as server:
+        receiver.url = str(server.make_url("/hooks"))
+        yield receiver
+        receiver.hold.set()
+
+
+@pytest.fixture
+async def http(settings: Settings) -> AsyncIterator[Any]:
+    async with open_session(settings) as session:
+        yield session
+
+
+async def deliver(database: Database, http: ClientSession, settings: Settings, delivery: int) -> list[int]:
+    return await services.delivery.deliver(database, http, settings, delivery)
+
+
+async def one_due(database: Database, url: str, **endpoint: Any) -> int:
+    await steps.add_endpoint(database, url, **endpoint)
+    await steps.place(database, "SO-10045")
+    (due,) = await steps.come_back(database, *await steps.events(database))
+    return due
+
+
+async def state(database: Database, delivery: int) -> dict[str, Any]:
+    async with database.connection() as connection:
+        row = await connection.fetchrow(
+            "SELECT *, due_at - now() AS due_in FROM ops.webhook_deliveries WHERE id = $1", delivery
+        )
+    assert row is not None
+    return dict(row)
+
+
+async def test_a_delivery_is_signed_and_verifies_with_the_reference_library(
+    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+) -> None:
+    secret = webhooks.new_secret()
+    due = await one_due(database, receiver.url, secrets=[secret])
+
+    await deliver(database, http, settings, due)
+
+    ((headers, body),) = receiver.requests
+    verified = Webhook(secret).verify(body, headers)
+    assert verified["type"] == "order.created"
+    assert verified["sequence"] == 1
+    assert headers["orderbus-sequence"] == "1"
+    assert (await state(database, due))["state"] == "delivered"
+
+
+async def test_every_retry_has_the_same_id_and_the_same_bytes(
+    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+) -> None:
+    due = await one_due(database, receiver.url, format="compact")
+    receiver.answers = [500, 503]
+
+    for _ in range(3):
+        await deliver(database, http, settings, due)
+        await steps.value(database, "UPDATE ops.webhook_deliveries SET due_at = now()")
+
+    ids = {headers["webhook-id"] for headers, _ in receiver.requests}
+    bodies = {body for _, body in receiver.requests}
+    assert (len(receiver.requests), len(ids), len(bodies)) == (3, 1, 1)
+
+
+async def test_a_failed_attempt_is_in_the_ledger_and_the_next_follows_the_schedule(
+    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+) -> None:
+    due = await one_due(database, receiver.url)
+    receiver.answers = [500]
+
+    await deliver(database, http, settings, due)
+
+    row = await state(database, due)
+    attempt = "SELECT array[outcome, status::text] FROM ops.webhook_attempts"
+    assert row["state"] == "pending"
+    assert timedelta(seconds=4) < row["due_in"] < timedelta(seconds=7)
+    assert await steps.value(database, attempt) == ["failed", "500"]
+
+
+async def test_an_exhausted_delivery_is_a_dead_letter_and_one_redrive_brings_it_back(
+    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+) -> None:
+    due = await one_due(database, receiver.url)
+    await steps.value(database, "UPDATE ops.webhook_deliveries SET attempts = 9")
+    receiver.answers = [500]
+
+    await deliver(database, http, settings, due)
+    dead = await state(database, due)
+    letter = await steps.value(database, "SELECT id FROM ops.dead_letters")
+    async with database.transaction() as connection:
+        await services.dead_letters.redrive(connection, letter)
+    await deliver(database, http, settings, due)
+
+    assert dead["state"] == "dead"
+    assert (await state(database, due))["state"] == "delivered"
+    assert await steps.value(database, "SELECT count(*) FROM ops.webhook_attempts") == 2
+
+
+async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_enabled(
+    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+) -> None:
+    due = await one_due(database, receiver.url)
+    receiver.answers = [410]
+
+    await deliver(database, http, settings, due)
+    await steps.place(database)
+    later = await steps.come_back(database, (await steps.events(database))[-1])
+    states = "SELECT array_agg(state ORDER BY id) FROM ops.webhook_deliveries"
+    held = await steps.value(database, states)
+    endpoint = await steps.value(database, "SELECT id FROM ops.webhook_endpoints")
+    async with database.connection() as connection:
+        released = await storage.endpoints.enable(connection, endpoint)
+
+    assert later == []
+    assert held == ["held", "held"]
+    assert released == 2
+    assert len(await services.delivery.hint_due(database, settings)) == 2
+
+
+async def test_a_redirect_is_not_followed(
+    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+) -> None:
+    due = await one_due(database, receiver.url)
+    receiver.answers = [web.Response(status=302, headers={"Location": receiver.url})]
+
+    await deliver(database, http, settings, due)
+
+    assert len(receiver.requests) == 1
+    assert (await state(database, due))["state"] == "pending"
+
+
+async def test_settling_one_hints_the_next_of_the_same_order(
+    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+) -> None:
+    await steps.add_endpoint(database, receiver.url)
+    order = await steps.place(database)
+    for _ in range(4):
+        await steps.append(database, order)
+    due = await steps.come_back(database, *await steps.events(database))
+
+    while due:
+        due = await deliver(database, http, settings, due[0])
+
+    sequences = [headers["orderbus-sequence"] for headers, _ in receiver.requests]
+    assert sequences == ["1", "2", "3", "4", "5"]
+
+
+async def test_a_later_event_is_not_posted_while_an_earlier_one_fails(
+    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+) -> None:
+    await steps.add_endpoint(database, receiver.url)
+    order = await steps.place(database)
+    await steps.append(database, order)
+    other = await steps.place(database)
+    await steps.come_back(database, *await steps.events(database))
+    receiver.answers = [500]
+    by_sequence = {}
+    async with database.connection() as connection:
+        for row in await connection.fetch(
+            "SELECT d.id, d.sequence, o.public_id FROM ops.webhook_deliveries d"
+            " JOIN orders.orders o ON o.id = d.order_id"
+        ):
+            by_sequence[row["public_id"], row["sequence"]] = row["id"]
+
+    await deliver(database, http, settings, by_sequence[order.order_id, 1])
+    await deliver(database, http, settings, by_sequence[order.order_id, 2])
+    await deliver(database, http, settings, by_sequence[other.order_id, 1])
+
+    assert (await state(database, by_sequence[order.order_id, 2]))["attempts"] == 0
+    assert (await state(database, by_sequence[other.order_id, 1]))["state"] == "delivered"
+
+
+async def test_the_attempt_is_written_down_before_the_request_is_sent(
+    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+) -> None:
+    due = await one_due(database, receiver.url)
+    receiver.hold.clear()
+
+    delivering = asyncio.create_task(deliver(database, http, settings, due))
+    async with asyncio.timeout(5):
+        while not receiver.requests:
+            await asyncio.sleep(0.01)
+    open_attempts = await steps.value(
+        database, "SELECT count(*) FROM ops.webhook_attempts WHERE finished_at IS NULL"
+    )
+    receiver.hold.set()
+    await delivering
+
+    assert open_attempts == 1
+
+
+async def test_an_endpoint_that_hangs_never_takes_more_than_its_places(
+    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+) -> None:
+    await steps.add_endpoint(database, receiver.url)
+    for _ in range(12):
+        await steps.place(database)
+    due = await steps.come_back(database, *await steps.events(database))
+    receiver.hold.clear()
+
+    tasks = [asyncio.create_task(deliver(database, http, settings, one)) for one in due]
+    async with asyncio.timeout(5):
+        while sum(task.done() for task in tasks) < 12 - settings.webhook_in_flight:
+            await asyncio.sleep(0.01)
+    under_way = await steps.value(
+        database, "SELECT count(*) FROM ops.webhook_deliveries WHERE lease IS NOT NULL"
+    )
+    receiver.hold.set()
+    following = await asyncio.gather(*tasks)
+
+    assert under_way == settings.webhook_in_flight
+    assert any(following), "a free place takes the next that waits"
+
+
+async def test_an_endpoint_that_hangs_does_not_fill_the_beats_list(
+    database: Database, settings: Settings
+) -> None:
+    await steps.add_endpoint(database, "https://hangs.example/")
+    for _ in range(60):
+        await steps.place(database)
+    await steps.come_back(database, *await steps.events(database))
+    healthy = await steps.add_endpoint(database, "https://healthy.example/")
+    await steps.place(database)
+    await steps.come_back(database, (await steps.events(database))[-1])
+    await steps.value(database, "UPDATE ops.webhook_deliveries SET hinted_at = NULL")
+
+    told = await services.delivery.hint_due(database, settings)
+
+    endpoints = "SELECT count(*) FROM ops.webhook_deliveries WHERE id = ANY ($1) AND endpoint_id = $2"
+    assert len(told) <= 8 * settings.webhook_in_flight
+    assert await steps.value(database, endpoints, told, healthy) == 1
+
+
+async def test_a_worker_that_died_leaves_an_attempt_of_which_nobody_knows_the_end(
+    database: Database,
+) -> None:
+    due = await one_due(database, "https://shop.example/")
+    await steps.claim(database, due, lease=NO_TIME)
+
+    again = await steps.claim(database, due)
+
+    assert again is not None
+    assert (again.attempt, again.crashes) == (2, 1)
+    outcomes = "SELECT array_agg(outcome ORDER BY number) FROM ops.webhook_attempts"
+    assert await steps.value(database, outcomes) == ["unknown", None]
+
+
+async def test_a_delivery_that_keeps_killing_its_worker_is_dead_as_crashed(
+    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+) -> None:
+    due = await one_due(database, receiver.url)
+    for _ in range(webhooks.CRASHES_ALLOWED):
+        await steps.claim(database, due, lease=NO_TIME)
+
+    await deliver(database, http, settings, due)
+
+    assert receiver.requests == []
+    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
+
+
+async def test_a_worker_told_to_stop_hands_its_delivery_back_uncharged(
+    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+) -> None:
+    due = await one_due(database, receiver.url)
+    receiver.hold.clear()
+    delivering = asyncio.create_task(deliver(database, http, settings, due))
+    async with asyncio.timeout(5):
+        while not receiver.requests:
+            await asyncio.sleep(0.01)
+
+    delivering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await delivering
+
+    row = await state(database, due)
+    assert (row["attempts"], row["lease"], row["state"]) == (0, None, "pending")
+
+
+async def test_a_worker_that_woke_up_after_its_lease_changes_nothing(database: Database) -> None:
+    due = await one_due(database, "https://shop.example/")
+    late = await steps.claim(database, due, lease=NO_TIME)
+    current = await steps.claim(database, due)
+    assert late is not None
+    assert current is not None
+
+    async with database.connection() as connection:
+        settled = await storage.deliveries.settle(
+            connection, late, Settlement("dead", "failed", reason="x", error="x"), None
+        )
+
+    assert settled[0] is False
+    assert (await state(database, due))["lease"] == current.lease
+
+
+async def test_what_a_removed_endpoint_was_owed_is_skipped_and_later_orders_owe_it_nothing(
+    database: Database,
+) -> None:
+    due = await one_due(database, "https://shop.example/")
+    endpoint = (await state(database, due))["endpoint_id"]
+
+    async with database.connection() as connection:
+        skipped = await storage.endpoints.remove(connection, endpoint)
+    await steps.place(database)
+    later = await steps.come_back(database, (await steps.events(database))[-1])
+
+    assert (skipped, later) == (1, [])
+    assert (await state(database, due))["state"] == "skipped"
+
+
+async def test_the_journey_tells_every_hop_of_an_order(
+    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+) -> None:
+    due = await one_due(database, receiver.url)
+    await deliver(database, http, settings, due)
+
+    journey = await services.orders.journey(database, "SO-10045")
+
+    (event,) = journey["events"]
+    (delivery,) = event["deliveries"]
+    (attempt,) = delivery["attempts"]
+    assert (event["state"], delivery["state"], attempt["status"]) == ("returned", "delivered", 204)
+    assert event["message_id"]
+    assert event["occurred_at"] <= event["received_at"] <= delivery["delivered_at"]

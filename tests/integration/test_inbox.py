@@ -1,0 +1,134 @@
+"""What comes back from Pub/Sub: once, in any order, and nothing is thrown away."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from orderbus import services
+from orderbus.pubsub.bridge import Received
+from orderbus.pubsub.messages import Message, encode
+from orderbus.storage.database import Database
+from tests.integration import steps
+
+
+def received(message: Message, message_id: str | None = None) -> Received:
+    return Received(
+        data=message.data,
+        attributes=message.attributes,
+        message_id=message_id or str(uuid4()),
+        published_at=datetime.now(UTC),
+        ack=lambda: None,
+        nack=lambda: None,
+    )
+
+
+async def messages(database: Database) -> list[Received]:
+    return [received(encode(leased.event)) for leased in await steps.lease(database) if leased.event]
+
+
+async def test_the_same_message_a_thousand_times_from_eight_bridges_is_one_delivery(
+    database: Database,
+) -> None:
+    await steps.add_endpoint(database)
+    await steps.place(database)
+    (message,) = await messages(database)
+
+    async def one_bridge() -> None:
+        for _ in range(5):
+            await services.bridge.receive(database, [message] * 25)
+
+    await asyncio.gather(*(one_bridge() for _ in range(8)))
+
+    counts = "SELECT array[(SELECT count(*) FROM ops.inbox), count(*)] FROM ops.webhook_deliveries"
+    assert await steps.value(database, counts) == [1, 1]
+
+
+async def test_an_event_that_nobody_wants_is_in_the_inbox(database: Database) -> None:
+    await steps.place(database)
+
+    due = await services.bridge.receive(database, await messages(database))
+
+    assert due == []
+    assert await steps.value(database, "SELECT count(*) FROM ops.inbox") == 1
+    assert await steps.value(database, "SELECT count(*) FROM ops.outbox") == 0
+
+
+async def test_what_cannot_be_decoded_is_a_dead_letter_with_its_bytes_and_reason(
+    database: Database,
+) -> None:
+    await steps.add_endpoint(database)
+    await steps.place(database)
+    (good,) = await messages(database)
+    bad = received(Message(b"\xff\x00 not json", {"ce-id": "nonsense"}), "m-bad")
+
+    due = await services.bridge.receive(database, [bad, good, bad])
+
+    async with database.connection() as connection:
+        (letter,) = await connection.fetch("SELECT * FROM ops.dead_letters")
+    assert len(due) == 1
+    assert (letter["data"], letter["message_id"]) == (bad.data, "m-bad")
+    assert letter["reason"] == "undecodable"
+
+
+async def test_an_event_nobody_here_committed_is_a_dead_letter(database: Database) -> None:
+    await steps.place(database)
+    (message,) = await messages(database)
+    stranger = {**message.attributes, "ce-id": str(uuid4())}
+
+    await services.bridge.receive(database, [received(Message(message.data, stranger), "m-1")])
+
+    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_event"
+    assert await steps.value(database, "SELECT count(*) FROM ops.inbox") == 0
+
+
+async def test_an_event_that_overtakes_its_predecessor_waits_for_it(database: Database) -> None:
+    await steps.add_endpoint(database)
+    order = await steps.place(database)
+    await steps.append(database, order)
+    first, second = await steps.events(database)
+
+    early = await steps.come_back(database, second)
+    both = await steps.come_back(database, first)
+
+    assert early == []
+    assert len(both) == 1
+    assert await steps.value(
+        database, "SELECT sequence FROM ops.webhook_deliveries WHERE id = $1", both[0]
+    ) == 1
+    assert await steps.value(database, "SELECT sequence FROM ops.watermarks") == 2
+    assert await steps.value(database, "SELECT count(*) FROM ops.early_events") == 0
+
+
+async def test_watermarks_are_right_whatever_order_events_come_back_in(database: Database) -> None:
+    orders = [await steps.place(database) for _ in range(5)]
+    for order in orders:
+        for _ in range(9):
+            await steps.append(database, order)
+    events: list[Any] = await steps.events(database)
+    random.Random(4).shuffle(events)  # noqa: S311 - a fixed shuffle
+
+    await asyncio.gather(
+        *(steps.come_back(database, *events[start::7]) for start in range(7)),
+        *(steps.come_back(database, *events[start::3]) for start in range(3)),
+    )
+
+    async with database.connection() as connection:
+        rows = await connection.fetch("SELECT sequence FROM ops.watermarks")
+    assert [row["sequence"] for row in rows] == [10] * 5
+    assert await steps.value(database, "SELECT count(*) FROM ops.early_events") == 0
+
+
+async def test_an_endpoint_that_gave_order_up_does_not_wait(database: Database) -> None:
+    await steps.add_endpoint(database, ordering="none")
+    order = await steps.place(database)
+    await steps.append(database, order)
+    _, second = await steps.events(database)
+
+    due = await steps.come_back(database, second)
+
+    assert len(due) == 1
+    assert await steps.claim(database, due[0]) is not None

@@ -1,0 +1,37 @@
+"""Who may read orders."""
+
+from __future__ import annotations
+
+import pytest
+
+from orderbus import services, storage
+from orderbus.errors import Unauthenticated
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.integration import steps
+
+
+async def test_a_key_is_kept_only_as_its_hash(database: Database, settings: Settings) -> None:
+    _, key = await services.keys.create(database, settings, name="shop")
+
+    await services.keys.check(database, settings, key)
+
+    row = await steps.value(database, "SELECT to_jsonb(k)::text FROM identity.api_keys k")
+    assert key not in str(row)
+
+
+@pytest.mark.parametrize("presented", ["", "obk_", "obk_" + "x" * 43, "\xff" * 47])
+async def test_anything_else_is_refused(
+    database: Database, settings: Settings, presented: str
+) -> None:
+    with pytest.raises(Unauthenticated):
+        await services.keys.check(database, settings, presented)
+
+
+async def test_a_revoked_key_is_refused(database: Database, settings: Settings) -> None:
+    key_id, key = await services.keys.create(database, settings, name="shop")
+    async with database.connection() as connection:
+        await storage.api_keys.revoke(connection, key_id)
+
+    with pytest.raises(Unauthenticated):
+        await services.keys.check(database, settings, key)

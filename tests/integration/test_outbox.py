@@ -1,0 +1,249 @@
+"""What is committed is published: leases, the breaker, parking, and what Pub/Sub loses."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from orderbus import services, storage
+from orderbus.errors import OrderbusError, Poisoned, Unavailable
+from orderbus.pubsub.messages import Message
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.integration import steps
+
+
+class Topic:
+    """Stands for Pub/Sub at the last edge: takes, loses or refuses what a test says."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.away = False
+        self.refused: set[str] = set()
+
+    async def publish(self, messages: list[Message], **_: Any) -> list[str | OrderbusError]:
+        return [self._answer(message.attributes["ce-id"]) for message in messages]
+
+    def _answer(self, event_id: str) -> str | OrderbusError:
+        if self.away:
+            return Unavailable("Pub/Sub does not answer")
+        if event_id in self.refused:
+            return Poisoned("too large", reason="refused_by_pubsub")
+        self.taken.append(event_id)
+        return f"m-{len(self.taken)}"
+
+
+@pytest.fixture
+def topic() -> Topic:
+    return Topic()
+
+
+async def publish(database: Database, topic: Any, settings: Settings) -> int:
+    return await services.relay.publish_due(database, topic, settings)
+
+
+async def test_a_leased_batch_is_nobody_elses_until_the_lease_ends(database: Database) -> None:
+    for _ in range(3):
+        await steps.place(database)
+
+    first = await steps.lease(database, length=timedelta(milliseconds=300))
+    second = await steps.lease(database)
+
+    assert (len(first), len(second)) == (3, 0)
+    async with asyncio.timeout(5):
+        while not (third := await steps.lease(database)):
+            await asyncio.sleep(0.02)
+    assert {leased.event_id for leased in third} == {leased.event_id for leased in first}
+
+
+async def test_a_published_pointer_stays_until_the_bridge_has_the_event(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    await steps.place(database)
+
+    await publish(database, topic, settings)
+    waiting = await steps.value(database, "SELECT message_id FROM ops.outbox")
+    await steps.come_back(database, *await steps.events(database))
+
+    assert waiting == "m-1"
+    assert await steps.value(database, "SELECT count(*) FROM ops.outbox") == 0
+
+
+async def test_one_bad_row_parks_itself_and_all_others_go_on(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    for _ in range(5):
+        await steps.place(database)
+    bad = (await steps.events(database))[2].event_id
+    topic.refused = {str(bad)}
+
+    assert await publish(database, topic, settings) == 4
+    async with database.connection() as connection:
+        (letter,) = await storage.dead_letters.list_open(connection, kind="outbox", at_most=9)
+
+    assert (letter["event_id"], letter["reason"]) == (bad, "refused_by_pubsub")
+    assert await publish(database, topic, settings) == 0
+
+
+async def test_a_redriven_parked_event_is_published(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    await steps.place(database)
+    bad = (await steps.events(database))[0].event_id
+    topic.refused = {str(bad)}
+    await publish(database, topic, settings)
+    letter = await steps.value(database, "SELECT id FROM ops.dead_letters")
+    topic.refused = set()
+
+    async with database.transaction() as connection:
+        await services.dead_letters.redrive(connection, letter)
+
+    assert await publish(database, topic, settings) == 1
+
+
+async def test_a_discarded_parked_event_lets_its_orders_later_events_go(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    await steps.add_endpoint(database)
+    order = await steps.place(database)
+    await steps.append(database, order)
+    first, second = await steps.events(database)
+    topic.refused = {str(first.event_id)}
+    await publish(database, topic, settings)
+    held_back = await steps.come_back(database, second)
+    letter = await steps.value(database, "SELECT id FROM ops.dead_letters")
+
+    freed = await services.dead_letters.discard(database, letter, note="test order")
+
+    assert held_back == []
+    assert len(freed) == 1
+
+
+async def test_while_pubsub_is_away_nobody_is_charged_and_one_probe_goes_at_a_time(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    for _ in range(20):
+        await steps.place(database)
+    topic.away = True
+    await publish(database, topic, settings)
+
+    leased = sum([len(await steps.lease(database, length=timedelta(0))) for _ in range(20)])
+
+    assert leased <= 1
+    assert await steps.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
+    assert await steps.value(database, "SELECT max(publishes) FROM ops.outbox") == 0
+
+
+async def test_everything_is_published_once_pubsub_is_back(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    for _ in range(20):
+        await steps.place(database)
+    topic.away = True
+    await publish(database, topic, settings)
+    topic.away = False
+
+    async with asyncio.timeout(10):
+        while len(set(topic.taken)) < 20:
+            await publish(database, topic, settings)
+            await asyncio.sleep(0.02)
+
+    assert sorted(topic.taken) == sorted(set(topic.taken))
+
+
+async def test_a_pointer_that_keeps_killing_its_relay_is_taken_alone_and_then_parked(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    for _ in range(3):
+        await steps.place(database)
+    killer = (await steps.events(database))[1].event_id
+    await steps.value(
+        database, "UPDATE ops.outbox SET leases = 3, due_at = '2020-01-01' WHERE event_id = $1", killer
+    )
+
+    alone = await steps.lease(database, length=timedelta(0))
+    await steps.value(
+        database, "UPDATE ops.outbox SET leases = 8, due_at = now() WHERE event_id = $1", killer
+    )
+    async with asyncio.timeout(5):
+        while await publish(database, topic, settings) or len(topic.taken) < 2:
+            await asyncio.sleep(0.01)
+
+    assert [leased.event_id for leased in alone] == [killer]
+    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
+
+
+async def _publish_and_age(
+    database: Database, settings: Settings, topic: Topic, orders: int, seconds: int
+) -> list[UUID]:
+    for _ in range(orders):
+        await steps.place(database)
+    await publish(database, topic, settings)
+    await steps.value(
+        database,
+        "UPDATE ops.outbox SET published_at = now() - make_interval(secs => $1)",
+        float(seconds),
+    )
+    return [event.event_id for event in await steps.events(database)]
+
+
+async def test_what_was_published_before_something_that_came_back_is_published_again(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    await _publish_and_age(database, settings, topic, orders=3, seconds=40)
+    last = await steps.place(database)
+    await publish(database, topic, settings)
+    newest = (await steps.events(database))[-1]
+    await steps.come_back(database, newest)
+
+    lost = await services.relay.take_back_lost(database)
+
+    assert last.created
+    assert lost == 3
+    assert await publish(database, topic, settings) == 3
+
+
+async def test_a_bridge_that_is_merely_behind_is_asked_with_a_few_and_pauses_double(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    await _publish_and_age(database, settings, topic, orders=30, seconds=12)
+
+    asked = await services.relay.take_back_lost(database)
+    await publish(database, topic, settings)
+    await steps.value(
+        database, "UPDATE ops.outbox SET published_at = now() - interval '12 s' WHERE publishes = 2"
+    )
+    asked_again = await services.relay.take_back_lost(database)
+
+    assert asked == 20
+    assert asked_again == 10  # the other ten; those asked with before rest twice as long
+
+
+async def test_nothing_is_published_again_while_its_return_is_not_late(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    await _publish_and_age(database, settings, topic, orders=3, seconds=5)
+
+    assert await services.relay.take_back_lost(database) == 0
+
+
+async def test_when_the_subscription_is_gone_everything_on_its_way_is_published_again(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    await _publish_and_age(database, settings, topic, orders=7, seconds=1)
+
+    assert await services.relay.take_back_all(database) == 7
+    assert await publish(database, topic, settings) == 7
+
+
+async def test_the_beat_tells_of_each_due_row_once(database: Database, settings: Settings) -> None:
+    for _ in range(3):
+        await steps.place(database)
+
+    told = [await services.relay.hint_due(database, settings) for _ in range(3)]
+
+    assert told == [1, 0, 0]
