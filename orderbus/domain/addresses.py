@@ -1,5 +1,49 @@
 """Which addresses may a webhook be sent to?"""
+
 from __future__ import annotations
-from ipaddress import IPv4Network, IPv6Network
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final
 
 Network = IPv4Network | IPv6Network
+
+#: Networks that ``ipaddress`` takes for global, or that hide an IPv4 address inside.
+_RESERVED: Final = (
+    IPv6Network("64:ff9b:1::/48"),  # local-use NAT64, RFC 8215
+    IPv6Network("5f00::/16"),  # SRv6 segment ids, RFC 9602
+    IPv6Network("2001::/32"),  # Teredo, RFC 4380
+    IPv6Network("fec0::/10"),  # site-local, RFC 3879
+    IPv4Network("192.88.99.0/24"),  # 6to4 relay anycast, RFC 7526
+)
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+
+
+def forbidden(address: str, allowed: Sequence[Network]) -> str | None:
+    """Say why a webhook must not be sent to ``address``, or None if it may.
+
+    Private, loopback, link-local (cloud metadata), shared, multicast and reserved addresses are
+    forbidden unless they lie in ``allowed``; an IPv6 address that carries an IPv4 one is judged by
+    both. Anything that is no address is forbidden.
+    """
+    try:
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return f"{address} is not an address"
+    inner = _inner(ip)
+    judged = inner or ip
+    if any(judged in network for network in allowed if network.version == judged.version):
+        return None
+    if not judged.is_global or judged.is_multicast or judged.is_reserved:
+        return f"{address} is not a public address"
+    if any(judged in network for network in _RESERVED if network.version == judged.version):
+        return f"{address} is in a reserved network"
+    return None
+
+
+def _inner(ip: IPv4Address | IPv6Address) -> IPv4Address | None:
+    if isinstance(ip, IPv4Address):
+        return None
+    if ip in _NAT64:
+        return IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour

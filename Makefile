@@ -1,0 +1,93 @@
+# Each target is one line; what takes more is in scripts/ or in orderbus itself.
+# Arguments go through: make demo ARGS=--json, make test-unit ARGS='-k signature'.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+BIN := .venv/bin
+COMPOSE ?= docker compose
+ARGS ?=
+export PYTHON
+
+.PHONY: help demo run venv install services test test-unit test-integration test-e2e test-py313 \
+    check format lint lint-fix bench lock migrate runserver workers subscriber shell createsuperuser \
+    parts setup up down logs db-logs pubsub-logs emulator clean reset
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z][a-z0-9-]*:.*## /{printf "  %-17s %s\n", $$1, $$2}' Makefile
+
+## A newcomer's commands
+demo: venv parts ## Send one order all the way to a receiver, print its way, stop everything
+	@$(BIN)/orderbus demo $(ARGS)
+run: venv parts ## Start a whole orderbus in the foreground, on whatever parts are here
+	@$(BIN)/orderbus up $(ARGS)
+test: test-unit test-integration test-e2e test-py313 ## Run every test, setting up whatever is missing
+
+## Setting up
+venv: .venv/.installed ## Make .venv with what orderbus runs on
+install: .venv/.installed-dev ## Make .venv with the tools of a developer too
+services: ## Install RabbitMQ and PostgreSQL where apt can; say what to do elsewhere
+	@scripts/install-services
+lock: install ## Write the lock files anew from setup.cfg; ARGS=--upgrade takes newer releases
+	@$(BIN)/tox run -e lock -- $(ARGS)
+
+## Checks
+test-unit: install ## Run the tests that need nothing running
+	$(BIN)/pytest tests/unit $(ARGS)
+test-integration: install parts ## Run the tests against PostgreSQL, RabbitMQ and the emulator
+	$(BIN)/pytest tests/integration $(ARGS)
+test-e2e: install parts ## Run the tests of the real commands as processes
+	$(BIN)/pytest tests/end_to_end $(ARGS)
+test-py313: install parts ## Run the unit and integration tests on Python 3.13 as well
+	@scripts/test-py313 $(ARGS)
+check: install ## Check format, lint, room borders, compose file and types
+	@$(BIN)/tox run -e lint,types
+format: install ## Format the code
+	$(BIN)/ruff format .
+lint: install ## Lint the code
+	$(BIN)/ruff check .
+lint-fix: install ## Lint the code and mend what can be mended
+	$(BIN)/ruff check --fix .
+bench: install parts ## Measure beside pgbench and a bare Pub/Sub client
+	@$(BIN)/python -m bench $(ARGS)
+
+## One process each, on the parts that .env or the environment names
+migrate: venv ## Bring the database, the topics and the subscriptions up to date
+	@$(BIN)/orderbus migrate $(ARGS)
+runserver: venv ## Start the web server
+	@$(BIN)/python run_web.py $(ARGS)
+workers: venv ## Start the workers
+	@$(BIN)/python run_actors.py $(ARGS)
+subscriber: venv ## Start the bridge, which receives the events from Pub/Sub
+	@$(BIN)/orderbus bridge $(ARGS)
+shell: venv ## Start Python with the settings, the database and the rooms at hand
+	@$(BIN)/python -i scripts/shell.py
+createsuperuser: venv ## Make an API key that may read orders; ARGS is its name
+	@$(BIN)/orderbus keys create $(or $(ARGS),admin)
+
+## Docker
+setup: .env venv ## Build and start all containers, and wait until they are migrated and healthy
+	$(COMPOSE) up --build --detach --wait
+up: .env ## Start all containers
+	$(COMPOSE) up --detach
+down: ## Stop all containers
+	$(COMPOSE) down
+logs: ## Follow the logs of all containers
+	$(COMPOSE) logs --follow
+db-logs: ## Follow the log of the database
+	$(COMPOSE) logs --follow db
+pubsub-logs: ## Follow the log of the Pub/Sub emulator
+	$(COMPOSE) logs --follow pubsub-emulator
+emulator: .env ## Start the Pub/Sub emulator alone
+	$(COMPOSE) up --detach --wait pubsub-emulator
+clean: ## Remove containers with their data, caches and what was built
+	@scripts/clean
+reset: clean setup ## Remove everything and set up again
+
+parts:
+	@scripts/install-services --optional
+.env:
+	@cp .env.example .env
+.venv/.installed: requirements.lock setup.cfg pyproject.toml
+	@scripts/install requirements.lock && touch $@
+.venv/.installed-dev: .venv/.installed requirements-dev.lock
+	@scripts/install requirements-dev.lock && touch $@

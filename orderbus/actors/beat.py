@@ -1,0 +1,107 @@
+"""What turns rows that are due into messages?
+
+Every worker process runs the beat; there is no leader. It listens for the web server's
+notification and looks by itself once a second. Rows are noted as hinted when they are told of, so
+several beats share the work instead of doubling it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Final
+
+from orderbus import services, telemetry
+from orderbus.actors import boot, broker, watchpoint
+from orderbus.errors import Misconfigured, OrderbusError, Unavailable
+from orderbus.pubsub import topology
+from orderbus.resources import Resources
+from orderbus.services.upkeep import Upkeep
+
+Wait = Callable[[float], Awaitable[bool]]
+
+#: Seconds between two looks; each is up to a fifth shorter, so that workers do not march in step.
+INTERVAL: Final = 1.0
+CHANNEL: Final = "outbox"
+
+
+async def run(resources: Resources) -> None:
+    """Beat for as long as the worker runs, whatever is away."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_hint_outbox(resources))
+        group.create_task(_hint_the_rest(resources))
+        group.create_task(_watch_parts(resources))
+
+
+async def _hint_outbox(resources: Resources) -> None:
+    """Tell of what waits to be published, as soon as a notification comes, and every second."""
+    async with AsyncExitStack() as stack:
+        wait: Wait | None = None
+        while True:
+            try:
+                if wait is None:
+                    listening = resources.database.listening(CHANNEL)
+                    wait = await stack.enter_async_context(listening)
+                count = await services.relay.hint_due(resources.database, resources.settings)
+                await broker.enqueue_publish_outbox(count)
+                await wait(_interval())
+            except Unavailable:
+                await stack.aclose()
+                wait = None
+                await asyncio.sleep(_interval())
+
+
+async def _hint_the_rest(resources: Resources) -> None:
+    upkeep = Upkeep(resources.database, resources.settings)
+    while True:
+        await asyncio.sleep(_interval())
+        try:
+            await upkeep.tick()
+            due = await services.delivery.hint_due(resources.database, resources.settings)
+            await broker.enqueue_deliveries(due)
+        except Unavailable:
+            continue  # the parts' watch says which one, once
+        except Exception:  # a door: the beat must go on
+            telemetry.log.exception("beat_failed")
+
+
+async def _watch_parts(resources: Resources) -> None:
+    """Ask each part once a second, and report for readiness what answers."""
+    seen: dict[str, bool] = {}
+    made = asyncio.Event()
+
+    async def pubsub() -> None:
+        if not made.is_set():
+            if (await topology.ensure(resources.settings)).subscription_made:
+                await services.relay.take_back_all(resources.database)
+            made.set()
+
+    asks = {"postgres": resources.database.ping, "rabbitmq": broker.ping, "pubsub": pubsub}
+    while True:
+        for part, ask in asks.items():
+            up = await _answers(part, ask, known=seen.get(part))
+            seen[part] = up
+        watchpoint.report(seen)
+        await asyncio.sleep(_interval())
+
+
+async def _answers(part: str, ask: Callable[[], Awaitable[None]], *, known: bool | None) -> bool:
+    try:
+        async with asyncio.timeout(5):
+            await ask()
+    except Misconfigured as error:
+        boot.give_up(error)
+        return False
+    except (OrderbusError, TimeoutError) as error:
+        if known is not False:
+            telemetry.log.warning("part_away", part=part, error=str(error))
+        return False
+    if known is False:
+        telemetry.log.info("part_back", part=part)
+    return True
+
+
+def _interval() -> float:
+    return INTERVAL * random.uniform(0.8, 1.0)  # noqa: S311 - spreads the beats, guards nothing

@@ -1,0 +1,128 @@
+"""Did one of our senders sign this body?
+
+Three schemes: hex HMAC-SHA256 (``X-Webhook-Signature``), the same in base64
+(``X-Shopify-Hmac-SHA256``), and Standard Webhooks 1.0 (``webhook-id``, ``webhook-timestamp``,
+``webhook-signature``), which alone has a time and so refuses replays.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from orderbus.errors import Unauthenticated
+
+#: How far a Standard Webhooks timestamp may lie in the past or the future.
+TOLERANCE: Final = timedelta(minutes=5)
+_LONGEST: Final = 4096
+_MOST_SIGNATURES: Final = 16
+_TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
+_HEX: Final = re.compile(r"[0-9a-fA-F]{64}")
+_ID: Final = re.compile(r"[\x21-\x2d\x2f-\x7e]{1,255}")
+
+
+def verify(
+    headers: Mapping[str, str], body: bytes, secrets: Sequence[str], *, now: datetime
+) -> None:
+    """Return if one of ``secrets`` signed ``body``; else raise ``Unauthenticated``, and nothing else.
+
+    ``headers`` must find names whatever their case. Where several schemes are present, the one
+    with a time decides. Secrets are compared in constant time.
+    """
+    if "webhook-signature" in headers:
+        _standard(headers, body, secrets, now)
+    elif "X-Webhook-Signature" in headers:
+        _plain(_from_hex(headers["X-Webhook-Signature"]), body, secrets)
+    elif "X-Shopify-Hmac-SHA256" in headers:
+        _plain(_from_base64(headers["X-Shopify-Hmac-SHA256"]), body, secrets)
+    else:
+        message = (
+            "The signature is missing: send X-Webhook-Signature, X-Shopify-Hmac-SHA256 "
+            "or the headers of Standard Webhooks"
+        )
+        raise Unauthenticated(message)
+
+
+def _plain(presented: bytes, body: bytes, secrets: Sequence[str]) -> None:
+    matches = [
+        hmac.compare_digest(hmac.digest(secret.encode(), body, hashlib.sha256), presented)
+        for secret in secrets
+    ]
+    if not any(matches):
+        raise _wrong()
+
+
+def _standard(
+    headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime
+) -> None:
+    message_id = headers.get("webhook-id", "")
+    timestamp = headers.get("webhook-timestamp", "")
+    if not _ID.fullmatch(message_id):
+        message = "webhook-id is missing or not an id"
+        raise Unauthenticated(message)
+    if not _TIMESTAMP.fullmatch(timestamp):
+        message = "webhook-timestamp is missing or not whole seconds"
+        raise Unauthenticated(message)
+    if abs(int(timestamp) - now.timestamp()) > TOLERANCE.total_seconds():
+        message = "webhook-timestamp is too far from now: the signature is stale"
+        raise Unauthenticated(message)
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    presented = _listed(headers["webhook-signature"])
+    matches = [
+        hmac.compare_digest(hmac.digest(_key(secret), signed, hashlib.sha256), signature)
+        for secret in secrets
+        for signature in presented
+    ]
+    if not any(matches):
+        raise _wrong()
+
+
+def _listed(header: str) -> list[bytes]:
+    if len(header) > _LONGEST:
+        raise _wrong()
+    signatures = []
+    for token in header.split(" ")[:_MOST_SIGNATURES]:
+        version, _, value = token.partition(",")
+        if version == "v1":
+            try:
+                signatures.append(_from_base64(value))
+            except Unauthenticated:
+                continue  # another one of the list may be right
+    return signatures
+
+
+def _from_hex(value: str) -> bytes:
+    value = value.removeprefix("sha256=")
+    if not _HEX.fullmatch(value):
+        raise _wrong()
+    return bytes.fromhex(value)
+
+
+def _from_base64(value: str) -> bytes:
+    if len(value) > _LONGEST or not value.isascii():
+        raise _wrong()
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise _wrong() from None
+
+
+def _key(secret: str) -> bytes:
+    """Read a ``whsec_`` secret; any other text is the key itself."""
+    if secret.startswith("whsec_"):
+        try:
+            return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        except (binascii.Error, ValueError):
+            pass
+    return secret.encode()
+
+
+def _wrong() -> Unauthenticated:
+    message = "The signature is wrong"
+    return Unauthenticated(message)

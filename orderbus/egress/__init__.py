@@ -1,0 +1,1 @@
+"""The way to the customer: all of the aiohttp client."""

@@ -1,0 +1,108 @@
+"""What happens when a worker POSTs to an endpoint, whatever the other side does?"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+import aiohttp
+from aiohttp import ClientResponse
+
+from orderbus.domain.webhooks import Answer
+from orderbus.egress.session import ForbiddenAddressError, Session, connected_to
+
+#: Bytes of an answer that are read at most, after decompression.
+READ_AT_MOST: Final = 65_536
+#: Bytes of it that the ledger keeps.
+KEEP_AT_MOST: Final = 2048
+
+
+async def post(
+    session: Session, url: str, *, body: bytes, headers: Mapping[str, str], deadline: timedelta
+) -> Answer:
+    """POST ``body`` and say what came of it; never raises for what the other side does.
+
+    ``deadline`` covers the whole exchange, from the DNS query to the last byte read. An answer is
+    whole when its body ended or 64 KiB of it were read; the connection is closed then, so an
+    endless body or a decompression bomb ends there.
+    """
+    began = time.monotonic()
+    addresses: list[str] = []
+    token = connected_to.set(addresses)
+    status, retry_after, head = None, None, b""
+    error: str | None = None
+    detail = ""
+    try:
+        async with asyncio.timeout(deadline.total_seconds()):
+            async with session.post(
+                url, data=body, headers=dict(headers), allow_redirects=False
+            ) as response:
+                status, retry_after = response.status, response.headers.get("Retry-After")
+                _note_address(response, addresses)
+                head = await _read(response)
+    except (aiohttp.ClientError, OSError, ValueError, EOFError) as failure:
+        error, detail = _class_of(failure), _sentence(failure)
+    finally:
+        connected_to.reset(token)
+    return Answer(
+        status=status,
+        retry_after=retry_after,
+        error=error,
+        detail=detail,
+        head=head[:KEEP_AT_MOST],
+        duration=timedelta(seconds=time.monotonic() - began),
+        address=addresses[-1] if addresses else None,
+    )
+
+
+async def _read(response: ClientResponse) -> bytes:
+    """Read an answer's body up to the cap; beyond it the connection is of no more use."""
+    content = b""
+    while len(content) < READ_AT_MOST:
+        piece = await response.content.read(READ_AT_MOST - len(content))
+        if not piece:
+            return content
+        content += piece
+    response.close()
+    return content
+
+
+def _note_address(response: ClientResponse, addresses: list[str]) -> None:
+    """Learn where a connection that was used before leads."""
+    if not addresses and response.connection is not None and response.connection.transport:
+        peer = response.connection.transport.get_extra_info("peername")
+        if peer:
+            addresses.append(str(peer[0]))
+
+
+def _class_of(failure: Exception) -> str:
+    cause = getattr(failure, "os_error", failure)
+    match cause:
+        case TimeoutError():
+            return "timeout"
+        case ForbiddenAddressError():
+            return "refused_address"
+        case socket.gaierror():
+            return "dns_temporary" if cause.errno == socket.EAI_AGAIN else "dns"
+        case ssl.SSLError() | ssl.CertificateError():
+            return "tls"
+    match failure:
+        case aiohttp.ClientSSLError():
+            return "tls"
+        case aiohttp.ClientConnectorDNSError():
+            return "dns"
+        case aiohttp.ClientConnectorError():
+            return "connect"
+    return "protocol"
+
+
+def _sentence(failure: Exception) -> str:
+    cause = getattr(failure, "os_error", failure)
+    if isinstance(cause, TimeoutError):
+        return "The exchange was not over within its deadline"
+    return f"{type(cause).__name__}: {cause}"[:500]

@@ -1,0 +1,80 @@
+"""What does a Pub/Sub message hold?
+
+The data has the five members the source document asks for. Everything else travels in attributes,
+named as CloudEvents names them (https://cloudevents.io, Pub/Sub protocol binding).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from orderbus.domain import json
+from orderbus.domain.events import SCHEMA_VERSION, Announcement, Event, rfc3339
+from orderbus.errors import Invalid, Poisoned
+
+SOURCE: Final = "/orderbus"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is published: bytes and attributes."""
+
+    data: bytes
+    attributes: Mapping[str, str]
+
+
+def encode(event: Event) -> Message:
+    """Announce an event; equal events give equal messages."""
+    attributes = {
+        "ce-id": str(event.id),
+        "ce-type": event.type,
+        "ce-source": SOURCE,
+        "ce-specversion": "1.0",
+        "ce-time": rfc3339(event.occurred_at),
+        "ce-subject": str(event.order_id),
+        "sequence": str(event.sequence),
+        "schema-version": SCHEMA_VERSION,
+    }
+    if event.traceparent is not None:
+        attributes["traceparent"] = event.traceparent
+    data = json.dumps(
+        {
+            "event": event.type,
+            "order_id": event.order["order_id"],
+            "customer_name": event.order["customer"]["name"],
+            "total": event.order["total"],
+            "created_at": event.order["created_at"],
+        }
+    )
+    return Message(data.encode(), attributes)
+
+
+def decode(data: bytes, attributes: Mapping[str, str]) -> Announcement:
+    """Read which event a message announces; raises ``Poisoned`` where it is not one of ours."""
+    try:
+        members = json.loads(data)
+    except Invalid as error:
+        raise _undecodable(f"The data is {error.faults[0].detail}") from error
+    if not isinstance(members, dict) or "event" not in members:
+        raise _undecodable("The data is not an object with the member event")
+    try:
+        event_id = UUID(attributes["ce-id"])
+        occurred_at = datetime.fromisoformat(attributes["ce-time"])
+    except KeyError as error:
+        raise _undecodable(f"The attribute {error} is missing") from error
+    except ValueError as error:
+        raise _undecodable(f"An attribute cannot be read: {error}") from error
+    if occurred_at.tzinfo is None:
+        raise _undecodable("The attribute ce-time has no time zone")
+    try:
+        return Announcement(event_id, occurred_at.astimezone(UTC))
+    except OverflowError as error:
+        raise _undecodable(f"The attribute ce-time is out of range: {error}") from error
+
+
+def _undecodable(message: str) -> Poisoned:
+    return Poisoned(message, reason="undecodable")

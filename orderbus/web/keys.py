@@ -1,0 +1,15 @@
+"""Under which typed keys does the application keep what its handlers need?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from orderbus.web.wake import Waker
+
+SETTINGS: Final = web.AppKey("settings", Settings)
+DATABASE: Final = web.AppKey("database", Database)
+WAKER: Final = web.AppKey("waker", Waker)

@@ -1,0 +1,81 @@
+"""What happens to every request, whatever it asks for?
+
+One middleware, on the outside: it names the request, checks whom it was meant for, turns refusals
+into problems, and writes one line about it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+from uuid import uuid4
+
+from aiohttp import web
+
+from orderbus import telemetry
+from orderbus.errors import OrderbusError
+from orderbus.web import problems
+from orderbus.web.keys import SETTINGS
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+REQUEST_ID: Final = "Correlation-ID"
+_ID: Final = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
+
+
+@web.middleware
+async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every request with an id, a problem where it is refused, and one log line."""
+    began = time.perf_counter()
+    given = request.headers.get(REQUEST_ID, "")
+    request_id = given if _ID.fullmatch(given) else str(uuid4())
+    try:
+        response = await _answer(request, handler)
+    except Exception:  # a door: the caller gets a 500 without a traceback, the log has it
+        telemetry.log.exception("request_failed", request_id=request_id, path=request.path)
+        response = problems.problem(
+            500, code="internal", detail="The server failed", path=request.path
+        )
+    response.headers[REQUEST_ID] = request_id
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else "none"
+    telemetry.HTTP_REQUESTS.labels(route, request.method, response.status).inc()
+    telemetry.log.info(
+        "request",
+        request_id=request_id,
+        method=request.method,
+        path=request.path,
+        status=response.status,
+        ms=round((time.perf_counter() - began) * 1000, 1),
+        remote=request.remote,
+    )
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if not _meant_for_us(request):
+        detail = "This host name is not among ALLOWED_HOSTS"
+        return problems.problem(400, code="unknown_host", detail=detail, path=request.path)
+    try:
+        return await handler(request)
+    except OrderbusError as error:
+        telemetry.REFUSED.labels(error.code).inc()
+        return problems.response_to(error, request)
+    except web.HTTPException as error:
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        return problems.problem(
+            error.status,
+            code=error.reason.lower().replace(" ", "_"),
+            detail=error.reason,
+            path=request.path,
+            headers=headers,
+        )
+
+
+def _meant_for_us(request: web.Request) -> bool:
+    allowed = request.app[SETTINGS].allowed_hosts
+    host = request.headers.get("Host", "").rpartition(":")
+    name = host[0] if host[2].isdigit() and host[0] else request.headers.get("Host", "")
+    return "*" in allowed or name.lower() in allowed

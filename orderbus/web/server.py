@@ -1,0 +1,139 @@
+"""How does the web server run: in one process, or several behind one socket?
+
+The socket is bound once, by the first process, and inherited by the workers: so a port of 0 works,
+a taken port is an error at once, and a worker that dies is replaced without refusing anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from orderbus import telemetry
+from orderbus.settings import Settings
+from orderbus.web.app import build_app
+
+#: Seconds that requests under way may take to finish after SIGTERM.
+DRAIN: Final = 20.0
+#: A worker that dies younger than this cannot run at all: replacing it would go on for ever.
+_TOO_YOUNG: Final = 3.0
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Bind and listen; raises ``OSError`` where the place is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((host, port))
+    listening.listen(1024)
+    listening.setblocking(False)
+    return listening
+
+
+def url_of(listening: socket.socket) -> str:
+    """Say under which URL the bound socket is reached."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def serve(settings: Settings, listening: socket.socket) -> None:
+    """Serve until SIGTERM or SIGINT; then refuse new connections and finish what is under way."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    runner = web.AppRunner(
+        build_app(settings),
+        access_log=None,
+        shutdown_timeout=DRAIN,
+        keepalive_timeout=30,
+        handler_cancellation=False,
+    )
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listening).start()
+        telemetry.log.info("web_ready", url=url_of(listening))
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+class Supervisor:
+    """Runs several workers on one socket, replaces those that die, and stops them together."""
+
+    def __init__(self, listening: socket.socket, *, workers: int) -> None:
+        """Start nothing before ``run``."""
+        self._listening = listening
+        self._wanted = workers
+        self._workers: dict[subprocess.Popen[bytes], float] = {}
+        self._stopping = False
+
+    def run(self) -> int:
+        """Supervise until SIGTERM or SIGINT; returns the exit code."""
+        metrics = tempfile.mkdtemp(prefix="orderbus-web-")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        try:
+            while not self._stopping:
+                code = self._replace_dead(metrics)
+                if code is not None:
+                    self._stop()
+                    return code
+                time.sleep(0.1)
+            return 0
+        finally:
+            self._wait()
+            shutil.rmtree(metrics, ignore_errors=True)
+
+    def _replace_dead(self, metrics: str) -> int | None:
+        """Keep as many workers as wanted; an exit code if one cannot run at all."""
+        for worker, began in list(self._workers.items()):
+            code = worker.poll()
+            if code is None:
+                continue
+            del self._workers[worker]
+            _forget_gauges(Path(metrics), worker.pid)
+            if time.monotonic() - began < _TOO_YOUNG and code > 0:
+                return code
+            telemetry.log.error("web_worker_died", worker=worker.pid, code=code)
+        while len(self._workers) < self._wanted and not self._stopping:
+            self._workers[self._start(metrics)] = time.monotonic()
+        return None
+
+    def _start(self, metrics: str) -> subprocess.Popen[bytes]:
+        number = self._listening.fileno()
+        return subprocess.Popen(
+            [sys.executable, sys.argv[0], "--inherit", str(number)],
+            pass_fds=[number],
+            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": metrics},
+        )
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+        for worker in self._workers:
+            worker.terminate()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + DRAIN + 5
+        for worker in self._workers:
+            try:
+                worker.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.kill()
+
+
+def _forget_gauges(metrics: Path, pid: int) -> None:
+    """Drop a dead worker's gauges of the moment; what it counted stays counted."""
+    for path in metrics.glob(f"gauge_live*_{pid}.db"):
+        path.unlink(missing_ok=True)
