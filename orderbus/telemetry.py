@@ -183,5 +183,7 @@ def configure_logging(settings: Settings, *, process: str) -> None:
     )
     logging.root.handlers[:] = [handler]
     logging.root.setLevel(settings.log_level)
-    for noisy in ("pika", "google", "asyncio", "aiohttp.access", "grpc"):
+    for noisy in ("google", "asyncio", "aiohttp.access", "grpc"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.root.level))
+    # pika writes eight lines for a connection that was refused; what follows from it is ours to say.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)

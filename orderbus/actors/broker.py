@@ -42,6 +42,7 @@ class Broker(RabbitmqBroker):
             confirm_delivery=True,
             middleware=[AsyncIO(), Boot(), TimeLimit(), ShutdownNotifications(), Retries(), Counting()],
         )
+        del self.parameters  # what Dramatiq made of no URL; ours are read when first asked for
 
     @cached_property
     def parameters(self) -> pika.URLParameters:  # type: ignore[override]

@@ -1,0 +1,102 @@
+"""A small receiver of webhooks, to begin your own from.
+
+    WEBHOOK_SECRET=whsec_... python examples/receive_webhooks.py --port 9000
+
+It verifies the signature, remembers which ids it has seen, answers 2xx first and thinks later.
+``/`` shows what came, ``/received`` the same as JSON. Needs aiohttp and nothing of orderbus.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import hmac
+import json
+import os
+import time
+from collections import deque
+from html import escape
+from typing import Any
+
+from aiohttp import web
+
+RECEIVED = web.AppKey("received", deque[dict[str, Any]])
+SECRET = web.AppKey("secret", str)
+
+
+def verify(secret: str, headers: Any, body: bytes) -> bool:  # noqa: ANN401 - any mapping of headers
+    """Say whether the sender knows ``secret`` and signed in the last 5 minutes (Standard Webhooks)."""
+    message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+    if not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:
+        return False
+    if abs(time.time() - int(timestamp)) > 300:
+        return False
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
+    expected = "v1," + base64.b64encode(digest).decode()
+    presented = headers.get("webhook-signature", "").split(" ")
+    return any(hmac.compare_digest(expected.encode(), given.encode()) for given in presented)
+
+
+async def receive(request: web.Request) -> web.Response:
+    """Take a webhook: refuse what is not signed, and answer a repetition like the first."""
+    body = await request.read()
+    secret, received = request.app[SECRET], request.app[RECEIVED]
+    verified = bool(secret) and verify(secret, request.headers, body)
+    if secret and not verified:
+        return web.json_response({"error": "the signature is wrong"}, status=401)
+    message_id = request.headers.get("webhook-id", "")
+    received.appendleft(
+        {
+            "at": time.time(),
+            "webhook_id": message_id,
+            "sequence": request.headers.get("orderbus-sequence"),
+            "verified": verified,
+            "repeated": any(one["webhook_id"] == message_id for one in received),
+            "path": request.path,
+            "body": body.decode("utf-8", "replace"),
+        }
+    )
+    return web.Response(status=204)
+
+
+async def show(request: web.Request) -> web.Response:
+    """Show a person what came, the newest first."""
+    rows = "".join(
+        f"<tr><td>{time.strftime('%H:%M:%S', time.localtime(one['at']))}"
+        f"<td>{'verified' if one['verified'] else 'not verified'}"
+        f"<td>{escape(one['webhook_id'])}<td><code>{escape(one['body'])}</code>"
+        for one in request.app[RECEIVED]
+    )
+    return web.Response(
+        content_type="text/html",
+        text="<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=2>"
+        "<title>Webhooks received</title><style>body{font:15px system-ui;margin:2rem}"
+        "td{padding:.2rem 1rem .2rem 0;vertical-align:top}</style>"
+        f"<h1>{len(request.app[RECEIVED])} webhooks received</h1><table>{rows}</table>",
+    )
+
+
+async def received_as_json(request: web.Request) -> web.Response:
+    """Show a machine what came, the newest first."""
+    return web.json_response(list(request.app[RECEIVED]))
+
+
+def build_app(secret: str) -> web.Application:
+    """Build the receiver; without a secret it takes everything and verifies nothing."""
+    app = web.Application(client_max_size=10 * 2**20)
+    app[RECEIVED], app[SECRET] = deque(maxlen=10_000), secret
+    app.router.add_get("/", show)
+    app.router.add_get("/received", received_as_json)
+    app.router.add_post("/{path:.*}", receive)
+    return app
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Receives webhooks and shows them.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=9000)
+    arguments = parser.parse_args()
+    app = build_app(os.environ.get("WEBHOOK_SECRET", ""))
+    web.run_app(app, host=arguments.host, port=arguments.port, print=None, access_log=None)

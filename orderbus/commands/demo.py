@@ -1,0 +1,182 @@
+"""``orderbus demo``: one order goes all the way, and its way is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import aiohttp
+import click
+from rich.table import Table
+
+from orderbus import services
+from orderbus import settings as settings_module
+from orderbus.commands import terminal
+from orderbus.local.processes import DiedError, Sink
+from orderbus.local.whole import (
+    ROOT,
+    Whole,
+    default_data,
+    first_error,
+    free_folder,
+    locked_folder,
+    whole,
+)
+from orderbus.storage.database import open_database
+
+#: Seconds the webhook may take.
+PATIENCE: Final = 30.0
+
+
+@click.command()
+@terminal.as_json
+def demo(*, as_json: bool) -> None:
+    """Send one order all the way to a receiver that verifies it, and show each step.
+
+    Starts everything on ports of its own, and stops it again. Exits 0 only if the webhook arrived
+    and its signature held.
+    """
+    terminal.with_exit_code(lambda: asyncio.run(_demo(as_json=as_json)))
+
+
+async def _demo(*, as_json: bool) -> None:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - it runs
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, task.cancel)
+    folder = free_folder(default_data().absolute(), "demo")
+    with locked_folder(folder), _log(folder / "log") as sink:
+        try:
+            with terminal.errors.status("finding the parts") as status:
+
+                def say(sentence: str) -> None:
+                    status.update(terminal.plain(sentence))
+
+                async with whole(folder, sink=sink, say=say) as running:
+                    say("sending the order")
+                    report = await _send(running)
+        except asyncio.CancelledError:
+            terminal.fail("stopped", code=130)
+        except (DiedError, BaseExceptionGroup) as error:
+            terminal.errors.print((folder / "log").read_text()[-4000:], highlight=False, markup=False)
+            raise first_error(error) from None
+    _show(report, as_json=as_json)
+
+
+@contextmanager
+def _log(path: Path) -> Iterator[Sink]:
+    with path.open("w") as file:
+
+        def sink(name: str, line: str) -> None:
+            file.write(f"{name:9} {line}\n")
+            file.flush()
+
+        yield sink
+
+
+async def _send(running: Whole) -> dict[str, Any]:
+    order = json.loads((ROOT / "examples" / "order.json").read_text())
+    order["order_id"] = f"{order['order_id']}-{uuid4().hex[:8]}"
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
+        began = time.time()
+        url = f"{running.urls['api']}/webhooks/orders/create/"
+        async with http.post(url, json=order) as answer:
+            accepted = time.time()
+            if answer.status != 201:  # noqa: PLR2004
+                message = f"The order was answered with {answer.status}: {await answer.text()}"
+                raise DiedError(message)
+        webhook = await _received(http, running, order["order_id"])
+    settings = settings_module.load(**_for_settings(running.env))
+    async with open_database(settings) as database:
+        journey = await _journey(database, order["order_id"])
+    return _report(running, journey, webhook, began=began, accepted=accepted)
+
+
+def _for_settings(env: dict[str, str]) -> dict[str, object]:
+    """Hand on what the run made up, without touching this process's environment."""
+    return {
+        field: env[alias]
+        for field, info in settings_module.Settings.model_fields.items()
+        for alias in getattr(info.validation_alias, "choices", ())
+        if alias in env
+    }
+
+
+async def _received(
+    http: aiohttp.ClientSession, running: Whole, reference: str
+) -> dict[str, Any]:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        async with http.get(f"{running.urls['receiver']}received") as answer:
+            for webhook in await answer.json():
+                if json.loads(webhook["body"])["order_id"] == reference and webhook["verified"]:
+                    return dict(webhook)
+        await asyncio.sleep(0.02)
+    message = f"No verified webhook arrived within {PATIENCE:.0f} s"
+    raise DiedError(message)
+
+
+async def _journey(database: Any, reference: str) -> dict[str, Any]:  # noqa: ANN401
+    """Read the order's way, once the worker has written down that it was delivered."""
+    deadline = time.monotonic() + 5
+    while True:
+        journey = await services.orders.journey(database, reference)
+        deliveries = journey["events"][0]["deliveries"]
+        if (deliveries and deliveries[0]["delivered_at"]) or time.monotonic() > deadline:
+            return journey
+        await asyncio.sleep(0.02)
+
+
+def _report(
+    running: Whole,
+    journey: dict[str, Any],
+    webhook: dict[str, Any],
+    *,
+    began: float,
+    accepted: float,
+) -> dict[str, Any]:
+    event = journey["events"][0]
+    delivery = event["deliveries"][0]
+    steps = [
+        ("committed", event["occurred_at"], f"event {event['event_id']}, sequence 1"),
+        ("accepted", accepted, f"201, order {journey['external_ref']}"),
+        ("published", event["published_at"], f"message id {event['message_id']}"),
+        ("received by the bridge", event["received_at"], f"delivery {delivery['id']} made"),
+        ("delivered", webhook["at"], f"signature verified by the receiver, {delivery['url']}"),
+    ]
+    return {
+        "order_id": journey["external_ref"],
+        "verified": webhook["verified"],
+        "steps": [
+            {"step": step, "ms": round(1000 * (_seconds(at) - began), 1), "what": what}
+            for step, at, what in steps
+        ],
+        "parts": {part.name: part.how for part in running.parts},
+    }
+
+
+def _seconds(at: str | float) -> float:
+    return at if isinstance(at, float) else datetime.fromisoformat(at).timestamp()
+
+
+def _show(report: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        terminal.show(report)
+        return
+    table = Table("step", "ms", "what", box=None, header_style="bold")
+    table.columns[1].justify = "right"
+    for step in report["steps"]:
+        table.add_row(step["step"], f"{step['ms']:.1f}", terminal.plain(step["what"]))
+    terminal.console.print(table)
+    for name, how in report["parts"].items():
+        terminal.console.print(f"{name}: {terminal.plain(how)}", highlight=False)
+    terminal.console.print("[green]the webhook arrived and its signature held[/green]")

@@ -1,0 +1,95 @@
+"""``orderbus up``: a whole orderbus in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import click
+
+from orderbus.commands import terminal
+from orderbus.local.processes import DiedError
+from orderbus.local.whole import default_data, first_error, locked_folder, whole
+
+_COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta")
+
+
+@click.command()
+@click.option("--port", default=8000, show_default=True, help="Port of the API; 0 takes any free one.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder to keep data in.")
+@click.option("--webhook", metavar="URL", help="Tell URL of every order, instead of a receiver of its own.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with all URLs when ready.")
+def up(*, port: int, data: Path | None, webhook: str | None, as_json: bool) -> None:
+    """Run everything on this machine until Ctrl-C.
+
+    PostgreSQL, RabbitMQ, Pub/Sub, web, workers, bridge, receiver. Each part is the one that a
+    setting names, else a private one of what is installed, else a Docker container.
+    """
+    folder = data or default_data() / "up"
+    terminal.with_exit_code(lambda: asyncio.run(_up(folder, port, webhook, as_json=as_json)))
+
+
+async def _up(folder: Path, port: int, webhook: str | None, *, as_json: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop.set)
+    with locked_folder(folder):
+        running = asyncio.create_task(_run(folder, port, webhook, stop, as_json=as_json))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set() and not running.done():
+            _say("stopping")
+        if not stop.is_set():
+            stopping.cancel()
+        try:
+            await running
+        except BaseExceptionGroup as group:
+            raise first_error(group) from None
+
+
+async def _run(
+    folder: Path, port: int, webhook: str | None, stop: asyncio.Event, *, as_json: bool
+) -> None:
+    starting = asyncio.current_task()
+    assert starting is not None  # noqa: S101 - it runs
+    watch = asyncio.create_task(_cancel_when(stop, starting))
+    try:
+        async with whole(
+            folder.absolute(), sink=_print, say=_say, port=port, webhook=webhook
+        ) as running:
+            watch.cancel()
+            if as_json:
+                terminal.show(running.urls)
+            else:
+                for name, url in running.urls.items():
+                    _say(f"{name.replace('_', ' ')}: {url}")
+                click.echo(f"orderbus ready: {running.urls['api']}")
+            death = asyncio.create_task(running.first_death())
+            stopped = asyncio.create_task(stop.wait())
+            await asyncio.wait({death, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+            if death.done():
+                process = death.result()
+                message = f"{process.name} ended with code {process.code}"
+                raise DiedError(message)
+            death.cancel()
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+
+
+async def _cancel_when(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
+    """Let Ctrl-C end the start, too."""
+    await stop.wait()
+    task.cancel()
+
+
+def _print(name: str, line: str) -> None:
+    colour = _COLOURS[sum(name.encode()) % len(_COLOURS)]
+    click.echo(f"{click.style(f'{name:9}', fg=colour)} {line}", err=True)
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"{click.style('orderbus ', bold=True)} {sentence}", err=True)

@@ -1,0 +1,129 @@
+"""A part as a Docker container, where an engine runs and nothing native is installed."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+
+from orderbus.local.processes import Process, Sink, free_port, until
+
+
+def available() -> bool:
+    """Say whether a Docker engine answers."""
+    if shutil.which("docker") is None:
+        return False
+    asked = ["docker", "version", "--format", "{{.Server.Version}}"]
+    try:
+        return subprocess.run(asked, capture_output=True, check=False, timeout=10).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+@dataclass
+class Container:
+    """One container that is removed when it stops; it keeps nothing."""
+
+    name: str
+    image: str
+    ports: dict[str, int]
+    given: dict[str, str]
+    named: dict[str, str]
+    shown: dict[str, str]
+    greeting: bytes = b""
+    command: tuple[str, ...] = ()
+    how: str = ""
+    env: dict[str, str] = field(default_factory=dict)
+    urls: dict[str, str] = field(default_factory=dict)
+    _process: Process | None = None
+
+    async def start(self, sink: Sink) -> None:
+        """Start the container, and wait until its first port speaks."""
+        self.how = f"Docker, {self.image}"
+        local = {name: free_port() for name in self.ports}
+        publish = [
+            f"--publish=127.0.0.1:{local[name]}:{inside}" for name, inside in self.ports.items()
+        ]
+        self._process = await Process.start(
+            self.image.split(":", maxsplit=1)[0].rpartition("/")[2],
+            [
+                "docker",
+                "run",
+                "--rm",
+                "--init",
+                *publish,
+                *(f"--env={name}={value}" for name, value in self.given.items()),
+                self.image,
+                *self.command,
+            ],
+            sink=sink,
+        )
+        self.env = {name: value.format(**local) for name, value in self.named.items()}
+        self.urls = {name: value.format(**local) for name, value in self.shown.items()}
+        port = next(iter(local.values()))
+        await until(
+            lambda: _speaks(port, self.greeting), self._process, seconds=180, what=self.image
+        )
+
+    async def stop(self) -> None:
+        """Stop the container."""
+        if self._process is not None:
+            await self._process.stop()
+
+
+def container(name: str) -> Container:
+    """Describe the container of a part."""
+    password = secrets.token_urlsafe(16)
+    match name:
+        case "PostgreSQL":
+            return Container(
+                name,
+                "postgres:15-alpine",
+                ports={"sql": 5432},
+                given={"POSTGRES_USER": "orderbus", "POSTGRES_PASSWORD": password},
+                named={
+                    "DB_HOST": "127.0.0.1",
+                    "DB_PORT": "{sql}",
+                    "DB_NAME": "orderbus",
+                    "DB_USER": "orderbus",
+                    "DB_PASS": password,
+                },
+                shown={"postgres": "postgresql://orderbus@127.0.0.1:{sql}/orderbus"},
+                greeting=b"\x00\x00\x00\x08\x04\xd2\x16\x2f",  # may I speak TLS? answered by one byte
+            )
+        case "RabbitMQ":
+            return Container(
+                name,
+                "rabbitmq:3-management",
+                ports={"amqp": 5672, "management": 15672},
+                given={},
+                named={"RABBITMQ_URL": "amqp://guest:guest@127.0.0.1:{amqp}/"},
+                shown={
+                    "rabbitmq": "amqp://127.0.0.1:{amqp}/",
+                    "rabbitmq_management": "http://127.0.0.1:{management}/",
+                },
+                greeting=b"AMQP\x00\x00\x09\x01",
+            )
+        case _:
+            return Container(
+                name,
+                "gcr.io/google.com/cloudsdktool/cloud-sdk:emulators",
+                ports={"grpc": 8085},
+                given={},
+                named={"PUBSUB_EMULATOR_HOST": "127.0.0.1:{grpc}"},
+                shown={"pubsub_emulator": "127.0.0.1:{grpc}"},
+                greeting=b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                command=tuple("gcloud beta emulators pubsub start --host-port=0.0.0.0:8085".split()),
+            )
+
+
+async def _speaks(port: int, greeting: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(greeting)
+        async with asyncio.timeout(2):
+            await reader.readexactly(1)
+    finally:
+        writer.close()

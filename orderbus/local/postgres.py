@@ -1,0 +1,167 @@
+"""A private PostgreSQL, from the binaries that are installed."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from orderbus import settings as settings_module
+from orderbus.local.processes import Process, Sink, free_port, run, until
+from orderbus.storage.database import open_database
+
+_PLACES: Final = (
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/opt/homebrew/opt/postgresql*/bin",
+    "/usr/local/opt/postgresql*/bin",
+    "/Applications/Postgres.app/Contents/Versions/*/bin",
+)
+_OLDEST: Final = 15
+
+
+def binaries() -> Path | None:
+    """Find the folder of the newest ``initdb`` and ``postgres`` that are new enough."""
+    places = [Path(found).resolve().parent for found in [shutil.which("initdb")] if found]
+    for pattern in _PLACES:
+        places += sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)
+    for place in places:
+        if (place / "initdb").exists() and _version(place / "postgres") >= _OLDEST:
+            return place
+    return None
+
+
+def _version(postgres: Path) -> int:
+    try:
+        said = subprocess.run(
+            [postgres, "--version"], capture_output=True, text=True, check=True, timeout=10
+        )
+        return int(said.stdout.split()[2].split(".")[0])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return 0
+
+
+class NativePostgres:
+    """A server with its own data folder, port and password, reached over loopback alone."""
+
+    name = "PostgreSQL"
+
+    def __init__(self, data: Path, binaries: Path, *, safe: bool = True) -> None:
+        """Keep everything in ``data``; ``safe`` false turns fsync off."""
+        self.how = f"private, {binaries}"
+        self.env: dict[str, str] = {}
+        self.urls: dict[str, str] = {}
+        self._folder = data
+        self._binaries = binaries
+        self._safe = safe
+        self._user = _ordinary_user() if os.getuid() == 0 else "-"
+        self._process: Process | None = None
+
+    async def start(self, sink: Sink) -> None:
+        """Make the data folder where it is new, start the server, wait until it answers."""
+        data = self._reachable()
+        password_file = self._folder.parent / "postgres-password"
+        if not (data / "PG_VERSION").exists():
+            await self._make(data, password_file, sink)
+        port = free_port()
+        self._process = await Process.start(
+            "postgres",
+            [str(self._binaries / "postgres"), "-D", str(data), *self._options(port)],
+            sink=sink,
+            cwd=data,
+            user=self._user,
+            stop_signal=signal.SIGINT,
+            grace=20,
+        )
+        self.env = {
+            "DB_HOST": "127.0.0.1",
+            "DB_PORT": str(port),
+            "DB_NAME": "postgres",
+            "DB_USER": "orderbus",
+            "DB_PASS": password_file.read_text().strip(),
+        }
+        self.urls = {"postgres": f"postgresql://orderbus@127.0.0.1:{port}/postgres"}
+        settings = settings_module.load(
+            debug=True, **{name.lower(): value for name, value in self.env.items()}
+        )
+        async with open_database(settings) as database:
+            await until(database.ping, self._process, seconds=30, what="PostgreSQL")
+
+    async def stop(self) -> None:
+        """Shut the server down fast: connections are closed, what is committed is kept."""
+        if self._process is not None:
+            await self._process.stop()
+
+    def _options(self, port: int) -> list[str]:
+        settings = {
+            "port": port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "max_connections": 200,
+            "shared_buffers": "128MB",
+            **({} if self._safe else {"fsync": "off", "full_page_writes": "off"}),
+        }
+        return [f"--{name}={value}" for name, value in settings.items()]
+
+    async def _make(self, data: Path, password_file: Path, sink: Sink) -> None:
+        password_file.write_text(secrets.token_urlsafe(24))
+        password_file.chmod(0o600)
+        with tempfile.NamedTemporaryFile("w", dir=data.parent if self._user == "-" else None) as file:
+            file.write(password_file.read_text())
+            file.flush()
+            _give(Path(file.name), self._user)
+            await run(
+                "initdb",
+                [
+                    str(self._binaries / "initdb"),
+                    f"--pgdata={data}",
+                    "--username=orderbus",
+                    f"--pwfile={file.name}",
+                    "--auth=scram-sha-256",
+                    "--encoding=UTF8",
+                    "--no-locale",
+                    "--no-sync",
+                ],
+                sink=sink,
+                cwd=data,
+                user=self._user,
+            )
+
+    def _reachable(self) -> Path:
+        """Make the data folder; as root it has to be where the ordinary user can get."""
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        if not self._folder.exists():
+            self._folder.unlink(missing_ok=True)  # a link to a folder that is gone
+            if self._user != "-" and not _others_may_enter(self._folder.parent):
+                self._folder.symlink_to(tempfile.mkdtemp(prefix="orderbus-postgres-"))
+            else:
+                self._folder.mkdir(mode=0o700)
+        data = self._folder.resolve()
+        _give(data, self._user)
+        return data
+
+
+def _ordinary_user() -> str:
+    """Name whom a server runs as that refuses root."""
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name).pw_name
+        except KeyError:
+            continue
+    return "-"
+
+
+def _others_may_enter(folder: Path) -> bool:
+    resolved = folder.resolve()
+    return all(place.stat().st_mode & 0o001 for place in [resolved, *resolved.parents])
+
+
+def _give(place: Path, user: str) -> None:
+    if user != "-":
+        shutil.chown(place, user)

@@ -1,0 +1,139 @@
+"""How are processes started so that none outlives its starter?"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from orderbus.errors import OrderbusError
+
+Sink = Callable[[str, str], None]
+
+_GUARD: Final = str(Path(__file__).with_name("guard.py"))
+
+
+class DiedError(OrderbusError):
+    """A process ended that should have gone on."""
+
+    code = "died"
+
+
+class Process:
+    """A guarded process: it ends when told to, and when its starter dies."""
+
+    def __init__(self, name: str, guard: asyncio.subprocess.Process, sink: Sink) -> None:
+        """Use ``start``."""
+        self.name = name
+        self._guard = guard
+        self._reading = asyncio.create_task(self._read(sink))
+
+    @classmethod
+    async def start(
+        cls,
+        name: str,
+        command: Sequence[str],
+        *,
+        sink: Sink,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        user: str = "-",
+        stop_signal: int = signal.SIGTERM,
+        grace: float = 30.0,
+    ) -> Process:
+        """Start ``command`` as ``name``; each line it prints goes to ``sink(name, line)``."""
+        guard = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-I",
+            _GUARD,
+            str(int(stop_signal)),
+            str(grace),
+            user,
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            start_new_session=True,
+        )
+        return cls(name, guard, sink)
+
+    @property
+    def code(self) -> int | None:
+        """The exit code, or None while the process runs."""
+        return self._guard.returncode
+
+    async def wait(self) -> int:
+        """Wait until the process ends; returns its exit code."""
+        return await self._guard.wait()
+
+    async def stop(self) -> None:
+        """Ask the process to stop, and wait until it did."""
+        if self._guard.stdin is not None:
+            self._guard.stdin.close()
+        await self._guard.wait()
+        await self._reading
+
+    async def _read(self, sink: Sink) -> None:
+        assert self._guard.stdout is not None  # noqa: S101 - it was asked for
+        while line := await _line(self._guard.stdout):
+            sink(self.name, line.decode("utf-8", "replace").rstrip())
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    try:
+        return await stream.readline()
+    except ValueError:  # a line longer than the buffer: show what there is of it
+        return await stream.read(65_536) or b"\n"
+
+
+async def run(
+    name: str,
+    command: Sequence[str],
+    *,
+    sink: Sink,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    user: str = "-",
+) -> None:
+    """Run ``command`` to its end; raises ``DiedError`` if it fails."""
+    process = await Process.start(name, command, sink=sink, env=env, cwd=cwd, user=user)
+    try:
+        code = await process.wait()
+    finally:
+        await process.stop()
+    if code != 0:
+        message = f"{name} failed with code {code}"
+        raise DiedError(message)
+
+
+async def until(
+    works: Callable[[], object], process: Process, *, seconds: float, what: str
+) -> None:
+    """Wait until the coroutine ``works()`` makes does not raise; raises ``DiedError`` otherwise."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while loop.time() < deadline:
+        if process.code is not None:
+            message = f"{process.name} ended with code {process.code}"
+            raise DiedError(message)
+        with suppress(Exception):  # whatever it is, it is not ready yet
+            await works()  # type: ignore[misc]
+            return
+        await asyncio.sleep(0.05)
+    message = f"{what} was not ready within {seconds:.0f} s"
+    raise DiedError(message)
+
+
+def free_port() -> int:
+    """Find a port on the loopback address that nobody uses now."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
