@@ -20,7 +20,8 @@ async def _objects(database: Database) -> Any:
     return await steps.value(
         database,
         """
-        SELECT array_agg(nspname || '.' || relname || ':' || relkind::text ORDER BY 1)
+        SELECT array_agg(nspname || '.' || relname || ':' || relkind::text
+                         ORDER BY nspname, relname)
           FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
          WHERE nspname IN ('orders', 'ops', 'identity')
         """,
