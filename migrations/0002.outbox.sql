@@ -39,7 +39,7 @@ CREATE TABLE ops.outbox (
     CHECK (parked_at IS NULL OR due_at = 'infinity')
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
         autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX outbox_due ON ops.outbox (due_at) WHERE due_at < 'infinity';
+CREATE INDEX outbox_due ON ops.outbox (due_at);
 CREATE INDEX outbox_awaiting_return ON ops.outbox (published_at) WHERE published_at IS NOT NULL;
 
 -- Whether publishing is paused because Pub/Sub does not take anything (one row).

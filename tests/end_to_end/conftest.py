@@ -1,0 +1,74 @@
+"""A system of real processes for each test, on its own database, virtual host and topic."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import urllib.request
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from orderbus.domain import webhooks
+from orderbus.local.parts import Part
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.end_to_end.system import System, own_ports
+
+
+@pytest.fixture
+async def system(
+    env: dict[str, str],
+    settings: Settings,
+    database: Database,
+    parts: dict[str, Part],
+    tmp_path: Path,
+) -> AsyncIterator[System]:
+    """A system whose processes the test starts; the schema is there, the customer listens."""
+    vhost = f"test-{uuid4().hex[:12]}"
+    await asyncio.to_thread(make_vhost, parts["RabbitMQ"], vhost)
+    system = System(
+        {
+            **env,
+            **own_ports(),
+            "RABBITMQ_URL": env["RABBITMQ_URL"].rstrip("/") + f"/{vhost}",
+            "SECRET_KEY": "a key for tests",
+            "ORDERBUS_OPEN_ON_LOOPBACK": "true",
+            "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+            "ORDERBUS_WEBHOOK_TIMEOUT": "3",
+            "ORDERBUS_DELIVERY_LEASE": "9",
+            "WEBHOOK_OUTGOING_SECRET": webhooks.new_secret(),
+            "LOG": str(tmp_path / "log"),
+        },
+        settings,
+        database,
+    )
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", system.customer.handle)
+    async with TestServer(app) as server:
+        system.customer.url = str(server.make_url("/hooks"))
+        system.env["WEBHOOK_OUTGOING_URL"] = system.customer.url
+        await system.orderbus("migrate")
+        try:
+            yield system
+        finally:
+            await system.close()
+
+
+def make_vhost(rabbitmq: Part, name: str) -> None:
+    base = rabbitmq.urls["rabbitmq_management"]
+    _put(f"{base}api/vhosts/{name}", b"{}")
+    rights = b'{"configure": ".*", "write": ".*", "read": ".*"}'
+    _put(f"{base}api/permissions/{name}/guest", rights)
+
+
+def _put(url: str, body: bytes) -> None:
+    request = urllib.request.Request(url, data=body, method="PUT")
+    request.add_header("Authorization", "Basic " + base64.b64encode(b"guest:guest").decode())
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        answer.read()

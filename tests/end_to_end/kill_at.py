@@ -1,0 +1,65 @@
+"""Runs a real process of orderbus that kills itself with SIGKILL at a named point.
+
+    python kill_at.py POINT SCRIPT ARGUMENTS...
+
+The code that runs is the code as it is; only the named function is wrapped.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import runpy
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from orderbus import services, storage
+from orderbus.actors import broker
+from orderbus.pubsub.publisher import Publisher
+
+
+def die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def before(call: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(call)
+    async def wrapped(*_: Any, **__: Any) -> Any:
+        die()
+
+    return wrapped
+
+
+def after(call: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(call)
+    async def wrapped(*arguments: Any, **options: Any) -> Any:
+        await call(*arguments, **options)
+        die()
+
+    return wrapped
+
+
+POINTS: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]]] = {
+    "web before its commit": (storage.orders, "add", before),
+    "web after its commit": (services.ingress, "place_order", after),
+    "worker between lease and publish": (Publisher, "publish", before),
+    "worker between publish and mark": (storage.outbox, "settle", before),
+    "bridge before its commit": (storage.inbox, "advance_watermarks", after),
+    "bridge after its commit": (broker, "enqueue_deliveries", before),
+    "worker between claim and request": (storage.deliveries, "claim", after),
+    "worker between answer and settlement": (storage.deliveries, "settle", before),
+}
+
+if __name__ == "__main__":
+    place, name, wrap = POINTS[sys.argv[1]]
+    setattr(place, name, wrap(getattr(place, name)))
+    sys.argv = sys.argv[2:]
+    sys.path.insert(0, os.getcwd())
+    if sys.argv[0] == "-m":
+        sys.argv = sys.argv[1:]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")

@@ -1,0 +1,198 @@
+"""A whole orderbus of real processes, for one test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+from aiohttp import web
+
+from orderbus.local.processes import free_port
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests import samples
+
+ROOT = Path(__file__).resolve().parents[2]
+KILL_AT = str(Path(__file__).with_name("kill_at.py"))
+
+COMMANDS = {
+    "web": ["run_web.py"],
+    "workers": ["run_actors.py", "--processes", "1", "--threads", "12"],
+    "bridge": ["-m", "orderbus", "bridge"],
+}
+
+
+class Customer:
+    """The customer's endpoint: keeps a log of what it accepted, and answers as it is told."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.requests: list[dict[str, Any]] = []
+        self.answer: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        entry = {
+            "headers": {name.lower(): value for name, value in request.headers.items()},
+            "bytes": body,
+            "body": json.loads(body),
+            "status": None,
+        }
+        self.requests.append(entry)
+        response = web.Response(status=204) if self.answer is None else await self.answer(request)
+        entry["status"] = response.status
+        return response
+
+    @property
+    def accepted(self) -> list[dict[str, Any]]:
+        return [entry for entry in self.requests if entry["status"] == 204]
+
+    def times(self) -> Counter[str]:
+        """How often each event was accepted."""
+        return Counter(entry["headers"]["webhook-id"] for entry in self.accepted)
+
+    def sequences(self) -> dict[str, list[int]]:
+        """The numbers of each order's events, as they were accepted, repetitions left out."""
+        seen: dict[str, list[int]] = defaultdict(list)
+        for entry in self.accepted:
+            number = int(entry["headers"]["orderbus-sequence"])
+            if number not in seen[entry["body"]["order_id"]]:
+                seen[entry["body"]["order_id"]].append(number)
+        return dict(seen)
+
+
+class System:
+    """Starts, kills and asks the processes of one orderbus."""
+
+    def __init__(self, env: dict[str, str], settings: Settings, database: Database) -> None:
+        self.env = env
+        self.settings = settings
+        self.database = database
+        self.customer = Customer()
+        self.api = f"http://127.0.0.1:{env['ORDERBUS_WEB_PORT']}"
+        self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        self._running: list[asyncio.subprocess.Process] = []
+        self._log = Path(env["LOG"]).open("ab")  # noqa: ASYNC230, SIM115 - closed with the system
+
+    async def start(
+        self, name: str, *, killed_at: str | None = None, ready: bool = True
+    ) -> asyncio.subprocess.Process:
+        """Start one of web, workers and bridge; ``killed_at`` names where it kills itself."""
+        command = COMMANDS[name]
+        if killed_at is not None:
+            command = [KILL_AT, killed_at, *command]
+        process = await self.command(*command)
+        if ready:
+            await self.until(lambda: self._is_ready(name), f"{name} is ready", seconds=40)
+        return process
+
+    async def command(self, *command: str) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *command,
+            env={**os.environ, **self.env, "PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
+        self._running.append(process)
+        return process
+
+    async def orderbus(self, *arguments: str) -> Any:
+        """Run a command of orderbus with ``--json`` and return what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "orderbus",
+            *arguments,
+            "--json",
+            env={**os.environ, **self.env, "PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        assert process.returncode == 0, err.decode()
+        return json.loads(out)
+
+    async def kill(self, process: asyncio.subprocess.Process) -> None:
+        """SIGKILL a process with all its children."""
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+    async def ended(self, process: asyncio.subprocess.Process, seconds: float = 40) -> int:
+        """Wait until a process, and its whole group, has ended by itself."""
+        async with asyncio.timeout(seconds):
+            code = await process.wait()
+        await self.kill(process)
+        return code
+
+    async def post(self, reference: str | None = None, **changes: Any) -> str:
+        """POST an order as a careful sender does: again until it reads 2xx."""
+        body = samples.order_body(reference or f"SO-{uuid4()}", **changes)
+        async with asyncio.timeout(40):
+            while True:
+                with suppress(aiohttp.ClientError, TimeoutError):
+                    url = f"{self.api}/webhooks/orders/create/"
+                    async with self.http.post(url, json=body) as answer:
+                        if answer.status in {200, 201}:
+                            return str(body["order_id"])
+                        assert answer.status == 503, await answer.text()
+                await asyncio.sleep(0.1)
+
+    async def value(self, query: str, *arguments: object) -> Any:
+        async with self.database.connection() as connection:
+            return await connection.fetchval(query, *arguments)
+
+    async def until(
+        self, holds: Callable[[], Awaitable[Any]], what: str, *, seconds: float = 30
+    ) -> None:
+        """Wait until a condition holds, and fail with its name when it does not."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < deadline:
+            with suppress(aiohttp.ClientError, TimeoutError):
+                if await holds():
+                    return
+            await asyncio.sleep(0.05)
+        log = Path(self.env["LOG"]).read_text()[-6000:]
+        raise AssertionError(f"not within {seconds:.0f} s: {what}\n{log}")
+
+    async def until_accepted(self, count: int, *, seconds: float = 40) -> None:
+        """Wait until the customer has accepted ``count`` different events."""
+
+        async def enough() -> bool:
+            return len(self.customer.times()) >= count
+
+        await self.until(enough, f"{count} events accepted", seconds=seconds)
+
+    async def close(self) -> None:
+        for process in self._running:
+            await self.kill(process)
+        await self.http.close()
+        self._log.close()
+
+    async def _is_ready(self, name: str) -> bool:
+        port = {
+            "web": "ORDERBUS_WEB_PORT",
+            "workers": "ORDERBUS_WORKER_METRICS_PORT",
+            "bridge": "ORDERBUS_BRIDGE_METRICS_PORT",
+        }[name]
+        async with self.http.get(f"http://127.0.0.1:{self.env[port]}/readyz") as answer:
+            return answer.status == 200
+
+
+def own_ports() -> dict[str, str]:
+    names = ("ORDERBUS_WEB_PORT", "ORDERBUS_WORKER_METRICS_PORT", "ORDERBUS_BRIDGE_METRICS_PORT")
+    return {name: str(free_port()) for name in names}

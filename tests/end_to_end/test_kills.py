@@ -1,0 +1,95 @@
+"""Processes die by SIGKILL at the worst moments, and nobody can tell from outside."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.end_to_end.system import System
+
+ORDERS = 20
+
+
+@pytest.mark.parametrize(
+    ("victim", "point", "repetitions"),
+    [
+        ("workers", "worker between lease and publish", 0),
+        ("workers", "worker between publish and mark", 0),
+        ("bridge", "bridge before its commit", 0),
+        ("bridge", "bridge after its commit", 0),
+        ("workers", "worker between claim and request", 0),
+        ("workers", "worker between answer and settlement", 12),
+    ],
+)
+async def test_every_order_is_delivered_although_a_process_was_killed(
+    system: System, victim: str, point: str, repetitions: int
+) -> None:
+    others = {"web", "workers", "bridge"} - {victim}
+    await asyncio.gather(*(system.start(name) for name in others))
+    dying = await system.start(victim, killed_at=point, ready=False)
+    for _ in range(ORDERS):
+        await system.post()
+
+    await system.ended(dying)
+    await system.start(victim)
+    await system.until_accepted(ORDERS, seconds=50)
+
+    times = system.customer.times()
+    assert len(times) == ORDERS
+    # Only an exchange that was under way when its worker died may be seen twice by the customer.
+    assert sum(times.values()) - ORDERS <= repetitions
+    assert await system.value("SELECT count(*) FROM ops.outbox") == 0
+    assert await system.value("SELECT count(*) FROM ops.dead_letters") == 0
+
+
+async def test_a_web_process_killed_before_its_commit_stored_nothing(system: System) -> None:
+    await asyncio.gather(system.start("workers"), system.start("bridge"))
+    dying = await system.start("web", killed_at="web before its commit")
+    posting = asyncio.create_task(system.post("SO-10045"))
+    await system.ended(dying)
+    stored = await system.value("SELECT count(*) FROM orders.orders")
+
+    await system.start("web")
+    await posting
+    await system.until_accepted(1)
+
+    assert stored == 0
+    assert list(system.customer.times().values()) == [1]
+
+
+async def test_a_web_process_killed_after_its_commit_stored_the_order_once(system: System) -> None:
+    await asyncio.gather(system.start("workers"), system.start("bridge"))
+    dying = await system.start("web", killed_at="web after its commit")
+    posting = asyncio.create_task(system.post("SO-10045"))
+    await system.ended(dying)
+    stored = await system.value("SELECT count(*) FROM orders.orders")
+
+    await system.start("web")
+    await posting
+    await system.until_accepted(1)
+
+    assert stored == 1
+    assert await system.value("SELECT count(*) FROM ops.events") == 1
+    assert list(system.customer.times().values()) == [1]
+
+
+async def test_processes_killed_at_random_lose_nothing_and_break_no_order(system: System) -> None:
+    running = {name: await system.start(name) for name in ("web", "workers", "bridge")}
+
+    async def post() -> None:
+        for _ in range(60):
+            await system.post()
+            await asyncio.sleep(0.05)
+
+    async def kill() -> None:
+        for name in ("workers", "bridge", "web", "workers", "bridge"):
+            await asyncio.sleep(0.7)
+            await system.kill(running[name])
+            running[name] = await system.start(name)
+
+    await asyncio.gather(post(), kill())
+    await system.until_accepted(60, seconds=50)
+
+    assert len(system.customer.times()) == 60
+    assert await system.value("SELECT count(*) FROM orders.orders") == 60
