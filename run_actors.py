@@ -15,10 +15,9 @@ DEFAULTS = ["--processes", "2", "--threads", "16", "--worker-shutdown-timeout", 
 
 def main() -> int:
     """Start Dramatiq with the actors; later options win over the defaults."""
-    arguments = cli.make_argument_parser().parse_args(
-        ["orderbus.actors", *DEFAULTS, *sys.argv[1:]]
-    )
-    return int(cli.main(arguments) or 0)
+    parser = cli.make_argument_parser()  # type: ignore[no-untyped-call]
+    arguments = parser.parse_args(["orderbus.actors", *DEFAULTS, *sys.argv[1:]])
+    return int(cli.main(arguments) or 0)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -12,7 +12,14 @@ from functools import cached_property
 from typing import Annotated, Any, Self
 from urllib.parse import quote
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orderbus.domain.addresses import Network
@@ -148,9 +155,7 @@ class Settings(BaseSettings):
     )
     """How long events and the inbox are kept; longer than a delivery may be retried."""
 
-    @field_validator(
-        "allowed_hosts", "webhook_secrets", "webhook_allowed_networks", mode="before"
-    )
+    @field_validator("allowed_hosts", "webhook_secrets", "webhook_allowed_networks", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -219,7 +224,10 @@ class Settings(BaseSettings):
     @cached_property
     def database_url(self) -> str:
         """Where PostgreSQL is, with the password in it: never log it."""
-        user, password = quote(self.db_user, safe=""), quote(self.db_pass.get_secret_value(), safe="")
+        user, password = (
+            quote(self.db_user, safe=""),
+            quote(self.db_pass.get_secret_value(), safe=""),
+        )
         if self.db_host.startswith("/"):
             place = f"@/{quote(self.db_name)}?host={quote(self.db_host)}&port={self.db_port}"
         else:
@@ -233,8 +241,8 @@ class Settings(BaseSettings):
         """
         if not self.webhook_secrets and not self.open_on_loopback:
             message = (
-                "WEBHOOK_SECRET is not set, so nobody could tell who sends an order. Set it, or set "
-                "ORDERBUS_OPEN_ON_LOOPBACK=true to take unsigned orders on this machine alone."
+                "WEBHOOK_SECRET is not set, so nobody could tell who sends an order. Set it, or "
+                "set ORDERBUS_OPEN_ON_LOOPBACK=true to take unsigned orders on this machine alone."
             )
             raise Misconfigured(message)
 
@@ -258,7 +266,9 @@ def load(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         lines = [
-            ": ".join([*(str(part) for part in fault["loc"]), fault["msg"].removeprefix("Value error, ")])
+            ": ".join(
+                [*(str(part) for part in fault["loc"]), fault["msg"].removeprefix("Value error, ")]
+            )
             for fault in error.errors(include_url=False, include_input=False, include_context=False)
         ]
         raise Misconfigured("\n".join(lines)) from None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from typing import Any, Final
 
 import structlog
@@ -35,20 +35,30 @@ log: Final = structlog.stdlib.get_logger("orderbus")
 
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 
-ACCEPTED = Counter("orderbus_orders_accepted", "Orders stored; the same order again is not counted.")
-REFUSED = Counter("orderbus_orders_refused", "Orders refused at the front door, by reason.", ["code"])
+ACCEPTED = Counter(
+    "orderbus_orders_accepted", "Orders stored; the same order again is not counted."
+)
+REFUSED = Counter(
+    "orderbus_orders_refused", "Orders refused at the front door, by reason.", ["code"]
+)
 PUBLISHED = Counter("orderbus_events_published", "Events Pub/Sub took, repetitions included.")
 RECEIVED = Counter("orderbus_events_received", "Events that came back and were new to the inbox.")
-DUPLICATES = Counter("orderbus_events_duplicate", "Events that came back again; they changed nothing.")
+DUPLICATES = Counter(
+    "orderbus_events_duplicate", "Events that came back again; they changed nothing."
+)
 DELIVERED = Counter("orderbus_webhooks_delivered", "Deliveries an endpoint answered with 2xx.")
 ATTEMPTS = Counter(
     "orderbus_webhook_attempts", "Attempts by outcome: delivered, failed, not_charged.", ["outcome"]
 )
 DEAD_LETTERS = Counter(
-    "orderbus_dead_letters_written", "Dead letters by kind: delivery, outbox, pubsub, message.", ["kind"]
+    "orderbus_dead_letters_written",
+    "Dead letters by kind: delivery, outbox, pubsub, message.",
+    ["kind"],
 )
 ACTOR_MESSAGES = Counter(
-    "orderbus_actor_messages", "Queue messages processed, by actor and outcome.", ["actor", "outcome"]
+    "orderbus_actor_messages",
+    "Queue messages processed, by actor and outcome.",
+    ["actor", "outcome"],
 )
 HTTP_REQUESTS = Counter(
     "orderbus_http_requests", "HTTP requests answered.", ["route", "method", "status"]
@@ -64,11 +74,15 @@ ACCEPT_TO_DELIVERED = Histogram(
     buckets=_SECONDS,
 )
 
-#: What waits at each hop, asked of PostgreSQL at every scrape: field of the backlog, name, sentence.
+#: What waits at each hop, asked of PostgreSQL at each scrape: field of the backlog, name, sentence.
 BACKLOG: Final = (
     ("unpublished", "orderbus_outbox_unpublished", "Events that wait to be published."),
     ("awaiting_return", "orderbus_outbox_awaiting_return", "Events published and not back yet."),
-    ("parked", "orderbus_outbox_parked", "Events that cannot be published; a person has to decide."),
+    (
+        "parked",
+        "orderbus_outbox_parked",
+        "Events that cannot be published; a person has to decide.",
+    ),
     ("undelivered", "orderbus_deliveries_pending", "Deliveries that wait or are under way."),
     ("held", "orderbus_deliveries_held", "Deliveries that wait for a disabled endpoint."),
     ("dead_letters", "orderbus_dead_letters_open", "Dead letters nobody has decided about."),
@@ -122,7 +136,7 @@ def _registry() -> CollectorRegistry:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return registry
 
 
@@ -165,7 +179,9 @@ def configure_logging(settings: Settings, *, process: str) -> None:
         else structlog.processors.JSONRenderer(default=str)
     )
 
-    def name_process(_: object, __: str, event: dict[str, Any]) -> dict[str, Any]:
+    def name_process(
+        _: object, __: str, event: MutableMapping[str, Any]
+    ) -> MutableMapping[str, Any]:
         event["process"] = process
         event["pid"] = os.getpid()
         return event
@@ -185,5 +201,5 @@ def configure_logging(settings: Settings, *, process: str) -> None:
     logging.root.setLevel(settings.log_level)
     for noisy in ("google", "asyncio", "aiohttp.access", "grpc"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.root.level))
-    # pika writes eight lines for a connection that was refused; what follows from it is ours to say.
+    # pika writes eight lines for a connection that was refused; what follows is ours to say.
     logging.getLogger("pika").setLevel(logging.CRITICAL)

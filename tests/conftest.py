@@ -71,7 +71,9 @@ def settings_from(env: dict[str, str], **changes: Any) -> Settings:
 @pytest.fixture(scope="session")
 def template(part_env: dict[str, str]) -> str:
     """The name of a migrated database from which each test gets its own."""
-    settings = settings_from({**part_env, "DB_NAME": _create(part_env, f"template_{uuid4().hex[:12]}")})
+    settings = settings_from(
+        {**part_env, "DB_NAME": _create(part_env, f"template_{uuid4().hex[:12]}")}
+    )
     with schema.locked(settings, wait=timedelta(seconds=30), waiting=print):
         schema.migrate(settings)
     return settings.db_name
@@ -121,7 +123,9 @@ async def database(settings: Settings) -> AsyncIterator[Database]:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def _no_settings_from_outside(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     """Keep a developer's .env and DEBUG out of the tests."""
     if "parts" not in request.fixturenames:
         for name in ("DEBUG", "SECRET_KEY", "WEBHOOK_SECRET", "ORDERBUS_OPEN_ON_LOOPBACK"):

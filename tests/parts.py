@@ -36,10 +36,10 @@ class Background:
 
 @contextmanager
 def running_parts() -> Iterator[dict[str, Part]]:
-    """Start PostgreSQL (without fsync), RabbitMQ and the emulator; named ones are taken as named."""
+    """Start PostgreSQL (without fsync), RabbitMQ and the emulator, unless they are named."""
     background = Background()
     with tempfile.TemporaryDirectory(prefix="orderbus-tests-") as folder:
-        Path(folder).chmod(0o755)  # noqa: S103 - PostgreSQL refuses root and runs as somebody else
+        Path(folder).chmod(0o755)
         parts = local_parts.find(Path(folder), os.environ, safe=False)
         log = (Path(folder) / "log").open("w")
 

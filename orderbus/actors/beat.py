@@ -63,7 +63,7 @@ async def _hint_the_rest(resources: Resources) -> None:
             await broker.enqueue_deliveries(due)
         except Unavailable:
             continue  # the parts' watch says which one, once
-        except Exception:  # a door: the beat must go on
+        except Exception:  # noqa: BLE001 - a door: the beat must go on
             telemetry.log.exception("beat_failed")
 
 

@@ -32,7 +32,7 @@ _open: Resources | None = None
 
 
 def resources() -> Resources:
-    """What this worker process holds open; raises ``Unavailable`` before it booted."""
+    """Hand out what this worker process holds open; raises ``Unavailable`` before it booted."""
     if _open is None:
         message = "The worker is not up yet"
         raise Unavailable(message)

@@ -40,7 +40,14 @@ class Broker(RabbitmqBroker):
         """Read no settings yet: importing the actors must work without any."""
         super().__init__(
             confirm_delivery=True,
-            middleware=[AsyncIO(), Boot(), TimeLimit(), ShutdownNotifications(), Retries(), Counting()],
+            middleware=[
+                AsyncIO(),
+                Boot(),
+                TimeLimit(),
+                ShutdownNotifications(),
+                Retries(),
+                Counting(),
+            ],
         )
         del self.parameters  # what Dramatiq made of no URL; ours are read when first asked for
 
@@ -69,7 +76,9 @@ class Broker(RabbitmqBroker):
             queue=xq_name(queue_name), durable=True, arguments={"x-queue-type": "quorum"}
         )
 
-    def enqueue(self, message: dramatiq.Message[Any], *, delay: int | None = None) -> dramatiq.Message[Any]:
+    def enqueue(
+        self, message: dramatiq.Message[Any], *, delay: int | None = None
+    ) -> dramatiq.Message[Any]:
         """Put a message on its queue and wait for RabbitMQ's confirmation.
 
         Raises ``ConnectionClosed`` when it was not confirmed. A connection found closed is made
@@ -99,7 +108,7 @@ class Broker(RabbitmqBroker):
                     self.queues_pending.add(queue_name)
                 blocked = isinstance(error, pika.exceptions.ConnectionBlockedTimeout)
                 if blocked or attempt == _ATTEMPTS:
-                    raise ConnectionClosed(error) from error
+                    raise ConnectionClosed(error) from error  # type: ignore[no-untyped-call]
             else:
                 return message
         raise AssertionError  # the last attempt returned or raised
@@ -112,7 +121,10 @@ _threads: Final = ThreadPoolExecutor(_ENQUEUERS, thread_name_prefix="enqueue")
 
 
 async def enqueue_deliveries(deliveries: Sequence[int]) -> None:
-    """Hint at deliveries. Raises ``Unavailable``; then some may have been hinted, which is harmless."""
+    """Hint at deliveries.
+
+    Raises ``Unavailable``; some may have been hinted then, which is harmless.
+    """
     actor = broker.get_actor("deliver_webhook")
     await _enqueue([actor.message(delivery) for delivery in deliveries])
 
@@ -126,9 +138,7 @@ async def enqueue_publish_outbox(count: int) -> None:
 async def enqueue_message(actor: str, arguments: Mapping[str, Any]) -> None:
     """Send a message anew that had failed for good. Raises ``Unavailable``, ``Conflict``."""
     found = broker.get_actor(actor)
-    await _enqueue(
-        [found.message_with_options(args=arguments["args"], kwargs=arguments["kwargs"])]
-    )
+    await _enqueue([found.message_with_options(args=arguments["args"], kwargs=arguments["kwargs"])])
 
 
 async def ping() -> None:

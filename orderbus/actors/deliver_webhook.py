@@ -12,14 +12,10 @@ from orderbus.actors.broker import broker, enqueue_deliveries
 from orderbus.errors import Unavailable
 
 
-@dramatiq.actor(
-    broker=broker, queue_name="deliver_webhook", time_limit=120_000, max_retries=3
-)
+@dramatiq.actor(broker=broker, queue_name="deliver_webhook", time_limit=120_000, max_retries=3)
 async def deliver_webhook(delivery: int) -> None:
     """Attempt a delivery if it may go now, and hint at what may go next."""
     held = boot.resources()
-    following = await services.delivery.deliver(
-        held.database, held.http, held.settings, delivery
-    )
+    following = await services.delivery.deliver(held.database, held.http, held.settings, delivery)
     with suppress(Unavailable):  # the delivery is settled; the beat hints again
         await enqueue_deliveries(following)

@@ -72,7 +72,7 @@ class Retries(Middleware):
         )
         try:
             broker.enqueue(message._message, delay=delay)  # noqa: SLF001 - the proxy's own state must not travel
-        except Exception as error:  # a door: whatever went wrong, the message must not be acked
+        except Exception as error:  # noqa: BLE001 - a door: whatever went wrong, the message must not be acked
             self._keep(message, error)
 
     def _bury(
@@ -91,7 +91,7 @@ class Retries(Middleware):
             )
         except Unavailable as error:
             self._again(broker, message, 1, error)
-        except Exception as error:  # a door: whatever went wrong, the message must not be acked
+        except Exception as error:  # noqa: BLE001 - a door: whatever went wrong, the message must not be acked
             self._keep(message, error)
 
     def _keep(self, message: MessageProxy, error: BaseException) -> None:

@@ -9,9 +9,7 @@ from orderbus.actors import boot
 from orderbus.actors.broker import broker
 
 
-@dramatiq.actor(
-    broker=broker, queue_name="publish_outbox", time_limit=30_000, max_retries=3
-)
+@dramatiq.actor(broker=broker, queue_name="publish_outbox", time_limit=30_000, max_retries=3)
 async def publish_outbox() -> None:
     """Publish one batch; doing it once too often does nothing."""
     held = boot.resources()

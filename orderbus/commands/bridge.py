@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -93,7 +94,7 @@ async def _stream(
         made=made_anew,
         stop=stop,
         max_messages=max_messages,
-        connected=lambda up: health.saw("pubsub", up=up),
+        connected=functools.partial(health.saw, "pubsub"),
     )
 
 
@@ -112,7 +113,7 @@ async def _until_it_works(attempt: Callable[[], Awaitable[None]], stop: asyncio.
 
 
 async def _watch(health: Health, part: str, ask: Callable[[], Awaitable[None]]) -> None:
-    """Ask a part once a second for as long as the bridge runs, so that readiness tells the truth."""
+    """Ask a part once a second, so that readiness tells the truth."""
     while True:
         try:
             await ask()

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
-import aiohttp
 import click
 from rich.table import Table
 
 from orderbus import services
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
+from orderbus.local.client import Client, open_client
 from orderbus.local.processes import DiedError, Sink
 from orderbus.local.whole import (
     ROOT,
@@ -67,7 +67,9 @@ async def _demo(*, as_json: bool) -> None:
         except asyncio.CancelledError:
             terminal.fail("stopped", code=130)
         except (DiedError, BaseExceptionGroup) as error:
-            terminal.errors.print((folder / "log").read_text()[-4000:], highlight=False, markup=False)
+            terminal.errors.print(
+                (folder / "log").read_text()[-4000:], highlight=False, markup=False
+            )
             raise first_error(error) from None
     _show(report, as_json=as_json)
 
@@ -86,14 +88,13 @@ def _log(path: Path) -> Iterator[Sink]:
 async def _send(running: Whole) -> dict[str, Any]:
     order = json.loads((ROOT / "examples" / "order.json").read_text())
     order["order_id"] = f"{order['order_id']}-{uuid4().hex[:8]}"
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
+    async with open_client() as http:
         began = time.time()
-        url = f"{running.urls['api']}/webhooks/orders/create/"
-        async with http.post(url, json=order) as answer:
-            accepted = time.time()
-            if answer.status != 201:  # noqa: PLR2004
-                message = f"The order was answered with {answer.status}: {await answer.text()}"
-                raise DiedError(message)
+        status, said = await http.post(f"{running.urls['api']}/webhooks/orders/create/", order)
+        accepted = time.time()
+        if status != 201:  # noqa: PLR2004
+            message = f"The order was answered with {status}: {said}"
+            raise DiedError(message)
         webhook = await _received(http, running, order["order_id"])
     settings = settings_module.load(**_for_settings(running.env))
     async with open_database(settings) as database:
@@ -111,15 +112,12 @@ def _for_settings(env: dict[str, str]) -> dict[str, object]:
     }
 
 
-async def _received(
-    http: aiohttp.ClientSession, running: Whole, reference: str
-) -> dict[str, Any]:
+async def _received(http: Client, running: Whole, reference: str) -> dict[str, Any]:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        async with http.get(f"{running.urls['receiver']}received") as answer:
-            for webhook in await answer.json():
-                if json.loads(webhook["body"])["order_id"] == reference and webhook["verified"]:
-                    return dict(webhook)
+        for webhook in await http.get(f"{running.urls['receiver']}received"):
+            if json.loads(webhook["body"])["order_id"] == reference and webhook["verified"]:
+                return dict(webhook)
         await asyncio.sleep(0.02)
     message = f"No verified webhook arrived within {PATIENCE:.0f} s"
     raise DiedError(message)

@@ -62,7 +62,9 @@ async def examine() -> list[Finding]:
     findings = [Finding("settings", OK, "read and in agreement"), _ingress(settings)]
     async with open_database(settings) as database:
         findings += [
-            await _part("PostgreSQL", _postgres(database), "check DB_HOST, DB_PORT, DB_USER, DB_PASS"),
+            await _part(
+                "PostgreSQL", _postgres(database), "check DB_HOST, DB_PORT, DB_USER, DB_PASS"
+            ),
             await _part("schema", _schema(settings), "orderbus migrate"),
             await _part("partitions", _partitions(database), "orderbus migrate"),
             await _part("outbox", _outbox(database), "orderbus outbox status"),

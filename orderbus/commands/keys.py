@@ -35,7 +35,9 @@ async def list_keys(_: Settings, database: Database, *, as_json: bool) -> None:
     """List the keys, without anything that could be used as one."""
     async with database.connection() as connection:
         rows = await storage.api_keys.list_all(connection)
-    terminal.show_rows(rows, as_json=as_json, empty="No API keys. Make one: orderbus keys create NAME")
+    terminal.show_rows(
+        rows, as_json=as_json, empty="No API keys. Make one: orderbus keys create NAME"
+    )
 
 
 @keys.command()

@@ -5,6 +5,7 @@ All of yoyo and psycopg is here.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,11 @@ import yoyo
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.settings import Settings
 
-FOLDER: Final = Path(__file__).resolve().parents[2] / "migrations"
+_BESIDE: Final = Path(__file__).resolve().parents[2] / "migrations"
+#: Beside the package in a checkout and in the image; a wheel carries them to its prefix.
+FOLDER: Final = (
+    _BESIDE if _BESIDE.is_dir() else Path(sys.prefix) / "share" / "orderbus" / "migrations"
+)
 #: Any fixed number: two starters that migrate at the same time wait for one another on it.
 LOCK: Final = 0x6F726462
 #: The oldest PostgreSQL whose features the migrations use.
@@ -34,13 +39,21 @@ def locked(
     Calls ``waiting`` with a sentence each time it has to wait. Raises ``Unavailable`` when the
     time is over, ``Misconfigured`` where waiting cannot help.
     """
+    with _connected(settings, wait=wait, waiting=waiting) as connection:
+        if connection.info.server_version < OLDEST_VERSION:
+            version = connection.info.server_version
+            raise Misconfigured(f"PostgreSQL {version // 10_000} is too old: 15 or newer is needed")
+        connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        yield
+
+
+def _connected(
+    settings: Settings, *, wait: timedelta, waiting: Callable[[str], None]
+) -> psycopg.Connection:
     deadline = time.monotonic() + wait.total_seconds()
     while True:
         try:
-            connection = psycopg.connect(
-                settings.database_url, connect_timeout=3, autocommit=True
-            )
-            break
+            return psycopg.connect(settings.database_url, connect_timeout=3, autocommit=True)
         except psycopg.OperationalError as error:
             reason = str(error).strip().splitlines()[-1]
             if "authentication failed" in reason or "does not exist" in reason:
@@ -49,12 +62,6 @@ def locked(
                 raise Unavailable(f"PostgreSQL does not answer: {reason}") from error
             waiting(f"waiting for PostgreSQL: {reason}")
             time.sleep(0.5)
-    with connection:
-        if connection.info.server_version < OLDEST_VERSION:
-            version = connection.info.server_version
-            raise Misconfigured(f"PostgreSQL {version // 10_000} is too old: 15 or newer is needed")
-        connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
-        yield
 
 
 def migrate(settings: Settings) -> list[str]:

@@ -16,10 +16,18 @@ _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright
 
 
 @click.command()
-@click.option("--port", default=8000, show_default=True, help="Port of the API; 0 takes any free one.")
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Folder to keep data in.")
-@click.option("--webhook", metavar="URL", help="Tell URL of every order, instead of a receiver of its own.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with all URLs when ready.")
+@click.option(
+    "--port", default=8000, show_default=True, help="Port of the API; 0 takes any free one."
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path, file_okay=False), help="Folder to keep data in."
+)
+@click.option(
+    "--webhook", metavar="URL", help="Tell URL of every order, instead of a receiver of its own."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object with all URLs when ready."
+)
 def up(*, port: int, data: Path | None, webhook: str | None, as_json: bool) -> None:
     """Run everything on this machine until Ctrl-C.
 

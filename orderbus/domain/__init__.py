@@ -1,0 +1,1 @@
+"""What is true: no network, no disk, no clock."""

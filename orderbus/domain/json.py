@@ -54,8 +54,8 @@ def _no_constant(name: str) -> NoReturn:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        seen: set[str] = set()
-        twice = next(name for name, _ in pairs if name in seen or seen.add(name))
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
         message = f"the name {twice[:40]!r} occurs twice in one object"
         raise _DuplicateName(message)
     return members

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from orderbus.domain import json
 from orderbus.errors import Fault, Invalid
@@ -39,12 +40,9 @@ def _two_places(value: Decimal) -> Decimal:
     return abs(value.quantize(CENT))  # abs: -0 is 0
 
 
-def _text(longest: int, *, pattern: str | None = None) -> Any:  # noqa: ANN401 - an annotation
-    return Annotated[
-        str,
-        Field(strict=True, min_length=1, max_length=longest, pattern=pattern),
-        AfterValidator(_without_nul),
-    ]
+def _length(longest: int) -> FieldInfo:
+    info: FieldInfo = Field(strict=True, min_length=1, max_length=longest)
+    return info
 
 
 Money = Annotated[
@@ -53,10 +51,12 @@ Money = Annotated[
     BeforeValidator(_exact),
     AfterValidator(_two_places),
 ]
-Text100 = _text(100)
-Text255 = _text(255)
-Address = _text(2000)
-Email = _text(254, pattern=r"^[^@\s]+@[^@\s]+$")
+Text100 = Annotated[str, _length(100), AfterValidator(_without_nul)]
+Text255 = Annotated[str, _length(255), AfterValidator(_without_nul)]
+Address = Annotated[str, _length(2000), AfterValidator(_without_nul)]
+Email = Annotated[
+    str, _length(254), Field(pattern=r"^[^@\s]+@[^@\s]+$"), AfterValidator(_without_nul)
+]
 
 
 class _Part(BaseModel):

@@ -30,7 +30,7 @@ _ID: Final = re.compile(r"[\x21-\x2d\x2f-\x7e]{1,255}")
 def verify(
     headers: Mapping[str, str], body: bytes, secrets: Sequence[str], *, now: datetime
 ) -> None:
-    """Return if one of ``secrets`` signed ``body``; else raise ``Unauthenticated``, and nothing else.
+    """Return if one of ``secrets`` signed ``body``; raise ``Unauthenticated``, and nothing else.
 
     ``headers`` must find names whatever their case. Where several schemes are present, the one
     with a time decides. Secrets are compared in constant time.

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 import secrets as randomness
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ LONGEST_RETRY_AFTER: Final = timedelta(days=1)
 CRASHES_ALLOWED: Final = 5
 
 _GONE: Final = 410
+_PLAIN: Final = re.compile(r"[\x21-\x7e]+")
 
 
 class Format(StrEnum):
@@ -112,25 +114,21 @@ def check_secret(secret: str) -> None:
 
 def check_url(url: str) -> None:
     """Pass if webhooks can be sent to ``url``; raises ``Invalid``. Looks nothing up."""
-    message = ""
     try:
         parts = urlsplit(url)
-        port_is_right = parts.port is None or parts.port > 0
+        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError as error:
-        message = str(error)
-    else:
-        if parts.scheme not in {"http", "https"}:
-            message = "must begin with http:// or https://"
-        elif not parts.hostname or not port_is_right:
-            message = "must name a host"
-        elif parts.username is not None or parts.password is not None:
-            message = "must not hold a user name or password"
-        elif parts.fragment:
-            message = "must not hold a fragment"
-        elif not url.isascii() or any(character <= " " for character in url):
-            message = "must not hold spaces, control or non-ASCII characters"
-    if message:
-        raise Invalid(f"The URL {message}", [Fault("/url", "url", message)])
+        raise Invalid(f"The URL is none: {error}", [Fault("/url", "url", str(error))]) from None
+    rules = (
+        (parts.scheme in {"http", "https"}, "must begin with http:// or https://"),
+        (named, "must name a host"),
+        ("@" not in parts.netloc, "must not hold a user name or password"),
+        (not parts.fragment, "must not hold a fragment"),
+        (_PLAIN.fullmatch(url), "must not hold spaces, control or non-ASCII characters"),
+    )
+    for holds, rule in rules:
+        if not holds:
+            raise Invalid(f"The URL {rule}", [Fault("/url", "url", rule)])
 
 
 def body(event: Event, body_format: Format, *, sent_at: datetime) -> bytes:
@@ -154,9 +152,7 @@ def body(event: Event, body_format: Format, *, sent_at: datetime) -> bytes:
     return json.dumps(content).encode()
 
 
-def headers(
-    event: Event, *, secrets: Sequence[str], timestamp: int, body: bytes
-) -> dict[str, str]:
+def headers(event: Event, *, secrets: Sequence[str], timestamp: int, body: bytes) -> dict[str, str]:
     """Write the headers of one attempt; ``webhook-id`` is the event's id, on every attempt."""
     message_id = str(event.id)
     return {

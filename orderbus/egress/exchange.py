@@ -80,25 +80,27 @@ def _note_address(response: ClientResponse, addresses: list[str]) -> None:
             addresses.append(str(peer[0]))
 
 
+#: The first that fits decides: what the connection failed with, or the failure itself.
+_CLASSES: Final = (
+    (TimeoutError, "timeout"),
+    (ForbiddenAddressError, "refused_address"),
+    (socket.gaierror, "dns"),
+    (ssl.SSLError, "tls"),
+    (ssl.CertificateError, "tls"),
+    (aiohttp.ClientSSLError, "tls"),
+    (aiohttp.ClientConnectorDNSError, "dns"),
+    (aiohttp.ClientConnectorError, "connect"),
+)
+
+
 def _class_of(failure: Exception) -> str:
     cause = getattr(failure, "os_error", failure)
-    match cause:
-        case TimeoutError():
-            return "timeout"
-        case ForbiddenAddressError():
-            return "refused_address"
-        case socket.gaierror():
-            return "dns_temporary" if cause.errno == socket.EAI_AGAIN else "dns"
-        case ssl.SSLError() | ssl.CertificateError():
-            return "tls"
-    match failure:
-        case aiohttp.ClientSSLError():
-            return "tls"
-        case aiohttp.ClientConnectorDNSError():
-            return "dns"
-        case aiohttp.ClientConnectorError():
-            return "connect"
-    return "protocol"
+    if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_AGAIN:
+        return "dns_temporary"
+    return next(
+        (name for kind, name in _CLASSES if isinstance(cause, kind) or isinstance(failure, kind)),
+        "protocol",
+    )
 
 
 def _sentence(failure: Exception) -> str:

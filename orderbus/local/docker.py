@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import shutil
 import subprocess
@@ -16,10 +17,12 @@ def available() -> bool:
     if shutil.which("docker") is None:
         return False
     asked = ["docker", "version", "--format", "{{.Server.Version}}"]
-    try:
-        return subprocess.run(asked, capture_output=True, check=False, timeout=10).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return False
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        asking = subprocess.run(  # noqa: S603 - a fixed command
+            asked, capture_output=True, check=False, timeout=10
+        )
+        return asking.returncode == 0
+    return False
 
 
 @dataclass
@@ -91,7 +94,8 @@ def container(name: str) -> Container:
                     "DB_PASS": password,
                 },
                 shown={"postgres": "postgresql://orderbus@127.0.0.1:{sql}/orderbus"},
-                greeting=b"\x00\x00\x00\x08\x04\xd2\x16\x2f",  # may I speak TLS? answered by one byte
+                # May I speak TLS? Answered by one byte.
+                greeting=b"\x00\x00\x00\x08\x04\xd2\x16\x2f",
             )
         case "RabbitMQ":
             return Container(
@@ -115,7 +119,14 @@ def container(name: str) -> Container:
                 named={"PUBSUB_EMULATOR_HOST": "127.0.0.1:{grpc}"},
                 shown={"pubsub_emulator": "127.0.0.1:{grpc}"},
                 greeting=b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-                command=tuple("gcloud beta emulators pubsub start --host-port=0.0.0.0:8085".split()),
+                command=(
+                    "gcloud",
+                    "beta",
+                    "emulators",
+                    "pubsub",
+                    "start",
+                    "--host-port=0.0.0.0:8085",
+                ),
             )
 
 

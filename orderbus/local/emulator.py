@@ -35,7 +35,7 @@ def jar() -> Path | None:
 
 
 class NativeEmulator:
-    """An emulator on a port of its own; it keeps everything in memory, and forgets it at its end."""
+    """An emulator on a port of its own; it keeps all in memory, and forgets it at its end."""
 
     name = "Pub/Sub"
 

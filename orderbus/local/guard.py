@@ -9,6 +9,7 @@ USER is a name to run the command as, or "-". Exits with the command's code. Sta
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import select
@@ -26,7 +27,7 @@ def main() -> int:
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    command = subprocess.Popen(
+    command = subprocess.Popen(  # noqa: S603 - what the starter names
         sys.argv[4:],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
@@ -62,10 +63,8 @@ def _end(command: subprocess.Popen[bytes], number: int, grace: float) -> None:
 
 
 def _kill_group(group: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 if __name__ == "__main__":

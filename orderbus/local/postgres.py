@@ -39,7 +39,7 @@ def binaries() -> Path | None:
 
 def _version(postgres: Path) -> int:
     try:
-        said = subprocess.run(
+        said = subprocess.run(  # noqa: S603 - a program found in known places
             [postgres, "--version"], capture_output=True, text=True, check=True, timeout=10
         )
         return int(said.stdout.split()[2].split(".")[0])
@@ -112,7 +112,9 @@ class NativePostgres:
     async def _make(self, data: Path, password_file: Path, sink: Sink) -> None:
         password_file.write_text(secrets.token_urlsafe(24))
         password_file.chmod(0o600)
-        with tempfile.NamedTemporaryFile("w", dir=data.parent if self._user == "-" else None) as file:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=data.parent if self._user == "-" else None
+        ) as file:
             file.write(password_file.read_text())
             file.flush()
             _give(Path(file.name), self._user)

@@ -18,7 +18,7 @@ _PLACES: Final = (
 
 
 def server() -> Path | None:
-    """Find ``rabbitmq-server``; Debian's own wrapper in the path wants another user, so it is last."""
+    """Find ``rabbitmq-server``; Debian's wrapper in the path changes the user, so it is last."""
     for place in (*_PLACES, shutil.which("rabbitmq-server") or ""):
         if place and Path(place).exists():
             return Path(place)
@@ -75,12 +75,8 @@ class NativeRabbitmq:
         }
         epmd = shutil.which("epmd")
         if epmd is not None:
-            self._processes.append(
-                await Process.start("epmd", [epmd], sink=sink, env=env, grace=2)
-            )
-            await until(
-                lambda: _connects(names), self._processes[0], seconds=10, what="epmd"
-            )
+            self._processes.append(await Process.start("epmd", [epmd], sink=sink, env=env, grace=2))
+            await until(lambda: _connects(names), self._processes[0], seconds=10, what="epmd")
         node = await Process.start(
             "rabbitmq",
             [str(self._server)],

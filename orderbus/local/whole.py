@@ -8,15 +8,14 @@ import fcntl
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
-import aiohttp
-
 from orderbus.errors import Misconfigured
+from orderbus.local import client
 from orderbus.local.parts import Part, find
 from orderbus.local.processes import DiedError, Process, Sink, free_port, run, until
 
@@ -42,7 +41,7 @@ class Whole:
 
 
 @contextmanager
-def locked_folder(folder: Path) -> AsyncIterator[Path]:  # type: ignore[misc]
+def locked_folder(folder: Path) -> Iterator[Path]:
     """Keep the folder for one starter at a time; raises ``Misconfigured`` where it is in use."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = (folder / "lock").open("w")
@@ -195,12 +194,8 @@ async def _start(
 
 
 async def _is_ready(url: str) -> None:
-    async with (
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as http,
-        http.get(url) as answer,
-    ):
-        answer.raise_for_status()
-        await answer.read()
+    async with client.open_client() as http:
+        await http.get(url)
 
 
 def first_error(error: BaseException) -> BaseException:
@@ -215,4 +210,12 @@ def default_data() -> Path:
     return Path(os.environ.get("ORDERBUS_DATA", ".orderbus"))
 
 
-__all__ = ["DiedError", "Whole", "default_data", "first_error", "free_folder", "locked_folder", "whole"]
+__all__ = [
+    "DiedError",
+    "Whole",
+    "default_data",
+    "first_error",
+    "free_folder",
+    "locked_folder",
+    "whole",
+]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from google.api_core import exceptions
 from google.cloud import pubsub_v1
@@ -40,6 +41,17 @@ class Received:
 Handle = Callable[[list[Received]], Awaitable[None]]
 
 
+class Connected(Protocol):
+    """Hears whether the subscription answers."""
+
+    def __call__(self, *, up: bool) -> None:
+        """Hear it."""
+
+
+def _nobody_asks(*, up: bool) -> None:
+    """Hear it, and do nothing."""
+
+
 async def stream(
     settings: Settings,
     handle: Handle,
@@ -47,7 +59,7 @@ async def stream(
     made: Callable[[], Awaitable[None]],
     stop: asyncio.Event,
     max_messages: int | None = None,
-    connected: Callable[[bool], None] = lambda _: None,
+    connected: Connected = _nobody_asks,
 ) -> None:
     """Hand every message to ``handle`` in batches, and acknowledge a batch when it returns.
 
@@ -62,11 +74,11 @@ async def stream(
         try:
             left = await pull.run(handle, stop=stop, left=left, connected=connected)
         except exceptions.NotFound:
-            connected(False)
+            connected(up=False)
             telemetry.log.warning("subscription_vanished")
             await _again_and_again(lambda: _remake(settings, made), stop)
         except exceptions.GoogleAPICallError as error:
-            connected(False)
+            connected(up=False)
             telemetry.log.warning("part_away", part="pubsub", error=str(error))
             await _pause(stop, 0.5)
 
@@ -91,7 +103,7 @@ class _Pull:
         *,
         stop: asyncio.Event,
         left: int | None,
-        connected: Callable[[bool], None],
+        connected: Connected,
     ) -> int | None:
         """Pull until told to stop; returns how many messages are left to handle."""
         loop = asyncio.get_running_loop()
@@ -127,7 +139,7 @@ class _Pull:
                 batch = await self._next(stopping, left)
                 if not batch:
                     continue
-                if not await _again_and_again(lambda batch=batch: handle(batch), stop):
+                if not await _again_and_again(functools.partial(handle, batch), stop):
                     for message in batch:
                         message.nack()
                     return left
@@ -144,14 +156,13 @@ class _Pull:
         Raises the error that ended the pull.
         """
         first = asyncio.create_task(self._queue.get())
-        await asyncio.wait(
-            {first, stopping, self._ended}, return_when=asyncio.FIRST_COMPLETED
-        )
+        either: set[asyncio.Future[Any]] = {first, stopping, self._ended}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not first.done():
             first.cancel()
             if self._ended.done():
                 self._ended.result()
-                raise exceptions.ServiceUnavailable("The pull ended")
+                raise exceptions.ServiceUnavailable("The pull ended")  # type: ignore[no-untyped-call]
             return []
         batch = [first.result()]
         size = self._batch if left is None else min(self._batch, left)
@@ -161,9 +172,7 @@ class _Pull:
             batch.append(self._queue.get_nowait())
         return batch
 
-    async def _look(
-        self, client: pubsub_v1.SubscriberClient, connected: Callable[[bool], None]
-    ) -> None:
+    async def _look(self, client: pubsub_v1.SubscriberClient, connected: Connected) -> None:
         """Ask now and then whether the subscription is there; a silent stream does not tell."""
         path = topology.subscription_path(self._settings)
         while True:
@@ -176,9 +185,9 @@ class _Pull:
                     self._ended.set_exception(error)
                 return
             except exceptions.GoogleAPICallError:
-                connected(False)
+                connected(up=False)
             else:
-                connected(True)
+                connected(up=True)
             await asyncio.sleep(_LOOK)
 
     def _end(self, pulling: Any) -> None:  # noqa: ANN401 - Google's future

@@ -11,8 +11,12 @@ from typing import Final
 
 from google.api_core import exceptions
 from google.cloud import pubsub_v1
-from google.cloud.pubsub_v1.types import BatchSettings, LimitExceededBehavior
-from google.cloud.pubsub_v1.types import PublishFlowControl, PublisherOptions
+from google.cloud.pubsub_v1.types import (
+    BatchSettings,
+    LimitExceededBehavior,
+    PublisherOptions,
+    PublishFlowControl,
+)
 
 from orderbus.errors import OrderbusError, Poisoned, Unavailable
 from orderbus.pubsub import channels, topology
@@ -77,7 +81,11 @@ class Publisher:
                 timeout=deadline.total_seconds(),
                 **message.attributes,
             )
-        except (ValueError, TypeError, pubsub_v1.publisher.exceptions.MessageTooLargeError) as error:
+        except (
+            ValueError,
+            TypeError,
+            pubsub_v1.publisher.exceptions.MessageTooLargeError,
+        ) as error:
             return error
         return future
 

@@ -110,9 +110,7 @@ def _check(settings: Settings) -> list[str]:
                 problems.append(f"There is no {path}")
         for path in (subscription, f"{subscription}.dead-letter"):
             try:
-                found = subscriber.get_subscription(
-                    subscription=path, timeout=_TIMEOUT, retry=None
-                )
+                found = subscriber.get_subscription(subscription=path, timeout=_TIMEOUT, retry=None)
             except exceptions.NotFound:
                 problems.append(f"There is no {path}")
                 continue

@@ -31,7 +31,7 @@ async def bury_message(
     error: str,
     traceback: str | None,
 ) -> int:
-    """Keep a queue message that failed for good, as a row; returns its id. Raises ``Unavailable``."""
+    """Keep a queue message that failed for good; returns its id. Raises ``Unavailable``."""
     async with database.connection() as connection:
         letter = await storage.dead_letters.add_message(
             connection,
@@ -85,9 +85,7 @@ async def discard(database: Database, letter_id: int, *, note: str) -> list[int]
     """
     async with database.transaction() as connection:
         letter = await storage.dead_letters.lock_open(connection, letter_id)
-        await storage.dead_letters.resolve(
-            connection, letter_id, resolution="discarded", note=note
-        )
+        await storage.dead_letters.resolve(connection, letter_id, resolution="discarded", note=note)
         if letter["kind"] != "outbox":
             return []
         skipped = [Returned(letter["event_id"], letter["occurred_at"], None, None)]

@@ -46,7 +46,9 @@ async def place_order(database: Database, order: PlaceOrder, *, traceparent: str
         )
         if kept is not None:
             telemetry.ACCEPTED.inc()
-            return Placed(kept.public_id, kept.external_ref, created=True, created_at=kept.created_at)
+            return Placed(
+                kept.public_id, kept.external_ref, created=True, created_at=kept.created_at
+            )
         taken = await storage.orders.find_taken(
             connection,
             source=SOURCE,
@@ -66,7 +68,9 @@ def _same_again(order: PlaceOrder, taken: list[Kept]) -> Placed:
     content_hash = order.content_hash()
     for kept in taken:
         if kept.content_hash == content_hash:
-            return Placed(kept.public_id, kept.external_ref, created=False, created_at=kept.created_at)
+            return Placed(
+                kept.public_id, kept.external_ref, created=False, created_at=kept.created_at
+            )
     for kept in taken:
         if kept.external_ref == order.order_id:
             message = f"Order {order.order_id} exists with another content"

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
+from typing import Final
 
 from orderbus import storage
 from orderbus.errors import Unauthenticated
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 
+_LOOKS_RIGHT: Final = re.compile(r"obk_[A-Za-z0-9_-]{43}")
+
 
 async def create(database: Database, settings: Settings, *, name: str) -> tuple[int, str]:
     """Make an API key; it is shown here once, and only its keyed hash is kept."""
     key = f"obk_{secrets.token_urlsafe(32)}"
     async with database.connection() as connection:
-        key_id = await storage.api_keys.add(
-            connection, name=name, key_hash=_hash(settings, key)
-        )
+        key_id = await storage.api_keys.add(connection, name=name, key_hash=_hash(settings, key))
     return key_id, key
 
 
@@ -27,8 +29,7 @@ async def check(database: Database, settings: Settings, presented: str) -> None:
 
     What is no key by its looks costs no query.
     """
-    plausible = presented.startswith("obk_") and len(presented) == 47 and presented.isascii()
-    if plausible:
+    if _LOOKS_RIGHT.fullmatch(presented):
         async with database.connection() as connection:
             if await storage.api_keys.is_valid(connection, _hash(settings, presented)):
                 return

@@ -102,7 +102,10 @@ async def _settle(
             ):
                 telemetry.DEAD_LETTERS.labels(kind="outbox").inc()
                 telemetry.log.error(
-                    "dead_letter_written", kind="outbox", event_id=str(event_id), error=str(poisoned)
+                    "dead_letter_written",
+                    kind="outbox",
+                    event_id=str(event_id),
+                    error=str(poisoned),
                 )
         now = await storage.outbox.settle(
             connection,

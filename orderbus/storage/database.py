@@ -65,7 +65,9 @@ def our_errors() -> Iterator[None]:
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
         raise Unavailable(f"The schema is missing: run `orderbus migrate` ({error})") from error
     except _AWAY as error:
-        raise Unavailable(f"PostgreSQL did not answer: {error or type(error).__name__}") from error
+        raise Unavailable(
+            f"PostgreSQL did not answer: {str(error) or type(error).__name__}"
+        ) from error
 
 
 class Database:
@@ -108,7 +110,12 @@ class Database:
         with our_errors():
             connection = await _connect(self._settings)
         try:
-            connection.add_termination_listener(lambda _: (broken.set(), heard.set()))
+
+            def closed(_: object) -> None:
+                broken.set()
+                heard.set()
+
+            connection.add_termination_listener(closed)
             with our_errors():
                 await connection.add_listener(channel, lambda *_: heard.set())
 

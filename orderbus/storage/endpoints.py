@@ -11,7 +11,12 @@ from orderbus.storage.database import Connection
 
 
 async def add(
-    connection: Connection, *, url: str, secrets: Sequence[str], format: str, ordering: str  # noqa: A002
+    connection: Connection,
+    *,
+    url: str,
+    secrets: Sequence[str],
+    format: str,  # noqa: A002 - the column's name
+    ordering: str,
 ) -> UUID:
     """Add an endpoint; it is owed every event that comes back from now on."""
     endpoint_id: UUID = await connection.fetchval(

@@ -55,9 +55,7 @@ async def lock_watermarks(connection: Connection, returned: Sequence[Returned]) 
         [event.event_id for event in returned],
     )
     place = {row["event_id"]: (row["order_id"], row["sequence"]) for row in rows}
-    return [
-        Known(event, *place[event.event_id]) for event in returned if event.event_id in place
-    ]
+    return [Known(event, *place[event.event_id]) for event in returned if event.event_id in place]
 
 
 async def add(connection: Connection, known: Sequence[Known]) -> int:

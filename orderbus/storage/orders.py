@@ -59,7 +59,8 @@ async def add(
             SELECT id, public_id, created_at, 1, $13, $14, $15, created_at FROM placed
             RETURNING event_id, order_id, sequence, occurred_at
         ), history AS (
-            INSERT INTO orders.order_history (order_id, sequence, event_id, type, actor, at, details)
+            INSERT INTO orders.order_history
+                   (order_id, sequence, event_id, type, actor, at, details)
             SELECT order_id, sequence, event_id, $13, $1, occurred_at, $16 FROM event
         ), pointer AS (
             INSERT INTO ops.outbox (event_id, occurred_at)

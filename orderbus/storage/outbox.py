@@ -132,9 +132,7 @@ async def lease(
         SUSPECT_AFTER,
     )
     return [
-        Leased(
-            row["pointer"], None if row["event_id"] is None else event_of(row), row["leases"]
-        )
+        Leased(row["pointer"], None if row["event_id"] is None else event_of(row), row["leases"])
         for row in rows
     ]
 

@@ -42,11 +42,13 @@ async def backlog(connection: Connection) -> Backlog:
                coalesce(extract(epoch FROM now() - (
                    SELECT min(occurred_at)
                      FROM (SELECT occurred_at FROM ops.outbox WHERE due_at < 'infinity'
-                            ORDER BY due_at LIMIT 1000) AS oldest)), 0)::float AS oldest_unpublished,
+                            ORDER BY due_at LIMIT 1000) AS oldest)), 0)::float
+                   AS oldest_unpublished,
                coalesce(extract(epoch FROM now() - (
                    SELECT min(occurred_at)
                      FROM (SELECT occurred_at FROM ops.webhook_deliveries WHERE state = 'pending'
-                            ORDER BY due_at LIMIT 1000) AS oldest)), 0)::float AS oldest_undelivered,
+                            ORDER BY due_at LIMIT 1000) AS oldest)), 0)::float
+                   AS oldest_undelivered,
                (SELECT max(to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD'))
                   FROM pg_inherits WHERE inhparent = 'ops.events'::regclass)
                    - (now() AT TIME ZONE 'UTC')::date AS partition_days_ahead,

@@ -1,4 +1,4 @@
-"""What does the API look like to a machine? OpenAPI 3.1, made from the models that check requests."""
+"""What does the API look like to a machine? OpenAPI 3.1, from the models that check requests."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def document() -> dict[str, Any]:
             "/readyz": {
                 "get": _plain("Say which parts answer", "readyz", also={"503": "A part is away"})
             },
-            "/metrics": {"get": _plain("Show what is counted, as JSON or Prometheus text", "metrics")},
+            "/metrics": {
+                "get": _plain("Show what is counted, as JSON or Prometheus text", "metrics")
+            },
         },
         "components": {
             "schemas": {**models["$defs"], "Problem": _PROBLEM, "Accepted": _ACCEPTED},

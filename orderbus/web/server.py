@@ -37,7 +37,7 @@ def bind(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind((host, port))
     listening.listen(1024)
-    listening.setblocking(False)
+    listening.setblocking(False)  # noqa: FBT003 - the standard library takes it so
     return listening
 
 
@@ -113,7 +113,7 @@ class Supervisor:
 
     def _start(self, metrics: str) -> subprocess.Popen[bytes]:
         number = self._listening.fileno()
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, sys.argv[0], "--inherit", str(number)],
             pass_fds=[number],
             env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": metrics},

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-
 from aiohttp import web
 
 from orderbus import storage, telemetry
 from orderbus.errors import OrderbusError
 from orderbus.storage.database import Database
-
 
 
 class Health:

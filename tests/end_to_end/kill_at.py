@@ -13,6 +13,7 @@ import runpy
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 from orderbus import services, storage
@@ -57,7 +58,7 @@ if __name__ == "__main__":
     place, name, wrap = POINTS[sys.argv[1]]
     setattr(place, name, wrap(getattr(place, name)))
     sys.argv = sys.argv[2:]
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, str(Path.cwd()))
     if sys.argv[0] == "-m":
         sys.argv = sys.argv[1:]
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

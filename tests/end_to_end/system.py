@@ -82,7 +82,7 @@ class System:
         self.api = f"http://127.0.0.1:{env['ORDERBUS_WEB_PORT']}"
         self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         self._running: list[asyncio.subprocess.Process] = []
-        self._log = Path(env["LOG"]).open("ab")  # noqa: ASYNC230, SIM115 - closed with the system
+        self._log = Path(env["LOG"]).open("ab")  # noqa: SIM115 - closed with the system
 
     async def start(
         self, name: str, *, killed_at: str | None = None, ready: bool = True

@@ -33,7 +33,7 @@ async def test_a_receiver_that_fails_twice_gets_the_same_bytes_a_third_time(
 
         async def failed(attempt: int = attempt) -> bool:
             done = "SELECT count(*) FROM ops.webhook_attempts WHERE finished_at IS NOT NULL"
-            return await system.value(done) == attempt
+            return bool(await system.value(done) == attempt)
 
         await system.until(failed, f"attempt {attempt} is in the ledger")
         await hurry(system)

@@ -29,7 +29,9 @@ async def append(database: Database, order: Placed) -> int:
     )
 
 
-async def add_endpoint(database: Database, url: str = "https://shop.example/", **changes: Any) -> UUID:
+async def add_endpoint(
+    database: Database, url: str = "https://shop.example/", **changes: Any
+) -> UUID:
     fields = {"format": "event", "ordering": "order", "secrets": [webhooks.new_secret()]}
     async with database.connection() as connection:
         return await storage.endpoints.add(connection, url=url, **{**fields, **changes})

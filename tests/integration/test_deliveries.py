@@ -8,13 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import web
 from aiohttp.test_utils import TestServer
 from standardwebhooks import Webhook
 
 from orderbus import services, storage
 from orderbus.domain import webhooks
-from orderbus.egress.session import open_session
+from orderbus.egress.session import Session, open_session
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Settlement
@@ -34,7 +34,9 @@ class Receiver:
         self.url = ""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(({k.lower(): v for k, v in request.headers.items()}, await request.read()))
+        self.requests.append(
+            ({k.lower(): v for k, v in request.headers.items()}, await request.read())
+        )
         await self.hold.wait()
         answer = self.answers.pop(0) if self.answers else 204
         return web.Response(status=answer) if isinstance(answer, int) else answer
@@ -57,7 +59,9 @@ async def http(settings: Settings) -> AsyncIterator[Any]:
         yield session
 
 
-async def deliver(database: Database, http: ClientSession, settings: Settings, delivery: int) -> list[int]:
+async def deliver(
+    database: Database, http: Session, settings: Settings, delivery: int
+) -> list[int]:
     return await services.delivery.deliver(database, http, settings, delivery)
 
 
@@ -78,7 +82,7 @@ async def state(database: Database, delivery: int) -> dict[str, Any]:
 
 
 async def test_a_delivery_is_signed_and_verifies_with_the_reference_library(
-    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+    database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     secret = webhooks.new_secret()
     due = await one_due(database, receiver.url, secrets=[secret])
@@ -94,7 +98,7 @@ async def test_a_delivery_is_signed_and_verifies_with_the_reference_library(
 
 
 async def test_every_retry_has_the_same_id_and_the_same_bytes(
-    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+    database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url, format="compact")
     receiver.answers = [500, 503]
@@ -109,7 +113,7 @@ async def test_every_retry_has_the_same_id_and_the_same_bytes(
 
 
 async def test_a_failed_attempt_is_in_the_ledger_and_the_next_follows_the_schedule(
-    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+    database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
     receiver.answers = [500]
@@ -124,7 +128,7 @@ async def test_a_failed_attempt_is_in_the_ledger_and_the_next_follows_the_schedu
 
 
 async def test_an_exhausted_delivery_is_a_dead_letter_and_one_redrive_brings_it_back(
-    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+    database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
     await steps.value(database, "UPDATE ops.webhook_deliveries SET attempts = 9")
@@ -143,7 +147,7 @@ async def test_an_exhausted_delivery_is_a_dead_letter_and_one_redrive_brings_it_
 
 
 async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_enabled(
-    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+    database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
     receiver.answers = [410]
@@ -164,7 +168,7 @@ async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_en
 
 
 async def test_a_redirect_is_not_followed(
-    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+    database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
     receiver.answers = [web.Response(status=302, headers={"Location": receiver.url})]
@@ -176,7 +180,7 @@ async def test_a_redirect_is_not_followed(
 
 
 async def test_settling_one_hints_the_next_of_the_same_order(
-    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+    database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     await steps.add_endpoint(database, receiver.url)
     order = await steps.place(database)
@@ -192,7 +196,7 @@ async def test_settling_one_hints_the_next_of_the_same_order(
 
 
 async def test_a_later_event_is_not_posted_while_an_earlier_one_fails(
-    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+    database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     await steps.add_endpoint(database, receiver.url)
     order = await steps.place(database)
@@ -217,7 +221,7 @@ async def test_a_later_event_is_not_posted_while_an_earlier_one_fails(
 
 
 async def test_the_attempt_is_written_down_before_the_request_is_sent(
-    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+    database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
     receiver.hold.clear()
@@ -236,7 +240,7 @@ async def test_the_attempt_is_written_down_before_the_request_is_sent(
 
 
 async def test_an_endpoint_that_hangs_never_takes_more_than_its_places(
-    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+    database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     await steps.add_endpoint(database, receiver.url)
     for _ in range(12):
@@ -272,7 +276,9 @@ async def test_an_endpoint_that_hangs_does_not_fill_the_beats_list(
 
     told = await services.delivery.hint_due(database, settings)
 
-    endpoints = "SELECT count(*) FROM ops.webhook_deliveries WHERE id = ANY ($1) AND endpoint_id = $2"
+    endpoints = (
+        "SELECT count(*) FROM ops.webhook_deliveries WHERE id = ANY ($1) AND endpoint_id = $2"
+    )
     assert len(told) <= 8 * settings.webhook_in_flight
     assert await steps.value(database, endpoints, told, healthy) == 1
 
@@ -292,7 +298,7 @@ async def test_a_worker_that_died_leaves_an_attempt_of_which_nobody_knows_the_en
 
 
 async def test_a_delivery_that_keeps_killing_its_worker_is_dead_as_crashed(
-    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+    database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
     for _ in range(webhooks.CRASHES_ALLOWED):
@@ -305,7 +311,7 @@ async def test_a_delivery_that_keeps_killing_its_worker_is_dead_as_crashed(
 
 
 async def test_a_worker_told_to_stop_hands_its_delivery_back_uncharged(
-    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+    database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
     receiver.hold.clear()
@@ -354,7 +360,7 @@ async def test_what_a_removed_endpoint_was_owed_is_skipped_and_later_orders_owe_
 
 
 async def test_the_journey_tells_every_hop_of_an_order(
-    database: Database, settings: Settings, http: ClientSession, receiver: Receiver
+    database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
     await deliver(database, http, settings, due)

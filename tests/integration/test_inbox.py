@@ -27,7 +27,9 @@ def received(message: Message, message_id: str | None = None) -> Received:
 
 
 async def messages(database: Database) -> list[Received]:
-    return [received(encode(leased.event)) for leased in await steps.lease(database) if leased.event]
+    return [
+        received(encode(leased.event)) for leased in await steps.lease(database) if leased.event
+    ]
 
 
 async def test_the_same_message_a_thousand_times_from_eight_bridges_is_one_delivery(
@@ -96,9 +98,12 @@ async def test_an_event_that_overtakes_its_predecessor_waits_for_it(database: Da
 
     assert early == []
     assert len(both) == 1
-    assert await steps.value(
-        database, "SELECT sequence FROM ops.webhook_deliveries WHERE id = $1", both[0]
-    ) == 1
+    assert (
+        await steps.value(
+            database, "SELECT sequence FROM ops.webhook_deliveries WHERE id = $1", both[0]
+        )
+        == 1
+    )
     assert await steps.value(database, "SELECT sequence FROM ops.watermarks") == 2
     assert await steps.value(database, "SELECT count(*) FROM ops.early_events") == 0
 

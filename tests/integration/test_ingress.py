@@ -19,7 +19,8 @@ async def test_an_accepted_order_has_items_history_event_and_pointer(database: D
     counts = await steps.value(
         database,
         """
-        SELECT array[(SELECT count(*) FROM orders.orders), (SELECT count(*) FROM orders.order_items),
+        SELECT array[(SELECT count(*) FROM orders.orders),
+                     (SELECT count(*) FROM orders.order_items),
                      (SELECT count(*) FROM orders.order_history), (SELECT count(*) FROM ops.events),
                      (SELECT count(*) FROM ops.outbox)]
         """,

@@ -162,7 +162,9 @@ async def test_a_pointer_that_keeps_killing_its_relay_is_taken_alone_and_then_pa
         await steps.place(database)
     killer = (await steps.events(database))[1].event_id
     await steps.value(
-        database, "UPDATE ops.outbox SET leases = 3, due_at = '2020-01-01' WHERE event_id = $1", killer
+        database,
+        "UPDATE ops.outbox SET leases = 3, due_at = '2020-01-01' WHERE event_id = $1",
+        killer,
     )
 
     alone = await steps.lease(database, length=timedelta(0))

@@ -41,9 +41,12 @@ def test_the_idempotency_key_is_not_part_of_the_content() -> None:
 
 def test_money_is_never_a_float() -> None:
     assert parse(total="99999999.99").content()["total"] == "99999999.99"
-    assert orders.parse(
-        json.dumps(samples.order_body("SO-1")).replace("350.0", "0.1").encode()
-    ).content()["total"] == "0.10"
+    assert (
+        orders.parse(
+            json.dumps(samples.order_body("SO-1")).replace("350.0", "0.1").encode()
+        ).content()["total"]
+        == "0.10"
+    )
 
 
 ITEM = {"sku": "A", "name": "B", "quantity": 1, "unit_price": 1}

@@ -1,0 +1,35 @@
+"""How does the starter speak to the processes it started?"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+
+class Client:
+    """Asks over HTTP and reads JSON where there is some; raises where it is not answered 2xx."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        """Use ``open_client``."""
+        self._session = session
+
+    async def get(self, url: str) -> Any:  # noqa: ANN401 - any JSON value
+        """Ask for a page."""
+        async with self._session.get(url) as answer:
+            answer.raise_for_status()
+            return await answer.json() if answer.content_type == "application/json" else None
+
+    async def post(self, url: str, body: object) -> tuple[int, str]:
+        """Post JSON; returns status and text, whatever they are."""
+        async with self._session.post(url, json=body) as answer:
+            return answer.status, await answer.text()
+
+
+@asynccontextmanager
+async def open_client() -> AsyncIterator[Client]:
+    """Open a client for processes of this machine."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+        yield Client(session)
