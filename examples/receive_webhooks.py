@@ -20,7 +20,7 @@ from typing import Any
 
 from aiohttp import web
 
-RECEIVED = web.AppKey("received", deque)
+RECEIVED = web.AppKey("received", deque[dict[str, Any]])
 SECRET = web.AppKey("secret", str)
 
 
@@ -79,7 +79,8 @@ async def show(request: web.Request) -> web.Response:
 
 async def received_as_json(request: web.Request) -> web.Response:
     """Show a machine what came, the newest first."""
-    return web.json_response(list(request.app[RECEIVED]))
+    received = request.app[RECEIVED]
+    return web.json_response(list(received))
 
 
 def build_app(secret: str) -> web.Application:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Final
 
-from orderbus import services, telemetry
+from orderbus import services, storage, telemetry
 from orderbus.actors import boot, broker, watchpoint
 from orderbus.errors import Misconfigured, OrderbusError, Unavailable
 from orderbus.pubsub import topology
@@ -77,6 +77,10 @@ async def _watch_parts(resources: Resources) -> None:
             if (await topology.ensure(resources.settings)).subscription_made:
                 await services.relay.take_back_all(resources.database)
             made.set()
+        async with resources.database.connection() as connection:
+            if await storage.outbox.breaker_is_open(connection):
+                message = "Pub/Sub takes nothing: publishing is paused"
+                raise Unavailable(message)
 
     asks = {"postgres": resources.database.ping, "rabbitmq": broker.ping, "pubsub": pubsub}
     while True:

@@ -96,7 +96,7 @@ async def _send(running: Whole) -> dict[str, Any]:
             message = f"The order was answered with {status}: {said}"
             raise DiedError(message)
         webhook = await _received(http, running, order["order_id"])
-    settings = settings_module.load(**_for_settings(running.env))
+    settings = settings_module.load(_env_file=None, **_for_settings(running.env))
     async with open_database(settings) as database:
         journey = await _journey(database, order["order_id"])
     return _report(running, journey, webhook, began=began, accepted=accepted)

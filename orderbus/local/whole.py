@@ -27,6 +27,7 @@ class Whole:
     """A running orderbus: what it runs on, and where its doors are."""
 
     parts: Sequence[Part]
+    data: Path
     env: dict[str, str] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
@@ -91,30 +92,37 @@ async def whole(
     for part in parts:
         say(f"{part.name}: {part.how}")
     async with AsyncExitStack() as stack:
-        await _together(stack, parts, sink)
-        running = Whole(parts, env=_secrets())
-        for part in parts:
-            running.env |= part.env
-            running.urls |= part.urls
-        if webhook is None:
-            webhook = await _receiver(stack, running, sink)
-        running.env["WEBHOOK_OUTGOING_URL"] = webhook
-        say("migrating")
-        command = [sys.executable, "-m", "orderbus", "migrate"]
-        await run("migrate", command, sink=sink, env=running.env, cwd=ROOT)
+        running = Whole(parts, data, env=_secrets())
+        running.env["WEBHOOK_OUTGOING_URL"] = webhook or await _receiver(stack, running, sink)
+        await _parts_and_schema(stack, running, sink, say)
         say("starting web, workers and bridge")
         await _processes(stack, running, sink, port)
         yield running
 
 
-async def _together(stack: AsyncExitStack, parts: Sequence[Part], sink: Sink) -> None:
+async def _parts_and_schema(
+    stack: AsyncExitStack, running: Whole, sink: Sink, say: Callable[[str], None]
+) -> None:
+    """Start the parts together; migrate while RabbitMQ, which is slow, still starts."""
+
     async def stop() -> None:
-        await asyncio.gather(*(part.stop() for part in parts))
+        await asyncio.gather(*(part.stop() for part in running.parts))
+
+    async def start(part: Part) -> None:
+        await part.start(sink)
+        running.env |= part.env
+        running.urls |= part.urls
+
+    async def migrate(before: Sequence[asyncio.Task[None]]) -> None:
+        await asyncio.gather(*before)
+        say("migrating")
+        command = [sys.executable, "-m", "orderbus", "migrate"]
+        await run("migrate", command, sink=sink, env=running.env, cwd=running.data)
 
     stack.push_async_callback(stop)
     async with asyncio.TaskGroup() as group:
-        for part in parts:
-            group.create_task(part.start(sink))
+        starts = {part.name: group.create_task(start(part)) for part in running.parts}
+        group.create_task(migrate([starts["PostgreSQL"], starts["Pub/Sub"]]))
 
 
 def _secrets() -> dict[str, str]:
@@ -128,6 +136,9 @@ def _secrets() -> dict[str, str]:
         "ORDERBUS_WORKER_METRICS_PORT": str(free_port()),
         "ORDERBUS_BRIDGE_METRICS_PORT": str(free_port()),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).strip(
+            os.pathsep
+        ),
     }
 
 
@@ -186,7 +197,11 @@ async def _start(
     env: dict[str, str] | None = None,
 ) -> Process:
     process = await Process.start(
-        name, [sys.executable, *command], sink=sink, env={**running.env, **(env or {})}, cwd=ROOT
+        name,
+        [sys.executable, *command],
+        sink=sink,
+        env={**running.env, **(env or {})},
+        cwd=running.data,  # and not where a .env for other parts may lie
     )
     stack.push_async_callback(process.stop)
     running.processes.append(process)

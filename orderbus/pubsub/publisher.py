@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future, wait
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Final
 
@@ -49,7 +49,8 @@ class Publisher:
             return []
         answers = await asyncio.to_thread(self._publish, messages, deadline)
         if any(isinstance(answer, exceptions.NotFound) for answer in answers):
-            await topology.ensure(self._settings)
+            with suppress(Unavailable):
+                await topology.ensure_topic(self._settings)
         return [_ours(answer) for answer in answers]
 
     def _publish(

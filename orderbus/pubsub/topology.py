@@ -51,6 +51,14 @@ async def ensure(settings: Settings) -> Made:
     return await asyncio.to_thread(_ensure, settings)
 
 
+async def ensure_topic(settings: Settings) -> None:
+    """Make the topic where it vanished; its subscription is the bridge's to make.
+
+    Only who makes the subscription knows that everything on its way was lost. Raises as ``ensure``.
+    """
+    await asyncio.to_thread(_ensure_topic, settings)
+
+
 async def check(settings: Settings) -> list[str]:
     """Say in sentences what is missing or other than it should be. Raises ``Unavailable``."""
     return await asyncio.to_thread(_check, settings)
@@ -88,6 +96,11 @@ def _ensure(settings: Settings) -> Made:
             },
         )
     return Made(subscription_made=made)
+
+
+def _ensure_topic(settings: Settings) -> None:
+    with our_errors(), _clients(settings) as (publisher, _):
+        _make(publisher.create_topic, {"name": topic_path(settings)})
 
 
 def _make(create: Callable[..., Any], request: dict[str, Any]) -> bool:

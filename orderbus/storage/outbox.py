@@ -228,6 +228,12 @@ async def open_breaker(connection: Connection, *, longest_pause: timedelta) -> b
     return failures == 1
 
 
+async def breaker_is_open(connection: Connection) -> bool:
+    """Say whether publishing is paused."""
+    is_open: bool = await connection.fetchval("SELECT opened_at IS NOT NULL FROM ops.relay_breaker")
+    return is_open
+
+
 async def take_back_lost(
     connection: Connection, *, returned_until: datetime | None, quiet: bool, at_most: int
 ) -> int:

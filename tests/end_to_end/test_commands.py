@@ -1,0 +1,125 @@
+"""What a newcomer types works as it stands, twice at a time, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from uuid import uuid4
+
+import aiohttp
+import pytest
+
+from tests import samples
+from tests.end_to_end.system import ROOT, System
+
+PARTS = ("DB_HOST", "RABBITMQ_URL", "PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS")
+
+
+@pytest.fixture
+def mark() -> str:
+    """A variable's value by which a run's processes are told from all others."""
+    return f"mark-{uuid4()}"
+
+
+def environment(mark: str, data: Path) -> dict[str, str]:
+    """An environment that names no part, so that private ones are started."""
+    named = {name: value for name, value in os.environ.items() if name not in PARTS}
+    return {**named, "PYTHONPATH": str(ROOT), "MARK": mark, "ORDERBUS_DATA": str(data)}
+
+
+async def start(mark: str, data: Path, *arguments: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "orderbus",
+        *arguments,
+        env=environment(mark, data),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def alive(mark: str) -> list[str]:
+    """List the processes that carry the mark (Linux; elsewhere there is no such list)."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_bytes().decode().replace("\0", " "))
+        except OSError:
+            continue  # it ended meanwhile, or is somebody else's
+    return found
+
+
+async def until_none_is_alive(mark: str) -> None:
+    async with asyncio.timeout(30):
+        while alive(mark):
+            await asyncio.sleep(0.1)
+
+
+async def test_two_demos_at_the_same_time_deliver_and_leave_nothing_behind(
+    mark: str, tmp_path: Path
+) -> None:
+    tmp_path.chmod(0o755)
+    demos = [await start(mark, tmp_path, "demo", "--json") for _ in range(2)]
+
+    outputs = await asyncio.gather(*(demo.communicate() for demo in demos))
+
+    assert [demo.returncode for demo in demos] == [0, 0]
+    for out, _ in outputs:
+        report = json.loads(out)
+        assert report["verified"] is True
+        assert len(report["steps"]) == 5
+        assert set(report["parts"]) == {"PostgreSQL", "RabbitMQ", "Pub/Sub"}
+    await until_none_is_alive(mark)
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+async def test_up_is_ready_takes_orders_and_nothing_outlives_it(
+    mark: str, tmp_path: Path, end: signal.Signals
+) -> None:
+    tmp_path.chmod(0o755)
+    up = await start(mark, tmp_path, "up", "--json", "--port", "0", "--data", str(tmp_path / "up"))
+    assert up.stdout is not None
+    async with asyncio.timeout(50):
+        urls = json.loads(await up.stdout.readline())
+    async with aiohttp.ClientSession() as http:
+        order = samples.order_body()
+        async with http.post(f"{urls['api']}/webhooks/orders/create", json=order) as answer:
+            status = answer.status
+        async with asyncio.timeout(20):
+            while True:
+                async with http.get(f"{urls['receiver']}received") as answer:
+                    received = await answer.json()
+                if received:
+                    break
+                await asyncio.sleep(0.1)
+        async with http.get(urls["rabbitmq_management"]) as answer:
+            management = answer.status
+
+    up.send_signal(end)
+    await up.communicate()
+
+    assert (status, management, received[0]["verified"]) == (201, 200, True)
+    assert up.returncode == (0 if end is signal.SIGINT else -signal.SIGKILL)
+    await until_none_is_alive(mark)
+
+
+async def test_the_bridge_stops_after_so_many_messages(system: System) -> None:
+    await asyncio.gather(system.start("web"), system.start("workers"))
+    for _ in range(3):
+        await system.post()
+
+    bridge = await system.command(
+        "-m", "orderbus", "subscribe_order_created", "--max-messages", "2"
+    )
+    code = await system.ended(bridge)
+
+    assert code == 0
+    assert await system.value("SELECT count(*) FROM ops.inbox") == 2
