@@ -5,39 +5,62 @@ from __future__ import annotations
 from typing import Any, Final
 
 import grpc
+from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import pubsub_v1
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
+from orderbus.errors import Misconfigured
 from orderbus.settings import Settings
 
-#: gRPC pauses up to two minutes between connection attempts by default; a service that is back
-#: should be used within a second.
 _OPTIONS: Final = (
+    # gRPC pauses up to two minutes between two attempts to connect; a service that is back is
+    # wanted within a second.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    # Despite its name this is how long one attempt to connect may take.
+    ("grpc.min_reconnect_backoff_ms", 3000),
+    # A connection that swallows what is sent is given up after this (TCP_USER_TIMEOUT on Linux),
+    # not after the kernel's quarter of an hour.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 5000),
+    # As Google's client sets them: Pub/Sub has its own limits.
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.max_metadata_size", 4 * 1024 * 1024),
 )
+
+_Transport = type[PublisherGrpcTransport | SubscriberGrpcTransport]
 
 
 def publisher(settings: Settings, **options: Any) -> pubsub_v1.PublisherClient:  # noqa: ANN401
-    """Make a publisher client; the emulator named in the settings wins over the environment."""
-    transport = PublisherGrpcTransport(channel=_channel(settings, PublisherGrpcTransport))
-    return pubsub_v1.PublisherClient(transport=transport, **options)
+    """Make a publisher client, without connecting yet.
+
+    The settings decide where it goes, whatever PUBSUB_EMULATOR_HOST says in the environment.
+    Looking for Google's credentials may take seconds. Raises ``Misconfigured`` without any.
+    """
+    return pubsub_v1.PublisherClient(
+        transport=_transport(settings, PublisherGrpcTransport), **options
+    )
 
 
 def subscriber(settings: Settings) -> pubsub_v1.SubscriberClient:
-    """Make a subscriber client; the emulator named in the settings wins over the environment."""
-    transport = SubscriberGrpcTransport(channel=_channel(settings, SubscriberGrpcTransport))
-    return pubsub_v1.SubscriberClient(transport=transport)
+    """Make a subscriber client, in the same way."""
+    return pubsub_v1.SubscriberClient(transport=_transport(settings, SubscriberGrpcTransport))
 
 
-def _channel(
-    settings: Settings, transport: type[PublisherGrpcTransport | SubscriberGrpcTransport]
-) -> grpc.Channel:
+def _transport(settings: Settings, transport: _Transport) -> Any:  # noqa: ANN401 - Google's
     if settings.pubsub_emulator_host is not None:
-        return grpc.insecure_channel(settings.pubsub_emulator_host, _OPTIONS)
-    return transport.create_channel(options=_OPTIONS)
+        channel = grpc.insecure_channel(settings.pubsub_emulator_host, _OPTIONS)
+        return transport(channel=channel)
+
+    def create_channel(host: str, **options: Any) -> grpc.Channel:  # noqa: ANN401 - Google's
+        return transport.create_channel(host, **{**options, "options": _OPTIONS})
+
+    try:
+        return transport(channel=create_channel, always_use_jwt_access=True)
+    except DefaultCredentialsError as error:
+        raise Misconfigured(
+            "There are no credentials for Google Cloud: set GOOGLE_APPLICATION_CREDENTIALS or run "
+            "'gcloud auth application-default login'; for an emulator set PUBSUB_EMULATOR_HOST"
+        ) from error

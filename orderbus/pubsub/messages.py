@@ -28,7 +28,10 @@ class Message:
 
 
 def encode(event: Event) -> Message:
-    """Announce an event; equal events give equal messages."""
+    """Announce an event; equal events give equal messages.
+
+    Raises ``Poisoned`` where the event's order lacks what an announcement needs.
+    """
     attributes = {
         "ce-id": str(event.id),
         "ce-type": event.type,
@@ -41,16 +44,23 @@ def encode(event: Event) -> Message:
     }
     if event.traceparent is not None:
         attributes["traceparent"] = event.traceparent
-    data = json.dumps(
-        {
+    return Message(_data(event), attributes)
+
+
+def _data(event: Event) -> bytes:
+    try:
+        members = {
             "event": event.type,
             "order_id": event.order["order_id"],
             "customer_name": event.order["customer"]["name"],
             "total": event.order["total"],
             "created_at": event.order["created_at"],
         }
-    )
-    return Message(data.encode(), attributes)
+        return json.dumps(members).encode()
+    except (LookupError, TypeError, ValueError) as error:
+        raise Poisoned(
+            f"Event {event.id} cannot be announced: {error!r} in its order", reason="unencodable"
+        ) from error
 
 
 def decode(data: bytes, attributes: Mapping[str, str]) -> Announcement:
@@ -64,16 +74,13 @@ def decode(data: bytes, attributes: Mapping[str, str]) -> Announcement:
     try:
         event_id = UUID(attributes["ce-id"])
         occurred_at = datetime.fromisoformat(attributes["ce-time"])
+        if occurred_at.tzinfo is None:
+            raise _undecodable("The attribute ce-time has no time zone")
+        return Announcement(event_id, occurred_at.astimezone(UTC))
     except KeyError as error:
         raise _undecodable(f"The attribute {error} is missing") from error
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise _undecodable(f"An attribute cannot be read: {error}") from error
-    if occurred_at.tzinfo is None:
-        raise _undecodable("The attribute ce-time has no time zone")
-    try:
-        return Announcement(event_id, occurred_at.astimezone(UTC))
-    except OverflowError as error:
-        raise _undecodable(f"The attribute ce-time is out of range: {error}") from error
 
 
 def _undecodable(message: str) -> Poisoned:
