@@ -45,11 +45,12 @@ class NativeEmulator:
         self.env: dict[str, str] = {}
         self.urls: dict[str, str] = {}
         self._jar = jar
+        self._port: int | None = None
         self._process: Process | None = None
 
-    async def start(self, sink: Sink, *, port: int | None = None) -> None:
+    async def start(self, sink: Sink) -> None:
         """Start the emulator, and wait until it answers."""
-        port = port or free_port()
+        port = self._port = self._port or free_port()  # the same again after a restart
         java = [os.environ.get("JAVA", "java"), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
         self._process = await Process.start(
             "pubsub",

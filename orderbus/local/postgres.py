@@ -61,6 +61,7 @@ class NativePostgres:
         self._binaries = binaries
         self._safe = safe
         self._user = _ordinary_user() if os.getuid() == 0 else "-"
+        self._port: int | None = None
         self._process: Process | None = None
 
     async def start(self, sink: Sink) -> None:
@@ -69,7 +70,7 @@ class NativePostgres:
         password_file = self._folder.parent / "postgres-password"
         if not (data / "PG_VERSION").exists():
             await self._make(data, password_file, sink)
-        port = free_port()
+        port = self._port = self._port or free_port()  # the same again after a restart
         self._process = await Process.start(
             "postgres",
             [str(self._binaries / "postgres"), "-D", str(data), *self._options(port)],

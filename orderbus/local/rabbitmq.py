@@ -40,12 +40,15 @@ class NativeRabbitmq:
         self.urls: dict[str, str] = {}
         self._folder = data.absolute()
         self._server = server
+        self._ports: list[int] = []
         self._processes: list[Process] = []
 
     async def start(self, sink: Sink) -> None:
         """Start epmd and the node, and wait until it speaks AMQP."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        amqp, management, distribution, names = (free_port() for _ in range(4))
+        if not self._ports:
+            self._ports = [free_port() for _ in range(4)]  # the same again after a restart
+        amqp, management, distribution, names = self._ports
         config = self._folder / "rabbitmq.conf"
         config.write_text(
             f"listeners.tcp.1 = 127.0.0.1:{amqp}\n"
@@ -98,8 +101,8 @@ class NativeRabbitmq:
 
     async def stop(self) -> None:
         """Stop the node, then its epmd."""
-        for process in reversed(self._processes):
-            await process.stop()
+        while self._processes:
+            await self._processes.pop().stop()
 
 
 async def _connects(port: int) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from uuid import uuid4
@@ -123,3 +124,78 @@ async def test_the_bridge_stops_after_so_many_messages(system: System) -> None:
 
     assert code == 0
     assert await system.value("SELECT count(*) FROM ops.inbox") == 2
+
+
+async def test_several_web_processes_share_one_port_and_a_dead_one_is_replaced(
+    system: System,
+) -> None:
+    web = await system.command("run_web.py", "--workers", "2")
+    await system.until(lambda: _answers(system), "the web server answers")
+    first = await asyncio.to_thread(_children, web.pid)
+    os.kill(first[0], signal.SIGKILL)
+
+    async def replaced() -> bool:
+        children = await asyncio.to_thread(_children, web.pid)
+        return len(children) == 2 and children != first
+
+    await system.until(replaced, "the dead one is replaced")
+    await system.until(lambda: _answers(system), "the web server still answers")
+    await asyncio.gather(*(system.post() for _ in range(20)))
+    web.terminate()
+
+    assert await system.ended(web) == 0
+    assert await system.value("SELECT count(*) FROM orders.orders") == 20
+
+
+async def test_a_request_under_way_is_finished_after_sigterm(system: System) -> None:
+    web = await system.start("web")
+    body = json.dumps(samples.order_body("SO-10045")).encode()
+    port = int(system.env["ORDERBUS_WEB_PORT"])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = (
+        "POST /webhooks/orders/create/ HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    writer.write(head.encode() + body[:50])
+    await writer.drain()
+
+    web.terminate()
+    await system.until(lambda: _refuses(port), "new connections are refused")
+    writer.write(body[50:])
+    await writer.drain()
+    answer = await reader.readline()
+    writer.close()
+
+    assert b"201" in answer
+    assert await system.ended(web) == 0
+
+
+async def test_without_a_secret_the_web_server_refuses_to_start_and_says_why(
+    system: System,
+) -> None:
+    system.env["ORDERBUS_OPEN_ON_LOOPBACK"] = "false"
+
+    web = await system.command("run_web.py")
+    code = await system.ended(web)
+
+    assert code == 2
+    assert "WEBHOOK_SECRET" in await asyncio.to_thread(Path(system.env["LOG"]).read_text)
+
+
+async def _answers(system: System) -> bool:
+    async with system.http.get(f"{system.api}/readyz") as answer:
+        return answer.status == 200
+
+
+async def _refuses(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionError:
+        return True
+    writer.close()
+    return False
+
+
+def _children(pid: int) -> list[int]:
+    listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+    return sorted(int(line) for line in listed.stdout.split())

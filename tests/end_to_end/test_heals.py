@@ -1,0 +1,130 @@
+"""Every hop heals by itself: parts go away and come back, and nobody restarts a process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from orderbus.domain import webhooks
+from orderbus.local import parts as local_parts
+from orderbus.local.parts import Part
+from orderbus.storage.database import open_database
+from tests.conftest import settings_from
+from tests.end_to_end.system import System, own_ports
+
+
+def silent(_name: str, _line: str) -> None:
+    """Take a part's output and show nobody."""
+
+
+@pytest.fixture
+async def own_parts(tmp_path: Path) -> AsyncIterator[dict[str, Part]]:
+    """Parts of this test alone, since it takes them away."""
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)
+    parts = {part.name: part for part in local_parts.find(tmp_path, {}, safe=False)}
+    await asyncio.gather(*(part.start(silent) for part in parts.values()))
+    yield parts
+    await asyncio.gather(*(part.stop() for part in parts.values()))
+
+
+@pytest.fixture
+async def system(own_parts: dict[str, Part], tmp_path: Path) -> AsyncIterator[System]:
+    """A running system on the test's own parts."""
+    env = {name: value for part in own_parts.values() for name, value in part.env.items()}
+    settings = settings_from(env)
+    async with open_database(settings) as database:
+        system = System(
+            {
+                **env,
+                **own_ports(),
+                "SECRET_KEY": "a key for tests",
+                "ORDERBUS_OPEN_ON_LOOPBACK": "true",
+                "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+                "ORDERBUS_WEBHOOK_TIMEOUT": "3",
+                "ORDERBUS_DELIVERY_LEASE": "9",
+                "WEBHOOK_OUTGOING_SECRET": webhooks.new_secret(),
+                "LOG": str(tmp_path / "log"),
+            },
+            settings,
+            database,
+        )
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", system.customer.handle)
+        async with TestServer(app) as server:
+            system.env["WEBHOOK_OUTGOING_URL"] = str(server.make_url("/hooks"))
+            await system.orderbus("migrate")
+            try:
+                await asyncio.gather(*(system.start(name) for name in ("web", "workers", "bridge")))
+                yield system
+            finally:
+                await system.close()
+
+
+async def test_an_emulator_restarted_empty_loses_no_event(
+    system: System, own_parts: dict[str, Part]
+) -> None:
+    await asyncio.gather(*(system.post() for _ in range(20)))
+    await own_parts["Pub/Sub"].stop()
+    await asyncio.gather(*(system.post() for _ in range(20)))
+    await own_parts["Pub/Sub"].start(silent)
+    await asyncio.gather(*(system.post() for _ in range(20)))
+
+    await system.until_accepted(60)
+
+    assert set(system.customer.times().values()) == {1}
+    assert await system.value("SELECT count(*) FROM ops.dead_letters") == 0
+    assert await system.value("SELECT max(attempts) FROM ops.webhook_deliveries") == 1
+
+
+async def test_rabbitmq_killed_and_restarted_costs_no_order(
+    system: System, own_parts: dict[str, Part]
+) -> None:
+    await asyncio.gather(*(system.post() for _ in range(20)))
+    await own_parts["RabbitMQ"].stop()
+    await asyncio.gather(*(system.post() for _ in range(20)))
+    await system.until(lambda: _is_red(system, "WORKER", "rabbitmq"), "the workers say so")
+    await own_parts["RabbitMQ"].start(silent)
+    await asyncio.gather(*(system.post() for _ in range(20)))
+
+    await system.until_accepted(60)
+
+    assert set(system.customer.times().values()) == {1}
+    assert await system.value("SELECT count(*) FROM ops.dead_letters") == 0
+
+
+async def test_postgresql_restarted_is_503_meanwhile_and_everything_after(
+    system: System, own_parts: dict[str, Part]
+) -> None:
+    await asyncio.gather(*(system.post() for _ in range(20)))
+    await own_parts["PostgreSQL"].stop()
+    async with system.http.post(
+        f"{system.api}/webhooks/orders/create/", json={"order_id": "SO-1"}
+    ) as answer:
+        refused = answer.status
+    posting = [asyncio.create_task(system.post()) for _ in range(20)]
+    await system.until(lambda: _is_red(system, "WORKER", "postgres"), "the workers say so")
+    await system.until(lambda: _is_red(system, "BRIDGE", "postgres"), "the bridge says so")
+    await own_parts["PostgreSQL"].start(silent)
+    await asyncio.gather(*posting)
+
+    await system.until_accepted(40)
+
+    assert refused == 400, "bad input is told so without a database"
+    assert len(system.customer.times()) == 40
+    assert await system.value("SELECT count(*) FROM ops.dead_letters") == 0
+
+
+async def _is_red(system: System, process: str, part: str) -> bool:
+    url = f"http://127.0.0.1:{system.env[f'ORDERBUS_{process}_METRICS_PORT']}/readyz"
+    try:
+        async with system.http.get(url) as answer:
+            return answer.status == 503 and (await answer.json())["parts"][part] is False
+    except aiohttp.ClientError:
+        return False
