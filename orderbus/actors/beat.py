@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 from orderbus import services, storage, telemetry
@@ -19,8 +19,6 @@ from orderbus.errors import Misconfigured, OrderbusError, Unavailable
 from orderbus.pubsub import topology
 from orderbus.resources import Resources
 from orderbus.services.upkeep import Upkeep
-
-Wait = Callable[[float], Awaitable[bool]]
 
 #: Seconds between two looks; each is up to a fifth shorter, so that workers do not march in step.
 INTERVAL: Final = 1.0
@@ -37,34 +35,34 @@ async def run(resources: Resources) -> None:
 
 async def _hint_outbox(resources: Resources) -> None:
     """Tell of what waits to be published, as soon as a notification comes, and every second."""
-    async with AsyncExitStack() as stack:
-        wait: Wait | None = None
-        while True:
-            try:
-                if wait is None:
-                    listening = resources.database.listening(CHANNEL)
-                    wait = await stack.enter_async_context(listening)
+    while True:
+        async with _going_on(), resources.database.listening(CHANNEL) as wait:
+            while True:
                 count = await services.relay.hint_due(resources.database, resources.settings)
                 await broker.enqueue_publish_outbox(count)
                 await wait(_interval())
-            except Unavailable:
-                await stack.aclose()
-                wait = None
-                await asyncio.sleep(_interval())
+        await asyncio.sleep(_interval())
 
 
 async def _hint_the_rest(resources: Resources) -> None:
     upkeep = Upkeep(resources.database, resources.settings)
     while True:
         await asyncio.sleep(_interval())
-        try:
+        async with _going_on():
             await upkeep.tick()
             due = await services.delivery.hint_due(resources.database, resources.settings)
             await broker.enqueue_deliveries(due)
-        except Unavailable:
-            continue  # the parts' watch says which one, once
-        except Exception:  # noqa: BLE001 - a door: the beat must go on
-            telemetry.log.exception("beat_failed")
+
+
+@asynccontextmanager
+async def _going_on() -> AsyncIterator[None]:
+    """Let no failure end the beat."""
+    try:
+        yield
+    except (Unavailable, Misconfigured):
+        return  # the parts' watch says which one is away, once
+    except Exception:  # noqa: BLE001 - a door: whatever it is, the next beat may do better
+        telemetry.log.exception("beat_failed")
 
 
 async def _watch_parts(resources: Resources) -> None:

@@ -16,13 +16,13 @@ import dramatiq
 import pika
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.common import current_millis, dq_name, q_name, xq_name
-from dramatiq.errors import ConnectionClosed
+from dramatiq.errors import ActorNotFound, ConnectionClosed
 from dramatiq.middleware import AsyncIO, ShutdownNotifications, TimeLimit
 
 from orderbus import settings as settings_module
 from orderbus.actors.boot import Boot
 from orderbus.actors.middleware import Counting, Retries
-from orderbus.errors import Unavailable
+from orderbus.errors import Conflict, Unavailable
 
 #: Deliveries of one message after which RabbitMQ gives it up. A last resort: it also counts
 #: messages that were only prefetched when a connection closed. What is poison is decided by claim
@@ -137,7 +137,10 @@ async def enqueue_publish_outbox(count: int) -> None:
 
 async def enqueue_message(actor: str, arguments: Mapping[str, Any]) -> None:
     """Send a message anew that had failed for good. Raises ``Unavailable``, ``Conflict``."""
-    found = broker.get_actor(actor)
+    try:
+        found = broker.get_actor(actor)
+    except ActorNotFound as error:
+        raise Conflict(f"There is no actor {actor} in this version") from error
     await _enqueue([found.message_with_options(args=arguments["args"], kwargs=arguments["kwargs"])])
 
 

@@ -26,7 +26,7 @@ class Upkeep:
         self._next_partitions = 0.0
 
     async def tick(self) -> None:
-        """Take back what Pub/Sub lost; once in ten minutes make and drop partitions.
+        """Take back what Pub/Sub lost; every ten minutes make and drop partitions.
 
         Raises ``Unavailable``.
         """
@@ -34,6 +34,7 @@ class Upkeep:
         if lost:
             telemetry.log.warning("events_lost_by_pubsub", count=lost)
         if time.monotonic() >= self._next_partitions:
+            self._next_partitions = time.monotonic() + 60
             await self._partitions()
             self._next_partitions = time.monotonic() + 600
 

@@ -10,8 +10,10 @@ from orderbus.storage.database import Connection
 async def make_ahead(connection: Connection, *, days: int) -> int:
     """Make the partitions of today and the next ``days`` days where missing; returns how many.
 
-    Skips at once where another process is making them.
+    Skips at once where another process is making them. Gives up after a second where a long
+    query holds the table: waiting longer would make every order wait behind us.
     """
+    await connection.execute("SET LOCAL lock_timeout = '1s'")
     made: int | None = await connection.fetchval(
         """
         SELECT ops.make_partitions((now() AT TIME ZONE 'UTC')::date + $1::integer)
@@ -38,8 +40,10 @@ async def horizon(connection: Connection) -> timedelta:
 async def drop_old(connection: Connection, *, keep: timedelta) -> list[str]:
     """Drop whole days older than ``keep`` that nothing needs any more; returns their names.
 
-    A day stays while a pointer, an open delivery or an undecided dead letter refers to it.
+    A day stays while a pointer, an open delivery or an undecided dead letter refers to it. Gives
+    up after a second where a long query holds the table.
     """
+    await connection.execute("SET LOCAL lock_timeout = '1s'")
     rows = await connection.fetch(
         """
         WITH days AS (

@@ -11,7 +11,7 @@ from aiohttp import web
 from orderbus.settings import Settings
 from orderbus.storage.database import open_database
 from orderbus.web.api import docs, health, metrics, orders
-from orderbus.web.keys import DATABASE, SETTINGS, WAKER
+from orderbus.web.keys import DATABASE, SETTINGS, UNDER_WAY, WAKER, UnderWay
 from orderbus.web.middlewares import around
 from orderbus.web.wake import Waker
 
@@ -27,6 +27,7 @@ def build_app(settings: Settings) -> web.Application:
         handler_args={"max_line_size": 8190, "max_field_size": 8190, "lingering_time": 2.0},
     )
     app[SETTINGS] = settings
+    app[UNDER_WAY] = UnderWay()
     app.cleanup_ctx.append(_resources)
     for path in ("/webhooks/orders/create/", "/webhooks/orders/create"):
         app.router.add_post(path, orders.create)

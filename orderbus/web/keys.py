@@ -10,6 +10,16 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.web.wake import Waker
 
+
+class UnderWay:
+    """Counts the requests that were begun and not answered yet."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.requests = 0
+
+
 SETTINGS: Final = web.AppKey("settings", Settings)
 DATABASE: Final = web.AppKey("database", Database)
 WAKER: Final = web.AppKey("waker", Waker)
+UNDER_WAY: Final = web.AppKey("under_way", UnderWay)

@@ -17,7 +17,7 @@ from aiohttp import web
 from orderbus import telemetry
 from orderbus.errors import OrderbusError
 from orderbus.web import problems
-from orderbus.web.keys import SETTINGS
+from orderbus.web.keys import SETTINGS, UNDER_WAY
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -31,6 +31,8 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     began = time.perf_counter()
     given = request.headers.get(REQUEST_ID, "")
     request_id = given if _ID.fullmatch(given) else str(uuid4())
+    under_way = request.app[UNDER_WAY]
+    under_way.requests += 1
     try:
         response = await _answer(request, handler)
     except Exception:  # noqa: BLE001 - a door: the caller gets a 500 without a traceback, the log has it
@@ -38,6 +40,8 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = problems.problem(
             500, code="internal", detail="The server failed", path=request.path
         )
+    finally:
+        under_way.requests -= 1
     response.headers[REQUEST_ID] = request_id
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "none"

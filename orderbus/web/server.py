@@ -23,6 +23,7 @@ from aiohttp import web
 from orderbus import telemetry
 from orderbus.settings import Settings
 from orderbus.web.app import build_app
+from orderbus.web.keys import UNDER_WAY
 
 #: Seconds that requests under way may take to finish after SIGTERM.
 DRAIN: Final = 20.0
@@ -53,20 +54,31 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    app = build_app(settings)
     runner = web.AppRunner(
-        build_app(settings),
+        app,
         access_log=None,
-        shutdown_timeout=DRAIN,
+        shutdown_timeout=1.0,
         keepalive_timeout=30,
         handler_cancellation=False,
     )
     await runner.setup()
     try:
-        await web.SockSite(runner, listening).start()
+        site = web.SockSite(runner, listening)
+        await site.start()
         telemetry.log.info("web_ready", url=url_of(listening))
         await stop.wait()
+        await site.stop()
+        await _drain(app)
     finally:
         await runner.cleanup()
+
+
+async def _drain(app: web.Application) -> None:
+    """Wait for the requests that were begun: the runner's own cleanup drops a body half sent."""
+    deadline = time.monotonic() + DRAIN
+    while app[UNDER_WAY].requests and time.monotonic() < deadline:  # noqa: ASYNC110 - at its end only
+        await asyncio.sleep(0.02)
 
 
 class Supervisor:
