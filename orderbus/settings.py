@@ -265,10 +265,16 @@ def load(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [
-            ": ".join(
-                [*(str(part) for part in fault["loc"]), fault["msg"].removeprefix("Value error, ")]
-            )
-            for fault in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        said: dict[str, str] = {}
+        for fault in faults:
+            name = _variable(str(fault["loc"][0])) if fault["loc"] else ""
+            said.setdefault(name, fault["msg"].removeprefix("Value error, "))
+        lines = [": ".join(part for part in line if part) for line in said.items()]
         raise Misconfigured("\n".join(lines)) from None
+
+
+def _variable(field: str) -> str:
+    """Name the variable that sets a field."""
+    info = Settings.model_fields.get(field)
+    return str(getattr(info and info.validation_alias, "choices", [field])[0])

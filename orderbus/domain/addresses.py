@@ -14,6 +14,7 @@ _RESERVED: Final = (
     IPv6Network("5f00::/16"),  # SRv6 segment ids, RFC 9602
     IPv6Network("2001::/32"),  # Teredo, RFC 4380
     IPv6Network("fec0::/10"),  # site-local, RFC 3879
+    IPv4Network("192.0.0.0/24"),  # protocol assignments, RFC 6890
     IPv4Network("192.88.99.0/24"),  # 6to4 relay anycast, RFC 7526
 )
 _NAT64: Final = IPv6Network("64:ff9b::/96")
