@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from orderbus import services, storage, telemetry
@@ -68,25 +68,39 @@ async def _going_on() -> AsyncIterator[None]:
 async def _watch_parts(resources: Resources) -> None:
     """Ask each part once a second, and report for readiness what answers."""
     seen: dict[str, bool] = {}
-    made = asyncio.Event()
-
-    async def pubsub() -> None:
-        if not made.is_set():
-            if (await topology.ensure(resources.settings)).subscription_made:
-                await services.relay.take_back_all(resources.database)
-            made.set()
-        async with resources.database.connection() as connection:
-            if await storage.outbox.breaker_is_open(connection):
-                message = "Pub/Sub takes nothing: publishing is paused"
-                raise Unavailable(message)
-
-    asks = {"postgres": resources.database.ping, "rabbitmq": broker.ping, "pubsub": pubsub}
+    pubsub = _Pubsub(resources)
+    asks = {"postgres": resources.database.ping, "rabbitmq": broker.ping, "pubsub": pubsub.ask}
     while True:
         for part, ask in asks.items():
             up = await _answers(part, ask, known=seen.get(part))
             seen[part] = up
         watchpoint.report(seen)
         await asyncio.sleep(_interval())
+
+
+class _Pubsub:
+    """Tells whether Pub/Sub takes events; makes what is missing there when first reached."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._made = False
+        self._lost = False
+
+    async def ask(self) -> None:
+        """Return if it takes events; raises ``Unavailable``."""
+        if not self._made:
+            made = await topology.ensure(self._resources.settings)
+            self._made, self._lost = True, made.subscription_made
+        paused = False
+        with suppress(Unavailable):  # then it is PostgreSQL that is away
+            if self._lost:
+                await services.relay.take_back_all(self._resources.database)
+                self._lost = False
+            async with self._resources.database.connection() as connection:
+                paused = await storage.outbox.breaker_is_open(connection)
+        if paused:
+            message = "Pub/Sub takes nothing: publishing is paused"
+            raise Unavailable(message)
 
 
 async def _answers(part: str, ask: Callable[[], Awaitable[None]], *, known: bool | None) -> bool:

@@ -79,7 +79,9 @@ class Boot(Middleware):
         try:
             telemetry.configure_logging(settings_module.load(), process="worker")
         except Misconfigured as error:
-            give_up(error)
+            sys.stderr.write(f"orderbus: {error}\n")
+            # Not os._exit: the master waits half a minute for one that never says it has booted.
+            sys.exit(CANNOT_WORK)
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
         """Open database, publisher and HTTP session on the event loop; nothing connects yet."""

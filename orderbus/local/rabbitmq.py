@@ -38,6 +38,8 @@ class NativeRabbitmq:
         self.how = f"private, {server}"
         self.env: dict[str, str] = {}
         self.urls: dict[str, str] = {}
+        #: What its control command needs to find the node.
+        self.node_env: dict[str, str] = {}
         self._folder = data.absolute()
         self._server = server
         self._ports: list[int] = []
@@ -58,7 +60,7 @@ class NativeRabbitmq:
         )
         plugins = self._folder / "enabled_plugins"
         plugins.write_text("[rabbitmq_management].\n")
-        env = {
+        env = self.node_env = {
             "HOME": str(self._folder),
             "ERL_EPMD_PORT": str(names),
             "ERL_EPMD_ADDRESS": "127.0.0.1",

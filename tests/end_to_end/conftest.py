@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
@@ -17,6 +15,7 @@ from orderbus.domain import webhooks
 from orderbus.local.parts import Part
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
+from tests import rabbit
 from tests.end_to_end.system import System, own_ports
 
 
@@ -30,7 +29,7 @@ async def system(
 ) -> AsyncIterator[System]:
     """A system whose processes the test starts; the schema is there, the customer listens."""
     vhost = f"test-{uuid4().hex[:12]}"
-    await asyncio.to_thread(make_vhost, parts["RabbitMQ"], vhost)
+    await asyncio.to_thread(rabbit.make_vhost, parts["RabbitMQ"], vhost)
     system = System(
         {
             **env,
@@ -57,20 +56,3 @@ async def system(
             yield system
         finally:
             await system.close()
-
-
-def make_vhost(rabbitmq: Part, name: str) -> None:
-    base = rabbitmq.urls["rabbitmq_management"]
-    _put(f"{base}api/vhosts/{name}", b"{}")
-    rights = b'{"configure": ".*", "write": ".*", "read": ".*"}'
-    _put(f"{base}api/permissions/{name}/guest", rights)
-
-
-def _put(url: str, body: bytes) -> None:
-    request = urllib.request.Request(  # noqa: S310 - loopback
-        url, data=body, method="PUT"
-    )
-    request.add_header("Authorization", "Basic " + base64.b64encode(b"guest:guest").decode())
-    request.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
-        answer.read()

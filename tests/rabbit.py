@@ -1,0 +1,55 @@
+"""The operator's hand on the tests' RabbitMQ: its management API and its control command."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from orderbus.local.parts import Part
+from orderbus.local.rabbitmq import NativeRabbitmq
+
+
+def call(rabbitmq: Part, method: str, path: str, body: object = None) -> Any:
+    """Ask the management API; the answer's JSON, or None."""
+    url = f"{rabbitmq.urls['rabbitmq_management']}api/{path}"
+    request = urllib.request.Request(  # noqa: S310 - loopback
+        url, data=None if body is None else json.dumps(body).encode(), method=method
+    )
+    request.add_header("Authorization", "Basic " + base64.b64encode(b"guest:guest").decode())
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+def make_vhost(rabbitmq: Part, name: str) -> None:
+    """Make a virtual host and let the tests' user in."""
+    call(rabbitmq, "PUT", f"vhosts/{name}", {})
+    rights = {"configure": ".*", "write": ".*", "read": ".*"}
+    call(rabbitmq, "PUT", f"permissions/{name}/guest", rights)
+
+
+def has_alarm(rabbitmq: Part) -> bool:
+    """Say whether the node blocks whoever publishes."""
+    return any(node["mem_alarm"] for node in call(rabbitmq, "GET", "nodes"))
+
+
+def control(rabbitmq: Part, *command: str) -> None:
+    """Run ``rabbitmqctl`` against the tests' own node."""
+    assert isinstance(rabbitmq, NativeRabbitmq)
+    ctl = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
+    program = str(ctl) if ctl.exists() else shutil.which("rabbitmqctl")
+    assert program is not None
+    subprocess.run(
+        [program, *command],
+        env={**os.environ, **rabbitmq.node_env},
+        check=True,
+        capture_output=True,
+        timeout=30,
+    )
