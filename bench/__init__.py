@@ -1,0 +1,1 @@
+"""What orderbus does beside what its parts can do, measured in one run."""

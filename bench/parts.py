@@ -1,0 +1,62 @@
+"""The real, durable parts a measurement runs on."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from orderbus import settings as settings_module
+from orderbus.local import parts as local_parts
+from orderbus.local.processes import run
+from orderbus.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+ORDER = {
+    "order_id": "SO-0",
+    "customer": {"name": "Jane Doe", "email": "jane@example.com"},
+    "items": [
+        {"sku": "ABC123", "name": "Solar Panel", "quantity": 2, "unit_price": 150.0},
+        {"sku": "XYZ789", "name": "Mounting Kit", "quantity": 1, "unit_price": 50.0},
+    ],
+    "shipping_address": "123 Main St, Austin, TX 78701",
+    "total": 350.0,
+}
+
+
+def silent(_name: str, _line: str) -> None:
+    """Take a part's output and show nobody."""
+
+
+@asynccontextmanager
+async def parts(folder: Path, names: Sequence[str]) -> AsyncIterator[dict[str, str]]:
+    """Start the named parts, with everything durable, and migrate; yields what names them."""
+    folder.mkdir(mode=0o755)
+    chosen = [part for part in local_parts.find(folder, {}) if part.name in names]
+    try:
+        await asyncio.gather(*(part.start(silent) for part in chosen))
+        env = {
+            "SECRET_KEY": "a key for measurements",
+            "ORDERBUS_OPEN_ON_LOOPBACK": "true",
+            "PYTHONPATH": str(ROOT),
+            **{name: value for part in chosen for name, value in part.env.items()},
+        }
+        command = [sys.executable, "-m", "orderbus", "migrate"]
+        await run("migrate", command, sink=silent, env=env, cwd=folder)
+        yield env
+    finally:
+        await asyncio.gather(*(part.stop() for part in chosen))
+
+
+def settings_of(env: dict[str, str], **changes: Any) -> Settings:  # noqa: ANN401 - any setting
+    """Read the settings that the variables make."""
+    fields = {
+        field: env[alias]
+        for field, info in Settings.model_fields.items()
+        for alias in getattr(info.validation_alias, "choices", ())
+        if alias in env
+    }
+    return settings_module.load(_env_file=None, **{**fields, **changes})

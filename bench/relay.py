@@ -1,0 +1,90 @@
+"""How fast is a backlog published, beside a bare client with equal batches?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+from google.cloud.pubsub_v1.types import BatchSettings
+
+from bench import parts
+from bench.report import Goal
+from orderbus import services, telemetry
+from orderbus.domain import orders
+from orderbus.pubsub import channels, topology
+from orderbus.pubsub.messages import encode
+from orderbus.pubsub.publisher import Publisher, open_publisher
+from orderbus.settings import Settings
+from orderbus.storage.database import Database, open_database
+from tests import samples
+
+BATCH = 200
+#: publish_outbox messages under way at a time, as a worker's threads have them.
+TOGETHER = 4
+TURNS = 4
+
+
+async def measure(folder: Path, *, quick: bool) -> list[Goal]:
+    """Publish a backlog by the relay, and as many messages bare, in turns."""
+    rows = 2_400 if quick else 20_000
+    share = rows // TURNS
+    async with parts.parts(folder, ["PostgreSQL", "Pub/Sub"]) as env:
+        settings = parts.settings_of(env, relay_batch=BATCH, log_level="INFO")
+        with (folder / "log").open("w"):
+            telemetry.configure_logging(
+                parts.settings_of(env, log_level="WARNING"), process="bench"
+            )
+        async with open_database(settings) as database, open_publisher(settings) as publisher:
+            ours = bare = 0.0
+            for _ in range(TURNS):
+                await _fill(database, share)
+                bare += await asyncio.to_thread(_publish_bare, settings, share)
+                ours += await _drain(database, publisher, settings, share)
+    detail = (
+        f"{rows} rows: {rows / ours:.0f}/s beside {rows / bare:.0f}/s bare; batches of {BATCH}, "
+        f"{TOGETHER} at a time"
+    )
+    return [Goal("relay rate / bare client", bare / ours, 0.6, at_least=True, detail=detail)]
+
+
+async def _drain(database: Database, publisher: Publisher, settings: Settings, rows: int) -> float:
+    began = time.perf_counter()
+    while rows > 0:
+        published = await asyncio.gather(
+            *(services.relay.publish_due(database, publisher, settings) for _ in range(TOGETHER))
+        )
+        rows -= sum(published)
+    return time.perf_counter() - began
+
+
+async def _fill(database: Database, rows: int) -> None:
+    """Accept orders, so that the backlog is what the web server leaves."""
+    mark = f"{time.time_ns():x}"
+
+    async def client(number: int) -> None:
+        for turn in range(number, rows, 10):
+            body = {**parts.ORDER, "order_id": f"{mark}-{turn}"}
+            order = orders.parse(json.dumps(body).encode())
+            await services.ingress.place_order(database, order, traceparent=None)
+
+    await asyncio.gather(*(client(number) for number in range(10)))
+
+
+def _publish_bare(settings: Settings, rows: int) -> float:
+    """Publish equal messages with Google's client and nothing else; seconds."""
+    client = channels.publisher(
+        settings, batch_settings=BatchSettings(max_messages=BATCH, max_latency=0.05)
+    )
+    topic = topology.topic_path(settings)
+    message = encode(samples.event())
+    began = time.perf_counter()
+    for start in range(0, rows, BATCH * TOGETHER):
+        size = min(BATCH * TOGETHER, rows - start)
+        futures = [client.publish(topic, message.data, **message.attributes) for _ in range(size)]
+        for future in futures:
+            future.result(timeout=10)
+    took = time.perf_counter() - began
+    client.transport.close()
+    return took
