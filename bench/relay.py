@@ -31,11 +31,8 @@ async def measure(folder: Path, *, quick: bool) -> list[Goal]:
     rows = 2_400 if quick else 20_000
     share = rows // TURNS
     async with parts.parts(folder, ["PostgreSQL", "Pub/Sub"]) as env:
-        settings = parts.settings_of(env, relay_batch=BATCH, log_level="INFO")
-        with (folder / "log").open("w"):
-            telemetry.configure_logging(
-                parts.settings_of(env, log_level="WARNING"), process="bench"
-            )
+        settings = parts.settings_of(env, relay_batch=BATCH, log_level="WARNING")
+        telemetry.configure_logging(settings, process="bench")
         async with open_database(settings) as database, open_publisher(settings) as publisher:
             ours = bare = 0.0
             for _ in range(TURNS):

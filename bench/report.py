@@ -23,11 +23,11 @@ class Goal:
 
     @property
     def wanted(self) -> str:
-        """The goal as a person writes it."""
+        """Write the goal as a person does."""
         return f"{'>=' if self.at_least else '<='} {self.goal:g}"
 
     def as_json(self) -> dict[str, Any]:
-        """The goal as a machine reads it."""
+        """Write the goal for a machine."""
         return {
             "name": self.name,
             "figure": round(self.figure, 4),

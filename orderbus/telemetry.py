@@ -11,8 +11,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, MutableMapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 import structlog
 from prometheus_client import (
@@ -26,12 +26,13 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+from structlog.typing import EventDict, Processor
 
 from orderbus.settings import Settings
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
-log: Final = structlog.stdlib.get_logger("orderbus")
+log: Final = structlog.get_logger()
 
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 
@@ -154,52 +155,48 @@ def counts() -> dict[str, float]:
 def configure_logging(settings: Settings, *, process: str) -> None:
     """Write one line per event to stderr: JSON, or coloured text with ``DEBUG``.
 
-    The standard library's logging goes the same way. ``process`` names the role in every line.
+    What libraries log goes the same way. ``process`` names the role in every line.
     """
-    shared: list[Callable[..., Any]] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        wrapper_class=structlog.stdlib.BoundLogger,
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
-    final: Callable[..., Any] = (
+    final: Processor = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
         if settings.debug
         else structlog.processors.JSONRenderer(default=str)
     )
+    whose = {"process": process, "pid": os.getpid()}
 
-    def name_process(
-        _: object, __: str, event: MutableMapping[str, Any]
-    ) -> MutableMapping[str, Any]:
-        event["process"] = process
-        event["pid"] = os.getpid()
+    def name_process(_: object, __: str, event: EventDict) -> EventDict:
+        event.update(whose)
         return event
 
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                name_process,
-                final,
-            ],
-        )
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        name_process,
+    ]
+    # Ours go straight to stderr: the way through the standard library costs twice as much, and
+    # every order writes two lines.
+    structlog.configure(
+        processors=[*shared, final],
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
     )
-    logging.root.handlers[:] = [handler]
+    _route_the_standard_library([*shared, structlog.stdlib.add_logger_name], final)
     logging.root.setLevel(settings.log_level)
     for noisy in ("google", "asyncio", "aiohttp.access", "grpc"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.root.level))
     # pika writes eight lines for a connection that was refused; what follows is ours to say.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+
+def _route_the_standard_library(shared: list[Processor], final: Processor) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, final],
+        )
+    )
+    logging.root.handlers[:] = [handler]

@@ -23,8 +23,10 @@ from orderbus.pubsub import channels, topology
 from orderbus.pubsub.messages import Message
 from orderbus.settings import Settings
 
-#: One publish request holds this much at most: Pub/Sub's own limits.
-_BATCH: Final = BatchSettings(max_messages=1000, max_bytes=9_500_000, max_latency=0.004)
+#: Pub/Sub's own limit on one request.
+_MAX_BYTES: Final = 9_500_000
+#: Seconds a request that is not full waits for more.
+_MAX_LATENCY: Final = 0.004
 
 
 class Publisher:
@@ -96,7 +98,10 @@ async def open_publisher(settings: Settings) -> AsyncIterator[Publisher]:
     """Open the publisher of a process, without connecting yet."""
     client = channels.publisher(
         settings,
-        batch_settings=_BATCH,
+        # A full relay batch is one request, and leaves at once.
+        batch_settings=BatchSettings(
+            max_messages=settings.relay_batch, max_bytes=_MAX_BYTES, max_latency=_MAX_LATENCY
+        ),
         publisher_options=PublisherOptions(
             flow_control=PublishFlowControl(
                 message_limit=10_000,

@@ -39,6 +39,7 @@ async def add(
     One statement, one round trip. Returns None where an order with this reference or this
     idempotency key is there already; ``find_taken`` then tells which.
     """
+    content_hash = order.content_hash()
     row = await connection.fetchrow(
         """
         WITH placed AS (
@@ -71,7 +72,7 @@ async def add(
         source,
         order.order_id,
         order.idempotency_key,
-        order.content_hash(),
+        content_hash,
         order.customer.name,
         order.customer.email,
         order.shipping_address,
@@ -91,7 +92,7 @@ async def add(
         row["public_id"],
         order.order_id,
         row["created_at"],
-        order.content_hash(),
+        content_hash,
         order.idempotency_key,
     )
 
