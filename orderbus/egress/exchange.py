@@ -43,7 +43,6 @@ async def post(
                 url, data=body, headers=dict(headers), allow_redirects=False
             ) as response:
                 status, retry_after = response.status, response.headers.get("Retry-After")
-                _note_address(response, addresses)
                 head = await _read(response)
     except (aiohttp.ClientError, OSError, ValueError, EOFError) as failure:
         error, detail = _class_of(failure), _sentence(failure)
@@ -70,14 +69,6 @@ async def _read(response: ClientResponse) -> bytes:
         content += piece
     response.close()
     return content
-
-
-def _note_address(response: ClientResponse, addresses: list[str]) -> None:
-    """Learn where a connection that was used before leads."""
-    if not addresses and response.connection is not None and response.connection.transport:
-        peer = response.connection.transport.get_extra_info("peername")
-        if peer:
-            addresses.append(str(peer[0]))
 
 
 #: The first that fits decides: what the connection failed with, or the failure itself.

@@ -16,12 +16,14 @@ from typing import Final
 from aiohttp import (
     AddrInfoType,
     ClientConnectorError,
+    ClientResponse,
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
     TCPConnector,
     ThreadedResolver,
 )
+from aiohttp.connector import Connection
 from aiohttp_retry import ExponentialRetry, RetryClient
 
 from orderbus.domain.addresses import Network, forbidden
@@ -33,7 +35,7 @@ Session = RetryClient
 #: cost it an attempt.
 KEEP_ALIVE: Final = 4.0
 
-#: The address the exchange of this context connected to last, if it made a new connection.
+#: The addresses the exchange of this context connected to; the last one is where it was sent.
 connected_to: ContextVar[list[str]] = ContextVar("connected_to")
 
 
@@ -60,6 +62,17 @@ class Guard:
         return socket.socket(family=family, type=kind, proto=protocol)
 
 
+class _Response(ClientResponse):
+    """Notes where its connection leads, also one that was used before."""
+
+    async def start(self, connection: Connection) -> ClientResponse:
+        """Note the address: a connection whose answer is whole is given back at once."""
+        peer = connection.transport and connection.transport.get_extra_info("peername")
+        if peer:
+            connected_to.get([]).append(str(peer[0]))
+        return await super().start(connection)
+
+
 @asynccontextmanager
 async def open_session(settings: Settings) -> AsyncIterator[Session]:
     """Open the client of a worker: no proxy from the environment, no cookies, no redirects.
@@ -83,6 +96,7 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
     async with ClientSession(
         connector=connector,
         cookie_jar=DummyCookieJar(),
+        response_class=_Response,
         trust_env=False,
         timeout=ClientTimeout(total=None),
     ) as session:

@@ -73,6 +73,12 @@ def document() -> dict[str, Any]:
             "/metrics": {
                 "get": _plain("Show what is counted, as JSON or Prometheus text", "metrics")
             },
+            "/metrics/prometheus": {
+                "get": _plain("Show it as Prometheus text", "metrics_as_text", kind="text/plain")
+            },
+            "/api/v1/metrics": {"get": _plain("Show it as JSON", "metrics_as_json")},
+            "/openapi.json": {"get": _plain("Describe the API to a machine", "openapi")},
+            "/docs": {"get": _plain("Describe it to a person", "docs", kind="text/html")},
         },
         "components": {
             "schemas": {**models["$defs"], "Problem": _PROBLEM, "Accepted": _ACCEPTED},
@@ -155,8 +161,14 @@ def _show() -> dict[str, Any]:
     }
 
 
-def _plain(summary: str, operation: str, also: dict[str, str] | None = None) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"type": "object"}}}
+def _plain(
+    summary: str,
+    operation: str,
+    also: dict[str, str] | None = None,
+    kind: str = "application/json",
+) -> dict[str, Any]:
+    schema = {"type": "object" if kind == "application/json" else "string"}
+    content = {kind: {"schema": schema}}
     responses = {"200": {"description": "The answer", "content": content}}
     for status, description in (also or {}).items():
         responses[status] = {"description": description, "content": content}
