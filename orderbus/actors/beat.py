@@ -71,10 +71,10 @@ async def _watch_parts(resources: Resources) -> None:
     pubsub = _Pubsub(resources)
     asks = {"postgres": resources.database.ping, "rabbitmq": broker.ping, "pubsub": pubsub.ask}
     while True:
-        for part, ask in asks.items():
-            up = await _answers(part, ask, known=seen.get(part))
-            seen[part] = up
-        watchpoint.report(seen)
+        async with _going_on():
+            for part, ask in asks.items():
+                seen[part] = await _answers(part, ask, known=seen.get(part))
+            watchpoint.report(seen)
         await asyncio.sleep(_interval())
 
 

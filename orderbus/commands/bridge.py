@@ -14,7 +14,7 @@ from orderbus import settings as settings_module
 from orderbus import telemetry
 from orderbus.actors import broker
 from orderbus.commands import terminal
-from orderbus.errors import Unavailable
+from orderbus.errors import OrderbusError, Unavailable
 from orderbus.pubsub import bridge as pubsub_bridge
 from orderbus.pubsub import topology
 from orderbus.pubsub.bridge import Received
@@ -117,7 +117,7 @@ async def _watch(health: Health, part: str, ask: Callable[[], Awaitable[None]]) 
     while True:
         try:
             await ask()
-        except Unavailable:
+        except OrderbusError:
             health.saw(part, up=False)
         else:
             health.saw(part, up=True)

@@ -13,6 +13,7 @@ from typing import Final
 import aiohttp
 from aiohttp import ClientResponse
 
+from orderbus.domain.text import storable
 from orderbus.domain.webhooks import Answer
 from orderbus.egress.session import ForbiddenAddressError, Session, connected_to
 
@@ -98,4 +99,4 @@ def _sentence(failure: Exception) -> str:
     cause = getattr(failure, "os_error", failure)
     if isinstance(cause, TimeoutError):
         return "The exchange was not over within its deadline"
-    return f"{type(cause).__name__}: {cause}"[:500]
+    return storable(f"{type(cause).__name__}: {cause}"[:500])

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from orderbus import storage, telemetry
-from orderbus.errors import Poisoned
+from orderbus.domain.text import storable
+from orderbus.errors import OrderbusError, Poisoned
 from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import decode
 from orderbus.storage.database import Connection, Database
@@ -18,11 +19,25 @@ _Letter = tuple[Received, Poisoned]
 async def receive(database: Database, received: Sequence[Received]) -> list[int]:
     """Record a batch in one transaction; returns the deliveries that may go now.
 
+    A message that makes recording fail for a reason of its own is kept as a dead letter, alone.
     Inbox, watermarks, one delivery for each endpoint, pointers deleted: all or nothing, and
     receiving a message again changes nothing. What cannot be decoded, or belongs to no event we
     know, is kept as a dead letter with its bytes. When this returns, every message may be acked.
     Raises ``Unavailable``; then none may.
     """
+    try:
+        return await _receive(database, received)
+    except OrderbusError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a door: one message must not stop all others
+        if len(received) > 1:
+            return [due for one in received for due in await receive(database, [one])]
+        poisoned = Poisoned(f"It cannot be recorded: {error!r}", reason="unrecordable")
+        await _bury_alone(database, received[0], poisoned)
+        return []
+
+
+async def _receive(database: Database, received: Sequence[Received]) -> list[int]:
     returned, letters = _decoded(received)
     async with database.transaction() as connection:
         new, due, known = await record(connection, [event for _, event in returned])
@@ -31,16 +46,32 @@ async def receive(database: Database, received: Sequence[Received]) -> list[int]
             for message, event in returned
             if event.event_id not in known
         ]
-        if letters:
-            await storage.dead_letters.add_pubsub(
-                connection,
-                [
-                    (message.message_id, message.data, message.attributes, why.reason, str(why))
-                    for message, why in letters
-                ],
-            )
+        await _bury(connection, letters)
     _tell(received, letters, new=new, known=len(known))
     return due
+
+
+async def _bury_alone(database: Database, message: Received, why: Poisoned) -> None:
+    async with database.connection() as connection:
+        await _bury(connection, [(message, why)])
+    _tell([message], [(message, why)], new=0, known=0)
+
+
+async def _bury(connection: Connection, letters: Sequence[_Letter]) -> None:
+    if letters:
+        await storage.dead_letters.add_pubsub(
+            connection,
+            [
+                (
+                    message.message_id,
+                    message.data,
+                    {storable(k): storable(v) for k, v in message.attributes.items()},
+                    why.reason,
+                    storable(str(why)),
+                )
+                for message, why in letters
+            ],
+        )
 
 
 async def record(

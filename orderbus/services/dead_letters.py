@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orderbus import storage, telemetry
+from orderbus.domain.text import storable
 from orderbus.errors import Conflict
 from orderbus.services import bridge
 from orderbus.storage.database import Connection, Database
@@ -38,8 +39,8 @@ async def bury_message(
             actor=actor,
             arguments=arguments,
             reason=reason,
-            error=error,
-            traceback=traceback,
+            error=storable(error),
+            traceback=traceback and storable(traceback),
         )
     telemetry.DEAD_LETTERS.labels(kind="message").inc()
     telemetry.log.error(

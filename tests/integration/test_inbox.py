@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from orderbus import services
 from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import Message, encode
@@ -74,6 +76,43 @@ async def test_what_cannot_be_decoded_is_a_dead_letter_with_its_bytes_and_reason
     assert len(due) == 1
     assert (letter["data"], letter["message_id"]) == (bad.data, "m-bad")
     assert letter["reason"] == "undecodable"
+
+
+@pytest.mark.parametrize("attributes", [{"ce-id": "a\x00b"}, {"\x00": "x"}, {"ce-id": "\ud800"}])
+async def test_a_message_that_no_column_can_hold_is_kept_alone_and_stops_no_other(
+    database: Database, attributes: dict[str, str]
+) -> None:
+    await steps.add_endpoint(database)
+    await steps.place(database)
+    (good,) = await messages(database)
+    bad = received(Message(b'{"event": "x"}', attributes), "m-bad")
+
+    due = await services.bridge.receive(database, [bad, good])
+
+    assert len(due) == 1
+    assert await steps.value(database, "SELECT message_id FROM ops.dead_letters") == "m-bad"
+
+
+async def test_a_message_that_makes_recording_fail_is_kept_alone(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await steps.add_endpoint(database)
+    for _ in range(3):
+        await steps.place(database)
+    batch = await messages(database)
+    record = services.bridge.record
+
+    async def fragile(connection: Any, returned: Any) -> Any:
+        if any(event.message_id == batch[1].message_id for event in returned):
+            raise ZeroDivisionError
+        return await record(connection, returned)
+
+    monkeypatch.setattr(services.bridge, "record", fragile)
+
+    due = await services.bridge.receive(database, batch)
+
+    assert len(due) == 2
+    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "unrecordable"
 
 
 async def test_an_event_nobody_here_committed_is_a_dead_letter(database: Database) -> None:
