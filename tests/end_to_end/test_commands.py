@@ -199,3 +199,39 @@ async def _refuses(port: int) -> bool:
 def _children(pid: int) -> list[int]:
     listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
     return sorted(int(line) for line in listed.stdout.split())
+
+
+async def test_migrate_refuses_settings_that_contradict_what_it_finds(system: System) -> None:
+    system.env["PUBSUB_TOPIC_ORDER_CREATED"] += ".other"
+
+    migrate = await system.command("-m", "orderbus", "migrate")
+    code = await system.ended(migrate)
+
+    assert code == 2
+    assert "belongs to" in await asyncio.to_thread(Path(system.env["LOG"]).read_text)
+
+
+async def test_migrate_waits_for_the_database_and_then_says_that_it_is_away(
+    system: System,
+) -> None:
+    system.env["DB_PORT"] = "1"
+
+    migrate = await system.command("-m", "orderbus", "migrate", "--wait", "1")
+    code = await system.ended(migrate)
+
+    assert code == 3
+    assert "waiting for PostgreSQL" in await asyncio.to_thread(Path(system.env["LOG"]).read_text)
+
+
+async def test_keys_and_endpoints_are_made_listed_and_taken_back(system: System) -> None:
+    key = await system.orderbus("keys", "create", "shop")
+    endpoint = await system.orderbus("endpoints", "add", "https://shop.example/hooks")
+    await system.orderbus("endpoints", "remove", endpoint["id"])
+
+    keys = await system.orderbus("keys", "list")
+    endpoints = await system.orderbus("endpoints", "list")
+
+    assert key["key"].startswith("obk_")
+    assert [row["name"] for row in keys] == ["shop"]
+    assert [row["built_in"] for row in endpoints] == [True]
+    assert (await system.orderbus("outbox", "status"))["unpublished"] == 0

@@ -1,0 +1,87 @@
+"""Nothing dead vanishes, and each kind has its way back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orderbus import services, storage
+from orderbus.errors import NotFound
+from orderbus.services.dead_letters import Redriven
+from orderbus.storage.database import Database
+from tests.integration import steps
+
+
+async def bury(database: Database) -> int:
+    return await services.dead_letters.bury_message(
+        database,
+        actor="deliver_webhook",
+        arguments={"args": [17], "kwargs": {}},
+        reason="retries_exhausted",
+        error="ZeroDivisionError: \x00 by zero",
+        traceback="Traceback ...",
+    )
+
+
+async def redrive(database: Database, letter: int) -> Redriven:
+    async with database.transaction() as connection:
+        return await services.dead_letters.redrive(connection, letter)
+
+
+async def test_a_queue_message_is_kept_with_actor_arguments_error_and_traceback(
+    database: Database,
+) -> None:
+    letter = await bury(database)
+
+    async with database.connection() as connection:
+        row = await storage.dead_letters.get(connection, letter)
+    assert (row["actor"], row["arguments"]) == ("deliver_webhook", {"args": [17], "kwargs": {}})
+    assert "by zero" in row["error"]
+    assert row["traceback"]
+
+
+async def test_a_redriven_queue_message_is_sent_by_whoever_redrives(database: Database) -> None:
+    letter = await bury(database)
+
+    owed = await redrive(database, letter)
+
+    assert owed.message == ("deliver_webhook", {"args": [17], "kwargs": {}})
+    assert await steps.value(database, "SELECT resolution FROM ops.dead_letters") == "redriven"
+
+
+async def test_a_redrive_that_fails_to_send_leaves_the_letter_open(database: Database) -> None:
+    letter = await bury(database)
+
+    async def redrive_and_fail() -> None:
+        async with database.transaction() as connection:
+            await services.dead_letters.redrive(connection, letter)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await redrive_and_fail()
+
+    assert await steps.value(database, "SELECT resolution FROM ops.dead_letters") is None
+
+
+async def test_what_was_decided_is_decided_once(database: Database) -> None:
+    letter = await bury(database)
+    await services.dead_letters.discard(database, letter, note="a test order")
+
+    with pytest.raises(NotFound):
+        await redrive(database, letter)
+    with pytest.raises(NotFound):
+        await services.dead_letters.discard(database, letter, note="once more")
+
+
+async def test_a_pubsub_message_goes_back_with_its_bytes(database: Database) -> None:
+    attributes: dict[str, Any] = {"ce-id": "7"}
+    async with database.connection() as connection:
+        await storage.dead_letters.add_pubsub(
+            connection, [("m-1", b"\x00\xff", attributes, "undecodable", "not JSON")]
+        )
+        (row,) = await storage.dead_letters.list_open(connection, kind="pubsub", at_most=9)
+
+    owed = await redrive(database, row["id"])
+
+    assert owed.publication == (b"\x00\xff", attributes)
