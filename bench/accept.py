@@ -93,7 +93,7 @@ async def _client(port: int, end: float, mark: str, waits: list[float]) -> None:
     number = 0
     while (began := time.perf_counter()) < end:
         number += 1
-        body = template.replace("SO-0", f"{mark}-{number}").encode()
+        body = template.replace("SO-10045", f"{mark}-{number}").encode()
         writer.write(
             b"POST /webhooks/orders/create/ HTTP/1.1\r\nHost: localhost\r\n"
             b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,16 +16,7 @@ from orderbus.local.processes import run
 from orderbus.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
-ORDER = {
-    "order_id": "SO-0",
-    "customer": {"name": "Jane Doe", "email": "jane@example.com"},
-    "items": [
-        {"sku": "ABC123", "name": "Solar Panel", "quantity": 2, "unit_price": 150.0},
-        {"sku": "XYZ789", "name": "Mounting Kit", "quantity": 1, "unit_price": 50.0},
-    ],
-    "shipping_address": "123 Main St, Austin, TX 78701",
-    "total": 350.0,
-}
+ORDER = json.loads((ROOT / "examples" / "order.json").read_text())
 
 
 def silent(_name: str, _line: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,20 +12,13 @@ from orderbus.domain import orders
 from orderbus.domain.events import Event
 from orderbus.domain.orders import PlaceOrder
 
+SAMPLE = Path(__file__).resolve().parents[1] / "examples" / "order.json"
+
 
 def order_body(reference: str | None = None, **changes: Any) -> dict[str, Any]:
     """The sample order of the source document, with another reference and other changes."""
-    return {
-        "order_id": reference or f"SO-{uuid4()}",
-        "customer": {"name": "Jane Doe", "email": "jane@example.com"},
-        "items": [
-            {"sku": "ABC123", "name": "Solar Panel", "quantity": 2, "unit_price": 150.0},
-            {"sku": "XYZ789", "name": "Mounting Kit", "quantity": 1, "unit_price": 50.0},
-        ],
-        "shipping_address": "123 Main St, Austin, TX 78701",
-        "total": 350.0,
-        **changes,
-    }
+    sample = json.loads(SAMPLE.read_text())
+    return {**sample, "order_id": reference or f"SO-{uuid4()}", **changes}
 
 
 def order(reference: str | None = None, **changes: Any) -> PlaceOrder:

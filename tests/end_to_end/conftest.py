@@ -11,12 +11,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from orderbus.domain import webhooks
 from orderbus.local.parts import Part
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests import rabbit
-from tests.end_to_end.system import System, own_ports
+from tests.end_to_end.system import System, environment
 
 
 @pytest.fixture
@@ -32,16 +31,8 @@ async def system(
     await asyncio.to_thread(rabbit.make_vhost, parts["RabbitMQ"], vhost)
     system = System(
         {
-            **env,
-            **own_ports(),
+            **environment(env, tmp_path / "log"),
             "RABBITMQ_URL": env["RABBITMQ_URL"].rstrip("/") + f"/{vhost}",
-            "SECRET_KEY": "a key for tests",
-            "ORDERBUS_OPEN_ON_LOOPBACK": "true",
-            "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
-            "ORDERBUS_WEBHOOK_TIMEOUT": "3",
-            "ORDERBUS_DELIVERY_LEASE": "9",
-            "WEBHOOK_OUTGOING_SECRET": webhooks.new_secret(),
-            "LOG": str(tmp_path / "log"),
         },
         settings,
         database,

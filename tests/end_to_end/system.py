@@ -17,6 +17,7 @@ from uuid import uuid4
 import aiohttp
 from aiohttp import web
 
+from orderbus.domain import webhooks
 from orderbus.local.processes import free_port
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
@@ -193,6 +194,17 @@ class System:
             return answer.status == 200
 
 
-def own_ports() -> dict[str, str]:
-    names = ("ORDERBUS_WEB_PORT", "ORDERBUS_WORKER_METRICS_PORT", "ORDERBUS_BRIDGE_METRICS_PORT")
-    return {name: str(free_port()) for name in names}
+def environment(parts: dict[str, str], log: Path) -> dict[str, str]:
+    """The variables of a system on these parts: its own ports, and a customer on loopback."""
+    ports = ("ORDERBUS_WEB_PORT", "ORDERBUS_WORKER_METRICS_PORT", "ORDERBUS_BRIDGE_METRICS_PORT")
+    return {
+        **parts,
+        **{name: str(free_port()) for name in ports},
+        "SECRET_KEY": "a key for tests",
+        "ORDERBUS_OPEN_ON_LOOPBACK": "true",
+        "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
+        "ORDERBUS_WEBHOOK_TIMEOUT": "3",
+        "ORDERBUS_DELIVERY_LEASE": "9",
+        "WEBHOOK_OUTGOING_SECRET": webhooks.new_secret(),
+        "LOG": str(log),
+    }

@@ -11,12 +11,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from orderbus.domain import webhooks
 from orderbus.local import parts as local_parts
 from orderbus.local.parts import Part
 from orderbus.storage.database import open_database
 from tests.conftest import settings_from
-from tests.end_to_end.system import System, own_ports
+from tests.end_to_end.system import System, environment
 
 
 def silent(_name: str, _line: str) -> None:
@@ -41,17 +40,7 @@ async def system(own_parts: dict[str, Part], tmp_path: Path) -> AsyncIterator[Sy
     settings = settings_from(env)
     async with open_database(settings) as database:
         system = System(
-            {
-                **env,
-                **own_ports(),
-                "SECRET_KEY": "a key for tests",
-                "ORDERBUS_OPEN_ON_LOOPBACK": "true",
-                "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
-                "ORDERBUS_WEBHOOK_TIMEOUT": "3",
-                "ORDERBUS_DELIVERY_LEASE": "9",
-                "WEBHOOK_OUTGOING_SECRET": webhooks.new_secret(),
-                "LOG": str(tmp_path / "log"),
-            },
+            environment(env, tmp_path / "log"),
             settings,
             database,
         )
