@@ -73,6 +73,8 @@ async def _run(
             else:
                 for name, url in running.urls.items():
                     _say(f"{name.replace('_', ' ')}: {url}")
+                if webhook is not None:
+                    _say(f"webhook secret: {running.env['WEBHOOK_OUTGOING_SECRET']}")
                 click.echo(f"orderbus ready: {running.urls['api']}")
             death = asyncio.create_task(running.first_death())
             stopped = asyncio.create_task(stop.wait())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import fcntl
 import os
 import secrets
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+from orderbus.domain.webhooks import new_secret
 from orderbus.errors import Misconfigured
 from orderbus.local import client
 from orderbus.local.parts import Part, find
@@ -126,10 +126,10 @@ async def _parts_and_schema(
 
 
 def _secrets() -> dict[str, str]:
-    """Make up what a run needs to keep secret; it ends with the run."""
+    """Make up what a run needs to keep secret, unless it is given; it ends with the run."""
     return {
         "SECRET_KEY": secrets.token_urlsafe(32),
-        "WEBHOOK_OUTGOING_SECRET": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
+        "WEBHOOK_OUTGOING_SECRET": os.environ.get("WEBHOOK_OUTGOING_SECRET") or new_secret(),
         "ORDERBUS_OPEN_ON_LOOPBACK": "true",
         "ORDERBUS_WEB_HOST": "127.0.0.1",
         "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
