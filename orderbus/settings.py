@@ -23,7 +23,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orderbus.domain.addresses import Network
-from orderbus.errors import Misconfigured
+from orderbus.domain.webhooks import check_secret
+from orderbus.errors import Invalid, Misconfigured
 
 INSECURE_SECRET_KEY = "insecure-development-key-change-it"  # noqa: S105 - refused outside development
 
@@ -215,6 +216,11 @@ class Settings(BaseSettings):
                 "the output of: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
             ),
             (
+                not all(_can_sign(secret.get_secret_value()) for secret in self.webhook_secrets),
+                "WEBHOOK_SECRET holds a whsec_ secret that is not base64 of 24 to 64 bytes: "
+                "anyone could sign with an empty one",
+            ),
+            (
                 self.event_retention < timedelta(days=7),
                 "ORDERBUS_EVENT_RETENTION must be 7 days or more: "
                 "a delivery is retried for more than three days and redriven after that",
@@ -245,6 +251,17 @@ class Settings(BaseSettings):
                 "set ORDERBUS_OPEN_ON_LOOPBACK=true to take unsigned orders on this machine alone."
             )
             raise Misconfigured(message)
+
+
+def _can_sign(secret: str) -> bool:
+    """Say whether a secret is a text of its own, or a ``whsec_`` one that holds a key."""
+    if not secret.startswith("whsec_"):
+        return True
+    try:
+        check_secret(secret)
+    except Invalid:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

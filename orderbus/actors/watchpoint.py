@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep scrapes out of the log."""
 
 
-def serve() -> int:
+def serve() -> None:
     """Serve until told to stop, then remove the shared folder. Runs beside the workers."""
     from orderbus import settings as settings_module  # noqa: PLC0415
     from orderbus import telemetry  # noqa: PLC0415 - after the folder was named
@@ -88,20 +88,24 @@ def serve() -> int:
     telemetry.configure_logging(settings, process="watchpoint")
     try:
         if settings.worker_metrics_port == 0:
-            return _sleep()
-        place = (settings.metrics_host, settings.worker_metrics_port)
-        try:
-            server = ThreadingHTTPServer(place, _Handler)
-        except OSError as error:
-            telemetry.log.error("metrics_port_taken", port=place[1], error=str(error))
-            return _sleep()
-        with server:
+            while True:
+                time.sleep(3600)
+        with _bound(settings.metrics_host, settings.worker_metrics_port) as server:
             server.serve_forever()
     finally:
         shutil.rmtree(folder(), ignore_errors=True)
-    return 0
 
 
-def _sleep() -> int:
+def _bound(host: str, port: int) -> ThreadingHTTPServer:
+    """Take the port as soon as it is free: a worker that ends may hold it for a while yet."""
+    from orderbus import telemetry  # noqa: PLC0415 - after the folder was named
+
+    told = False
     while True:
-        time.sleep(3600)
+        try:
+            return ThreadingHTTPServer((host, port), _Handler)
+        except OSError as error:
+            if not told:
+                telemetry.log.error("metrics_port_taken", port=port, error=str(error))
+            told = True
+            time.sleep(0.5)

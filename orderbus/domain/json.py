@@ -37,8 +37,8 @@ def loads(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
         raise _malformed(f"not JSON: {error.msg} at {place}") from None
     except RecursionError:
         raise _malformed("nested too deeply") from None
-    except ValueError as error:
-        raise _malformed(str(error)) from None
+    except (ValueError, ArithmeticError) as error:  # an exponent no Decimal can hold, too
+        raise _malformed(str(error) or "a number is out of range") from None
 
 
 def dumps(value: Any) -> str:  # noqa: ANN401 - any JSON value

@@ -124,11 +124,14 @@ class _Pull:
             return await self._handle_all(handle, stop=stop, left=left)
         finally:
             looking.cancel()
+            self._give_back()  # before the end: afterwards nobody sends what we say
             pulling.cancel()
             await asyncio.to_thread(_wait_for, pulling)
-            while not self._queue.empty():
-                self._queue.get_nowait().nack()
             client.close()
+
+    def _give_back(self) -> None:
+        while not self._queue.empty():
+            self._queue.get_nowait().nack()
 
     async def _handle_all(
         self, handle: Handle, *, stop: asyncio.Event, left: int | None

@@ -35,7 +35,6 @@ class Publisher:
     def __init__(self, client: pubsub_v1.PublisherClient, settings: Settings) -> None:
         """Use ``open_publisher``."""
         self._client = client
-        self._settings = settings
         self._topic = topology.topic_path(settings)
 
     async def publish(
@@ -51,9 +50,13 @@ class Publisher:
             return []
         answers = await asyncio.to_thread(self._publish, messages, deadline)
         if any(isinstance(answer, exceptions.NotFound) for answer in answers):
-            with suppress(Unavailable):
-                await topology.ensure_topic(self._settings)
+            await asyncio.to_thread(self._make_topic)
         return [_ours(answer) for answer in answers]
+
+    def _make_topic(self) -> None:
+        """Make the topic alone: who makes the subscription has to know that it was lost."""
+        with suppress(exceptions.GoogleAPICallError):  # the next NotFound tells of it
+            self._client.create_topic(name=self._topic, timeout=topology.TIMEOUT, retry=None)
 
     def _publish(
         self, messages: Sequence[Message], deadline: timedelta

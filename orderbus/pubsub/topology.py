@@ -22,7 +22,7 @@ ACK_DEADLINE: Final = 10
 #: since the bridge keeps what it cannot use itself and asks for nothing twice.
 DELIVERY_ATTEMPTS: Final = 100
 #: Seconds a request about topics may take.
-_TIMEOUT: Final = 5.0
+TIMEOUT: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +49,6 @@ async def ensure(settings: Settings) -> Made:
     Raises ``Unavailable`` while Pub/Sub does not answer, ``Misconfigured`` where it refuses us.
     """
     return await asyncio.to_thread(_ensure, settings)
-
-
-async def ensure_topic(settings: Settings) -> None:
-    """Make the topic where it vanished; its subscription is the bridge's to make.
-
-    Only who makes the subscription knows that everything on its way was lost. Raises as ``ensure``.
-    """
-    await asyncio.to_thread(_ensure_topic, settings)
 
 
 async def check(settings: Settings) -> list[str]:
@@ -98,15 +90,10 @@ def _ensure(settings: Settings) -> Made:
     return Made(subscription_made=made)
 
 
-def _ensure_topic(settings: Settings) -> None:
-    with our_errors(), _clients(settings) as (publisher, _):
-        _make(publisher.create_topic, {"name": topic_path(settings)})
-
-
 def _make(create: Callable[..., Any], request: dict[str, Any]) -> bool:
     """Make it; false where it is there already."""
     try:
-        create(request=request, timeout=_TIMEOUT, retry=None)
+        create(request=request, timeout=TIMEOUT, retry=None)
     except exceptions.AlreadyExists:
         return False
     return True
@@ -118,12 +105,12 @@ def _check(settings: Settings) -> list[str]:
     with our_errors(), _clients(settings) as (publisher, subscriber):
         for path in (topic_path(settings), f"{topic_path(settings)}.dead-letter"):
             try:
-                publisher.get_topic(topic=path, timeout=_TIMEOUT, retry=None)
+                publisher.get_topic(topic=path, timeout=TIMEOUT, retry=None)
             except exceptions.NotFound:
                 problems.append(f"There is no {path}")
         for path in (subscription, f"{subscription}.dead-letter"):
             try:
-                found = subscriber.get_subscription(subscription=path, timeout=_TIMEOUT, retry=None)
+                found = subscriber.get_subscription(subscription=path, timeout=TIMEOUT, retry=None)
             except exceptions.NotFound:
                 problems.append(f"There is no {path}")
                 continue

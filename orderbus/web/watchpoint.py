@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -75,8 +76,24 @@ async def open_watchpoint(
     )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
+    binding = asyncio.create_task(_bind(runner, host, port))
     try:
-        await web.TCPSite(runner, host, port).start()
         yield
     finally:
+        binding.cancel()
         await runner.cleanup()
+
+
+async def _bind(runner: web.AppRunner, host: str, port: int) -> None:
+    """Take the port as soon as it is free: a bridge that ends may hold it for a while yet."""
+    told = False
+    while True:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            if not told:
+                telemetry.log.error("metrics_port_taken", port=port, error=str(error))
+            told = True
+            await asyncio.sleep(0.5)
+        else:
+            return

@@ -1,370 +1,354 @@
-"""The front door: what it takes, what it refuses, and what neither costs."""
+"""What the front door answers: a committed order, or a refusal that names what is wrong."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import io
-import json
-import time
+import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import aiohttp
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 from standardwebhooks import Webhook
 
-from orderbus import services
-from orderbus.domain import webhooks
+from orderbus.domain.webhooks import new_secret
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
-from orderbus.web.app import build_app
-from tests import samples
 from tests.conftest import settings_from
 from tests.integration import steps
+from tests.integration.front_door import JSON, PATH, Client, body, post, problem, serving
 
-PATH = "/webhooks/orders/create/"
-SECRET = webhooks.new_secret()
-Door = TestClient[Any, Any]
-Open = Callable[[Settings], AbstractAsyncContextManager[Door]]
+SECRET = "shared"
+STANDARD = new_secret()
+ORDERS = "SELECT count(*) FROM orders.orders"
 
 
-@asynccontextmanager
-async def door_of(settings: Settings) -> AsyncIterator[Door]:
-    async with TestClient(TestServer(build_app(settings))) as client:
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[Client]:
+    """A front door that takes unsigned orders from this machine."""
+    async with serving(settings) as client:
         yield client
 
 
 @pytest.fixture
-async def door(settings: Settings) -> AsyncIterator[Door]:
-    async with door_of(settings) as client:
+async def guarded(env: dict[str, str]) -> AsyncIterator[Client]:
+    """A front door that wants signatures and API keys."""
+    settings = settings_from(env, open_on_loopback=False, webhook_secrets=f"{SECRET},{STANDARD}")
+    async with serving(settings) as client:
         yield client
 
 
 @pytest.fixture
-async def guarded(env: dict[str, str]) -> AsyncIterator[Door]:
-    """A door that wants signatures and API keys."""
-    settings = settings_from(env, open_on_loopback=False, webhook_secrets=SECRET)
-    async with door_of(settings) as client:
+async def alone(env: dict[str, str]) -> AsyncIterator[Client]:
+    """A front door whose PostgreSQL is away."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    async with serving(settings_from(env, db_host="127.0.0.1", db_port=port)) as client:
         yield client
 
 
 @pytest.fixture
-def connections(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Count how often a connection was lent."""
-    lent: list[int] = []
-    lend = Database.connection
+def lent(monkeypatch: pytest.MonkeyPatch) -> list[Database]:
+    """Every connection to the database that is taken from now on."""
+    taken: list[Database] = []
+    connection = Database.connection
 
     @asynccontextmanager
-    async def counted(self: Database) -> AsyncIterator[Connection]:
-        lent.append(1)
-        async with lend(self) as connection:
-            yield connection
+    async def counted(database: Database) -> AsyncIterator[Connection]:
+        taken.append(database)
+        async with connection(database) as lent:
+            yield lent
 
     monkeypatch.setattr(Database, "connection", counted)
-    return lent
+    return taken
 
 
-async def post(door: Door, body: Any, **options: Any) -> tuple[int, Any, Any]:
-    """Post ``body`` (bytes as they are, else as JSON); returns status, JSON and headers."""
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json", **options.pop("headers", {})}
-    path = options.pop("path", PATH)
-    async with door.post(path, data=io.BytesIO(content), headers=headers) as answer:
-        return answer.status, await answer.json(content_type=None), answer.headers
+# -- orders that are taken -----------------------------------------------------------------------
 
 
-async def test_an_order_is_answered_with_exactly_two_members(door: Door) -> None:
-    status, body, headers = await post(door, samples.order_body("SO-10045"))
+@pytest.mark.parametrize("path", [PATH, PATH.rstrip("/")])
+async def test_a_new_order_is_answered_with_201_and_these_very_members(
+    client: Client, database: Database, path: str
+) -> None:
+    response = await post(client, path=path)
 
-    assert (status, body) == (201, {"ok": True, "order_id": "SO-10045"})
-    assert UUID(headers["Location"].removeprefix("/orders/")).version == 4
-
-
-@pytest.mark.parametrize("path", ["/webhooks/orders/create", "/webhooks/orders/create/"])
-async def test_both_forms_of_the_path_work(door: Door, path: str) -> None:
-    status, _, _ = await post(door, samples.order_body(), path=path)
-
-    assert status == 201
+    assert response.status == 201
+    assert await response.read() == b'{"ok": true, "order_id": "SO-10045"}'
+    assert response.content_type == "application/json"
+    assert await steps.value(database, ORDERS) == 1
 
 
-async def test_the_same_order_again_is_answered_the_same(door: Door) -> None:
-    _, first, _ = await post(door, samples.order_body("SO-1"))
+async def test_where_the_order_can_be_read_is_said(client: Client) -> None:
+    response = await post(client)
 
-    status, again, headers = await post(door, samples.order_body("SO-1", total="350.00"))
+    shown = await client.get(response.headers["Location"])
 
-    assert (status, again, headers["Idempotent-Replayed"]) == (200, first, "true")
-
-
-async def test_another_content_is_a_conflict(door: Door) -> None:
-    await post(door, samples.order_body("SO-1"))
-
-    status, body, _ = await post(door, samples.order_body("SO-1", total=1))
-
-    assert (status, body["type"]) == (409, "/problems/conflict")
+    assert (await shown.json())["order_id"] == "SO-10045"
 
 
-@pytest.mark.parametrize("key", ["k-1", '"k-1"'])
-async def test_an_idempotency_key_with_another_content_is_refused(door: Door, key: str) -> None:
-    headers = {"Idempotency-Key": key}
-    await post(door, samples.order_body("SO-1", idempotency_key="k-1"))
+async def test_the_same_order_again_is_answered_alike_with_200_and_says_so(
+    client: Client, database: Database
+) -> None:
+    first = await post(client)
+    again = await post(client)
 
-    status, _, _ = await post(door, samples.order_body("SO-2"), headers=headers)
+    assert (first.status, again.status) == (201, 200)
+    assert await again.read() == await first.read()
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert "Idempotent-Replayed" not in first.headers
+    assert await steps.value(database, ORDERS) == 1
 
-    assert status == 422
 
+async def test_the_same_reference_with_another_content_is_a_conflict(
+    client: Client, database: Database
+) -> None:
+    await post(client)
+
+    response = await post(client, body(total=351))
+
+    refused = await problem(response, 409, "conflict")
+    assert "SO-10045" in refused["detail"]
+    assert await steps.value(database, ORDERS) == 1
+
+
+@pytest.mark.parametrize("key", ["key-1", '"key-1"'])
+async def test_a_key_that_comes_back_with_another_content_is_refused(
+    client: Client, database: Database, key: str
+) -> None:
+    await post(client, body("SO-1"), Idempotency_Key="key-1")
+
+    response = await post(client, body("SO-2"), Idempotency_Key=key)
+
+    await problem(response, 422, "idempotency-key-reused")
+    assert await steps.value(database, ORDERS) == 1
+
+
+async def test_the_callers_trace_is_kept_and_a_broken_one_replaced(
+    client: Client, database: Database
+) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+    kept = await post(client, traceparent=trace)
+    replaced = await post(client, body("SO-2"), traceparent=trace.replace("4bf9", "XXXX"))
+
+    assert kept.headers["traceparent"] == trace
+    assert "XXXX" not in replaced.headers["traceparent"]
+    stored = "SELECT traceparent FROM ops.events ORDER BY occurred_at LIMIT 1"
+    assert await steps.value(database, stored) == trace
+
+
+# -- orders that are refused ---------------------------------------------------------------------
 
 ITEM = {"sku": "A", "name": "B", "quantity": 1, "unit_price": 1}
-REFUSED: dict[str, tuple[Any, int, str | None]] = {
-    "wrong JSON": (b"{", 400, ""),
-    "no JSON object": (b"[]", 400, ""),
-    "a wrong type": (samples.order_body(order_id=7), 400, "/order_id"),
-    "no items": (samples.order_body(items=[]), 400, "/items"),
-    "a negative number": (samples.order_body(total=-1), 400, "/total"),
-    "three decimals": (samples.order_body(total=1.234), 400, "/total"),
-    "NaN": (json.dumps(samples.order_body(total=float("nan"))).encode(), 400, ""),
-    "a NUL byte": (samples.order_body(shipping_address="a\x00b"), 400, "/shipping_address"),
-    "half an item": (
-        samples.order_body(items=[{**ITEM, "quantity": 0.5}]),
-        400,
-        "/items/0/quantity",
-    ),
-    "two megabytes": (b" " * 2_000_000, 413, ""),
+REFUSED: dict[str, tuple[bytes, str]] = {
+    "an empty body": (b" ", ""),
+    "broken JSON": (b"{", ""),
+    "an exponent out of range": (b'{"total":1e9999999999999999999}', ""),
+    "a list": (b"[]", ""),
+    "not UTF-8": (b'{"order_id": "\xff"}', ""),
+    "a name twice": (b'{"total": 1, "total": 2}', ""),
+    "nested too deeply": (b"[" * 100_000, ""),
+    "NaN": (body(total=float("nan")), ""),
+    "Infinity": (body(total=float("inf")), ""),
+    "a number as the reference": (body(order_id=17), "/order_id"),
+    "no customer": (body(customer=None), "/customer"),
+    "a list as the name": (body(customer={"name": [], "email": "a@b"}), "/customer/name"),
+    "no items": (body(items=[]), "/items"),
+    "a negative total": (body(total=-1), "/total"),
+    "three decimals": (body(total=1.234), "/total"),
+    "a negative price": (body(items=[{**ITEM, "unit_price": -1}]), "/items/0/unit_price"),
+    "a quantity of zero": (body(items=[ITEM, {**ITEM, "quantity": 0}]), "/items/1/quantity"),
+    "NUL in the reference": (body("SO-\x00"), "/order_id"),
+    "NUL in the address": (body(shipping_address="a\x00b"), "/shipping_address"),
+    "half a character": (body("SO-\ud800"), "/order_id"),
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
-async def test_bad_input_names_the_place_stores_nothing_and_costs_no_connection(
-    door: Door, database: Database, connections: list[int], what: str
+@pytest.mark.parametrize(("sent", "pointer"), REFUSED.values(), ids=REFUSED)
+async def test_a_wrong_order_is_refused_by_the_name_of_its_field_before_the_database_is_asked(
+    client: Client, database: Database, lent: list[Database], sent: bytes, pointer: str
 ) -> None:
-    body, expected, pointer = REFUSED[what]
+    response = await post(client, sent)
 
-    status, problem, headers = await post(door, body)
-
-    assert (status, connections) == (expected, [])
-    assert headers["Content-Type"] == "application/problem+json"
-    assert pointer in {fault["pointer"] for fault in problem["faults"]}
-    assert "errors" in problem
-    assert await steps.value(database, "SELECT count(*) FROM orders.orders") == 0
+    refused = await problem(response, 400, "invalid")
+    assert pointer in [fault["pointer"] for fault in refused["faults"]]
+    assert all(refused["errors"].values())
+    assert lent == []
+    assert await steps.value(database, ORDERS) == 0
 
 
-async def test_a_body_that_is_too_large_in_chunks_is_refused_too(
-    door: Door, connections: list[int]
+async def test_every_wrong_field_is_named_at_once(client: Client) -> None:
+    response = await post(client, body(total=-1, items=[]))
+
+    refused = await problem(response, 400, "invalid")
+    assert {"total", "items"} <= set(refused["errors"])
+
+
+async def chunks_of_two_megabytes() -> AsyncIterator[bytes]:
+    for _ in range(32):
+        yield b" " * 65_536
+
+
+LARGE = {
+    "with its length": lambda: io.BytesIO(b" " * (2 << 20)),
+    "in chunks": chunks_of_two_megabytes,
+}
+
+
+@pytest.mark.parametrize("sent", LARGE.values(), ids=LARGE)
+async def test_a_body_of_two_megabytes_is_too_large_however_it_is_sent(
+    client: Client, lent: list[Database], sent: Callable[[], Any]
 ) -> None:
-    async def chunks() -> AsyncIterator[bytes]:
-        for _ in range(40):
-            yield b" " * 65_536
+    response = await post(client, sent())
 
-    headers = {"Content-Type": "application/json"}
-    async with door.post(PATH, data=chunks(), headers=headers) as answer:
-        status = answer.status
-
-    assert (status, connections) == (413, [])
+    refused = await problem(response, 413, "too-large")
+    assert refused["faults"][0]["code"] == "too_large"
+    assert lent == []
 
 
 @pytest.mark.parametrize(
-    "kind", ["text/plain", "application/xml", "application/x-www-form-urlencoded"]
+    "headers",
+    [
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "application/xml"},
+        {"Content-Encoding": "gzip"},
+    ],
+    ids=str,
 )
-async def test_another_content_type_is_refused(
-    door: Door, connections: list[int], kind: str
+async def test_another_kind_of_body_is_refused(
+    client: Client, lent: list[Database], headers: dict[str, str]
 ) -> None:
-    status, _, _ = await post(door, samples.order_body(), headers={"Content-Type": kind})
+    response = await client.post(PATH, data=b"{}", headers={**JSON, **headers})
 
-    assert (status, connections) == (415, [])
+    await problem(response, 415, "unknown-media-type")
+    assert lent == []
 
 
-def signed(body: bytes, moment: datetime, secret: str = SECRET) -> dict[str, str]:
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/order+json"])
+async def test_json_by_another_name_is_taken(client: Client, kind: str) -> None:
+    assert (await post(client, Content_Type=kind)).status == 201
+
+
+@pytest.mark.parametrize("key", ["", '""', "k" * 256, "ключ"])
+async def test_a_key_that_is_none_is_refused(
+    client: Client, lent: list[Database], key: str
+) -> None:
+    response = await post(client, Idempotency_Key=key)
+
+    await problem(response, 400, "invalid")
+    assert lent == []
+
+
+# -- signatures ----------------------------------------------------------------------------------
+
+
+def signed(data: bytes, secret: str = SECRET) -> dict[str, str]:
+    return {
+        "X-Webhook-Signature": hmac.digest(secret.encode(), data, hashlib.sha256).hex(),
+    }
+
+
+def signed_at(moment: datetime, data: bytes) -> dict[str, str]:
     return {
         "webhook-id": "msg_1",
         "webhook-timestamp": str(int(moment.timestamp())),
-        "webhook-signature": Webhook(secret).sign("msg_1", moment, body.decode()),
+        "webhook-signature": Webhook(STANDARD).sign("msg_1", moment, data.decode()),
     }
-
-
-async def test_a_signed_order_is_taken(guarded: Door) -> None:
-    body = json.dumps(samples.order_body()).encode()
-
-    status, _, _ = await post(guarded, body, headers=signed(body, datetime.now(UTC)))
-
-    assert status == 201
-
-
-@pytest.mark.parametrize("what", ["missing", "wrong", "stale"])
-async def test_an_order_that_is_not_signed_rightly_is_refused(
-    guarded: Door, connections: list[int], what: str
-) -> None:
-    body = json.dumps(samples.order_body()).encode()
-    now = datetime.now(UTC)
-    headers = {
-        "missing": {},
-        "wrong": signed(body, now, webhooks.new_secret()),
-        "stale": signed(body, now - timedelta(minutes=10)),
-    }[what]
-
-    status, problem, _ = await post(guarded, body, headers=headers)
-
-    assert (status, connections) == (401, [])
-    assert problem["error"] == "Invalid signature"
-
-
-@pytest.fixture
-async def without_database(env: dict[str, str]) -> AsyncIterator[Door]:
-    async with door_of(settings_from({**env, "DB_PORT": "1"})) as client:
-        yield client
-
-
-async def test_while_postgresql_is_away_orders_are_to_be_sent_again(without_database: Door) -> None:
-    status, _, headers = await post(without_database, samples.order_body())
-
-    assert status == 503
-    assert int(headers["Retry-After"]) >= 1
-
-
-async def test_while_postgresql_is_away_health_is_green_and_readiness_red(
-    without_database: Door,
-) -> None:
-    statuses = []
-    for path in ("/healthz", "/readyz", "/metrics"):
-        async with without_database.get(path) as answer:
-            statuses.append(answer.status)
-
-    assert statuses == [200, 503, 200]
-
-
-async def test_an_order_is_shown_by_uuid_and_by_reference(door: Door) -> None:
-    _, _, headers = await post(door, samples.order_body("SO-10045"))
-
-    shown = []
-    for path in (headers["Location"], "/orders/SO-10045", "/orders/SO-10045/"):
-        async with door.get(path) as answer:
-            shown.append(await answer.json())
-
-    assert shown[0] == shown[1] == shown[2]
-    assert (shown[0]["total"], shown[0]["items"][0]["unit_price"]) == ("350.00", "150.00")
-
-
-async def test_orders_are_shown_to_holders_of_a_key_alone(
-    guarded: Door, database: Database, env: dict[str, str]
-) -> None:
-    await steps.place(database, "SO-10045")
-    settings = settings_from(env)
-    _, key = await services.keys.create(database, settings, name="shop")
-    statuses = []
-    for headers in (
-        {},
-        {"Authorization": "Bearer wrong"},
-        {"Authorization": f"Bearer {key}"},
-        {"X-API-Key": key},
-    ):
-        async with guarded.get("/orders/SO-10045", headers=headers) as answer:
-            statuses.append(answer.status)
-
-    assert statuses == [401, 401, 200, 200]
-
-
-@pytest.mark.parametrize("path", ["/orders/nope", "/orders/%00", "/nowhere"])
-async def test_what_is_not_there_is_a_problem(door: Door, path: str) -> None:
-    async with door.get(path) as answer:
-        problem = await answer.json(content_type=None)
-
-    assert (answer.status, problem["status"]) == (404, 404)
-    assert answer.headers["Content-Type"] == "application/problem+json"
-
-
-async def test_a_method_that_is_not_there_says_which_is(door: Door) -> None:
-    async with door.put(PATH) as answer:
-        status, allow = answer.status, answer.headers["Allow"]
-
-    assert (status, allow) == (405, "POST")
-
-
-async def test_a_request_meant_for_another_host_is_refused(door: Door) -> None:
-    async with door.get("/healthz", headers={"Host": "evil.example"}) as answer:
-        assert answer.status == 400
-
-
-@pytest.mark.parametrize(("given", "kept"), [("shop-7", True), ("bad id\x7f", False), ("", False)])
-async def test_every_answer_carries_a_correlation_id(door: Door, given: str, kept: bool) -> None:  # noqa: FBT001
-    headers = {"Correlation-ID": given} if given.isprintable() else {}
-
-    async with door.get("/healthz", headers=headers) as answer:
-        returned = answer.headers["Correlation-ID"]
-
-    assert (returned == given) is kept
-    assert returned
 
 
 @pytest.mark.parametrize(
-    ("accept", "kind"),
-    [
-        (None, "application/json"),
-        ("*/*", "application/json"),
-        ("text/html,*/*;q=0.8", "application/json"),
-        ("text/plain", "text/plain"),
-        (
-            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3",
-            "text/plain",
-        ),
-    ],
+    "headers", [signed(body()), signed_at(datetime.now(UTC), body())], ids=["hex", "standard"]
 )
-async def test_metrics_are_json_unless_a_prometheus_format_is_named(
-    door: Door, accept: str | None, kind: str
+async def test_a_signed_order_is_taken(guarded: Client, headers: dict[str, str]) -> None:
+    assert (await post(guarded, **headers)).status == 201
+
+
+UNSIGNED: dict[str, dict[str, str]] = {
+    "missing": {},
+    "of another secret": signed(body(), "other"),
+    "of another body": signed(b"{}"),
+    "malformed": {"X-Webhook-Signature": "zz"},
+    "stale": signed_at(datetime.now(UTC) - timedelta(hours=1), body()),
+    "from the future": signed_at(datetime.now(UTC) + timedelta(hours=1), body()),
+}
+
+
+@pytest.mark.parametrize("headers", UNSIGNED.values(), ids=UNSIGNED)
+async def test_an_order_that_nobody_known_signed_is_refused_before_it_is_read(
+    guarded: Client, database: Database, lent: list[Database], headers: dict[str, str]
 ) -> None:
-    headers = {} if accept is None else {"Accept": accept}
+    response = await post(guarded, **headers)
 
-    async with door.get("/metrics", headers=headers) as answer:
-        text = await answer.text()
-
-    assert answer.content_type == kind
-    assert answer.headers["Vary"] == "Accept"
-    assert "orderbus_orders_accepted" in text
-    assert "orderbus_outbox_oldest_unpublished_seconds" in text
+    refused = await problem(response, 401, "unauthenticated")
+    assert refused["error"] == "Invalid signature"
+    assert "WWW-Authenticate" in response.headers
+    assert lent == []
+    assert await steps.value(database, ORDERS) == 0
 
 
-async def test_json_metrics_have_the_shape_of_the_source_document(door: Door) -> None:
-    async with door.get("/api/v1/metrics") as answer:
-        metrics = (await answer.json())["metrics"]
-
-    assert all(set(metric) == {"uuid", "count", "description"} for metric in metrics)
+# -- PostgreSQL away -----------------------------------------------------------------------------
 
 
-async def test_the_api_describes_itself_and_asks_no_other_host(door: Door) -> None:
-    async with door.get("/openapi.json") as answer:
-        described = await answer.json()
-    assert door.app is not None
-    routes = {
-        route.resource.canonical for route in door.app.router.routes() if route.resource is not None
-    }
-    async with door.get("/docs") as answer:
-        page = await answer.text()
-        policy = answer.headers["Content-Security-Policy"]
+async def test_without_postgresql_an_order_is_to_be_sent_again(alone: Client) -> None:
+    response = await post(alone)
 
-    assert described["openapi"].startswith("3.1")
-    assert set(described["paths"]) == routes - {PATH.rstrip("/"), "/orders/{id}/"}
-    assert "default-src 'none'" in policy
-    assert "http://" not in page
-    assert "https://" not in page
+    await problem(response, 503, "unavailable")
+    assert int(response.headers["Retry-After"]) >= 1
 
 
-async def test_a_slow_sender_is_told_so(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orderbus.web.api.orders.READ_TIMEOUT", 0.2)
-    began = time.monotonic()
+async def test_without_postgresql_the_server_lives_and_is_not_ready(alone: Client) -> None:
+    healthy, ready = await alone.get("/healthz"), await alone.get("/readyz")
 
-    async def drip() -> AsyncIterator[bytes]:
-        yield b"{"
-        import asyncio  # noqa: PLC0415
+    assert (healthy.status, ready.status) == (200, 503)
+    assert (await ready.json())["parts"] == {"postgres": False}
 
-        await asyncio.sleep(30)
-        yield b"}"
 
-    headers = {"Content-Type": "application/json"}
-    try:
-        async with door.post(PATH, data=drip(), headers=headers) as answer:
-            status = answer.status
-    except aiohttp.ClientError:
-        status = 408  # the connection was closed on the sender
+async def test_without_postgresql_what_this_process_counted_is_shown(alone: Client) -> None:
+    assert (await alone.get("/metrics")).status == 200
 
-    assert status == 408
-    assert time.monotonic() - began < 10
+
+async def test_with_postgresql_the_server_is_ready(client: Client) -> None:
+    response = await client.get("/readyz")
+
+    assert response.status == 200
+    assert (await response.json())["ready"] is True
+
+
+# -- the work an order makes ---------------------------------------------------------------------
+
+
+async def test_an_accepted_order_is_one_statement_and_a_repeated_one_two(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await post(client, body("SO-warm"))
+    await post(client, body("SO-warm"))
+    statements: list[str] = []
+    connection = Database.connection
+
+    @asynccontextmanager
+    async def logged(database: Database) -> AsyncIterator[Connection]:
+        async with connection(database) as lent:
+            with lent.query_logger(lambda record: statements.append(record.query)):
+                yield lent
+
+    monkeypatch.setattr(Database, "connection", logged)
+
+    await post(client)
+    first = [statement for statement in statements if "pg_notify" not in statement]
+    statements.clear()
+    await post(client)
+    again = [statement for statement in statements if "pg_notify" not in statement]
+
+    assert (len(first), len(again)) == (1, 2)
+
+
+async def test_the_id_an_answer_names_is_the_orders_own(client: Client, database: Database) -> None:
+    response = await post(client)
+
+    order_id = UUID(response.headers["Location"].rpartition("/")[2])
+    assert await steps.value(database, "SELECT public_id FROM orders.orders") == order_id

@@ -1,73 +1,166 @@
-"""What the publisher hands to Google's client, and the subscriber's side of the same contract."""
+"""What the publisher hands to Google's client, and what it says of the answers."""
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from datetime import timedelta
-from typing import Any
-from unittest.mock import create_autospec
+from unittest.mock import Mock
 
+import pytest
 from google.api_core import exceptions
 from google.cloud import pubsub_v1
 
-from orderbus.errors import Poisoned, Unavailable
-from orderbus.pubsub.messages import encode
-from orderbus.pubsub.publisher import Publisher
-from orderbus.settings import Settings
+from orderbus.errors import OrderbusError, Poisoned, Unavailable
+from orderbus.pubsub import messages
+from orderbus.pubsub.publisher import Publisher, open_publisher
+from orderbus.settings import load
 from tests import samples
 
-SETTINGS = Settings(_env_file=None, debug=True)
-SECOND = timedelta(seconds=1)
+DEADLINE = timedelta(seconds=1)
+TOPIC = "projects/demo-poc/topics/order.created"
 
 
-def answered(*answers: str | Exception) -> Any:
-    """Make a ``PublisherClient`` whose ``publish`` answers one after the other."""
-    client = create_autospec(pubsub_v1.PublisherClient, instance=True)
-    futures = []
-    for answer in answers:
-        future: Future[str] = Future()
-        if isinstance(answer, str):
-            future.set_result(answer)
-        else:
-            future.set_exception(answer)
-        futures.append(future)
-    client.publish.side_effect = futures
-    return client
+def done(answer: str | Exception) -> Future[str]:
+    future: Future[str] = Future()
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
+    return future
 
 
-async def test_payload_and_topic_are_those_of_the_source_document() -> None:
-    client = answered("17")
-    message = encode(samples.event())
+@pytest.fixture
+def publish(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    """Stands in for the one method of Google's client that sends anything."""
+    mock = Mock(side_effect=lambda *_, **__: done("m-1"))
+    monkeypatch.setattr(pubsub_v1.PublisherClient, "publish", mock)
+    return mock
 
-    answers = await Publisher(client, SETTINGS).publish([message], deadline=SECOND)
 
-    assert answers == ["17"]
-    ((topic, data), options) = client.publish.call_args
-    assert topic == "projects/demo-poc/topics/order.created"
-    assert data == message.data
+@pytest.fixture
+async def publisher(publish: Mock) -> AsyncIterator[Publisher]:
+    settings = load(_env_file=None, open_on_loopback=True, pubsub_emulator_host="127.0.0.1:1")
+    async with open_publisher(settings) as publisher:
+        yield publisher
+
+
+def reasons(answers: list[str | OrderbusError]) -> list[str]:
+    return [
+        answer if isinstance(answer, str) else getattr(answer, "reason", answer.code)
+        for answer in answers
+    ]
+
+
+async def test_an_order_is_announced_to_its_topic_as_the_source_document_says(
+    publisher: Publisher, publish: Mock
+) -> None:
+    message = messages.encode(samples.event())
+
+    answers = await publisher.publish([message], deadline=DEADLINE)
+
+    ((topic, data), _) = publish.call_args
+    assert answers == ["m-1"]
+    assert topic == TOPIC
+    assert json.loads(data) == {
+        "event": "order.created",
+        "order_id": "SO-10045",
+        "customer_name": "Jane Doe",
+        "total": "350.00",
+        "created_at": "2026-01-02T03:04:05.678901Z",
+    }
+
+
+async def test_the_attributes_travel_and_no_ordering_key_does(
+    publisher: Publisher, publish: Mock
+) -> None:
+    message = messages.encode(samples.event())
+
+    await publisher.publish([message], deadline=DEADLINE)
+
+    options = dict(publish.call_args.kwargs)
     assert "ordering_key" not in options
-    assert options.items() >= message.attributes.items()
+    assert message.attributes.items() <= options.items()
+    assert set(options) - set(message.attributes) == {"retry", "timeout"}
 
 
-async def test_a_message_that_is_refused_alone_too_is_poisoned_and_the_others_are_published() -> (
-    None
-):
-    refusal = exceptions.InvalidArgument("attribute too long")  # type: ignore[no-untyped-call]
-    client = answered(refusal, refusal, "1", refusal)
+async def test_google_is_given_the_deadline_and_repeats_nothing_by_itself(
+    publisher: Publisher, publish: Mock
+) -> None:
+    await publisher.publish([messages.encode(samples.event())], deadline=DEADLINE)
 
-    answers = await Publisher(client, SETTINGS).publish(
-        [encode(samples.event()) for _ in range(2)], deadline=SECOND
-    )
+    assert publish.call_args.kwargs["timeout"] == 1.0
+    assert publish.call_args.kwargs["retry"] is None
 
-    assert answers[0] == "1"
+
+async def test_nothing_is_sent_for_an_empty_batch(publisher: Publisher, publish: Mock) -> None:
+    assert await publisher.publish([], deadline=DEADLINE) == []
+    assert publish.call_count == 0
+
+
+async def test_answers_are_in_the_order_of_the_messages(
+    publisher: Publisher, publish: Mock
+) -> None:
+    publish.side_effect = [
+        done("m-1"),
+        done(exceptions.ServiceUnavailable("away")),  # type: ignore[no-untyped-call]
+        done("m-3"),
+    ]
+    batch = [messages.encode(samples.event(number)) for number in (1, 2, 3)]
+
+    answers = await publisher.publish(batch, deadline=DEADLINE)
+
+    assert reasons(answers) == ["m-1", "unavailable", "m-3"]
+    assert isinstance(answers[1], Unavailable)
+
+
+async def test_the_messages_of_a_refused_request_are_tried_alone_to_find_the_bad_one(
+    publisher: Publisher, publish: Mock
+) -> None:
+    refused = exceptions.InvalidArgument("bad")  # type: ignore[no-untyped-call]
+    publish.side_effect = [done(refused), done(refused), done("m-1"), done(refused)]
+    batch = [messages.encode(samples.event(number)) for number in (1, 2)]
+
+    answers = await publisher.publish(batch, deadline=DEADLINE)
+
+    assert reasons(answers) == ["m-1", "refused_by_pubsub"]
     assert isinstance(answers[1], Poisoned)
 
 
-async def test_trouble_with_the_service_is_no_messages_fault() -> None:
-    away = exceptions.ServiceUnavailable("away")  # type: ignore[no-untyped-call]
+@pytest.mark.parametrize("error", [ValueError("x"), TypeError("x")])
+async def test_a_message_the_client_itself_refuses_is_poisoned_alone(
+    publisher: Publisher, publish: Mock, error: Exception
+) -> None:
+    publish.side_effect = [error, done("m-2")]
+    batch = [messages.encode(samples.event(number)) for number in (1, 2)]
 
-    (answer,) = await Publisher(answered(away), SETTINGS).publish(
-        [encode(samples.event())], deadline=SECOND
+    answers = await publisher.publish(batch, deadline=DEADLINE)
+
+    assert reasons(answers) == ["refused_by_pubsub", "m-2"]
+
+
+async def test_silence_ends_with_the_deadline(publisher: Publisher, publish: Mock) -> None:
+    publish.side_effect = lambda *_, **__: Future()
+    began = time.monotonic()
+
+    answers = await publisher.publish(
+        [messages.encode(samples.event())], deadline=timedelta(seconds=0.1)
     )
 
-    assert isinstance(answer, Unavailable)
+    assert reasons(answers) == ["unavailable"]
+    assert time.monotonic() - began < 2
+
+
+async def test_a_topic_that_vanished_is_made_again_and_the_message_waits(
+    publisher: Publisher, publish: Mock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create_topic = Mock()
+    monkeypatch.setattr(pubsub_v1.PublisherClient, "create_topic", create_topic)
+    publish.side_effect = [done(exceptions.NotFound("no topic"))]  # type: ignore[no-untyped-call]
+
+    answers = await publisher.publish([messages.encode(samples.event())], deadline=DEADLINE)
+
+    assert reasons(answers) == ["unavailable"]
+    assert create_topic.call_args.kwargs["name"] == TOPIC

@@ -1,0 +1,34 @@
+"""The front door has no patience without end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from orderbus.settings import Settings
+from tests.integration import front_door
+
+
+async def test_a_slow_sender_is_told_so(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orderbus.web.api.orders.READ_TIMEOUT", 0.2)
+    began = time.monotonic()
+
+    async def drip() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(30)
+
+    async with front_door.serving(settings) as door:
+        try:
+            answer = await door.post(front_door.PATH, data=drip(), headers=front_door.JSON)
+            status = answer.status
+        except aiohttp.ClientError:
+            status = 408  # the connection was closed on the sender
+
+    assert status == 408
+    assert time.monotonic() - began < 10
