@@ -27,6 +27,8 @@ from orderbus.web.keys import UNDER_WAY
 
 #: Seconds that requests under way may take to finish after SIGTERM.
 DRAIN: Final = 20.0
+#: Seconds in which a request that was on its way at SIGTERM still begins.
+_SETTLE: Final = 0.3
 #: A worker that dies younger than this cannot run at all: replacing it would go on for ever.
 _TOO_YOUNG: Final = 3.0
 
@@ -76,6 +78,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
 
 async def _drain(app: web.Application) -> None:
     """Wait for the requests that were begun: the runner's own cleanup drops a body half sent."""
+    await asyncio.sleep(_SETTLE)
     deadline = time.monotonic() + DRAIN
     while app[UNDER_WAY].requests and time.monotonic() < deadline:  # noqa: ASYNC110 - at its end only
         await asyncio.sleep(0.02)

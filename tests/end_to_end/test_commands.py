@@ -154,9 +154,12 @@ async def test_a_request_under_way_is_finished_after_sigterm(system: System) -> 
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = (
         "POST /webhooks/orders/create/ HTTP/1.1\r\nHost: localhost\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        "Expect: 100-continue\r\n\r\n"
     )
-    writer.write(head.encode() + body[:50])
+    writer.write(head.encode())
+    begun = await reader.readuntil(b"\r\n\r\n")
+    writer.write(body[:50])
     await writer.drain()
 
     web.terminate()
@@ -166,6 +169,7 @@ async def test_a_request_under_way_is_finished_after_sigterm(system: System) -> 
     answer = await reader.readline()
     writer.close()
 
+    assert b"100" in begun
     assert b"201" in answer
     assert await system.ended(web) == 0
 
