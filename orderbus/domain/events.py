@@ -43,4 +43,4 @@ class Announcement:
 
 def rfc3339(moment: datetime) -> str:
     """Write an aware UTC moment as RFC 3339 with microseconds and ``Z``."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from orderbus.errors import Fault, Invalid
+
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class _DuplicateName(ValueError):
@@ -43,7 +45,7 @@ def loads(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
 
 def dumps(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Write ``value`` so that equal values give equal text: names sorted, no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def _no_constant(name: str) -> NoReturn:
