@@ -56,11 +56,17 @@ def _data(event: Event) -> bytes:
             "total": event.order["total"],
             "created_at": event.order["created_at"],
         }
-        return json.dumps(members).encode()
+        data = json.dumps(members).encode()
     except (LookupError, TypeError, ValueError) as error:
-        raise Poisoned(
-            f"Event {event.id} cannot be announced: {error!r} in its order", reason="unencodable"
-        ) from error
+        raise _unencodable(event, repr(error)) from error
+    if None in members.values():
+        raise _unencodable(event, "a member is null")
+    return data
+
+
+def _unencodable(event: Event, why: str) -> Poisoned:
+    message = f"Event {event.id} cannot be announced: {why} in its order"
+    return Poisoned(message, reason="unencodable")
 
 
 def decode(data: bytes, attributes: Mapping[str, str]) -> Announcement:

@@ -24,8 +24,8 @@ SUSPECT_AFTER: Final = 3
 class Leased:
     """A pointer that is ours for the length of the lease.
 
-    ``event`` is None if its row is gone. ``leases`` counts how often in a row it was leased and
-    nothing was heard of it again, this time included.
+    ``event`` is None if its row is gone; its ``order`` holds only what is announced. ``leases``
+    counts how often in a row it was leased and nothing was heard of it again, this time included.
     """
 
     event_id: UUID
@@ -120,7 +120,13 @@ async def lease(
              WHERE outbox.event_id = due.event_id
             RETURNING outbox.event_id, outbox.occurred_at, outbox.leases
         )
-        SELECT leased.event_id AS pointer, leased.leases, events.*
+        -- Of the order only what is announced: reading all of it would cost as much as publishing.
+        SELECT leased.event_id AS pointer, leased.leases, events.event_id, events.occurred_at,
+               events.type, events.sequence, events.order_public_id, events.order_created_at,
+               events.traceparent,
+               jsonb_build_object('order_id', content -> 'order_id', 'total', content -> 'total',
+                   'customer', jsonb_build_object('name', content #> '{customer,name}'))
+                   AS content
           FROM leased
           LEFT JOIN ops.events
             ON events.occurred_at = leased.occurred_at AND events.event_id = leased.event_id

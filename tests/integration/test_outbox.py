@@ -89,6 +89,21 @@ async def test_one_bad_row_parks_itself_and_all_others_go_on(
     assert await publish(database, topic, settings) == 0
 
 
+async def test_an_event_whose_order_cannot_be_announced_parks_itself(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    order = await steps.place(database)
+    async with database.transaction() as connection:
+        await storage.orders.append_event(
+            connection, order.order_id, type="order.odd", actor="t", content={}, traceparent=None
+        )
+
+    published = await publish(database, topic, settings)
+
+    assert published == 1
+    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "unencodable"
+
+
 async def test_a_redriven_parked_event_is_published(
     database: Database, settings: Settings, topic: Topic
 ) -> None:
