@@ -177,16 +177,13 @@ class _Pull:
 
     async def _look(self, client: pubsub_v1.SubscriberClient, connected: Connected) -> None:
         """Ask now and then whether the subscription is there; a silent stream does not tell."""
-        path = topology.subscription_path(self._settings)
         while True:
             try:
-                await asyncio.to_thread(
-                    client.get_subscription, subscription=path, timeout=_LOOK, retry=None
-                )
-            except exceptions.NotFound as error:
-                if not self._ended.done():
-                    self._ended.set_exception(error)
-                return
+                if await asyncio.to_thread(_is_gone, client, self._settings):
+                    gone = exceptions.NotFound("gone")  # type: ignore[no-untyped-call]
+                    if not self._ended.done():
+                        self._ended.set_exception(gone)
+                    return
             except exceptions.GoogleAPICallError:
                 connected(up=False)
             else:
@@ -201,6 +198,16 @@ class _Pull:
             self._ended.set_result(None)
         else:
             self._ended.set_exception(error)
+
+
+def _is_gone(client: pubsub_v1.SubscriberClient, settings: Settings) -> bool:
+    """Say whether the subscription, or the topic it belonged to, was deleted."""
+    path = topology.subscription_path(settings)
+    try:
+        found = client.get_subscription(subscription=path, timeout=_LOOK, retry=None)
+    except exceptions.NotFound:
+        return True
+    return bool(found.topic == topology.DELETED_TOPIC)
 
 
 def _received(message: Any) -> Received:  # noqa: ANN401 - Google's message

@@ -21,6 +21,9 @@ ACK_DEADLINE: Final = 10
 #: Deliveries after which Pub/Sub moves a message to the dead-letter topic: as many as it admits,
 #: since the bridge keeps what it cannot use itself and asks for nothing twice.
 DELIVERY_ATTEMPTS: Final = 100
+#: What Pub/Sub calls the topic of a subscription whose topic was deleted. Making the topic again
+#: does not bring the two together: nothing would ever come back.
+DELETED_TOPIC: Final = "_deleted-topic_"
 #: Seconds a request about topics may take.
 TIMEOUT: Final = 5.0
 
@@ -61,8 +64,8 @@ def _ensure(settings: Settings) -> Made:
     with our_errors(), _clients(settings) as (publisher, subscriber):
         for path in (topic, f"{topic}.dead-letter"):
             _make(publisher.create_topic, {"name": path})
-        _make(
-            subscriber.create_subscription,
+        _make_subscription(
+            subscriber,
             {
                 "name": f"{subscription}.dead-letter",
                 "topic": f"{topic}.dead-letter",
@@ -70,8 +73,8 @@ def _ensure(settings: Settings) -> Made:
                 "expiration_policy": {},
             },
         )
-        made = _make(
-            subscriber.create_subscription,
+        made = _make_subscription(
+            subscriber,
             {
                 "name": subscription,
                 "topic": topic,
@@ -88,6 +91,18 @@ def _ensure(settings: Settings) -> Made:
             },
         )
     return Made(subscription_made=made)
+
+
+def _make_subscription(subscriber: pubsub_v1.SubscriberClient, request: dict[str, Any]) -> bool:
+    """Make it; false where it is there already. One whose topic was deleted is made anew."""
+    if _make(subscriber.create_subscription, request):
+        return True
+    name = request["name"]
+    found = subscriber.get_subscription(subscription=name, timeout=TIMEOUT, retry=None)
+    if found.topic != DELETED_TOPIC:
+        return False
+    subscriber.delete_subscription(subscription=name, timeout=TIMEOUT, retry=None)
+    return _make(subscriber.create_subscription, request)
 
 
 def _make(create: Callable[..., Any], request: dict[str, Any]) -> bool:

@@ -173,3 +173,24 @@ async def test_a_subscription_that_vanished_is_made_anew_and_reported(settings: 
     await stream.close()
 
     assert stream.made == 1
+
+
+async def test_a_topic_that_was_deleted_is_made_anew_with_its_subscription(
+    settings: Settings,
+) -> None:
+    await topology.ensure(settings)
+    stream = Stream(settings)
+    client = channels.publisher(settings)
+    client.delete_topic(topic=topology.topic_path(settings))
+    client.transport.close()
+
+    async with asyncio.timeout(20):
+        while not stream.made:
+            await asyncio.sleep(0.05)
+    async with open_publisher(settings) as publisher:
+        (answer,) = await publisher.publish([encode(samples.event())], deadline=DEADLINE)
+    await stream.until(1)
+    await stream.close()
+
+    assert isinstance(answer, str)
+    assert await topology.check(settings) == []
