@@ -10,6 +10,7 @@ from datetime import timedelta
 from unittest.mock import Mock
 
 import pytest
+from google import pubsub_v1 as plain
 from google.api_core import exceptions
 from google.cloud import pubsub_v1
 
@@ -116,12 +117,21 @@ async def test_answers_are_in_the_order_of_the_messages(
     assert isinstance(answers[1], Unavailable)
 
 
-async def test_the_messages_of_a_refused_request_are_tried_alone_to_find_the_bad_one(
-    publisher: Publisher, publish: Mock
+async def test_the_messages_of_a_refused_request_are_tried_apart_to_find_the_bad_one(
+    publisher: Publisher, publish: Mock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = exceptions.InvalidArgument("bad")  # type: ignore[no-untyped-call]
-    publish.side_effect = [done(refused), done(refused), done("m-1"), done(refused)]
+    publish.side_effect = lambda *_, **__: done(refused)
     batch = [messages.encode(samples.event(number)) for number in (1, 2)]
+
+    def apart(_: object, *, messages: list[plain.PubsubMessage], **__: object) -> Mock:
+        if any(message.attributes["sequence"] == "2" for message in messages):
+            raise refused
+        return Mock(message_ids=["m-1"])
+
+    # Not by the batching client, which may put another caller's message into the same request.
+    monkeypatch.setattr(plain.PublisherClient, "publish", apart)
+    monkeypatch.setattr(pubsub_v1.PublisherClient, "get_topic", Mock())
 
     answers = await publisher.publish(batch, deadline=DEADLINE)
 
