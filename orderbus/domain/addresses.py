@@ -14,8 +14,10 @@ _RESERVED: Final = (
     IPv6Network("5f00::/16"),  # SRv6 segment ids, RFC 9602
     IPv6Network("2001::/32"),  # Teredo, RFC 4380
     IPv6Network("fec0::/10"),  # site-local, RFC 3879
+    IPv6Network("3fff::/20"),  # documentation, RFC 9637
     IPv4Network("192.0.0.0/24"),  # protocol assignments, RFC 6890
     IPv4Network("192.88.99.0/24"),  # 6to4 relay anycast, RFC 7526
+    IPv4Network("168.63.129.16/32"),  # Azure's platform, which answers every machine inside it
 )
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
@@ -24,8 +26,8 @@ def forbidden(address: str, allowed: Sequence[Network]) -> str | None:
     """Say why a webhook must not be sent to ``address``, or None if it may.
 
     Private, loopback, link-local (cloud metadata), shared, multicast and reserved addresses are
-    forbidden unless they lie in ``allowed``; an IPv6 address that carries an IPv4 one is judged by
-    both. Anything that is no address is forbidden.
+    forbidden unless they lie in ``allowed``; an IPv6 address that carries an IPv4 one (mapped,
+    NAT64, 6to4) is judged by that one. Anything that is no address is forbidden.
     """
     try:
         ip = ip_address(address.partition("%")[0])

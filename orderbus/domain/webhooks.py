@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -33,9 +34,16 @@ JITTER: Final = 0.1
 LONGEST_RETRY_AFTER: Final = timedelta(days=1)
 #: Workers in a row that may die while delivering before the delivery is taken for the cause.
 CRASHES_ALLOWED: Final = 5
+#: A resolver that fails for a while is taken for ours, and not charged, on a delivery's first day.
+#: A zone that its owner broke gives the same answer, and must not hold its order for ever.
+RESOLVER_TRUSTED_FOR: Final = timedelta(days=1)
 
 _GONE: Final = 410
-_PLAIN: Final = re.compile(r"[\x21-\x7e]+")
+#: RFC 3986 section 2: what a URL may hold, in its own bytes.
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
+_NAME: Final = re.compile(r"(?=.{1,253}\Z)(\w([\w-]{0,61}\w)?\.)*\w([\w-]{0,61}\w)?", re.ASCII)
+#: A host that ends so is read as an IPv4 address by some, whatever it looks like.
+_NUMERIC: Final = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
 
 
 class Format(StrEnum):
@@ -50,7 +58,8 @@ class Answer:
     """What came of one exchange with an endpoint.
 
     ``error`` is None where a whole answer arrived; otherwise a short class: dns, dns_temporary,
-    refused_address, connect, tls, timeout, protocol. ``head`` is the beginning of the body.
+    refused_address, connect, tls, timeout, protocol. ``status`` beside an error is that of an
+    answer that began and did not end. ``head`` is the beginning of the body.
     """
 
     status: int | None
@@ -116,19 +125,28 @@ def check_url(url: str) -> None:
     """Pass if webhooks can be sent to ``url``; raises ``Invalid``. Looks nothing up."""
     try:
         parts = urlsplit(url)
-        named = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        named = _is_host(parts.hostname or "") and (parts.port is None or parts.port > 0)
     except ValueError as error:
         raise Invalid(f"The URL is none: {error}", [Fault("/url", "url", str(error))]) from None
     rules = (
         (parts.scheme in {"http", "https"}, "must begin with http:// or https://"),
-        (named, "must name a host"),
+        (named, "must name a host, by its name or its plain address"),
         ("@" not in parts.netloc, "must not hold a user name or password"),
         (not parts.fragment, "must not hold a fragment"),
-        (_PLAIN.fullmatch(url), "must not hold spaces, control or non-ASCII characters"),
+        (_PLAIN.fullmatch(url), "must hold no characters but those of RFC 3986"),
     )
     for holds, rule in rules:
         if not holds:
             raise Invalid(f"The URL {rule}", [Fault("/url", "url", rule)])
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host or _NUMERIC.fullmatch(host):
+        try:
+            return "%" not in host and bool(ip_address(host))
+        except ValueError:
+            return False
+    return _NAME.fullmatch(host.removesuffix(".")) is not None
 
 
 def body(event: Event, body_format: Format, *, sent_at: datetime) -> bytes:
@@ -175,7 +193,9 @@ def sign(secrets: Sequence[str], *, message_id: str, timestamp: int, body: bytes
     )
 
 
-def judge(answer: Answer, *, attempt: int, jitter: float, now: datetime) -> Verdict:
+def judge(
+    answer: Answer, *, attempt: int, jitter: float, first_sent_at: datetime, now: datetime
+) -> Verdict:
     """Say what follows from an answer to the ``attempt``-th attempt, counted from 1.
 
     ``jitter`` is a random number from 0 to 1. A ``Retry-After`` is honoured up to a day, and never
@@ -186,7 +206,7 @@ def judge(answer: Answer, *, attempt: int, jitter: float, now: datetime) -> Verd
             return Delivered()
         if answer.status == _GONE:
             return Gone()
-    if answer.error == "dns_temporary":
+    if answer.error == "dns_temporary" and now - first_sent_at < RESOLVER_TRUSTED_FOR:
         return NotCharged(timedelta(seconds=10))
     if attempt >= len(SCHEDULE):
         return Exhausted("exhausted")

@@ -12,10 +12,12 @@ from typing import Final
 
 import aiohttp
 from aiohttp import ClientResponse
+from yarl import URL
 
 from orderbus.domain.text import storable
 from orderbus.domain.webhooks import Answer
-from orderbus.egress.session import ForbiddenAddressError, Session, connected_to
+from orderbus.egress.guard import ForbiddenAddressError, connected_to
+from orderbus.egress.session import Session
 
 #: Bytes of an answer that are read at most, after decompression.
 READ_AT_MOST: Final = 65_536
@@ -30,7 +32,8 @@ async def post(
 
     ``deadline`` covers the whole exchange, from the DNS query to the last byte read. An answer is
     whole when its body ended or 64 KiB of it were read; the connection is closed then, so an
-    endless body or a decompression bomb ends there.
+    endless body or a decompression bomb ends there. One that began and did not become whole, be it
+    a 200, has failed: ``status`` says what it began with and ``error`` why it did not end.
     """
     began = time.monotonic()
     addresses: list[str] = []
@@ -41,7 +44,11 @@ async def post(
     try:
         async with asyncio.timeout(deadline.total_seconds()):
             async with session.post(
-                url, data=body, headers=dict(headers), allow_redirects=False
+                # Encoded: aiohttp would write %2F in a query as a slash, and break signed URLs.
+                URL(url, encoded=True),
+                data=body,
+                headers=dict(headers),
+                allow_redirects=False,
             ) as response:
                 status, retry_after = response.status, response.headers.get("Retry-After")
                 head = await _read(response)
@@ -76,6 +83,7 @@ async def _read(response: ClientResponse) -> bytes:
 _CLASSES: Final = (
     (TimeoutError, "timeout"),
     (ForbiddenAddressError, "refused_address"),
+    (aiohttp.InvalidURL, "refused_address"),
     (socket.gaierror, "dns"),
     (ssl.SSLError, "tls"),
     (ssl.CertificateError, "tls"),

@@ -91,6 +91,7 @@ async def _attempt(
         answer,
         attempt=claimed.attempt,
         jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
+        first_sent_at=claimed.sent_at,
         now=claimed.now + answer.duration,
     )
     return answer, _settlement(verdict, answer)

@@ -16,6 +16,9 @@ FORBIDDEN = {
     "the rest of loopback": "127.255.255.254",
     "link-local": "169.254.0.1",
     "cloud metadata": "169.254.169.254",
+    "cloud metadata at Oracle": "192.0.0.192",
+    "cloud metadata at Alibaba": "100.100.100.200",
+    "the platform at Azure": "168.63.129.16",
     "carrier-grade NAT": "100.64.0.1",
     "the end of carrier-grade NAT": "100.127.255.255",
     "unspecified": "0.0.0.0",  # noqa: S104 - it is refused
@@ -40,6 +43,7 @@ FORBIDDEN = {
     "v6 multicast": "ff02::1",
     "v6 global multicast": "ff0e::1",
     "v6 documentation": "2001:db8::1",
+    "v6 documentation, the newer": "3fff::1",
     "v6 discard": "100::1",
     "SRv6 segments": "5f00::1",
     "v4-mapped loopback": "::ffff:127.0.0.1",
@@ -62,11 +66,13 @@ PUBLIC = {
     "v4 just before carrier-grade NAT": "100.63.255.255",
     "v4 just behind carrier-grade NAT": "100.128.0.0",
     "v4 just behind 172.16/12": "172.32.0.1",
+    "v4 just behind the platform at Azure": "168.63.129.17",
     "v4 just before multicast": "223.255.255.255",
     "v6": "2606:4700:4700::1111",
     "v6 of another registry": "2a00:1450:4001:81b::200e",
     "v4-mapped": "::ffff:93.184.215.14",
     "NAT64": "64:ff9b::5db8:d70e",
+    "6to4": "2002:5db8:d70e::1",
 }
 NO_ADDRESS = ("", "localhost", "example.com", "1.2.3", "1.2.3.4.5", "0x7f.1", "2130706433", "[::1]")
 

@@ -34,8 +34,10 @@ def answer(status: int | None = None, **changes: Any) -> Answer:
     return Answer(**{**fields, **changes})
 
 
-def judge(given: Answer, *, attempt: int = 1, jitter: float = MIDDLE) -> webhooks.Verdict:
-    return webhooks.judge(given, attempt=attempt, jitter=jitter, now=NOW)
+def judge(
+    given: Answer, *, attempt: int = 1, jitter: float = MIDDLE, age: timedelta = timedelta(0)
+) -> webhooks.Verdict:
+    return webhooks.judge(given, attempt=attempt, jitter=jitter, first_sent_at=NOW - age, now=NOW)
 
 
 def pause(retry_after: str | None, *, jitter: float = MIDDLE) -> timedelta:
@@ -198,6 +200,13 @@ def test_our_own_fault_is_not_charged_even_when_the_schedule_is_over() -> None:
     assert isinstance(judge(answer(error="dns_temporary"), attempt=10), NotCharged)
 
 
+def test_a_name_that_cannot_be_resolved_for_a_day_is_charged_like_any_failure() -> None:
+    given, age = answer(error="dns_temporary"), timedelta(days=1)
+
+    assert isinstance(judge(given, age=age), Retry)
+    assert judge(given, attempt=10, age=age) == Exhausted("exhausted")
+
+
 # -- Retry-After ---------------------------------------------------------------------------------
 
 RETRY_AFTER: dict[str, tuple[str | None, timedelta]] = {
@@ -244,6 +253,10 @@ URLS = (
     "http://127.0.0.1:9000/hooks?a=b",
     "https://[2606:4700::1]/",
     "HTTPS://shop.example",
+    "https://shop.example./hooks",
+    "http://request_catcher:8080/",
+    "http://3com/",
+    "https://shop.example/a%2Fb;c=d?sig=a%2Fb%3D!$&'()*+,;=:@/?[]~",
 )
 NO_URLS = {
     "empty": "",
@@ -266,6 +279,24 @@ NO_URLS = {
     "non-ASCII": "https://shöp.example/",
     "an open bracket": "https://[::1/",
     "brackets around no address": "https://[shop]/",
+    "an address with a zone": "https://[fe80::1%25eth0]/",
+    "an address as one number": "https://2130706433/",
+    "an address in hex": "https://0x7f.0.0.1/",
+    "an address in hex behind": "https://127.0.0.0x1/",
+    "an address in octal": "https://0177.0.0.1/",
+    "an address cut short": "https://127.1/",
+    "an address with a dot behind": "https://127.0.0.1./",
+    "an address with a part too many": "https://1.2.3.4.5/",
+    "an escape in the host": "https://%73hop.example/",
+    "an empty label": "https://shop..example/",
+    "only a dot": "https://./",
+    "a label of 64 letters": "https://" + "a" * 64 + ".example/",
+    "a name of 254 letters": "https://" + "a." * 124 + "123456x/",
+    "a label with a hyphen before": "https://-shop.example/",
+    "a backslash": "https://shop.example\\hooks",
+    "a brace": "https://shop.example/{id}",
+    "a quote": 'https://shop.example/"',
+    "a tab": "https://shop.example/\thooks",
 }
 
 
