@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import uuid4
 
 from google.api_core import exceptions
 from google.cloud import pubsub_v1
@@ -21,11 +22,17 @@ ACK_DEADLINE: Final = 10
 #: Deliveries after which Pub/Sub moves a message to the dead-letter topic: as many as it admits,
 #: since the bridge keeps what it cannot use itself and asks for nothing twice.
 DELIVERY_ATTEMPTS: Final = 100
-#: What Pub/Sub calls the topic of a subscription whose topic was deleted. Making the topic again
-#: does not bring the two together: nothing would ever come back.
-DELETED_TOPIC: Final = "_deleted-topic_"
-#: Seconds a request about topics may take.
-TIMEOUT: Final = 5.0
+#: Seconds one request about topics may take.
+TIMEOUT: Final = 2.0
+
+#: Label of a subscription: which making of it this is. One that was deleted and made again has
+#: lost what it held, and nothing else tells.
+_MAKING: Final = "orderbus-making"
+#: What Pub/Sub calls the topic of a subscription whose topic was deleted; making the topic again
+#: does not bring the two together.
+_DELETED_TOPIC: Final = "_deleted-topic_"
+
+_Request = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,64 +56,95 @@ def subscription_path(settings: Settings) -> str:
 async def ensure(settings: Settings) -> Made:
     """Make the topics and subscriptions that are missing; several processes may do so at once.
 
+    A subscription whose topic was deleted is made again, since it would stay silent for ever.
     Raises ``Unavailable`` while Pub/Sub does not answer, ``Misconfigured`` where it refuses us.
     """
     return await asyncio.to_thread(_ensure, settings)
 
 
 async def check(settings: Settings) -> list[str]:
-    """Say in sentences what is missing or other than it should be. Raises ``Unavailable``."""
+    """Say in sentences what is missing or would keep events from coming back.
+
+    Raises ``Unavailable`` and ``Misconfigured`` as ``ensure`` does.
+    """
     return await asyncio.to_thread(_check, settings)
+
+
+def find(subscriber: pubsub_v1.SubscriberClient, settings: Settings) -> str | None:
+    """Say which making of the subscription is there, or None where none is of use.
+
+    Two answers that differ mean that it was made anew in between. Raises ``Unavailable``.
+    """
+    path = subscription_path(settings)
+    try:
+        found = subscriber.get_subscription(subscription=path, timeout=TIMEOUT, retry=None)
+    except exceptions.NotFound:
+        return None
+    except exceptions.PermissionDenied:
+        return ""  # whoever may pull need not be allowed to look
+    except exceptions.GoogleAPICallError as error:
+        raise Unavailable(f"Pub/Sub did not answer: {error}") from error
+    return None if found.topic == _DELETED_TOPIC else str(found.labels.get(_MAKING, ""))
 
 
 def _ensure(settings: Settings) -> Made:
     topic, subscription = topic_path(settings), subscription_path(settings)
-    with our_errors(), _clients(settings) as (publisher, subscriber):
+    with _our_errors(), _clients(settings) as (publisher, subscriber):
         for path in (topic, f"{topic}.dead-letter"):
-            _make(publisher.create_topic, {"name": path})
+            _make_topic(publisher, path)
         _make_subscription(
             subscriber,
-            {
-                "name": f"{subscription}.dead-letter",
-                "topic": f"{topic}.dead-letter",
-                "ack_deadline_seconds": ACK_DEADLINE,
-                "expiration_policy": {},
-            },
+            {"name": f"{subscription}.dead-letter", "topic": f"{topic}.dead-letter", **_kept()},
         )
         made = _make_subscription(
-            subscriber,
-            {
-                "name": subscription,
-                "topic": topic,
-                "ack_deadline_seconds": ACK_DEADLINE,
-                "expiration_policy": {},
-                "retry_policy": {
-                    "minimum_backoff": Duration(nanos=100_000_000),
-                    "maximum_backoff": Duration(seconds=10),
-                },
-                "dead_letter_policy": {
-                    "dead_letter_topic": f"{topic}.dead-letter",
-                    "max_delivery_attempts": DELIVERY_ATTEMPTS,
-                },
-            },
+            subscriber, {"name": subscription, "topic": topic, **_kept(), **_delivery(topic)}
         )
     return Made(subscription_made=made)
 
 
-def _make_subscription(subscriber: pubsub_v1.SubscriberClient, request: dict[str, Any]) -> bool:
-    """Make it; false where it is there already. One whose topic was deleted is made anew."""
-    if _make(subscriber.create_subscription, request):
-        return True
-    name = request["name"]
-    found = subscriber.get_subscription(subscription=name, timeout=TIMEOUT, retry=None)
-    if found.topic != DELETED_TOPIC:
-        return False
-    subscriber.delete_subscription(subscription=name, timeout=TIMEOUT, retry=None)
-    return _make(subscriber.create_subscription, request)
+def _kept() -> _Request:
+    return {"ack_deadline_seconds": ACK_DEADLINE, "expiration_policy": {}}
 
 
-def _make(create: Callable[..., Any], request: dict[str, Any]) -> bool:
-    """Make it; false where it is there already."""
+def _delivery(topic: str) -> _Request:
+    return {
+        "retry_policy": {
+            "minimum_backoff": Duration(nanos=100_000_000),
+            "maximum_backoff": Duration(seconds=10),
+        },
+        "dead_letter_policy": {
+            "dead_letter_topic": f"{topic}.dead-letter",
+            "max_delivery_attempts": DELIVERY_ATTEMPTS,
+        },
+        "labels": {_MAKING: uuid4().hex},
+    }
+
+
+def _make_topic(publisher: pubsub_v1.PublisherClient, path: str) -> None:
+    # Looking first: whoever may look need not be allowed to make.
+    if _look(publisher.get_topic, {"topic": path}) is None:
+        _make(publisher.create_topic, {"name": path})
+
+
+def _make_subscription(subscriber: pubsub_v1.SubscriberClient, request: _Request) -> bool:
+    path = {"subscription": request["name"]}
+    found = _look(subscriber.get_subscription, path)
+    if found is not None and found.topic == _DELETED_TOPIC:
+        subscriber.delete_subscription(request=path, timeout=TIMEOUT, retry=None)
+        found = None
+    return found is None and _make(subscriber.create_subscription, request)
+
+
+def _look(get: Callable[..., Any], request: _Request) -> Any:  # noqa: ANN401 - Google's message
+    """Fetch it; None where it is not there."""
+    try:
+        return get(request=request, timeout=TIMEOUT, retry=None)
+    except exceptions.NotFound:
+        return None
+
+
+def _make(create: Callable[..., Any], request: _Request) -> bool:
+    """Make it; false where another was quicker."""
     try:
         create(request=request, timeout=TIMEOUT, retry=None)
     except exceptions.AlreadyExists:
@@ -115,47 +153,49 @@ def _make(create: Callable[..., Any], request: dict[str, Any]) -> bool:
 
 
 def _check(settings: Settings) -> list[str]:
-    subscription = subscription_path(settings)
-    problems = []
-    with our_errors(), _clients(settings) as (publisher, subscriber):
-        for path in (topic_path(settings), f"{topic_path(settings)}.dead-letter"):
-            try:
-                publisher.get_topic(topic=path, timeout=TIMEOUT, retry=None)
-            except exceptions.NotFound:
-                problems.append(f"There is no {path}")
+    topic, subscription = topic_path(settings), subscription_path(settings)
+    with _our_errors(), _clients(settings) as (publisher, subscriber):
+        problems = [
+            f"There is no {path}"
+            for path in (topic, f"{topic}.dead-letter")
+            if _look(publisher.get_topic, {"topic": path}) is None
+        ]
         for path in (subscription, f"{subscription}.dead-letter"):
-            try:
-                found = subscriber.get_subscription(subscription=path, timeout=TIMEOUT, retry=None)
-            except exceptions.NotFound:
+            found = _look(subscriber.get_subscription, {"subscription": path})
+            if found is None:
                 problems.append(f"There is no {path}")
-                continue
-            if path == subscription:
+            elif path == subscription:
                 problems += _differences(found, settings)
     return problems
 
 
 def _differences(found: Any, settings: Settings) -> list[str]:  # noqa: ANN401 - Google's message
-    problems = []
-    if found.topic != topic_path(settings):
-        problems.append(
-            f"{found.name} belongs to {found.topic}, not to {topic_path(settings)}: change "
-            "PUBSUB_SUBSCRIPTION_ORDER_CREATED or delete the subscription"
-        )
-    if found.enable_message_ordering:
-        problems.append(
-            f"{found.name} has message ordering on, which cannot be changed: name another "
-            "subscription in PUBSUB_SUBSCRIPTION_ORDER_CREATED"
-        )
-    if found.filter:
-        problems.append(f"{found.name} has a filter, so events would never come back: delete it")
-    return problems
+    another = "name another subscription in PUBSUB_SUBSCRIPTION_ORDER_CREATED"
+    differences = (
+        (
+            found.topic != topic_path(settings),
+            f"belongs to {found.topic}, not to {topic_path(settings)}: {another} or delete it",
+        ),
+        (
+            found.push_config.push_endpoint,
+            f"pushes to {found.push_config.push_endpoint}, so nothing can be pulled: {another}",
+        ),
+        (
+            found.enable_message_ordering,
+            f"has message ordering on, which cannot be changed: {another}",
+        ),
+        (found.filter, f"has a filter, so some events would never come back: {another}"),
+        (found.detached, f"is detached from its topic: {another} or delete it"),
+    )
+    return [f"{found.name} {sentence}" for wrong, sentence in differences if wrong]
 
 
 @contextmanager
 def _clients(
     settings: Settings,
 ) -> Iterator[tuple[pubsub_v1.PublisherClient, pubsub_v1.SubscriberClient]]:
-    publisher, subscriber = channels.publisher(settings), channels.subscriber(settings)
+    publisher = channels.publisher(settings)
+    subscriber = channels.subscriber(settings)
     try:
         yield publisher, subscriber
     finally:
@@ -164,7 +204,7 @@ def _clients(
 
 
 @contextmanager
-def our_errors() -> Iterator[None]:
+def _our_errors() -> Iterator[None]:
     """Turn Google's errors into ours."""
     try:
         yield
@@ -174,5 +214,5 @@ def our_errors() -> Iterator[None]:
         exceptions.InvalidArgument,
     ) as error:
         raise Misconfigured(f"Pub/Sub refuses us: {error}") from error
-    except (exceptions.GoogleAPICallError, exceptions.RetryError) as error:
+    except exceptions.GoogleAPICallError as error:
         raise Unavailable(f"Pub/Sub did not answer: {error}") from error

@@ -1,0 +1,254 @@
+"""How do the streams that bring messages stay open, whatever happens to Pub/Sub?"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any, Final, Protocol
+from uuid import uuid4
+
+from google.api_core import exceptions
+from google.cloud import pubsub_v1
+from google.pubsub_v1.types import StreamingPullRequest
+
+from orderbus import telemetry
+from orderbus.errors import Unavailable
+from orderbus.pubsub import topology
+from orderbus.pubsub.leases import Leases
+from orderbus.settings import Settings
+
+#: Streams side by side. One brings at most 10 MB a second from Google, and at most 100 messages
+#: every 50 ms from the emulator.
+STREAMS: Final = 4
+#: Seconds between two looks of the emulator for what it may send down a stream, counted from the
+#: stream's opening. Streams opened at different quarters of it bring a message four times as soon.
+_EMULATOR_LOOKS: Final = 0.05
+#: Seconds between two looks whether the subscription is still there and still the same.
+_LOOK_EVERY: Final = 2.0
+#: Seconds after which a stream counts as open: one that is refused ends sooner.
+_OPEN_AFTER: Final = 0.2
+#: Seconds between two signs of life on a stream, so that nothing in between closes it as idle.
+_HEARTBEAT: Final = 25.0
+#: Seconds between attempts while Pub/Sub is away.
+_PAUSES: Final = (0.1, 0.2, 0.4, 0.8)
+
+Arrived = Callable[[Sequence[Any]], None]
+
+
+class Connected(Protocol):
+    """Hears whether the subscription answers."""
+
+    def __call__(self, *, up: bool) -> None:
+        """Hear it."""
+
+
+class Pull:
+    """Keeps several streams open on the one subscription.
+
+    Google's own subscriber reopens a stream five times in ten seconds at most, and tries for a
+    minute to acknowledge to a server that is away: after a restart nothing came for that long.
+    """
+
+    def __init__(
+        self,
+        client: pubsub_v1.SubscriberClient,
+        settings: Settings,
+        leases: Leases,
+        *,
+        arrived: Arrived,
+        room: threading.Event,
+        made: Callable[[], Awaitable[None]],
+        connected: Connected,
+    ) -> None:
+        """Hand what comes to ``arrived``, on the event loop, as long as there is ``room``."""
+        self._client = client
+        self._settings = settings
+        self._leases = leases
+        self._arrived = arrived
+        self._room = room
+        self._made = made
+        self._connected = connected
+        self._streams: set[_Stream] = set()
+        self._making: str | None = None  # which making of the subscription the streams are on
+        self._owes_made = False
+        self._found = asyncio.Event()
+        self._look_now = asyncio.Event()
+
+    async def keep(self) -> None:
+        """Keep looking and streaming until cancelled.
+
+        Raises ``Misconfigured`` where the subscription is missing and we may not make it.
+        """
+        tasks = [asyncio.create_task(self._keep_looking())]
+        tasks += [asyncio.create_task(self._keep_streaming(n)) for n in range(STREAMS)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    async def _keep_looking(self) -> None:
+        failures = 0
+        while True:
+            self._look_now.clear()
+            try:
+                await self._look()
+            except Unavailable as error:
+                self._connected(up=False)
+                if failures == 0:
+                    telemetry.log.warning("subscription_unreachable", error=str(error))
+                pause = _pause(failures)
+                failures += 1
+            else:
+                failures, pause = 0, _LOOK_EVERY
+                self._leases.trust()
+                self._found.set()
+                if any(stream.is_open for stream in self._streams):
+                    self._connected(up=True)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._look_now.wait()
+
+    async def _look(self) -> None:
+        """See to it that the subscription is there, and notice when it is another one."""
+        making = await asyncio.to_thread(topology.find, self._client, self._settings)
+        if making is None:
+            self._forget()
+            made = await topology.ensure(self._settings)
+            self._owes_made = self._owes_made or made.subscription_made
+            making = await asyncio.to_thread(topology.find, self._client, self._settings)
+        if self._making is not None and making != self._making:
+            self._forget()
+            self._owes_made = True
+        self._making = making
+        if self._owes_made:
+            with suppress(Unavailable):  # then it is told at the next look
+                await self._made()
+                self._owes_made = False
+
+    def _forget(self) -> None:
+        self._leases.forget()
+        for stream in self._streams:
+            stream.finish()
+
+    async def _keep_streaming(self, number: int) -> None:
+        failures = 0
+        while True:
+            await self._found.wait()
+            phase = number * _EMULATOR_LOOKS / STREAMS - asyncio.get_running_loop().time()
+            await asyncio.sleep(phase % _EMULATOR_LOOKS)
+            error, was_open = await self._stream()
+            self._doubt()
+            if was_open:
+                failures = 0
+                continue
+            if failures == 0:
+                telemetry.log.warning("subscription_refused_us", error=str(error))
+            await asyncio.sleep(_pause(failures))
+            failures += 1
+
+    def _doubt(self) -> None:
+        """Look before anything else: it is routine, a restart, or the subscription is gone."""
+        self._found.clear()
+        self._leases.doubt()
+        self._look_now.set()
+
+    async def _stream(self) -> tuple[Exception | None, bool]:
+        """Stream until it ends; returns why it ended, and whether it had been open."""
+        stream = _Stream(self._client, self._settings, self._arrived, self._room)
+        self._streams.add(stream)
+        try:
+            stream.is_open = not await stream.ends_within(_OPEN_AFTER)
+            if stream.is_open:
+                self._connected(up=True)
+            return await stream.ended, stream.is_open
+        finally:
+            self._streams.discard(stream)
+            await stream.close()
+
+
+class _Stream:
+    """One streaming pull: a thread that reads it, and another of gRPC's that writes."""
+
+    def __init__(
+        self,
+        client: pubsub_v1.SubscriberClient,
+        settings: Settings,
+        arrived: Arrived,
+        room: threading.Event,
+    ) -> None:
+        self.is_open = False
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[Exception | None] = self._loop.create_future()
+        self._arrived = arrived
+        self._room = room
+        self._closed = threading.Event()
+        self._requests: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._call = client.streaming_pull(requests=self._write(settings), retry=None, timeout=None)
+        threading.Thread(target=self._read, name="pubsub-stream", daemon=True).start()
+
+    def finish(self) -> None:
+        """Ask for its end, as one that has no more to say.
+
+        Not by cancelling: the emulator goes on sending to a stream that was cancelled, and what it
+        sends there comes to nobody for half a minute.
+        """
+        self._closed.set()
+        self._requests.put(None)
+        self._room.set()
+
+    async def close(self) -> None:
+        """End it; nothing arrives afterwards."""
+        self.finish()
+        if not await self.ends_within(1):
+            self._call.cancel()
+            await self.ends_within(1)
+
+    async def ends_within(self, seconds: float) -> bool:
+        """Wait so long at most; says whether it has ended."""
+        await asyncio.wait({self.ended}, timeout=seconds)
+        return self.ended.done()
+
+    def _write(self, settings: Settings) -> Iterator[StreamingPullRequest]:
+        yield StreamingPullRequest(
+            subscription=topology.subscription_path(settings),
+            stream_ack_deadline_seconds=topology.ACK_DEADLINE,
+            client_id=uuid4().hex,
+            max_outstanding_messages=max(100, 10 * settings.bridge_batch // STREAMS),
+            max_outstanding_bytes=25_000_000,
+        )
+        while not self._closed.is_set():
+            try:
+                self._requests.get(timeout=_HEARTBEAT)
+            except queue.Empty:
+                yield StreamingPullRequest()
+
+    def _read(self) -> None:
+        error: Exception | None = None
+        try:
+            for response in self._call:
+                self._tell(self._arrived, response._pb.received_messages)  # noqa: SLF001 - ten times as fast
+                self._room.wait()
+                if self._closed.is_set():
+                    break
+        except exceptions.GoogleAPICallError as caught:
+            error = caught
+        finally:  # whatever ended it, a stream that brings nothing must not count as one
+            self._requests.put(None)
+            self._tell(self._end, error)
+
+    def _end(self, error: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(error)
+
+    def _tell(self, what: Callable[[Any], None], content: object) -> None:
+        with suppress(RuntimeError):  # the loop was closed: nobody listens any more
+            self._loop.call_soon_threadsafe(what, content)
+
+
+def _pause(failures: int) -> float:
+    return _PAUSES[min(failures, len(_PAUSES) - 1)]

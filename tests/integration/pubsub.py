@@ -1,0 +1,170 @@
+"""What the tests of Pub/Sub share: an emulator to stop and start, an inbox, and patience."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from orderbus.errors import Misconfigured
+from orderbus.local import emulator
+from orderbus.local.emulator import NativeEmulator
+from orderbus.pubsub import channels, topology
+from orderbus.pubsub.bridge import Received, stream
+from orderbus.pubsub.messages import Message
+from orderbus.pubsub.publisher import Publisher, open_publisher
+from orderbus.settings import Settings
+from tests.conftest import settings_from
+from tests.parts import Background
+
+DEADLINE = timedelta(seconds=2)
+BACK_WITHIN = 5.0
+
+
+class Emulator:
+    """An emulator that a test may stop and start again on the same port; it forgets everything."""
+
+    def __init__(self, background: Background) -> None:
+        jar = emulator.jar()
+        if jar is None:
+            missing = "There is no Java, or no Pub/Sub emulator of the Cloud SDK"
+            raise Misconfigured(missing)
+        self._background = background
+        self._native = NativeEmulator(jar)
+
+    @property
+    def host(self) -> str:
+        return self._native.env["PUBSUB_EMULATOR_HOST"]
+
+    def start(self) -> None:
+        self._background.run(self._native.start(lambda *_: None))
+
+    def stop(self) -> None:
+        self._background.run(self._native.stop())
+
+
+def at(host: str, **changes: Any) -> Settings:
+    mark = uuid4().hex[:8]
+    return settings_from(
+        {"PUBSUB_EMULATOR_HOST": host},
+        pubsub_topic=f"order.created.{mark}",
+        pubsub_subscription=f"order.created.local.{mark}",
+        **changes,
+    )
+
+
+def numbered(count: int, start: int = 0) -> list[Message]:
+    return [Message(b"{}", {"n": str(number)}) for number in range(start, start + count)]
+
+
+def numbers(messages: list[Received]) -> list[int]:
+    return [int(message.attributes["n"]) for message in messages]
+
+
+async def until(condition: Callable[[], bool], *, within: float = 10) -> float:
+    """Wait for ``condition``; returns the seconds it took."""
+    started = time.monotonic()
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.005)
+    return time.monotonic() - started
+
+
+class Inbox:
+    """A handler that remembers what came; ``trouble`` is raised first."""
+
+    def __init__(self, *trouble: Exception) -> None:
+        self.batches: list[list[int]] = []
+        self.tries: list[list[int]] = []
+        self.messages: list[Received] = []
+        self.made = 0
+        self.ups: list[bool] = []
+        self.free = asyncio.Event()
+        self.free.set()
+        self._trouble = list(trouble)
+
+    async def handle(self, messages: list[Received]) -> None:
+        self.tries.append(numbers(messages))
+        await self.free.wait()
+        if self._trouble:
+            raise self._trouble.pop(0)
+        self.messages += messages
+        self.batches.append(numbers(messages))
+
+    async def hear_made(self) -> None:
+        self.made += 1
+
+    def hear_connected(self, *, up: bool) -> None:
+        self.ups.append(up)
+
+    @property
+    def numbers(self) -> list[int]:
+        return [number for batch in self.batches for number in batch]
+
+    @property
+    def up(self) -> bool:
+        return self.ups[-1:] == [True]
+
+
+@asynccontextmanager
+async def bridging(
+    settings: Settings, inbox: Inbox, *, ensured: bool = True, **options: Any
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Stream into ``inbox`` while the block runs."""
+    if ensured:
+        await topology.ensure(settings)
+    stop = asyncio.Event()
+    streaming = asyncio.create_task(
+        stream(
+            settings,
+            inbox.handle,
+            made=inbox.hear_made,
+            stop=stop,
+            connected=inbox.hear_connected,
+            **options,
+        )
+    )
+    try:
+        yield streaming
+    finally:
+        stop.set()
+        async with asyncio.timeout(10):
+            await asyncio.wait({streaming})
+
+
+@asynccontextmanager
+async def publishing(settings: Settings) -> AsyncIterator[Publisher]:
+    await topology.ensure(settings)
+    async with open_publisher(settings) as publisher:
+        yield publisher
+
+
+async def published(publisher: Publisher, messages: list[Message]) -> list[str]:
+    answers = await publisher.publish(messages, deadline=DEADLINE)
+    ids = [answer for answer in answers if isinstance(answer, str)]
+    assert len(ids) == len(messages), [a for a in answers if not isinstance(a, str)][:1]
+    return ids
+
+
+async def publish_until_it_works(publisher: Publisher, messages: list[Message]) -> float:
+    """Publish as the relay does, again and again; returns the seconds until all were taken."""
+    started = time.monotonic()
+    async with asyncio.timeout(20):
+        while messages:
+            answers = await publisher.publish(messages, deadline=DEADLINE)
+            messages = [
+                message
+                for message, answer in zip(messages, answers, strict=True)
+                if not isinstance(answer, str)
+            ]
+            if messages:
+                await asyncio.sleep(0.1)
+    return time.monotonic() - started
+
+
+def clients(settings: Settings) -> tuple[Any, Any]:
+    return channels.publisher(settings), channels.subscriber(settings)

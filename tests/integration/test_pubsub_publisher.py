@@ -1,0 +1,170 @@
+"""Out to Google's own emulator, through every trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+
+from orderbus.errors import Poisoned, Unavailable
+from orderbus.pubsub import topology
+from orderbus.pubsub.messages import Message
+from orderbus.pubsub.publisher import open_publisher
+from orderbus.settings import Settings
+from tests.conftest import settings_from
+from tests.integration.pubsub import (
+    BACK_WITHIN,
+    DEADLINE,
+    Emulator,
+    Inbox,
+    at,
+    bridging,
+    clients,
+    numbered,
+    publish_until_it_works,
+    published,
+    publishing,
+    until,
+)
+
+
+@pytest.fixture
+def settings(pubsub_emulator: str) -> Settings:
+    """Settings with a topic and a subscription nobody else has."""
+    return at(pubsub_emulator)
+
+
+async def test_every_message_of_a_batch_gets_an_id_of_its_own(settings: Settings) -> None:
+    async with publishing(settings) as publisher:
+        ids = await published(publisher, numbered(1000))
+
+    assert len(set(ids)) == 1000
+
+
+async def test_one_message_is_published_within_a_few_milliseconds(settings: Settings) -> None:
+    async with publishing(settings) as publisher:
+        took = []
+        for message in numbered(20):
+            started = time.monotonic()
+            await published(publisher, [message])
+            took.append(time.monotonic() - started)
+
+    assert sorted(took)[10] < 0.05
+
+
+async def test_bad_messages_of_a_batch_are_poisoned_alone(settings: Settings) -> None:
+    inbox = Inbox()
+    batch = numbered(200)
+    batch[7] = batch[150] = Message(b"", {})  # the service refuses it, and its whole request
+    batch[42] = Message(b"x" * 10_000_001, {})  # the client refuses it
+    batch[43] = Message(b"x", {"name": "\ud800"})  # it cannot even be written
+
+    async with publishing(settings) as publisher, bridging(settings, inbox):
+        answers = await publisher.publish(batch, deadline=DEADLINE)
+        bad = {n for n, answer in enumerate(answers) if isinstance(answer, Poisoned)}
+        await until(lambda: len(inbox.numbers) >= 196)
+
+    assert bad == {7, 42, 43, 150}
+    assert sum(isinstance(answer, str) for answer in answers) == 196
+    assert sorted(inbox.numbers) == sorted(set(range(200)) - bad)
+
+
+async def test_a_bad_message_of_one_caller_is_not_held_against_another(settings: Settings) -> None:
+    async with publishing(settings) as publisher:
+        for _ in range(10):
+            (bad,), *good = await asyncio.gather(
+                publisher.publish([Message(b"", {})], deadline=DEADLINE),
+                *(publisher.publish([message], deadline=DEADLINE) for message in numbered(8)),
+            )
+
+            assert isinstance(bad, Poisoned)
+            assert all(isinstance(answer, str) for (answer,) in good)
+
+
+async def test_a_batch_of_nothing_but_bad_messages_keeps_to_its_deadline(
+    settings: Settings,
+) -> None:
+    async with publishing(settings) as publisher:
+        started = time.monotonic()
+        answers = await publisher.publish([Message(b"", {})] * 500, deadline=timedelta(seconds=0.3))
+        took = time.monotonic() - started
+
+    assert all(isinstance(answer, Poisoned | Unavailable) for answer in answers)
+    assert any(isinstance(answer, Poisoned) for answer in answers)
+    assert took < 0.8
+
+
+async def test_a_topic_name_pubsub_refuses_condemns_no_message(pubsub_emulator: str) -> None:
+    impossible = settings_from({"PUBSUB_EMULATOR_HOST": pubsub_emulator}, pubsub_topic="no")
+
+    async with open_publisher(impossible) as publisher:
+        answers = await publisher.publish(numbered(2), deadline=DEADLINE)
+
+    assert all(isinstance(answer, Unavailable) for answer in answers)
+
+
+async def test_a_topic_that_vanished_is_made_again(settings: Settings) -> None:
+    async with publishing(settings) as publisher:
+        google, _ = clients(settings)
+        google.delete_topic(topic=topology.topic_path(settings))
+
+        (answer,) = await publisher.publish(numbered(1), deadline=DEADLINE)
+        assert isinstance(answer, Unavailable)
+        await published(publisher, numbered(1))
+        google.transport.close()
+
+
+async def test_the_settings_win_over_the_environment(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
+    inbox = Inbox()
+
+    async with publishing(settings) as publisher, bridging(settings, inbox):
+        await published(publisher, numbered(1))
+        await until(lambda: inbox.numbers == [0])
+
+
+async def test_while_pubsub_is_away_all_are_unavailable_in_time_and_later_all_go(
+    restartable: Emulator,
+) -> None:
+    settings = at(restartable.host)
+    async with publishing(settings) as publisher:
+        await published(publisher, numbered(1))
+        restartable.stop()
+        for count in (1, 200, 1):
+            started = time.monotonic()
+            answers = await publisher.publish(numbered(count), deadline=DEADLINE)
+
+            assert all(isinstance(answer, Unavailable) for answer in answers)
+            assert time.monotonic() - started < DEADLINE.total_seconds() + 0.3
+
+        restartable.start()
+        # Forgotten with everything else, the topic is made again on the way.
+        assert await publish_until_it_works(publisher, numbered(200)) < BACK_WITHIN
+
+
+async def test_a_pubsub_that_never_answers_costs_no_more_than_the_deadline() -> None:
+    left = asyncio.Event()
+
+    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65536):
+            pass
+        writer.close()
+        await writer.wait_closed()
+        left.set()
+
+    server = await asyncio.start_server(swallow, "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        async with open_publisher(at(f"127.0.0.1:{port}")) as publisher:
+            started = time.monotonic()
+            answers = await publisher.publish(numbered(10), deadline=timedelta(seconds=1))
+            took = time.monotonic() - started
+        async with asyncio.timeout(5):
+            await left.wait()
+
+    assert all(isinstance(answer, Unavailable) for answer in answers)
+    assert took < 1.5

@@ -1,0 +1,96 @@
+"""The topics and subscriptions that have to be there."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from orderbus.errors import Misconfigured, Unavailable
+from orderbus.local.processes import free_port
+from orderbus.pubsub import topology
+from orderbus.settings import Settings
+from tests.conftest import settings_from
+from tests.integration.pubsub import (
+    at,
+    clients,
+)
+
+
+@pytest.fixture
+def settings(pubsub_emulator: str) -> Settings:
+    """Settings with a topic and a subscription nobody else has."""
+    return at(pubsub_emulator)
+
+
+async def test_many_may_make_the_subscription_at_once_and_whoever_made_it_knows(
+    settings: Settings,
+) -> None:
+    answers = await asyncio.gather(*(topology.ensure(settings) for _ in range(8)))
+
+    # Google tells one of them, the emulator sometimes several: it does not make atomically.
+    assert any(answer.subscription_made for answer in answers)
+    assert not (await topology.ensure(settings)).subscription_made
+    assert await topology.check(settings) == []
+
+
+async def test_the_subscription_never_expires_and_its_dead_letters_are_kept(
+    settings: Settings,
+) -> None:
+    await topology.ensure(settings)
+    _, google = clients(settings)
+    path = topology.subscription_path(settings)
+
+    made = google.get_subscription(subscription=path)
+    dead = google.get_subscription(subscription=f"{path}.dead-letter")
+    google.close()
+
+    assert made.ack_deadline_seconds == 10
+    assert not made.expiration_policy.ttl
+    assert made.dead_letter_policy.max_delivery_attempts == 100
+    assert made.dead_letter_policy.dead_letter_topic == dead.topic
+
+
+async def test_a_subscription_whose_topic_was_deleted_is_made_again(settings: Settings) -> None:
+    await topology.ensure(settings)
+    publisher, subscriber = clients(settings)
+    publisher.delete_topic(topic=topology.topic_path(settings))
+
+    answer = await topology.ensure(settings)
+
+    found = subscriber.get_subscription(subscription=topology.subscription_path(settings))
+    publisher.transport.close()
+    subscriber.close()
+    assert answer.subscription_made
+    assert found.topic == topology.topic_path(settings)
+
+
+async def test_what_is_missing_or_unfit_is_said_in_sentences(settings: Settings) -> None:
+    problems = await topology.check(settings)
+    assert len(problems) == 4
+    assert all(problem.startswith("There is no projects/") for problem in problems)
+
+    publisher, subscriber = clients(settings)
+    other = f"{topology.topic_path(settings)}.other"
+    publisher.create_topic(name=other)
+    subscriber.create_subscription(
+        name=topology.subscription_path(settings), topic=other, request=None
+    )
+    await topology.ensure(settings)
+    publisher.transport.close()
+    subscriber.close()
+
+    (problem,) = await topology.check(settings)
+    assert other in problem
+    assert "PUBSUB_SUBSCRIPTION_ORDER_CREATED" in problem
+
+
+async def test_a_pubsub_that_is_away_is_unavailable_and_a_bad_name_is_misconfigured(
+    pubsub_emulator: str,
+) -> None:
+    with pytest.raises(Unavailable):
+        await topology.ensure(at(f"127.0.0.1:{free_port()}"))
+    with pytest.raises(Misconfigured):
+        await topology.ensure(
+            settings_from({"PUBSUB_EMULATOR_HOST": pubsub_emulator}, pubsub_topic="no")
+        )

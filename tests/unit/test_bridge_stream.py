@@ -1,0 +1,223 @@
+"""How messages wait, stay ours and are settled, without any Pub/Sub."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from google.api_core import exceptions
+from google.pubsub_v1.types import PubsubMessage, ReceivedMessage
+
+from orderbus.pubsub import leases as leases_module
+from orderbus.pubsub.bridge import Received, _Waiting
+from orderbus.pubsub.leases import Leases
+
+
+def google_error(kind: Any) -> Exception:
+    error: Exception = kind("as Google says it")  # their classes are untyped
+    return error
+
+
+class Subscription:
+    """Stands in for the subscriber client: remembers what it was told."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.told: list[tuple[str, list[str]]] = []
+        self._errors = list(errors)
+
+    def acknowledge(self, *, request: dict[str, Any], **_: Any) -> None:
+        self._tell("ack", request)
+
+    def modify_ack_deadline(self, *, request: dict[str, Any], **_: Any) -> None:
+        self._tell(f"deadline {request['ack_deadline_seconds']}", request)
+
+    def _tell(self, what: str, request: dict[str, Any]) -> None:
+        if self._errors:
+            raise self._errors.pop(0)
+        self.told.append((what, request["ack_ids"]))
+
+
+def trusted(subscription: Subscription) -> Leases:
+    leases = Leases(subscription, "projects/p/subscriptions/s")
+    leases.trust()
+    return leases
+
+
+def hold(leases: Leases, *ack_ids: str) -> list[tuple[Callable[[], None], Callable[[], None]]]:
+    return [leases.hold(ack_id) for ack_id in ack_ids]
+
+
+def coming(count: int) -> list[Any]:
+    return [
+        ReceivedMessage(
+            ack_id=str(n), message=PubsubMessage(data=b"x", attributes={"n": str(n)})
+        )._pb
+        for n in range(count)
+    ]
+
+
+def numbers(messages: list[Received]) -> list[str]:
+    return [message.attributes["n"] for message in messages]
+
+
+async def test_a_batch_is_acknowledged_in_one_request() -> None:
+    subscription = Subscription()
+    leases = trusted(subscription)
+
+    for ack, _ in hold(leases, "a", "b", "c"):
+        ack()
+    await leases.settle()
+
+    assert subscription.told == [("ack", ["a", "b", "c"])]
+
+
+async def test_a_message_is_settled_once_whatever_is_said_of_it_later() -> None:
+    subscription = Subscription()
+    leases = trusted(subscription)
+    ((ack, nack),) = hold(leases, "a")
+
+    for say in (ack, ack, nack):
+        say()
+    await leases.settle()
+    await leases.settle()
+
+    assert subscription.told == [("ack", ["a"])]
+
+
+async def test_what_is_given_back_comes_to_another_at_once() -> None:
+    subscription = Subscription()
+    leases = trusted(subscription)
+    ((_, nack),) = hold(leases, "a")
+
+    nack()
+    await leases.settle()
+
+    assert subscription.told == [("deadline 0", ["a"])]
+
+
+async def test_a_request_carries_no_more_than_a_thousand() -> None:
+    subscription = Subscription()
+    leases = trusted(subscription)
+
+    for ack, _ in hold(leases, *map(str, range(2500))):
+        ack()
+    await leases.settle()
+
+    assert [len(ack_ids) for _, ack_ids in subscription.told] == [1000, 1000, 500]
+
+
+async def test_an_old_acknowledgement_never_goes_to_a_new_making_of_the_subscription() -> None:
+    subscription = Subscription()
+    leases = trusted(subscription)
+    ((early, _), (late, _)) = hold(leases, "1", "2")
+
+    early()
+    leases.forget()
+    hold(leases, "1", "2")
+    late()
+    await leases.settle()
+
+    assert subscription.told == []
+
+
+async def test_in_doubt_nothing_is_said_and_afterwards_all_of_it() -> None:
+    subscription = Subscription()
+    leases = trusted(subscription)
+    ((ack, _),) = hold(leases, "a")
+
+    leases.doubt()
+    ack()
+    await leases.settle()
+    assert subscription.told == []
+    leases.trust()
+    await leases.settle()
+
+    assert subscription.told == [("ack", ["a"])]
+
+
+async def test_an_acknowledgement_that_found_nobody_is_sent_again() -> None:
+    subscription = Subscription(google_error(exceptions.ServiceUnavailable))
+    leases = trusted(subscription)
+    ((ack, _),) = hold(leases, "a")
+
+    ack()
+    await leases.settle()
+    await leases.settle()
+
+    assert subscription.told == [("ack", ["a"])]
+
+
+async def test_a_refused_acknowledgement_is_left_at_that() -> None:
+    subscription = Subscription(google_error(exceptions.InvalidArgument))
+    leases = trusted(subscription)
+    ((ack, _),) = hold(leases, "a")
+
+    ack()
+    await leases.settle()
+    await leases.settle()
+
+    assert subscription.told == []
+
+
+async def test_what_is_held_is_extended_and_what_is_settled_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(leases_module, "_EXTEND_EVERY", 0.05)
+    subscription = Subscription()
+    leases = trusted(subscription)
+    (_, (ack, _)) = hold(leases, "held", "settled")
+    ack()
+
+    keeping = asyncio.create_task(leases.keep())
+    async with asyncio.timeout(5):
+        while len(subscription.told) < 3:
+            await asyncio.sleep(0.01)
+    keeping.cancel()
+
+    assert subscription.told[0] == ("ack", ["settled"])
+    assert subscription.told[1:3] == [("deadline 10", ["held"])] * 2
+
+
+async def test_messages_that_came_together_are_one_batch_up_to_its_size() -> None:
+    waiting = _Waiting(trusted(Subscription()), at_most=1000)
+
+    waiting.add(coming(25))
+
+    assert numbers(await waiting.next(10)) == [str(n) for n in range(10)]
+    assert len(await waiting.next(10)) == 10
+    assert len(await waiting.next(10)) == 5
+
+
+async def test_a_batch_takes_in_what_comes_right_behind_its_first_message() -> None:
+    waiting = _Waiting(trusted(Subscription()), at_most=1000)
+    waiting.add(coming(1))
+
+    asyncio.get_running_loop().call_later(0.0005, waiting.add, coming(3))
+
+    assert len(await waiting.next(10)) == 4
+
+
+async def test_streams_are_read_only_while_there_is_room() -> None:
+    waiting = _Waiting(trusted(Subscription()), at_most=20)
+
+    waiting.add(coming(19))
+    assert waiting.room.is_set()
+    waiting.add(coming(1))
+    assert not waiting.room.is_set()
+    await waiting.next(10)
+
+    assert waiting.room.is_set()
+
+
+async def test_what_waits_at_the_end_is_given_back() -> None:
+    subscription = Subscription()
+    leases = trusted(subscription)
+    waiting = _Waiting(leases, at_most=1000)
+    waiting.add(coming(2))
+
+    waiting.give_back()
+    await leases.settle()
+
+    assert subscription.told == [("deadline 0", ["0", "1"])]
