@@ -8,15 +8,18 @@ several beats share the work instead of doubling it.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
-from orderbus import services, storage, telemetry
-from orderbus.actors import boot, broker, watchpoint
-from orderbus.errors import Misconfigured, OrderbusError, Unavailable
-from orderbus.pubsub import topology
+from orderbus import services, telemetry
+from orderbus.actors import boot
+from orderbus.actors.broker import broker, enqueue_deliveries, enqueue_publish_outbox
+from orderbus.actors.parts import Parts
+from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources
 from orderbus.services.upkeep import Upkeep
 
@@ -27,96 +30,67 @@ CHANNEL: Final = "outbox"
 
 async def run(resources: Resources) -> None:
     """Beat for as long as the worker runs, whatever is away."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_hint_outbox(resources))
-        group.create_task(_hint_the_rest(resources))
-        group.create_task(_watch_parts(resources))
-
-
-async def _hint_outbox(resources: Resources) -> None:
-    """Tell of what waits to be published, as soon as a notification comes, and every second."""
-    while True:
-        async with _going_on(), resources.database.listening(CHANNEL) as wait:
-            while True:
-                count = await services.relay.hint_due(resources.database, resources.settings)
-                await broker.enqueue_publish_outbox(count)
-                await wait(_interval())
-        await asyncio.sleep(_interval())
-
-
-async def _hint_the_rest(resources: Resources) -> None:
+    notified = asyncio.Event()
     upkeep = Upkeep(resources.database, resources.settings)
+
+    async def hint_outbox() -> None:
+        await broker.reach()  # rows that are noted as hinted, but were not, would wait for longer
+        count = await services.relay.hint_due(resources.database, resources.settings)
+        await enqueue_publish_outbox(count)
+
+    async def hint_deliveries() -> None:
+        await broker.reach()
+        due = await services.delivery.hint_due(resources.database, resources.settings)
+        await enqueue_deliveries(due)
+
+    async def listen() -> None:
+        async with resources.database.listening(CHANNEL) as wait:
+            notified.set()  # something may have come before
+            while True:
+                if await wait(60):
+                    notified.set()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(Parts(resources).watch())
+        group.create_task(_repeat("listen", listen))
+        group.create_task(_repeat("hint_outbox", hint_outbox, notified))
+        group.create_task(_repeat("hint_deliveries", hint_deliveries))
+        group.create_task(_repeat("upkeep", upkeep.tick))
+        group.create_task(_repeat("end_without_master", _end_without_master(os.getppid())))
+
+
+async def _repeat(
+    name: str, work: Callable[[], Awaitable[None]], early: asyncio.Event | None = None
+) -> None:
+    """Do ``work`` each second, and at once when ``early`` is set. Nothing it raises ends this."""
+    early = early or asyncio.Event()
+    said = ""
     while True:
-        await asyncio.sleep(_interval())
-        async with _going_on():
-            await upkeep.tick()
-            due = await services.delivery.hint_due(resources.database, resources.settings)
-            await broker.enqueue_deliveries(due)
+        early.clear()
+        try:
+            await work()
+        except Unavailable:
+            pass  # the parts' watch says which one, once
+        except Misconfigured as error:
+            boot.give_up(error)
+        except Exception as error:  # noqa: BLE001 - a door: the beat must go on
+            if repr(error) != said:
+                telemetry.log.exception("beat_failed", task=name)
+            said = repr(error)
+        else:
+            said = ""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(early.wait(), _interval())
 
 
-@asynccontextmanager
-async def _going_on() -> AsyncIterator[None]:
-    """Let no failure end the beat."""
-    try:
-        yield
-    except (Unavailable, Misconfigured):
-        return  # the parts' watch says which one is away, once
-    except Exception:  # noqa: BLE001 - a door: whatever it is, the next beat may do better
-        telemetry.log.exception("beat_failed")
+def _end_without_master(master: int) -> Callable[[], Awaitable[None]]:
+    """Stop this process when the one that started it is gone: nobody else would."""
 
+    async def look() -> None:
+        if os.getppid() != master:
+            os.kill(os.getpid(), signal.SIGTERM)
 
-async def _watch_parts(resources: Resources) -> None:
-    """Ask each part once a second, and report for readiness what answers."""
-    seen: dict[str, bool] = {}
-    pubsub = _Pubsub(resources)
-    asks = {"postgres": resources.database.ping, "rabbitmq": broker.ping, "pubsub": pubsub.ask}
-    while True:
-        async with _going_on():
-            for part, ask in asks.items():
-                seen[part] = await _answers(part, ask, known=seen.get(part))
-            watchpoint.report(seen)
-        await asyncio.sleep(_interval())
-
-
-class _Pubsub:
-    """Tells whether Pub/Sub takes events; makes what is missing there when first reached."""
-
-    def __init__(self, resources: Resources) -> None:
-        self._resources = resources
-        self._made = False
-        self._lost = False
-
-    async def ask(self) -> None:
-        """Return if it takes events; raises ``Unavailable``."""
-        if not self._made:
-            made = await topology.ensure(self._resources.settings)
-            self._made, self._lost = True, made.subscription_made
-        paused = False
-        with suppress(Unavailable):  # then it is PostgreSQL that is away
-            if self._lost:
-                await services.relay.take_back_all(self._resources.database)
-                self._lost = False
-            async with self._resources.database.connection() as connection:
-                paused = await storage.outbox.breaker_is_open(connection)
-        if paused:
-            message = "Pub/Sub takes nothing: publishing is paused"
-            raise Unavailable(message)
-
-
-async def _answers(part: str, ask: Callable[[], Awaitable[None]], *, known: bool | None) -> bool:
-    try:
-        async with asyncio.timeout(5):
-            await ask()
-    except Misconfigured as error:
-        boot.give_up(error)
-        return False
-    except (OrderbusError, TimeoutError) as error:
-        if known is not False:
-            telemetry.log.warning("part_away", part=part, error=str(error))
-        return False
-    if known is False:
-        telemetry.log.info("part_back", part=part)
-    return True
+    return look
 
 
 def _interval() -> float:

@@ -1,7 +1,7 @@
 """How does a worker process begin, and how does it end?
 
-It begins whatever is away: resources connect when first used, readiness stays red, and the beat
-asks again each second. Settings that cannot work end the whole worker with a sentence.
+It begins whatever is away: resources connect when first used, and no message is taken before
+PostgreSQL answers. Settings that cannot work end the whole worker with a sentence.
 """
 
 from __future__ import annotations
@@ -10,23 +10,32 @@ import asyncio
 import concurrent.futures
 import os
 import sys
+import threading
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Any, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
-from dramatiq import Broker, Middleware, Worker
+import dramatiq
+from dramatiq import Middleware, Worker
 from dramatiq.asyncio import get_event_loop_thread
 
 from orderbus import settings as settings_module
 from orderbus import telemetry
-from orderbus.actors import watchpoint
+from orderbus.actors import folder, watchpoint
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources, open_resources
+from orderbus.settings import Settings
+
+if TYPE_CHECKING:
+    from orderbus.actors.broker import Broker
 
 T = TypeVar("T")
 
 #: Exit code of a worker whose settings cannot work.
-CANNOT_WORK = 2
+CANNOT_WORK: Final = 2
+#: Time an actor needs beside the longest thing it waits for.
+_ROOM: Final = timedelta(seconds=15)
 
 _open: Resources | None = None
 
@@ -34,31 +43,52 @@ _open: Resources | None = None
 def resources() -> Resources:
     """Hand out what this worker process holds open; raises ``Unavailable`` before it booted."""
     if _open is None:
-        message = "The worker is not up yet"
-        raise Unavailable(message)
+        raise Unavailable("The worker is not up yet")
     return _open
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work`` on the worker's event loop, from one of its threads, and wait for it."""
-    return submit(work).result(timeout=30)
-
-
 def submit(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
-    """Run ``work`` on the worker's event loop without waiting."""
+    """Run ``work`` on the worker's event loop; raises ``Unavailable`` where that has ended."""
     thread = get_event_loop_thread()
-    if thread is None:
+    if thread is None or not thread.loop.is_running():
         work.close()
-        message = "The worker's event loop is not running"
-        raise Unavailable(message)
+        raise Unavailable("The worker's event loop is not running")
     return asyncio.run_coroutine_threadsafe(work, thread.loop)
 
 
-def give_up(error: Misconfigured) -> None:
-    """Say why the settings cannot work, and end this process; Dramatiq then ends its siblings."""
+def give_up(error: BaseException) -> NoReturn:
+    """Say why this worker cannot work and end its process; Dramatiq then ends the others.
+
+    The master hears no signal until each of its processes has said that it booted, or thirty
+    seconds have passed. Leaving the boot in an orderly way says so, hence ``SystemExit``; and
+    threads that would keep the process for ever are cut off a second later.
+    """
     sys.stderr.write(f"orderbus: {error}\n")
     sys.stderr.flush()
-    os._exit(CANNOT_WORK)
+    folder.leave()
+    ending = threading.Timer(1.0, os._exit, (CANNOT_WORK,))
+    ending.daemon = True
+    ending.start()
+    raise SystemExit(CANNOT_WORK)
+
+
+def check(settings: Settings, broker: dramatiq.Broker) -> None:
+    """See that the actors' time limits leave room for what the settings let them wait.
+
+    Raises ``Misconfigured``.
+    """
+    waits = {
+        "deliver_webhook": ("ORDERBUS_WEBHOOK_TIMEOUT", settings.webhook_timeout),
+        "publish_outbox": ("ORDERBUS_PUBLISH_TIMEOUT", settings.publish_timeout),
+    }
+    for name, (setting, wait) in waits.items():
+        limit = timedelta(milliseconds=broker.get_actor(name).options["time_limit"])
+        if wait + _ROOM > limit:
+            most = (limit - _ROOM).total_seconds()
+            raise Misconfigured(
+                f"{setting} must be at most {most:.0f} seconds: "
+                f"the workers end {name} after {limit.total_seconds():.0f}"
+            )
 
 
 class Boot(Middleware):
@@ -74,33 +104,51 @@ class Boot(Middleware):
         """The one process beside the workers that shows metrics and health of all of them."""
         return [watchpoint.serve]
 
-    def after_process_boot(self, broker: Broker) -> None:  # noqa: ARG002 - Dramatiq's hook
+    def after_process_boot(self, broker: dramatiq.Broker) -> None:
         """Read the settings, or end the worker with a sentence."""
         try:
-            telemetry.configure_logging(settings_module.load(), process="worker")
+            settings = settings_module.load()
+            check(settings, broker)
         except Misconfigured as error:
-            sys.stderr.write(f"orderbus: {error}\n")
-            # Not os._exit: the master waits half a minute for one that never says it has booted.
-            sys.exit(CANNOT_WORK)
+            give_up(error)
+        telemetry.configure_logging(settings, process="worker")
 
-    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
-        """Open database, publisher and HTTP session on the event loop; nothing connects yet."""
+    def before_worker_boot(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
+        """Open database, publisher and HTTP session on the event loop; nothing connects yet.
+
+        Dramatiq would go on after an error here, with nothing open.
+        """
         global _open  # noqa: PLW0603 - one per worker process, as Dramatiq's event loop is
-        _open = run(self._stack.enter_async_context(open_resources(settings_module.load())))
+        cast("Broker", broker).gate.clear()
+        folder.report({})
+        try:
+            opening = self._stack.enter_async_context(open_resources(settings_module.load()))
+            _open = submit(opening).result(timeout=30)
+        except Exception as error:  # noqa: BLE001 - a door: a worker without resources must not go on
+            give_up(error)
 
-    def after_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
-        """Start the beat."""
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
+        """Start the beat, which opens the gate."""
         from orderbus.actors import beat  # noqa: PLC0415 - the beat enqueues, so it needs the broker
 
         self._beat = submit(beat.run(resources()))
+        self._beat.add_done_callback(_beat_ended)
 
-    def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
+    def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
         """Stop hinting; what is under way goes on."""
+        cast("Broker", broker).stopping.set()
         if self._beat is not None:
             self._beat.cancel()
 
-    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002
+    def after_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
         """Close what was opened."""
         global _open  # noqa: PLW0603 - see before_worker_boot
         _open = None
-        run(self._stack.aclose())
+        submit(self._stack.aclose()).result(timeout=30)
+
+
+def _beat_ended(beat: concurrent.futures.Future[None]) -> None:
+    """End a worker whose beat broke: it would look alive and do nothing by itself."""
+    if not beat.cancelled() and (error := beat.exception()) is not None:
+        telemetry.log.critical("beat_ended", exc_info=error)
+        os._exit(1)

@@ -1,19 +1,21 @@
 """How does work get onto RabbitMQ and off it again, so that none is lost and none is copied?
 
 Dramatiq's broker with what measuring asked for: quorum queues, confirms, no expiry of what failed
-for good, and no second copy of a message that a blocked broker may still take.
+for good, and one connection that sends for the whole process.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Any, Final
+from threading import Event
+from typing import Any, Final, TypeVar
 
 import dramatiq
 import pika
+from dramatiq import Middleware
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.common import current_millis, dq_name, q_name, xq_name
 from dramatiq.errors import ActorNotFound, ConnectionClosed
@@ -21,103 +23,166 @@ from dramatiq.middleware import AsyncIO, ShutdownNotifications, TimeLimit
 
 from orderbus import settings as settings_module
 from orderbus.actors.boot import Boot
-from orderbus.actors.middleware import Counting, Retries
+from orderbus.actors.consumer import Consumer
+from orderbus.actors.enqueuer import CONFIRM_WITHIN, Enqueuer
+from orderbus.actors.line import Outgoing, Queue
+from orderbus.actors.middleware import Retries
 from orderbus.errors import Conflict, Unavailable
+
+T = TypeVar("T")
 
 #: Deliveries of one message after which RabbitMQ gives it up. A last resort: it also counts
 #: messages that were only prefetched when a connection closed. What is poison is decided by claim
 #: counts in PostgreSQL, and a hint that was given up is simply hinted again.
 DELIVERY_LIMIT: Final = 20
-#: Connections that enqueue for async code; each waits for its confirms.
-_ENQUEUERS: Final = 4
-_ATTEMPTS: Final = 3
+#: The same for a message that waits for its next try. It is only held there, never processed, so
+#: nothing can be learned from how often; but RabbitMQ 4 has a limit of its own where none is set.
+_HOLDING_LIMIT: Final = 1_000_000
+#: Seconds a consumer looks for RabbitMQ before it says that it is away.
+_QUIETLY: Final = 30.0
 
 
 class Broker(RabbitmqBroker):
     """RabbitMQ, connected when first used, with queues that keep what they were given."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        url: str | None = None,
+        middleware: Sequence[Middleware] | None = None,
+        delivery_limit: int = DELIVERY_LIMIT,
+    ) -> None:
         """Read no settings yet: importing the actors must work without any."""
-        super().__init__(
-            confirm_delivery=True,
-            middleware=[
-                AsyncIO(),
-                Boot(),
-                TimeLimit(),
-                ShutdownNotifications(),
-                Retries(),
-                Counting(),
-            ],
-        )
+        self._url = url
+        self._delivery_limit = delivery_limit
+        #: Open while messages may be processed: everything they need is there.
+        self.gate = Event()
+        self.gate.set()
+        #: Set when the worker ends, for those who wait for something.
+        self.stopping = Event()
+        self._enqueuer = Enqueuer(lambda: self.parameters, self._needed)
+        if middleware is None:
+            middleware = [AsyncIO(), Boot(), TimeLimit(), ShutdownNotifications(), Retries()]
+        super().__init__(confirm_delivery=True, middleware=list(middleware))
         del self.parameters  # what Dramatiq made of no URL; ours are read when first asked for
 
     @cached_property
     def parameters(self) -> pika.URLParameters:  # type: ignore[override]
-        """Where RabbitMQ is; gives a blocked or silent broker up after a few seconds."""
-        url = settings_module.load().rabbitmq_url.get_secret_value()
+        """Where RabbitMQ is; a connection that is silent for two heartbeats is given up."""
+        url = self._url or settings_module.load().rabbitmq_url.get_secret_value()
         parameters = pika.URLParameters(url)
-        parameters.heartbeat = 30
-        parameters.blocked_connection_timeout = 5
+        parameters.heartbeat = 15
         parameters.socket_timeout = 5
         parameters.stack_timeout = 10
         parameters.client_properties = {"connection_name": "orderbus"}
         return parameters
 
-    def _build_queue_arguments(self, queue_name: str) -> dict[str, Any]:
-        return {
-            "x-queue-type": "quorum",
-            "x-delivery-limit": DELIVERY_LIMIT,
-            "x-dead-letter-exchange": "",
-            "x-dead-letter-routing-key": xq_name(queue_name),
-        }
+    @property
+    def consumer_class(self) -> type[Consumer]:
+        """What takes messages from a queue."""
+        return Consumer
 
-    def _declare_xq_queue(self, queue_name: str) -> object:
-        return self.channel.queue_declare(
-            queue=xq_name(queue_name), durable=True, arguments={"x-queue-type": "quorum"}
-        )
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> dramatiq.Consumer:
+        """Begin to take messages; looks for RabbitMQ for a while before it says it is away."""
+        patience = time.monotonic() + _QUIETLY
+        while time.monotonic() < patience:
+            try:
+                self._enqueuer.call(self._enqueuer.reach()).result()
+            except Unavailable:
+                if self.stopping.wait(0.5):
+                    break
+            else:
+                break
+        return super().consume(queue_name, prefetch, timeout)
 
     def enqueue(
         self, message: dramatiq.Message[Any], *, delay: int | None = None
     ) -> dramatiq.Message[Any]:
-        """Put a message on its queue and wait for RabbitMQ's confirmation.
+        """Put a message on its queue and wait for the confirmation; raises ``ConnectionClosed``."""
+        message = self._delayed(message, delay)
+        try:
+            self._enqueuer.call(self._publish([message], delay, CONFIRM_WITHIN)).result()
+        except Unavailable as error:
+            raise ConnectionClosed(error) from error  # type: ignore[no-untyped-call]
+        return message
 
-        Raises ``ConnectionClosed`` when it was not confirmed. A connection found closed is made
-        anew; one that RabbitMQ blocks is not, since what was sent on it may still be taken.
+    async def put(
+        self,
+        messages: Sequence[dramatiq.Message[Any]],
+        *,
+        delay: int | None = None,
+        within: float | None = CONFIRM_WITHIN,
+    ) -> None:
+        """Do what ``enqueue`` does from async code, for many together; raises ``Unavailable``.
+
+        ``delay`` is in milliseconds. ``within`` None waits as long as RabbitMQ may still take them.
         """
-        queue_name = q_name(message.queue_name)
-        target = queue_name
-        if delay is not None:
-            target = dq_name(queue_name)
-            eta = current_millis() + delay
-            message = message.copy(queue_name=target, options={"eta": eta})
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                self.declare_queue(queue_name, ensure=True)
-                self.emit_before("enqueue", message, delay)
-                self.channel.basic_publish(
-                    exchange="",
-                    routing_key=target,
-                    body=message.encode(),
-                    properties=pika.BasicProperties(delivery_mode=2),
-                    mandatory=True,
-                )
-                self.emit_after("enqueue", message, delay)
-            except (pika.exceptions.AMQPError, OSError) as error:
-                del self.connection
-                if isinstance(error, pika.exceptions.UnroutableError):
-                    self.queues_pending.add(queue_name)
-                blocked = isinstance(error, pika.exceptions.ConnectionBlockedTimeout)
-                if blocked or attempt == _ATTEMPTS:
-                    raise ConnectionClosed(error) from error  # type: ignore[no-untyped-call]
-            else:
-                return message
-        raise AssertionError  # the last attempt returned or raised
+        delayed = [self._delayed(message, delay) for message in messages]
+        await self._ask(self._publish(delayed, delay, within))
+
+    async def ping(self) -> None:
+        """Return when RabbitMQ answers; raises ``Unavailable`` when it does not."""
+        await self._ask(self._enqueuer.ping())
+
+    async def reach(self) -> None:
+        """Return when messages can be sent, as far as we know; raises ``Unavailable`` if not."""
+        await self._ask(self._enqueuer.reach())
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._enqueuer.close()
+        super().close()
+
+    async def _ask(self, work: Any) -> None:  # noqa: ANN401 - a coroutine for the other thread
+        await asyncio.wrap_future(self._enqueuer.call(work))
+
+    async def _publish(
+        self, messages: Sequence[dramatiq.Message[Any]], delay: int | None, within: float | None
+    ) -> None:
+        """Run on the enqueuer's thread: Dramatiq's hooks around the sending."""
+        for message in messages:
+            self.emit_before("enqueue", message, delay)
+        outgoing = [
+            Outgoing(message.queue_name, message.encode(), message.message_id)
+            for message in messages
+        ]
+        await self._enqueuer.publish(outgoing, within=within)
+        for message in messages:
+            self.emit_after("enqueue", message, delay)
+
+    def _delayed(self, message: dramatiq.Message[Any], delay: int | None) -> dramatiq.Message[Any]:
+        self.declare_queue(message.queue_name)
+        if delay is None:
+            return message
+        eta = current_millis() + delay
+        return message.copy(queue_name=dq_name(message.queue_name), options={"eta": eta})
+
+    def _needed(self, queue_name: str) -> list[Queue]:
+        """List the three queues that a queue is made of."""
+        name = q_name(queue_name)
+        limits = {name: self._delivery_limit, dq_name(name): _HOLDING_LIMIT}
+        kept = {
+            "x-queue-type": "quorum",
+            "x-dead-letter-exchange": "",
+            "x-dead-letter-routing-key": xq_name(name),
+        }
+        return [
+            # The last one first: nothing may be dead-lettered into nowhere.
+            Queue(xq_name(name), {"x-queue-type": "quorum"}),
+            *(Queue(each, {**kept, "x-delivery-limit": limit}) for each, limit in limits.items()),
+        ]
+
+    def _ensure_queue(self, canonical_queue_name: str) -> None:
+        anew = canonical_queue_name in self.queues_pending
+        try:
+            self._enqueuer.call(self._enqueuer.declare(canonical_queue_name, anew=anew)).result()
+        except Unavailable as error:
+            raise ConnectionClosed(error) from error  # type: ignore[no-untyped-call]
+        self.queues_pending.discard(canonical_queue_name)
 
 
 broker: Final = Broker()
 dramatiq.set_broker(broker)
-
-_threads: Final = ThreadPoolExecutor(_ENQUEUERS, thread_name_prefix="enqueue")
 
 
 async def enqueue_deliveries(deliveries: Sequence[int]) -> None:
@@ -126,53 +191,29 @@ async def enqueue_deliveries(deliveries: Sequence[int]) -> None:
     Raises ``Unavailable``; some may have been hinted then, which is harmless.
     """
     actor = broker.get_actor("deliver_webhook")
-    await _enqueue([actor.message(delivery) for delivery in deliveries])
+    await broker.put([actor.message(delivery) for delivery in deliveries])
 
 
 async def enqueue_publish_outbox(count: int) -> None:
     """Ask for ``count`` batches of the outbox to be published. Raises ``Unavailable``."""
     actor = broker.get_actor("publish_outbox")
-    await _enqueue([actor.message() for _ in range(count)])
+    await broker.put([actor.message() for _ in range(count)])
 
 
 async def enqueue_message(actor: str, arguments: Mapping[str, Any]) -> None:
-    """Send a message anew that had failed for good. Raises ``Unavailable``, ``Conflict``."""
+    """Send a message anew that had failed for good.
+
+    Raises ``Unavailable``, and ``Conflict`` where this version has no such actor.
+    """
     try:
         found = broker.get_actor(actor)
     except ActorNotFound as error:
-        raise Conflict(f"There is no actor {actor} in this version") from error
-    await _enqueue([found.message_with_options(args=arguments["args"], kwargs=arguments["kwargs"])])
+        raise Conflict(f"There is no actor {actor}") from error
+    await broker.put(
+        [found.message_with_options(args=arguments["args"], kwargs=arguments["kwargs"])]
+    )
 
 
 async def ping() -> None:
     """Return when RabbitMQ answers; raises ``Unavailable`` when it does not."""
-    await _in_thread(_ping)
-
-
-async def _enqueue(messages: Sequence[dramatiq.Message[Any]]) -> None:
-    """Enqueue from async code: pika blocks, and keeps a connection for each thread."""
-    shares = [messages[start::_ENQUEUERS] for start in range(min(_ENQUEUERS, len(messages)))]
-    await asyncio.gather(*(_in_thread(_enqueue_all, share) for share in shares))
-
-
-async def _in_thread(call: Any, *arguments: object) -> None:  # noqa: ANN401 - any callable
-    try:
-        await asyncio.get_running_loop().run_in_executor(_threads, call, *arguments)
-    except (ConnectionClosed, pika.exceptions.AMQPError, OSError) as error:
-        reason = str(error) or type(error).__name__
-        raise Unavailable(f"RabbitMQ did not answer: {reason}") from error
-
-
-def _enqueue_all(messages: Sequence[dramatiq.Message[Any]]) -> None:
-    for message in messages:
-        broker.enqueue(message)
-
-
-def _ping() -> None:
-    try:
-        broker.connection.process_data_events(0)
-        with broker.connection.channel():
-            pass
-    except BaseException:
-        del broker.connection
-        raise
+    await broker.ping()

@@ -6,117 +6,248 @@ Decided here, by the error's class, and not in the actors' bodies:
 ``Unavailable``  tried again, for as long as it takes, and never counted: not its fault
 ``Refused``,     buried at once: it can never succeed
 ``Poisoned``
+``Shutdown``     left with RabbitMQ, which gives it to another worker
 anything else    a bug or a fault: tried again ``max_retries`` times, then buried
 ===============  ====================================================================
 
-Buried means a row in PostgreSQL. A message that can be neither tried again nor buried is kept.
+Buried means a row in PostgreSQL. The message is acknowledged only when the row is written or the
+next try confirmed by RabbitMQ. Until then it stays where it is, and no thread waits for that.
 """
 
 from __future__ import annotations
 
+import asyncio
 import traceback
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from dramatiq import Broker, Middleware
+import dramatiq
+from dramatiq import Middleware
 from dramatiq.broker import MessageProxy
 from dramatiq.common import compute_backoff
+from dramatiq.errors import ActorNotFound
+from dramatiq.middleware import Shutdown
 
 from orderbus import services, telemetry
 from orderbus.actors import boot
-from orderbus.errors import Misconfigured, Poisoned, Refused, Unavailable
+from orderbus.actors.consumer import Delivery
+from orderbus.errors import Misconfigured, OrderbusError, Poisoned, Refused, Unavailable
+
+if TYPE_CHECKING:
+    from orderbus.actors.broker import Broker
 
 MAX_RETRIES: Final = 3
 #: Milliseconds.
 _MIN_BACKOFF: Final = 1_000
 _MAX_BACKOFF: Final = 30_000
+#: Characters of an error and of a traceback that are kept: the last ones say most.
+_ERROR_AT_MOST: Final = 2_000
+_TRACEBACK_AT_MOST: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Try the message again after ``delay`` milliseconds, with what was counted so far."""
+
+    delay: int
+    waits: int
+    retries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    """Keep the message as a dead letter, for a short ``reason``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Let RabbitMQ give the message out again."""
+
+
+Verdict = Again | Bury | Leave
+
+
+def judge(error: BaseException, *, waits: int, retries: int, max_retries: int) -> Verdict:
+    """Say what becomes of a message after an error; ``waits`` and ``retries`` so far."""
+    match error:
+        case Shutdown() | asyncio.CancelledError():
+            return Leave()
+        case Unavailable() | Misconfigured():
+            asked = error.retry_after.total_seconds() if isinstance(error, Unavailable) else 0
+            delay = min(max(_backoff(waits), int(1000 * asked)), _MAX_BACKOFF)
+            return Again(delay, waits + 1, retries)
+        case Poisoned() | Refused() | ActorNotFound():
+            return Bury(_reason(error))
+    if retries >= max_retries:
+        return Bury("retries_exhausted")
+    return Again(_backoff(retries), waits, retries + 1)
+
+
+def _reason(error: Poisoned | Refused | ActorNotFound) -> str:
+    match error:
+        case Poisoned():
+            return error.reason
+        case Refused():
+            return error.code
+        case _:
+            return "unknown_actor"
+
+
+def _backoff(times: int) -> int:
+    return compute_backoff(times, factor=_MIN_BACKOFF, max_backoff=_MAX_BACKOFF)[1]
+
+
+async def bury_in_postgres(
+    message: dramatiq.Message[Any], *, reason: str, error: str, traceback: str
+) -> None:
+    """Keep a message as a row. Raises ``Unavailable``."""
+    await services.dead_letters.bury_message(
+        boot.resources().database,
+        actor=message.actor_name,
+        arguments={"args": list(message.args), "kwargs": message.kwargs},
+        reason=reason,
+        error=error,
+        traceback=traceback,
+    )
 
 
 class Retries(Middleware):
-    """Tries again, buries or keeps; never loses."""
+    """Tries again, buries or leaves; never loses."""
+
+    def __init__(self, *, bury: Callable[..., Awaitable[None]] = bury_in_postgres) -> None:
+        """Bury with ``bury(message, reason=, error=, traceback=)``, or try until it can."""
+        self._bury = bury
 
     @property
     def actor_options(self) -> set[str]:
-        """The option an actor may set: how often a bug is tried again."""
-        return {"max_retries"}
+        """What an actor may say: how often a bug is tried again, and what it is known to raise."""
+        return {"max_retries", "throws"}
+
+    def before_declare_actor(
+        self,
+        broker: dramatiq.Broker,  # noqa: ARG002 - Dramatiq's hook
+        actor: dramatiq.Actor[..., Any],
+    ) -> None:
+        """Keep errors that are ours out of Dramatiq's log of failures: the line below says it."""
+        actor.options.setdefault("throws", OrderbusError)
 
     def after_process_message(
         self,
-        broker: Broker,
+        broker: dramatiq.Broker,
         message: MessageProxy,
         *,
         result: Any = None,  # noqa: ANN401, ARG002 - Dramatiq's hook
         exception: BaseException | None = None,
     ) -> None:
-        """Decide what becomes of a message whose actor raised."""
+        """Decide what becomes of a message, and have it done."""
         if exception is None:
-            return
-        if isinstance(exception, Unavailable | Misconfigured):
-            waits = message.options["waits"] = message.options.get("waits", 0) + 1
-            self._again(broker, message, waits, exception)
-        elif isinstance(exception, Refused | Poisoned):
-            self._bury(broker, message, exception, reason=exception.code)
+            _count(message, "done")
         else:
-            retries = message.options["retries"] = message.options.get("retries", 0) + 1
+            self._decide(cast("Broker", broker), cast("Delivery", message), exception)
+
+    def before_nack(self, broker: dramatiq.Broker, message: MessageProxy) -> None:
+        """Bury a message for an actor we do not have: Dramatiq refuses it without asking."""
+        message = cast("Delivery", message)
+        if message.settled is None and message._exception is not None:  # noqa: SLF001 - nowhere else
+            self._decide(cast("Broker", broker), message, message._exception)  # noqa: SLF001 - the same
+
+    def _decide(self, broker: Broker, message: Delivery, error: BaseException) -> None:
+        options = message.options
+        try:
             allowed = broker.get_actor(message.actor_name).options.get("max_retries", MAX_RETRIES)
-            if retries > allowed:
-                self._bury(broker, message, exception, reason="retries_exhausted")
-            else:
-                self._again(broker, message, retries, exception)
-
-    def _again(
-        self, broker: Broker, message: MessageProxy, times: int, exception: BaseException
-    ) -> None:
-        _, delay = compute_backoff(times - 1, factor=_MIN_BACKOFF, max_backoff=_MAX_BACKOFF)
-        telemetry.log.warning(
-            "message_again", actor=message.actor_name, in_ms=delay, error=_sentence(exception)
+        except ActorNotFound:
+            allowed = 0
+        verdict = judge(
+            error,
+            waits=options.get("waits", 0),
+            retries=options.get("retries", 0),
+            max_retries=allowed,
         )
         try:
-            broker.enqueue(message._message, delay=delay)  # noqa: SLF001 - the proxy's own state must not travel
-        except Exception as error:  # noqa: BLE001 - a door: whatever went wrong, the message must not be acked
-            self._keep(message, error)
+            message.settled = self._carry_out(broker, message, verdict, error)
+        except Unavailable:  # the worker is ending
+            message.leave()
 
-    def _bury(
-        self, broker: Broker, message: MessageProxy, exception: BaseException, *, reason: str
-    ) -> None:
-        try:
-            boot.run(
-                services.dead_letters.bury_message(
-                    boot.resources().database,
-                    actor=message.actor_name,
-                    arguments={"args": list(message.args), "kwargs": message.kwargs},
-                    reason=reason,
-                    error=_sentence(exception),
-                    traceback="".join(traceback.format_exception(exception, limit=30)),
-                )
+    def _carry_out(
+        self, broker: Broker, message: Delivery, verdict: Verdict, error: BaseException
+    ) -> Future[None] | None:
+        match verdict:
+            case Leave():
+                _count(message, "left")
+                message.leave()
+                return message.settled
+            case Again():
+                _count(message, "again")
+                return boot.submit(_again(broker, message, verdict, error))
+            case Bury():
+                _count(message, "buried")
+                return boot.submit(self._buried(message, verdict, error))
+
+    async def _buried(self, message: Delivery, verdict: Bury, error: BaseException) -> None:
+        said = _cut("".join(traceback.format_exception(error, limit=30)), _TRACEBACK_AT_MOST)
+
+        async def bury() -> None:
+            await self._bury(
+                message._message,  # noqa: SLF001 - the message itself, as it was sent
+                reason=verdict.reason,
+                error=_sentence(error),
+                traceback=said,
             )
+
+        await _until_done(message, bury)
+
+
+async def _again(broker: Broker, message: Delivery, verdict: Again, error: BaseException) -> None:
+    telemetry.log.warning(
+        "message_again", actor=message.actor_name, in_ms=verdict.delay, error=_sentence(error)
+    )
+    counted = {"waits": verdict.waits, "retries": verdict.retries}
+
+    async def put() -> None:
+        again = message.copy(options=counted)
+        await broker.put([again], delay=verdict.delay, within=None)
+
+    await _until_done(message, put)
+
+
+async def _until_done(message: Delivery, attempt: Callable[[], Awaitable[None]]) -> None:
+    """Attempt until it works, with growing pauses, for as long as the message is ours to settle.
+
+    Cancels itself when RabbitMQ gives the message out again.
+    """
+    times = 0
+    while True:
+        try:
+            await attempt()
         except Unavailable as error:
-            self._again(broker, message, 1, error)
-        except Exception as error:  # noqa: BLE001 - a door: whatever went wrong, the message must not be acked
-            self._keep(message, error)
+            if times == 0:
+                telemetry.log.warning(
+                    "message_held", actor=message.actor_name, error=_sentence(error)
+                )
+        except Exception:
+            telemetry.log.exception("message_not_settled", actor=message.actor_name)
+            raise
+        else:
+            return
+        await asyncio.sleep(_backoff(times) / 1000)
+        times += 1
+        if not message.is_ours:
+            raise asyncio.CancelledError
 
-    def _keep(self, message: MessageProxy, error: BaseException) -> None:
-        """Let RabbitMQ move the message to its ``.XQ``, where nothing expires."""
-        telemetry.log.error(
-            "message_kept_by_rabbitmq", actor=message.actor_name, error=_sentence(error)
-        )
-        message.fail()
 
-
-class Counting(Middleware):
-    """Counts messages by actor and outcome."""
-
-    def after_process_message(
-        self,
-        broker: Broker,  # noqa: ARG002 - Dramatiq's hook
-        message: MessageProxy,
-        *,
-        result: Any = None,  # noqa: ANN401, ARG002 - Dramatiq's hook
-        exception: BaseException | None = None,
-    ) -> None:
-        """Count one processed message."""
-        outcome = "done" if exception is None else "raised"
-        telemetry.ACTOR_MESSAGES.labels(actor=message.actor_name, outcome=outcome).inc()
+def _count(message: MessageProxy, outcome: str) -> None:
+    telemetry.ACTOR_MESSAGES.labels(actor=message.actor_name, outcome=outcome).inc()
 
 
 def _sentence(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    return _cut(f"{type(error).__name__}: {error}", _ERROR_AT_MOST)
+
+
+def _cut(text: str, most: int) -> str:
+    """Make a text fit for a row: PostgreSQL keeps neither NUL nor lone surrogates."""
+    text = text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= most else f"...{text[-most:]}"

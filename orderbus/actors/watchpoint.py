@@ -1,69 +1,42 @@
 """Where are the processes of one worker watched: health, readiness, and metrics in one scrape.
 
-The processes share a folder named after their master. Each writes its metrics and its readiness
-there; one more process beside them serves it.
+One more process beside them serves what they write into their folder, until the last of them has
+ended.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
+import signal
+import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from multiprocessing import parent_process
-from pathlib import Path
 from typing import Final
 
-#: A process that wrote nothing for so long is taken for dead (seconds).
-SILENCE: Final = 5.0
+from orderbus import settings as settings_module
+from orderbus import telemetry
+from orderbus.actors import folder
 
+#: Seconds between two attempts to get a port that another worker has.
+_ASK_AGAIN: Final = 2.0
 
-def folder() -> Path:
-    """Name the folder shared by the processes of one Dramatiq master."""
-    return Path(tempfile.gettempdir()) / f"orderbus-worker-{os.getuid()}-{os.getppid()}"
-
-
-if parent_process() is not None and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    # Before anything imports prometheus_client, which looks here once.
-    folder().mkdir(mode=0o700, exist_ok=True)
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder())
-
-
-def report(parts: dict[str, bool]) -> None:
-    """Write down which parts this process reaches; call it at least every second."""
-    place = folder()
-    if place.is_dir():
-        draft = place / f"{os.getpid()}.draft"
-        draft.write_text(json.dumps(parts))
-        draft.replace(place / f"{os.getpid()}.ready")
-
-
-def readiness() -> tuple[bool, dict[str, bool]]:
-    """Say whether every process reaches every part, and which parts all of them reach."""
-    parts: dict[str, bool] = {}
-    reports = list(folder().glob("*.ready"))
-    for path in reports:
-        fresh = time.time() - path.stat().st_mtime < SILENCE
-        for part, up in json.loads(path.read_text()).items():
-            parts[part] = parts.get(part, True) and up and fresh
-    return bool(parts) and all(parts.values()), parts
+_stopping = False
 
 
 class _Handler(BaseHTTPRequestHandler):
+    timeout = 10
+
     def do_GET(self) -> None:
         """Answer one question."""
         match self.path.partition("?")[0]:
             case "/healthz":
                 self._answer(200, "application/json", b'{"ok": true}')
             case "/readyz":
-                ready, parts = readiness()
+                ready, parts = folder.readiness()
+                ready = ready and not _stopping
                 body = json.dumps({"ready": ready, "parts": parts}).encode()
                 self._answer(200 if ready else 503, "application/json", body)
             case "/metrics":
-                from orderbus import telemetry  # noqa: PLC0415 - after the folder was named
-
                 self._answer(200, telemetry.CONTENT_TYPE, telemetry.render())
             case _:
                 self._answer(404, "application/json", b'{"error": "not found"}')
@@ -79,33 +52,62 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep scrapes out of the log."""
 
 
-def serve() -> None:
-    """Serve until told to stop, then remove the shared folder. Runs beside the workers."""
-    from orderbus import settings as settings_module  # noqa: PLC0415
-    from orderbus import telemetry  # noqa: PLC0415 - after the folder was named
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
 
+    def service_actions(self) -> None:
+        """End with the last process that is watched; called twice a second."""
+        _end_when_deserted()
+
+
+def serve() -> int:
+    """Serve until the workers have ended, then remove their folder. Runs beside them."""
     settings = settings_module.load()
     telemetry.configure_logging(settings, process="watchpoint")
+    _stay_until_the_last()
+    folder.sweep()
     try:
-        if settings.worker_metrics_port == 0:
-            while True:
-                time.sleep(3600)
+        while settings.worker_metrics_port == 0:
+            _pause()
         with _bound(settings.metrics_host, settings.worker_metrics_port) as server:
             server.serve_forever()
     finally:
-        shutil.rmtree(folder(), ignore_errors=True)
+        folder.leave()
+    return 0
 
 
-def _bound(host: str, port: int) -> ThreadingHTTPServer:
-    """Take the port as soon as it is free: a worker that ends may hold it for a while yet."""
-    from orderbus import telemetry  # noqa: PLC0415 - after the folder was named
-
-    told = False
+def _bound(host: str, port: int) -> _Server:
+    """Get the port, as soon as nobody else has it."""
+    said = False
     while True:
         try:
-            return ThreadingHTTPServer((host, port), _Handler)
+            return _Server((host, port), _Handler)
         except OSError as error:
-            if not told:
+            if not said:
                 telemetry.log.error("metrics_port_taken", port=port, error=str(error))
-            told = True
-            time.sleep(0.5)
+                said = True
+            _pause()
+
+
+def _pause() -> None:
+    time.sleep(_ASK_AGAIN)
+    _end_when_deserted()
+
+
+def _end_when_deserted() -> None:
+    if folder.is_deserted():
+        sys.exit(0)
+
+
+def _stay_until_the_last() -> None:
+    """Not be ready from the first signal on, but go on showing what still runs."""
+    folder.leave()  # watches, and takes no part
+
+    def stop(*_: object) -> None:
+        global _stopping  # noqa: PLW0603 - Dramatiq's forks are told by signals alone
+        if _stopping:
+            sys.exit(0)
+        _stopping = True
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)

@@ -1,17 +1,28 @@
-"""An emulator of their own for the tests that stop and start it."""
+"""What integration tests ask for: parts they may hurt, and workers on parts of their own."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 from google.cloud import pubsub_v1
 
 from orderbus.errors import Misconfigured
+from orderbus.local.parts import Part
+from orderbus.local.processes import free_port
+from orderbus.local.rabbitmq import server
+from tests import rabbit
+from tests.integration.door import Door
 from tests.integration.pubsub import Emulator
+from tests.integration.rabbitmq_node import Node
+from tests.integration.worker_process import Start, Worker, through
+from tests.integration.workshop import Workshop
 from tests.parts import Background
 
 
@@ -59,3 +70,82 @@ def acked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr(pubsub_v1.SubscriberClient, "acknowledge", count)
     return counted
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A node that tests may hurt."""
+    if server() is None:
+        reason = "rabbitmq-server is not installed, and a container cannot be hurt so"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    node = Node(tmp_path_factory.mktemp("rabbitmq"))
+    node.start()
+    yield node
+    node.close()
+
+
+@pytest.fixture
+def workshop(rabbitmq_node: Node) -> Iterator[Workshop]:
+    """A worker in this process on a virtual host of its own."""
+    workshop = Workshop(rabbitmq_node.vhost())
+    yield workshop
+    workshop.close()
+
+
+@pytest.fixture
+def rabbitmq_url(parts: dict[str, Part], env: dict[str, str]) -> str:
+    """A virtual host of the test's own."""
+    name = f"test-{uuid4().hex[:12]}"
+    rabbit.make_vhost(parts["RabbitMQ"], name)
+    return env["RABBITMQ_URL"].rstrip("/") + f"/{name}"
+
+
+@pytest.fixture
+def doors(env: dict[str, str], rabbitmq_url: str) -> Iterator[dict[str, Door]]:
+    """A door before each part; all are shut."""
+    rabbitmq = urlsplit(rabbitmq_url)
+    pubsub_host, _, pubsub_port = env["PUBSUB_EMULATOR_HOST"].rpartition(":")
+    doors = {
+        "postgres": Door(env["DB_HOST"], int(env["DB_PORT"])),
+        "rabbitmq": Door(str(rabbitmq.hostname), int(rabbitmq.port or 5672)),
+        "pubsub": Door(pubsub_host, int(pubsub_port)),
+    }
+    yield doors
+    for door in doors.values():
+        door.close()
+
+
+@pytest.fixture
+def start(env: dict[str, str], rabbitmq_url: str, tmp_path: Path) -> Iterator[Start]:
+    """Start workers on the test's own database and virtual host, and end what is left of them."""
+    started: list[Worker] = []
+    port = str(free_port())
+
+    def start(
+        *options: str,
+        doors: dict[str, Door] | None = None,
+        app: str = "orderbus.actors",
+        **changes: str,
+    ) -> Worker:
+        behind = through(doors, rabbitmq_url) if doors else {}
+        worker = Worker(
+            {
+                **env,
+                "RABBITMQ_URL": rabbitmq_url,
+                "SECRET_KEY": "a key for tests",
+                "ORDERBUS_OPEN_ON_LOOPBACK": "true",
+                "ORDERBUS_WORKER_METRICS_PORT": port,
+                "TMPDIR": str(tmp_path),
+                **behind,
+                **changes,
+            },
+            tmp_path / f"log-{len(started)}",
+            *(options or ("--processes", "1", "--threads", "2")),
+            app=app,
+        )
+        started.append(worker)
+        return worker
+
+    yield start
+    for worker in started:
+        worker.kill()

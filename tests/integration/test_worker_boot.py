@@ -1,139 +1,214 @@
-"""The worker's own command: it waits for what is away, and ends where waiting cannot help."""
+"""The real command ``dramatiq orderbus.actors``: how it begins, heals and ends."""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import signal
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import aiohttp
+import pika
 import pytest
 
-from orderbus.local.processes import free_port
+from orderbus.services import ingress
+from orderbus.storage.database import Database
+from tests import samples
+from tests.integration.door import Door
+from tests.integration.rabbitmq_node import ready, until, until_async
+from tests.integration.worker_process import Start, Worker, send
 
-ROOT = Path(__file__).resolve().parents[2]
-Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
-
-
-@pytest.fixture
-def worker_env(env: dict[str, str]) -> dict[str, str]:
-    return {
-        **env,
-        "SECRET_KEY": "a key for tests",
-        "ORDERBUS_WORKER_METRICS_PORT": str(free_port()),
-        "PYTHONPATH": str(ROOT),
-    }
+PARTS = ("postgres", "rabbitmq", "pubsub")
 
 
-@pytest.fixture
-async def start(worker_env: dict[str, str]) -> AsyncIterator[Start]:
-    """Start ``dramatiq orderbus.actors`` as it stands."""
-    started: list[asyncio.subprocess.Process] = []
+@pytest.mark.parametrize(
+    ("processes", "wrong", "said"),
+    [
+        ("1", {"ORDERBUS_RELAY_LEASE": "1"}, "ORDERBUS_RELAY_LEASE must be longer"),
+        (
+            "2",
+            {"ORDERBUS_WEBHOOK_TIMEOUT": "110", "ORDERBUS_DELIVERY_LEASE": "200"},
+            "ORDERBUS_WEBHOOK_TIMEOUT must be at most",
+        ),
+    ],
+)
+def test_settings_that_cannot_work_end_the_whole_worker_with_a_sentence(
+    start: Start, processes: str, wrong: dict[str, str], said: str
+) -> None:
+    worker = start("--processes", processes, **wrong)
 
-    async def start(processes: int = 1, **changes: str) -> asyncio.subprocess.Process:
-        command = [sys.executable, "-m", "dramatiq", "orderbus.actors", "-t", "2"]
-        worker = await asyncio.create_subprocess_exec(
-            *command,
-            "-p",
-            str(processes),
-            env={**os.environ, **worker_env, **changes},
-            cwd=ROOT,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-            limit=2**24,
+    code = worker.wait(15)
+
+    assert code == 2
+    assert f"orderbus: {said}" in worker.log
+    assert not worker.is_there()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("DB_PASS", "wrong", "PostgreSQL refuses us"),
+        ("RABBITMQ_URL", "/no-such-virtual-host", "RabbitMQ refuses us"),
+    ],
+)
+def test_a_part_that_refuses_us_ends_the_whole_worker_with_a_sentence(
+    start: Start, rabbitmq_url: str, variable: str, value: str, sentence: str
+) -> None:
+    if variable == "RABBITMQ_URL":
+        value = rabbitmq_url.rpartition("/")[0] + value
+    worker = start("--processes", "2", "--threads", "2", **{variable: value})
+
+    code = worker.wait(20)
+
+    assert code == 2
+    assert f"orderbus: {sentence}" in worker.log
+    assert not worker.is_there()
+
+
+def test_a_worker_begins_while_every_part_is_away(
+    start: Start, doors: dict[str, Door], rabbitmq_url: str
+) -> None:
+    worker = start(doors=doors)
+    until(lambda: worker.reaches(**dict.fromkeys(PARTS, False)), "it says what it does not reach")
+    doors["rabbitmq"].open()
+    until(lambda: worker.reaches(rabbitmq=True), "it reaches RabbitMQ")
+    until(lambda: _sent(rabbitmq_url), "the queues are there")
+    doors["pubsub"].open()
+    until(
+        lambda: worker.reaches(rabbitmq=True, pubsub=True, postgres=False),
+        "it waits for PostgreSQL alone",
+    )
+    untouched = ready(rabbitmq_url, "deliver_webhook")
+    doors["postgres"].open()
+
+    until(worker.is_ready, "it is ready")
+    until(lambda: worker.count("deliver_webhook") == 1, "the message is processed")
+    assert untouched == 1
+    for part in PARTS:
+        assert worker.said("part_away", part=part) == 1
+        assert worker.said("part_back", part=part) == 1
+    assert worker.stop() == 0
+
+
+def _sent(url: str) -> bool:
+    try:
+        send(url, "deliver_webhook", "deliver_webhook", delivery=1)
+    except pika.exceptions.AMQPError:
+        return False
+    return True
+
+
+def test_a_worker_that_waits_for_a_part_can_be_stopped(
+    start: Start, doors: dict[str, Door]
+) -> None:
+    worker = start("--processes", "2", "--threads", "2", doors=doors)
+    until(lambda: worker.reaches(postgres=False), "it waits")
+
+    assert worker.stop() == 0
+    assert not worker.is_there()
+
+
+def test_parts_that_go_away_in_mid_run_cost_seconds_and_no_restart(
+    start: Start, doors: dict[str, Door], rabbitmq_url: str
+) -> None:
+    for door in doors.values():
+        door.open()
+    worker = start("--processes", "2", "--threads", "2", doors=doors)
+    until(worker.is_ready, "it is ready")
+
+    healed = {}
+    for part in ("rabbitmq", "postgres"):
+        before = worker.count("deliver_webhook")
+        doors[part].shut()
+        until(partial(_both_said, worker, "part_away", part), f"both processes miss {part}")
+        send(rabbitmq_url, "deliver_webhook", "deliver_webhook", delivery=1)
+        doors[part].open()
+        healed[part] = until(
+            partial(_processed_more, worker, before), f"it works on although {part} was away"
         )
-        started.append(worker)
-        return worker
+        until(partial(_both_said, worker, "part_back", part), f"both processes reach {part}")
+        until(worker.is_ready, "it is ready again")
 
-    yield start
-    for worker in started:
-        try:
-            os.killpg(worker.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-        await worker.wait()
+    assert max(healed.values()) < 5, healed
+    assert worker.said("part_away") == worker.said("part_back") == 4, "said once by each process"
+    assert worker.said("beat_failed") == 0
 
 
-async def readiness(env: dict[str, str]) -> tuple[int, dict[str, Any]]:
-    url = f"http://127.0.0.1:{env['ORDERBUS_WORKER_METRICS_PORT']}/readyz"
-    async with aiohttp.ClientSession() as http, http.get(url) as answer:
-        return answer.status, await answer.json()
+def _both_said(worker: Worker, event: str, part: str) -> bool:
+    return worker.said(event, part=part) == 2
 
 
-async def until_ready(env: dict[str, str], expected: int) -> dict[str, Any]:
-    async with asyncio.timeout(40):
-        while True:
-            try:
-                status, body = await readiness(env)
-            except aiohttp.ClientError:
-                status, body = 0, {}
-            if status == expected and body["parts"]:
-                return body
-            await asyncio.sleep(0.1)
+def _processed_more(worker: Worker, than: float) -> bool:
+    return worker.count("deliver_webhook") > than
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-async def test_the_command_as_it_stands_comes_up_ready_and_ends_on_sigterm(
-    start: Start, worker_env: dict[str, str], processes: int
+async def test_a_notification_is_answered_before_the_next_beat(
+    start: Start, database: Database
 ) -> None:
-    worker = await start(processes)
-    body = await until_ready(worker_env, 200)
+    worker = start()
+    await until_async(worker.is_ready, "it is ready")
+    times = []
+    for _ in range(5):
+        await ingress.place_order(database, samples.order(), traceparent=None)
+        began = time.monotonic()
+        await database.notify("outbox")
+        while not await _all_published(database):
+            assert time.monotonic() < began + 10
+        times.append(time.monotonic() - began)
 
-    url = f"http://127.0.0.1:{worker_env['ORDERBUS_WORKER_METRICS_PORT']}/metrics"
-    async with aiohttp.ClientSession() as http, http.get(url) as answer:
-        metrics = await answer.text()
-    worker.terminate()
-    async with asyncio.timeout(20):
-        _, _ = await worker.communicate()
-
-    assert set(body["parts"]) == {"postgres", "rabbitmq", "pubsub"}
-    assert "orderbus_events_published_total" in metrics
-    assert worker.returncode == 0
+    assert sorted(times)[2] < 0.3, times
+    assert worker.count("publish_outbox") >= 5
 
 
-@pytest.mark.parametrize(
-    ("part", "away"),
-    [
-        ("postgres", {"DB_PORT": "1"}),
-        ("rabbitmq", {"RABBITMQ_URL": "amqp://guest:guest@127.0.0.1:1/"}),
-        ("pubsub", {"PUBSUB_EMULATOR_HOST": "127.0.0.1:1"}),
-    ],
-)
-async def test_a_part_that_is_away_is_waited_for_and_readiness_names_it(
-    start: Start, worker_env: dict[str, str], part: str, away: dict[str, str]
+async def _all_published(database: Database) -> bool:
+    async with database.connection() as connection:
+        query = "SELECT bool_and(published_at IS NOT NULL) FROM ops.outbox"
+        return bool(await connection.fetchval(query))
+
+
+def test_two_workers_with_one_metrics_port_both_work(start: Start) -> None:
+    first = start()
+    until(first.is_ready, "the first is ready")
+    second = start()
+    until(lambda: second.said("metrics_port_taken") == 1, "the second says that it is taken")
+
+    assert first.stop() == 0
+    until(second.is_ready, "the second takes the port over")
+    assert second.process.poll() is None
+    assert second.stop() == 0
+
+
+def test_a_worker_told_to_stop_finishes_what_it_began(
+    start: Start, rabbitmq_url: str, tmp_path: Path
 ) -> None:
-    worker = await start(**away)
+    worker = start("--processes", "2", app="tests.integration.actors_app")
+    until(worker.is_ready, "it is ready")
+    page = tmp_path / "page"
+    send(rabbitmq_url, "probes", "write_slowly", path=str(page), seconds=2)
+    until(page.exists, "it began")
 
-    body = await until_ready(worker_env, 503)
-    async with asyncio.timeout(20):
-        while len(body["parts"]) < 3:
-            _, body = await readiness(worker_env)
-            await asyncio.sleep(0.1)
+    worker.process.send_signal(signal.SIGTERM)
+    until(lambda: worker.ask("/readyz")[0] == 503, "it is not ready any more, but answers")
+    code = worker.wait(10)
 
-    assert [name for name, up in body["parts"].items() if not up] == [part]
-    assert worker.returncode is None
+    assert code == 0
+    assert page.read_text() == "ended"
+    assert ready(rabbitmq_url, "probes") == 0
+    assert list(tmp_path.glob("orderbus-worker-*")) == []
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        ({"ORDERBUS_RELAY_LEASE": "1"}, b"ORDERBUS_RELAY_LEASE"),
-        ({"DB_PASS": "wrong"}, b"PostgreSQL refuses us"),
-    ],
-)
-async def test_settings_that_cannot_work_end_the_whole_worker_with_a_sentence(
-    start: Start, processes: int, wrong: dict[str, str], said: bytes
-) -> None:
-    worker = await start(processes, **wrong)
+def test_what_a_killed_worker_leaves_behind_is_swept_up(start: Start, tmp_path: Path) -> None:
+    killed = start()
+    until(killed.is_ready, "it is ready")
+    killed.kill()
+    left = list(tmp_path.glob("orderbus-worker-*"))
 
-    async with asyncio.timeout(30):
-        _, err = await worker.communicate()
+    orphaned = start()
+    until(orphaned.is_ready, "the next one is ready")
+    kept = list(tmp_path.glob("orderbus-worker-*"))
+    orphaned.process.kill()  # the master alone
+    until(lambda: not orphaned.is_there(), "its processes do not outlive it")
 
-    assert worker.returncode == 2
-    assert said in err
+    assert len(left) == 1
+    assert len(kept) == 1
+    assert kept != left
+    assert list(tmp_path.glob("orderbus-worker-*")) == []

@@ -1,0 +1,110 @@
+"""How are messages taken from RabbitMQ, and when are they acknowledged?
+
+When what became of them is settled: the retry confirmed, the dead letter written. Until then the
+message stays with RabbitMQ, unacknowledged, and no thread waits for it.
+"""
+
+# Dramatiq's RabbitMQ consumer, which this extends, has no types.
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final
+
+import pika
+from dramatiq.broker import MessageProxy
+from dramatiq.brokers.rabbitmq import _RabbitmqConsumer, _RabbitmqMessage
+from dramatiq.errors import ConnectionClosed
+
+if TYPE_CHECKING:
+    from orderbus.actors.broker import Broker
+
+#: Seconds between two looks at a gate that is closed.
+_LOOK_AGAIN: Final = 0.2
+
+
+class Delivery(_RabbitmqMessage):
+    """A message as RabbitMQ handed it out, once."""
+
+    def __init__(self, message: Any, consumer: Consumer) -> None:  # noqa: ANN401 - untyped there
+        """Remember who took it: its tag means nothing to anybody else."""
+        super().__init__(message.redelivered, message._tag, message._message)  # noqa: SLF001
+        self.consumer = consumer
+        #: What its acknowledgement waits for; cancelled where it is to be given out again.
+        self.settled: Future[None] | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether RabbitMQ still takes it for ours; if not, it gives it out again."""
+        return bool(self.consumer.connection.is_open)
+
+    def leave(self) -> None:
+        """Neither acknowledge nor refuse it: RabbitMQ gives it out again when we are gone."""
+        self.settled = Future()
+        self.settled.cancel()
+
+
+class Consumer(_RabbitmqConsumer):
+    """Dramatiq's consumer, which waits at the broker's gate and for what is not settled."""
+
+    #: Seconds a closing consumer waits for what is being settled; the rest is given out again.
+    settle_within = 5.0
+
+    def __init__(self, broker: Broker, queue_name: str, prefetch: int, timeout: int) -> None:
+        """Connect. Raises ``ConnectionClosed``."""
+        try:
+            super().__init__(broker, queue_name, prefetch, timeout)
+        except OSError as error:  # a name that does not resolve, for one
+            raise ConnectionClosed(error) from error
+        self._unsettled: set[Future[None]] = set()
+
+    def __next__(self) -> Delivery | None:
+        """Hand out a message, or None after a while without one."""
+        if not self.broker.gate.is_set():
+            self._wait()
+            return None
+        message = super().__next__()
+        return None if message is None else Delivery(message, self)
+
+    def ack(self, message: MessageProxy) -> None:
+        """Acknowledge a message as soon as it is settled."""
+        if not isinstance(message, Delivery) or message.consumer is not self:
+            # Taken on a connection that is gone: RabbitMQ gives it out again, and its tag now
+            # belongs to another message.
+            self.logger.info("Message %s came from a lost connection.", message.message_id)
+        elif message.settled is None:
+            super().ack(message)
+        else:
+            self._unsettled.add(message.settled)
+            message.settled.add_done_callback(lambda settled: self._close_case(message, settled))
+
+    def nack(self, message: MessageProxy) -> None:
+        """Refuse a message: RabbitMQ moves it to its ``.XQ``. Settled elsewhere, it may go."""
+        if isinstance(message, Delivery) and message.consumer is self and message.settled is None:
+            super().nack(message)
+        else:
+            self.ack(message)
+
+    def close(self) -> None:
+        """Wait for what is being settled, then close the connection."""
+        patience = time.monotonic() + self.settle_within
+        while self._unsettled and self.connection.is_open and time.monotonic() < patience:
+            time.sleep(0.01)
+        super().close()
+
+    def _close_case(self, message: Delivery, settled: Future[None]) -> None:
+        if not settled.cancelled():
+            if settled.exception() is None:
+                super().ack(message)
+            else:
+                super().nack(message)
+        self._unsettled.discard(settled)
+
+    def _wait(self) -> None:
+        """Stay connected, and take nothing."""
+        try:
+            self.connection.process_data_events(time_limit=_LOOK_AGAIN)
+        except pika.exceptions.AMQPError as error:
+            raise ConnectionClosed(error) from error

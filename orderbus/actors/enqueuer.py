@@ -1,0 +1,171 @@
+"""How does a message get onto RabbitMQ, confirmed, from any thread and any event loop?
+
+One thread with one connection for a process. It answers heartbeats while nothing is sent, sends
+what several callers have at the same time together, and connects again by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import concurrent.futures
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+import pika
+
+from orderbus.actors.line import Line, Outgoing, Queue, Unroutable
+from orderbus.errors import Unavailable
+
+T = TypeVar("T")
+
+#: Seconds a caller waits for a connection that is being made; the making goes on.
+PATIENCE: Final = 3.0
+#: Seconds a caller waits for RabbitMQ's confirmation.
+CONFIRM_WITHIN: Final = 5.0
+#: Messages under way together on behalf of one caller.
+WINDOW: Final = 1000
+
+
+class Enqueuer:
+    """Puts messages on queues; begins when first used."""
+
+    def __init__(
+        self,
+        parameters: Callable[[], pika.connection.Parameters],
+        queues: Callable[[str], Sequence[Queue]],
+    ) -> None:
+        """Ask ``parameters`` where RabbitMQ is, and ``queues`` what a message's queue needs."""
+        self._parameters = parameters
+        self._queues = queues
+        self._starting = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._line: Line | None = None
+        self._opening: asyncio.Task[Line] | None = None
+        self._declaring: asyncio.Lock
+
+    def call(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        """Run one of the coroutines below on the thread; may be called from anywhere else."""
+        with self._starting:
+            if self._loop is None:
+                self._loop, self._declaring = asyncio.new_event_loop(), asyncio.Lock()
+                self._thread = threading.Thread(target=self._run, name="enqueuer", daemon=True)
+                self._thread.start()
+                atexit.register(self.close)
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def close(self) -> None:
+        """Say goodbye to RabbitMQ and end the thread."""
+        with self._starting:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if loop is None or thread is None:
+            return
+        atexit.unregister(self.close)
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(self._leave(), loop).result(timeout=2)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=2)
+
+    async def publish(
+        self, messages: Sequence[Outgoing], *, within: float | None = CONFIRM_WITHIN
+    ) -> None:
+        """Put messages on their queues; returns when RabbitMQ has confirmed every one.
+
+        Raises ``Unavailable`` where it does not; some may have been taken then. With ``within``
+        None it waits until the message is confirmed or the connection lost.
+        """
+        for start in range(0, len(messages), WINDOW):
+            window = messages[start : start + WINDOW]
+            for queue in {message.queue for message in window}:
+                await self.declare(queue)
+            missing = await self._send(window, within)
+            if missing:  # the queue was deleted behind our back
+                for queue in {message.queue for message in missing}:
+                    await self.declare(queue, anew=True)
+                if await self._send(missing, within):
+                    raise Unroutable(f"RabbitMQ does not keep queue {missing[0].queue}")
+
+    async def declare(self, queue: str, *, anew: bool = False) -> None:
+        """See to it that the queue of that name is there. Raises ``Unavailable``."""
+        line = await self._ready()
+        async with self._declaring:
+            for needed in self._queues(queue):
+                if anew or needed.name not in line.declared:
+                    await _answered(line, line.declare(needed))
+                    line.declared.add(needed.name)
+
+    async def reach(self) -> None:
+        """Return if messages can be sent now; raises ``Unavailable`` if not. Asks nobody."""
+        await self._ready()
+
+    async def ping(self) -> None:
+        """Return when RabbitMQ answers; raises ``Unavailable`` when it does not."""
+        line = await self._ready()
+        await _answered(line, line.ask())
+
+    async def _send(self, window: Sequence[Outgoing], within: float | None) -> list[Outgoing]:
+        """Send messages together and wait for the answers; returns those without a queue."""
+        line = await self._ready()
+        answers = [line.publish(message) for message in window]
+        _, silent = await asyncio.wait(answers, timeout=within)
+        if silent:
+            if not line.blocked:
+                line.close("it was silent")
+            raise Unavailable(f"RabbitMQ did not confirm {len(silent)} messages in {within} s")
+        missing = []
+        for message, answer in zip(window, answers, strict=True):
+            error = answer.exception()
+            if isinstance(error, Unroutable):
+                missing.append(message)
+            elif error is not None:
+                raise error
+        return missing
+
+    async def _ready(self) -> Line:
+        """Hand out a line that takes messages, made anew where the last one was lost."""
+        line = self._line
+        if line is None or line.is_lost:
+            if self._opening is None:
+                self._opening = asyncio.create_task(Line.open(self._parameters()))
+                self._opening.add_done_callback(self._opened)
+            try:
+                line = await asyncio.wait_for(asyncio.shield(self._opening), PATIENCE)
+            except TimeoutError:
+                raise Unavailable("RabbitMQ did not answer: still connecting") from None
+        if line.blocked:
+            raise Unavailable("RabbitMQ takes nothing: it has a memory or disk alarm")
+        return line
+
+    def _opened(self, opening: asyncio.Task[Line]) -> None:
+        self._opening = None
+        if not opening.cancelled() and opening.exception() is None:
+            self._line = opening.result()
+
+    async def _leave(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._line is not None:
+            self._line.close("we are leaving")
+            await self._line.ended()
+            self._line = None
+
+    def _run(self) -> None:
+        loop = self._loop
+        assert loop is not None  # noqa: S101 - the starter set it
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+        finally:
+            loop.close()
+
+
+async def _answered(line: Line, question: Coroutine[Any, Any, None]) -> None:
+    """Wait for an answer, and give the line up when none comes. Raises ``Unavailable``."""
+    try:
+        await asyncio.wait_for(question, CONFIRM_WITHIN)
+    except TimeoutError:
+        line.close("it was silent")
+        raise Unavailable("RabbitMQ did not answer: it was silent") from None

@@ -1,0 +1,256 @@
+"""What does one connection to RabbitMQ tell us of the messages it was given?
+
+Each message is answered on its own: confirmed, refused, or lost with the connection. Many may be
+under way together, so one connection is enough for a process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import pika
+from pika.adapters.asyncio_connection import AsyncioConnection
+
+from orderbus import telemetry
+from orderbus.errors import Unavailable
+
+#: RabbitMQ's reply code where a queue exists with other properties.
+_PRECONDITION_FAILED = 406
+
+
+class Denied(Unavailable):
+    """RabbitMQ knows us not, or not in this virtual host: a person has to change a setting."""
+
+    code = "rabbitmq_denied"
+
+
+class Unroutable(Unavailable):
+    """The queue a message was meant for is not there."""
+
+    code = "queue_missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A durable queue and its properties."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message on its way to a queue."""
+
+    queue: str
+    body: bytes
+    message_id: str
+
+
+class Line:
+    """An open connection with one channel that confirms; belongs to the loop that opened it.
+
+    While RabbitMQ has an alarm it stops reading, and what was written stays in the network's
+    buffers and is taken afterwards. So a blocked line is kept and asked nothing more: to close it
+    and send again on another would make a copy with each try.
+    """
+
+    def __init__(self) -> None:
+        """Use ``open``."""
+        self._loop = asyncio.get_running_loop()
+        self._lost: asyncio.Future[str] = self._loop.create_future()
+        self._ended = asyncio.Event()
+        self._unconfirmed: dict[int, asyncio.Future[None]] = {}
+        self._last_tag = 0
+        self._connection: Any = None
+        self._channel: Any = None
+        self.blocked = False
+        #: Names of the queues known to be there.
+        self.declared: set[str] = set()
+
+    @classmethod
+    async def open(cls, parameters: pika.connection.Parameters) -> Self:
+        """Connect, and ask for confirms. Raises ``Unavailable``, ``Denied``."""
+        line = cls()
+        opened: asyncio.Future[None] = line._loop.create_future()
+        line._connection = AsyncioConnection(
+            parameters,
+            on_open_callback=lambda _: _answer(opened, None),
+            on_open_error_callback=lambda _, error: _answer(opened, _refusal(error)),
+            on_close_callback=lambda _, why: line._end(str(why)),
+            custom_ioloop=line._loop,
+        )
+        try:
+            await opened
+            await line._prepare()
+        except BaseException:
+            line.close("it could not be opened")
+            raise
+        return line
+
+    async def _prepare(self) -> None:
+        """Open the channel, ask for confirms, and hear of alarms."""
+        self._connection.add_on_connection_blocked_callback(lambda *_: self._block(on=True))
+        self._connection.add_on_connection_unblocked_callback(lambda *_: self._block(on=False))
+        self._channel = await self._open_channel()
+        self._channel.add_on_close_callback(lambda _, why: self._lose(str(why)))
+        self._channel.add_on_return_callback(self._returned)
+        await self._reply(
+            lambda done: self._channel.confirm_delivery(self._confirmed, callback=done)
+        )
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing can be sent on it any more."""
+        return self._lost.done()
+
+    def publish(self, message: Outgoing) -> asyncio.Future[None]:
+        """Send a message; the answer comes when RabbitMQ has it safe on the queue's disk.
+
+        The answer is ``Unroutable`` where the queue is missing, and ``Unavailable`` where RabbitMQ
+        refused, or where the line was lost first: then nobody knows whether it was taken.
+        """
+        tag = self._last_tag + 1
+        properties = pika.BasicProperties(
+            delivery_mode=2, message_id=message.message_id, correlation_id=str(tag)
+        )
+        try:
+            self._channel.basic_publish("", message.queue, message.body, properties, mandatory=True)
+        except pika.exceptions.AMQPError as error:
+            raise Unavailable(f"RabbitMQ went away: {error}") from error
+        self._last_tag = tag
+        answer: asyncio.Future[None] = self._loop.create_future()
+        answer.add_done_callback(_heard)
+        self._unconfirmed[tag] = answer
+        return answer
+
+    async def declare(self, queue: Queue) -> None:
+        """Make a queue unless it is there; one with other properties is used as it is."""
+        channel = await self._open_channel()  # of its own: a refusal closes it
+        refused: asyncio.Future[Any] = self._loop.create_future()
+        channel.add_on_close_callback(lambda _, why: _answer(refused, why))
+        try:
+            await self._reply(
+                lambda done: channel.queue_declare(
+                    queue.name, durable=True, arguments=dict(queue.arguments), callback=done
+                ),
+                refused,
+            )
+        except Unavailable:
+            why = refused.result() if refused.done() else None
+            if getattr(why, "reply_code", None) != _PRECONDITION_FAILED:
+                raise
+            telemetry.log.warning("queue_differs", queue=queue.name, error=str(why))
+        if channel.is_open:
+            channel.close()
+
+    async def ask(self) -> None:
+        """Return when RabbitMQ answers; raises ``Unavailable`` when the line is lost."""
+        await self._reply(lambda done: self._channel.basic_qos(prefetch_count=0, callback=done))
+
+    def close(self, why: str) -> None:
+        """Give the line up: what is not confirmed yet is answered, and RabbitMQ told."""
+        self._lose(why)
+
+    async def ended(self) -> None:
+        """Wait until RabbitMQ and we agree that the line is closed."""
+        await self._ended.wait()
+
+    async def _open_channel(self) -> Any:  # noqa: ANN401 - pika has no types
+        return await self._reply(lambda done: self._connection.channel(on_open_callback=done))
+
+    async def _reply(
+        self,
+        ask: Callable[[Callable[[object], None]], object],
+        refused: asyncio.Future[Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - pika has no types
+        """Ask something and wait for the answer, or for the end of whoever was asked."""
+        answer: asyncio.Future[Any] = self._loop.create_future()
+        try:
+            ask(lambda frame: _answer(answer, frame))
+        except pika.exceptions.AMQPError as error:
+            raise Unavailable(f"RabbitMQ went away: {error}") from error
+        ends = [self._lost] if refused is None else [self._lost, refused]
+        await asyncio.wait([answer, *ends], return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        answer.cancel()
+        why = next(end.result() for end in ends if end.done())
+        raise Unavailable(f"RabbitMQ went away: {why}")
+
+    def _block(self, *, on: bool) -> None:
+        self.blocked = on
+        if on:
+            telemetry.log.warning("rabbitmq_blocked", error="RabbitMQ has a memory or disk alarm")
+        else:
+            telemetry.log.info("rabbitmq_unblocked")
+
+    def _confirmed(self, frame: Any) -> None:  # noqa: ANN401 - pika has no types
+        last, refused = frame.method.delivery_tag, isinstance(frame.method, pika.spec.Basic.Nack)
+        tags = [last]
+        if frame.method.multiple:
+            tags = [tag for tag in self._unconfirmed if tag <= last]
+        for tag in tags:
+            answer = self._unconfirmed.pop(tag, None)
+            if answer is not None:  # it was not returned before
+                _answer(answer, Unavailable("RabbitMQ refused a message") if refused else None)
+
+    def _returned(self, _: object, method: Any, properties: Any, __: bytes) -> None:  # noqa: ANN401
+        answer = self._unconfirmed.pop(int(properties.correlation_id), None)
+        if answer is not None:
+            _answer(answer, Unroutable(f"RabbitMQ has no queue {method.routing_key}"))
+
+    def _lose(self, why: str) -> None:
+        if self._lost.done():
+            return
+        self._lost.set_result(why)
+        for answer in self._unconfirmed.values():
+            _answer(answer, Unavailable(f"RabbitMQ went away: {why}"))
+        self._unconfirmed.clear()
+        if not (self._connection.is_closed or self._connection.is_closing):
+            self._connection.close()
+
+    def _end(self, why: str) -> None:
+        self._lose(why)
+        self._ended.set()
+
+
+def _answer(question: asyncio.Future[Any], answer: object) -> None:
+    """Answer a question, with a result or an error of ours, unless nobody asks any more."""
+    if question.done():
+        return
+    if isinstance(answer, Unavailable):
+        question.set_exception(answer)
+    else:
+        question.set_result(answer)
+
+
+def _heard(answer: asyncio.Future[None]) -> None:
+    """Look at an answer nobody may be waiting for any more, so that asyncio does not complain."""
+    if not answer.cancelled():
+        answer.exception()
+
+
+def _refusal(error: BaseException) -> Unavailable:
+    """Turn pika's nested errors into one of ours that names the innermost cause."""
+    cause: Any = error
+    while True:
+        inner = getattr(cause, "exceptions", None) or getattr(cause, "exception", None)
+        if inner is None and isinstance(cause, pika.exceptions.AMQPConnectionError) and cause.args:
+            inner = cause.args[0] if isinstance(cause.args[0], BaseException) else None
+        if inner is None:
+            break
+        cause = inner[-1] if isinstance(inner, list | tuple) else inner
+    denied = isinstance(
+        cause,
+        pika.exceptions.ProbableAuthenticationError
+        | pika.exceptions.ProbableAccessDeniedError
+        | pika.exceptions.AuthenticationError,
+    )
+    sentence = str(cause) or type(cause).__name__
+    if denied:
+        return Denied(f"RabbitMQ refuses us: check RABBITMQ_URL ({sentence})")
+    return Unavailable(f"RabbitMQ did not answer: {sentence}")

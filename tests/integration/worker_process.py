@@ -1,0 +1,118 @@
+"""The real command ``dramatiq``, as an operator starts, asks and ends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pika
+from dramatiq import Message
+
+from tests.integration.door import Door
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Worker:
+    """One Dramatiq master with its processes, as an operator starts it."""
+
+    def __init__(self, env: dict[str, str], log: Path, *options: str, app: str) -> None:
+        self.port = int(env["ORDERBUS_WORKER_METRICS_PORT"])
+        self._log = log
+        with log.open("ab") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dramatiq", app, *options],
+                env={**os.environ, **env, "PYTHONPATH": str(ROOT)},
+                cwd=log.parent,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def said(self, event: str, **values: object) -> int:
+        """Count the log lines of an event."""
+        lines = re.findall(r'^\{.*"event": .*\}$', self.log, re.MULTILINE)
+        wanted = {"event": event, **values}
+        return sum(wanted.items() <= json.loads(line).items() for line in lines)
+
+    def ask(self, path: str) -> tuple[int, str]:
+        try:
+            url = f"http://127.0.0.1:{self.port}{path}"
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def reaches(self, **parts: bool) -> bool:
+        """Whether readiness says so of these parts."""
+        status, body = self.ask("/readyz")
+        return bool(status) and parts.items() <= json.loads(body)["parts"].items()
+
+    def is_ready(self) -> bool:
+        return self.ask("/readyz")[0] == 200
+
+    def count(self, actor: str, outcome: str = "done") -> float:
+        line = rf'^orderbus_actor_messages_total{{actor="{actor}",outcome="{outcome}"}} (\S+)$'
+        found = re.search(line, self.ask("/metrics")[1], re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    def wait(self, seconds: float) -> int:
+        return self.process.wait(seconds)
+
+    def stop(self, *, seconds: float = 8) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+    def kill(self) -> None:
+        """SIGKILL all of it."""
+        if self.is_there():
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(5)
+
+    def is_there(self) -> bool:
+        """Whether any of its processes is."""
+        self.process.poll()
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+
+Start = Callable[..., Worker]
+
+
+def through(doors: dict[str, Door], rabbitmq_url: str) -> dict[str, str]:
+    place = f"127.0.0.1:{doors['rabbitmq'].port}"
+    return {
+        "DB_HOST": "127.0.0.1",
+        "DB_PORT": str(doors["postgres"].port),
+        "RABBITMQ_URL": urlsplit(rabbitmq_url)._replace(netloc=f"guest:guest@{place}").geturl(),
+        "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{doors['pubsub'].port}",
+    }
+
+
+def send(url: str, queue: str, actor: str, **kwargs: Any) -> None:
+    """Put a message on a queue, made as the workers make it."""
+    message: Message[Any] = Message(queue, actor, (), kwargs, {})
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    channel = connection.channel()
+    channel.confirm_delivery()
+    channel.basic_publish("", queue, message.encode(), mandatory=True)
+    connection.close()

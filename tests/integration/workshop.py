@@ -1,0 +1,71 @@
+"""A broker with a worker in the test's own process, and a desk for dead letters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import dramatiq
+from dramatiq.middleware import AsyncIO, ShutdownNotifications
+
+from orderbus.actors.broker import Broker
+from orderbus.actors.middleware import Retries
+from orderbus.errors import Unavailable
+
+
+class Desk:
+    """Where the dead letters of a test go; ``away`` times it cannot be reached first."""
+
+    def __init__(self) -> None:
+        self.letters: list[tuple[str, str, str]] = []
+        self.away = 0
+
+    async def bury(
+        self, message: dramatiq.Message[Any], *, reason: str, error: str, traceback: str
+    ) -> None:
+        if self.away:
+            self.away -= 1
+            raise Unavailable("PostgreSQL did not answer")
+        assert traceback
+        self.letters.append((message.actor_name, reason, error))
+
+
+class Workshop:
+    """A broker on a virtual host of its own, with a worker in this process."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.desk = Desk()
+        self.broker = self.another_broker()
+        self.ran: Counter[Any] = Counter()
+        self._workers: list[dramatiq.Worker] = []
+
+    def another_broker(self) -> Broker:
+        middleware = [AsyncIO(), ShutdownNotifications(), Retries(bury=self.desk.bury)]
+        return Broker(url=self.url, middleware=middleware)
+
+    def actor(self, work: Callable[..., Any], **options: Any) -> dramatiq.Actor[..., Any]:
+        def counted(mark: Any) -> None:
+            self.ran[mark] += 1
+            work(mark)
+
+        declare = dramatiq.actor(
+            actor_name="probe", queue_name="probes", broker=self.broker, **options
+        )
+        return declare(counted)
+
+    def work(self) -> dramatiq.Worker:
+        worker = dramatiq.Worker(self.broker, worker_threads=4, worker_timeout=100)
+        worker.start()
+        self._workers.append(worker)
+        return worker
+
+    def close(self) -> None:
+        while self._workers:
+            self._workers.pop().stop(timeout=5000)
+        self.broker.close()
+
+
+def nothing(_: Any) -> None:
+    """Do nothing, well."""
