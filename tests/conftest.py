@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,18 @@ from orderbus.errors import Misconfigured
 from orderbus.local.parts import Part
 from orderbus.settings import Settings, load
 from orderbus.storage.database import Database, open_database
-from tests.parts import running_parts
+from tests.parts import MEETING, meeting_place, running_parts, shared_parts
 
 HERE = Path(__file__).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where several workers will run (``-n``), let them share one set of parts."""
+    is_worker = hasattr(config, "workerinput")
+    if not is_worker and config.getoption("numprocesses", None):
+        meeting = ExitStack()
+        meeting.enter_context(meeting_place())
+        config.add_cleanup(meeting.close)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,8 +44,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def parts() -> Iterator[dict[str, Part]]:
     """The three real neighbours. Missing ones: skip on a laptop, fail where CI is set."""
     try:
-        with running_parts() as running:
-            yield running
+        if MEETING in os.environ:
+            yield shared_parts(Path(os.environ[MEETING]))
+        else:
+            with running_parts() as running:
+                yield running
     except Misconfigured as error:
         if os.environ.get("CI"):
             pytest.fail(str(error))

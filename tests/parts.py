@@ -1,20 +1,39 @@
-"""The real parts the tests run against: started once, shared by every test of a run."""
+"""The real parts the tests run against: started once, shared by every test of a run.
+
+With ``pytest -n`` the first worker that needs them starts a process that keeps them for all
+workers; it ends with the controller, however that ends.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import json
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, Final, TypeVar
 
+from orderbus.errors import Misconfigured
 from orderbus.local import parts as local_parts
-from orderbus.local.parts import Part
+from orderbus.local.parts import Named, Part
+from orderbus.local.processes import Sink
+from orderbus.local.rabbitmq import NativeRabbitmq
 
 T = TypeVar("T")
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+
+#: Names the folder in which the workers of one run meet.
+MEETING: Final = "ORDERBUS_TESTS_MEET_IN"
+
+_keepers: Final[list[subprocess.Popen[str]]] = []
 
 
 class Background:
@@ -32,6 +51,16 @@ class Background:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
+
+
+class SharedRabbitmq(NativeRabbitmq):
+    """A node that the keeper started; this process may still give it orders."""
+
+    async def start(self, sink: Sink) -> None:
+        """Do nothing: it runs."""
+
+    async def stop(self) -> None:
+        """Do nothing: others use it."""
 
 
 @contextmanager
@@ -60,3 +89,88 @@ def running_parts() -> Iterator[dict[str, Part]]:
             background.run(stop())
             background.close()
             log.close()
+
+
+@contextmanager
+def meeting_place() -> Iterator[None]:
+    """Let this run's workers share parts; they are gone when this ends."""
+    folder = Path(tempfile.mkdtemp(prefix="orderbus-tests-meet-"))
+    with (folder / "kept").open("w") as kept:
+        with (folder / "run").open("w") as run:
+            fcntl.flock(run, fcntl.LOCK_EX)
+            os.environ[MEETING] = str(folder)
+            yield
+            del os.environ[MEETING]
+        fcntl.flock(kept, fcntl.LOCK_EX)  # the keeper, if there is one, gives it back last of all
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def shared_parts(folder: Path) -> dict[str, Part]:
+    """Name the run's parts; whoever comes first has them started. Raises ``Misconfigured``."""
+    said = folder / "said"
+    with (folder / "starting").open("w") as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        if not said.exists():
+            said.write_text(_start_keeper(folder))
+    described = json.loads(said.read_text())
+    if isinstance(described, str):
+        raise Misconfigured(described)
+    return {name: _shared(name, facts) for name, facts in described.items()}
+
+
+def _start_keeper(folder: Path) -> str:
+    with (folder / "kept").open("w") as kept:
+        keeper = subprocess.Popen(
+            [sys.executable, "-m", "tests.parts", folder, str(kept.fileno())],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            pass_fds=[kept.fileno()],
+            start_new_session=True,
+        )
+        _keepers.append(keeper)  # it outlives this process
+        assert keeper.stdout is not None
+        with keeper.stdout:
+            said = keeper.stdout.readline()
+    assert said, "the parts did not come up"
+    return said
+
+
+def _shared(name: str, facts: dict[str, Any]) -> Part:
+    if name != "RabbitMQ" or not facts["node_env"]:
+        return Named(name, facts["how"], env=facts["env"], urls=facts["urls"])
+    node = SharedRabbitmq(Path(), Path())
+    node.how, node.env, node.urls = facts["how"], facts["env"], facts["urls"]
+    node.node_env = facts["node_env"]
+    return node
+
+
+def keep(folder: Path, kept: IO[str]) -> None:
+    """Start the parts, describe them in one line, and stop them when the controller is gone."""
+    fcntl.flock(kept, fcntl.LOCK_EX)
+    try:
+        with running_parts() as parts, (folder / "run").open("a") as run:
+            facts = {
+                name: {
+                    "how": part.how,
+                    "env": part.env,
+                    "urls": part.urls,
+                    "node_env": getattr(part, "node_env", None),
+                }
+                for name, part in parts.items()
+            }
+            _say(facts)
+            fcntl.flock(run, fcntl.LOCK_EX)
+            shutil.rmtree(folder, ignore_errors=True)
+    except Misconfigured as error:
+        _say(str(error))
+
+
+def _say(value: object) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    with os.fdopen(int(sys.argv[2]), "w") as kept:
+        keep(Path(sys.argv[1]), kept)

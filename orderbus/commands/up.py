@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from orderbus.commands import terminal
-from orderbus.local.processes import DiedError
-from orderbus.local.whole import default_data, first_error, locked_folder, whole
+from orderbus.errors import Misconfigured
+from orderbus.local.folders import default_data, locked_folder
+from orderbus.local.processes import DiedError, is_free
+from orderbus.local.whole import Whole, first_error, whole
 
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta")
 
 
 @click.command()
 @click.option(
-    "--port", default=8000, show_default=True, help="Port of the API; 0 takes any free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port of the API; 0 takes any free one.",
 )
 @click.option(
     "--data", type=click.Path(path_type=Path, file_okay=False), help="Folder to keep data in."
@@ -34,7 +43,7 @@ def up(*, port: int, data: Path | None, webhook: str | None, as_json: bool) -> N
     PostgreSQL, RabbitMQ, Pub/Sub, web, workers, bridge, receiver. Each part is the one that a
     setting names, else a private one of what is installed, else a Docker container.
     """
-    folder = data or default_data() / "up"
+    folder = (data or default_data() / "up").absolute()
     terminal.with_exit_code(lambda: asyncio.run(_up(folder, port, webhook, as_json=as_json)))
 
 
@@ -43,6 +52,9 @@ async def _up(folder: Path, port: int, webhook: str | None, *, as_json: bool) ->
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
+    if port and not is_free(port):
+        message = f"Port {port} is in use: name another with --port, or any free one with --port 0"
+        raise Misconfigured(message)
     with locked_folder(folder):
         running = asyncio.create_task(_run(folder, port, webhook, stop, as_json=as_json))
         stopping = asyncio.create_task(stop.wait())
@@ -64,36 +76,60 @@ async def _run(
     assert starting is not None  # noqa: S101 - it runs
     watch = asyncio.create_task(_cancel_when(stop, starting))
     try:
-        async with whole(
-            folder.absolute(), sink=_print, say=_say, port=port, webhook=webhook
-        ) as running:
+        async with whole(folder, sink=_print, say=_say, port=port, webhook=webhook) as running:
             watch.cancel()
-            if as_json:
-                terminal.show(running.urls)
-            else:
-                for name, url in running.urls.items():
-                    _say(f"{name.replace('_', ' ')}: {url}")
-                if webhook is not None:
-                    _say(f"webhook secret: {running.env['WEBHOOK_OUTGOING_SECRET']}")
-                click.echo(f"orderbus ready: {running.urls['api']}")
-            death = asyncio.create_task(running.first_death())
-            stopped = asyncio.create_task(stop.wait())
-            await asyncio.wait({death, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
-            if death.done():
-                process = death.result()
-                message = f"{process.name} ended with code {process.code}"
-                raise DiedError(message)
-            death.cancel()
+            with _env_file(folder / "env", running.env) as env_file:
+                _tell(running, env_file, as_json=as_json, own_receiver=webhook is None)
+                await _until_stopped(running, stop)
     except asyncio.CancelledError:
         if not stop.is_set():
             raise
+
+
+async def _until_stopped(running: Whole, stop: asyncio.Event) -> None:
+    """Wait for Ctrl-C; raises ``DiedError`` where a process ends before."""
+    death = asyncio.create_task(running.first_death())
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({death, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not death.done():
+        death.cancel()
+        return
+    process = death.result()
+    message = f"{process.name} ended with code {process.code}; stopping everything"
+    raise DiedError(message)
 
 
 async def _cancel_when(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
     """Let Ctrl-C end the start, too."""
     await stop.wait()
     task.cancel()
+
+
+@contextmanager
+def _env_file(path: Path, env: dict[str, str]) -> Iterator[Path]:
+    """Write down, for this user alone, what other commands need to reach this orderbus."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(
+        "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(env.items()))
+    )
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _tell(running: Whole, env_file: Path, *, as_json: bool, own_receiver: bool) -> None:
+    if as_json:
+        terminal.show(running.urls)
+        return
+    for name, url in running.urls.items():
+        _say(f"{name.replace('_', ' ')}: {url}")
+    if not own_receiver:
+        _say(f"webhook secret: {running.env['WEBHOOK_OUTGOING_SECRET']}")
+    _say(f"for other commands, in another terminal: . {shlex.quote(str(env_file))}")
+    click.echo(f"orderbus ready: {running.urls['api']}")
 
 
 def _print(name: str, line: str) -> None:

@@ -37,15 +37,25 @@ class Container:
     shown: dict[str, str]
     greeting: bytes = b""
     command: tuple[str, ...] = ()
-    how: str = ""
+    how: str = field(init=False)
     env: dict[str, str] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
     _process: Process | None = None
 
+    def __post_init__(self) -> None:
+        """Say what it is."""
+        self.how = f"Docker, {self.image}"
+
+    @property
+    def processes(self) -> list[Process]:
+        """What runs."""
+        return [self._process] if self._process else []
+
     async def start(self, sink: Sink) -> None:
         """Start the container, and wait until its first port speaks."""
-        self.how = f"Docker, {self.image}"
         local = {name: free_port() for name in self.ports}
+        self.env = {name: value.format(**local) for name, value in self.named.items()}
+        self.urls = {name: value.format(**local) for name, value in self.shown.items()}
         publish = [
             f"--publish=127.0.0.1:{local[name]}:{inside}" for name, inside in self.ports.items()
         ]
@@ -63,8 +73,6 @@ class Container:
             ],
             sink=sink,
         )
-        self.env = {name: value.format(**local) for name, value in self.named.items()}
-        self.urls = {name: value.format(**local) for name, value in self.shown.items()}
         port = next(iter(local.values()))
         await until(
             lambda: _speaks(port, self.greeting), self._process, seconds=180, what=self.image

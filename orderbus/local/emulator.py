@@ -48,9 +48,16 @@ class NativeEmulator:
         self._port: int | None = None
         self._process: Process | None = None
 
+    @property
+    def processes(self) -> list[Process]:
+        """What runs."""
+        return [self._process] if self._process else []
+
     async def start(self, sink: Sink) -> None:
         """Start the emulator, and wait until it answers."""
         port = self._port = self._port or free_port()  # the same again after a restart
+        self.env = {"PUBSUB_EMULATOR_HOST": f"127.0.0.1:{port}"}
+        self.urls = {"pubsub_emulator": f"127.0.0.1:{port}"}
         java = [os.environ.get("JAVA", "java"), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
         self._process = await Process.start(
             "pubsub",
@@ -58,8 +65,6 @@ class NativeEmulator:
             sink=sink,
             grace=5,
         )
-        self.env = {"PUBSUB_EMULATOR_HOST": f"127.0.0.1:{port}"}
-        self.urls = {"pubsub_emulator": f"127.0.0.1:{port}"}
         await until(lambda: _answers(port), self._process, seconds=60, what="The emulator")
 
     async def stop(self) -> None:

@@ -6,22 +6,30 @@ Each is looked for in this order: named by a setting; a private native one; Dock
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 from orderbus.errors import Misconfigured
-from orderbus.local.processes import Sink
+from orderbus.local import docker, emulator, postgres, rabbitmq
+from orderbus.local.processes import Process, Sink
+from orderbus.settings import Settings
 
 
 class Part(Protocol):
-    """One neighbour that ``start`` brings up; afterwards ``env`` names it to the processes."""
+    """One neighbour that ``start`` brings up."""
 
     name: str
     how: str
     env: dict[str, str]
+    """Names the part to the processes; complete before the part answers, except PostgreSQL's."""
     urls: dict[str, str]
+
+    @property
+    def processes(self) -> Sequence[Process]:
+        """What runs for it here, and should not end by itself."""
 
     async def start(self, sink: Sink) -> None:
         """Bring the part up and wait until it answers."""
@@ -38,6 +46,7 @@ class Named:
     how: str
     env: dict[str, str] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
+    processes: Sequence[Process] = ()
 
     async def start(self, sink: Sink) -> None:
         """Do nothing: it runs."""
@@ -46,11 +55,11 @@ class Named:
         """Do nothing: it is not ours."""
 
 
-#: For each part the variables that name one.
+#: For each part the variables any of which names one, and those that say more about it.
 _NAMED: Final = {
-    "PostgreSQL": ("DB_HOST",),
-    "RabbitMQ": ("RABBITMQ_URL",),
-    "Pub/Sub": ("PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS"),
+    "PostgreSQL": (("DB_HOST",), ("DB_PORT", "DB_NAME", "DB_USER", "DB_PASS")),
+    "RabbitMQ": (("RABBITMQ_URL",), ()),
+    "Pub/Sub": (("PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS"), ()),
 }
 
 
@@ -59,29 +68,72 @@ def find(data: Path, environ: Mapping[str, str] = os.environ, *, safe: bool = Tr
 
     Raises ``Misconfigured`` and says what to install where one cannot be had.
     """
-    from orderbus.local import docker, emulator, postgres, rabbitmq  # noqa: PLC0415 - they import Part
-
     found: list[Part] = []
-    for name, variables in _NAMED.items():
-        named = [variable for variable in variables if environ.get(variable)]
-        if named:
-            found.append(Named(name, f"named by {named[0]}"))
-            continue
-        native: Part | None = None
-        match name:
-            case "PostgreSQL" if (binaries := postgres.binaries()) is not None:
-                native = postgres.NativePostgres(data / "postgres", binaries, safe=safe)
-            case "RabbitMQ" if (server := rabbitmq.server()) is not None:
-                native = rabbitmq.NativeRabbitmq(data / "rabbitmq", server)
-            case "Pub/Sub" if (jar := emulator.jar()) is not None:
-                native = emulator.NativeEmulator(jar)
-        if native is None and docker.available():
-            native = docker.container(name)
-        if native is None:
+    for name, (naming, more) in _NAMED.items():
+        part: Part | None = _named(name, naming, more, environ) or _native(name, data, safe=safe)
+        if part is None and docker.available():
+            part = docker.container(name)
+        if part is None:
             message = (
-                f"{name} was not found: neither named by {' or '.join(variables)}, nor installed, "
+                f"{name} was not found: neither named by {' or '.join(naming)}, nor installed, "
                 "nor is Docker running. `make services` installs it or says how."
             )
             raise Misconfigured(message)
-        found.append(native)
+        found.append(part)
     return found
+
+
+def _named(
+    name: str, naming: Sequence[str], more: Sequence[str], environ: Mapping[str, str]
+) -> Named | None:
+    env = {variable: environ[variable] for variable in (*naming, *more) if environ.get(variable)}
+    names = [variable for variable in naming if variable in env]
+    if not names:
+        return None
+    return Named(name, f"named by {names[0]}", env=env, urls=_URLS[name](env))
+
+
+def _native(name: str, data: Path, *, safe: bool) -> Part | None:
+    match name:
+        case "PostgreSQL" if (binaries := postgres.binaries()) is not None:
+            return postgres.NativePostgres(data / "postgres", binaries, safe=safe)
+        case "RabbitMQ" if (server := rabbitmq.server()) is not None:
+            return rabbitmq.NativeRabbitmq(data / "rabbitmq", server)
+        case "Pub/Sub" if (jar := emulator.jar()) is not None:
+            return emulator.NativeEmulator(jar)
+    return None
+
+
+def _postgres_urls(env: Mapping[str, str]) -> dict[str, str]:
+    """Tell where PostgreSQL is, without the password."""
+    host = env["DB_HOST"]
+    user, port, name = (
+        env.get(variable, Settings.model_fields[variable.lower()].default)
+        for variable in ("DB_USER", "DB_PORT", "DB_NAME")
+    )
+    if host.startswith("/"):  # the folder of its socket
+        return {"postgres": f"postgresql://{user}@/{name}?host={host}&port={port}"}
+    return {"postgres": f"postgresql://{user}@{host}:{port}/{name}"}
+
+
+def _rabbitmq_urls(env: Mapping[str, str]) -> dict[str, str]:
+    """Tell where RabbitMQ is, without the password, and where its page is unless moved."""
+    url = urlsplit(env["RABBITMQ_URL"])
+    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
+    port = f":{url.port}" if url.port else ""
+    return {
+        "rabbitmq": f"{url.scheme}://{host}{port}{url.path}",
+        "rabbitmq_management": f"http://{host}:15672/",
+    }
+
+
+def _pubsub_urls(env: Mapping[str, str]) -> dict[str, str]:
+    host = env.get("PUBSUB_EMULATOR_HOST")
+    return {"pubsub_emulator": host} if host else {}
+
+
+_URLS: Final[Mapping[str, Callable[[Mapping[str, str]], dict[str, str]]]] = {
+    "PostgreSQL": _postgres_urls,
+    "RabbitMQ": _rabbitmq_urls,
+    "Pub/Sub": _pubsub_urls,
+}

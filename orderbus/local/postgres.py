@@ -53,22 +53,28 @@ class NativePostgres:
     name = "PostgreSQL"
 
     def __init__(self, data: Path, binaries: Path, *, safe: bool = True) -> None:
-        """Keep everything in ``data``; ``safe`` false turns fsync off."""
+        """Keep everything in ``data``-VERSION; ``safe`` false turns fsync off."""
         self.how = f"private, {binaries}"
         self.env: dict[str, str] = {}
         self.urls: dict[str, str] = {}
-        self._folder = data
+        # One version cannot read the files of another.
+        self._folder = data.with_name(f"{data.name}-{_version(binaries / 'postgres')}")
         self._binaries = binaries
         self._safe = safe
         self._user = _ordinary_user() if os.getuid() == 0 else "-"
         self._port: int | None = None
         self._process: Process | None = None
 
+    @property
+    def processes(self) -> list[Process]:
+        """What runs."""
+        return [self._process] if self._process else []
+
     async def start(self, sink: Sink) -> None:
         """Make the data folder where it is new, start the server, wait until it answers."""
         data = self._reachable()
-        password_file = self._folder.parent / "postgres-password"
-        if not (data / "PG_VERSION").exists():
+        password_file = self._folder.with_name(f"{self._folder.name}-password")
+        if not (data / "PG_VERSION").exists() or not password_file.exists():
             await self._make(data, password_file, sink)
         port = self._port = self._port or free_port()  # the same again after a restart
         self._process = await Process.start(
@@ -89,7 +95,7 @@ class NativePostgres:
         }
         self.urls = {"postgres": f"postgresql://orderbus@127.0.0.1:{port}/postgres"}
         settings = settings_module.load(
-            debug=True, **{name.lower(): value for name, value in self.env.items()}
+            _env_file=None, debug=True, **{key.lower(): value for key, value in self.env.items()}
         )
         async with open_database(settings) as database:
             await until(database.ping, self._process, seconds=30, what="PostgreSQL")
@@ -111,12 +117,17 @@ class NativePostgres:
         return [f"--{name}={value}" for name, value in settings.items()]
 
     async def _make(self, data: Path, password_file: Path, sink: Sink) -> None:
-        password_file.write_text(secrets.token_urlsafe(24))
-        password_file.chmod(0o600)
+        """Make a new cluster; what an interrupted attempt left is thrown away.
+
+        The password is written down last, so that without it the folder is known to be unfinished.
+        """
+        for left in data.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        password = secrets.token_urlsafe(24)
         with tempfile.NamedTemporaryFile(
             "w", dir=data.parent if self._user == "-" else None
         ) as file:
-            file.write(password_file.read_text())
+            file.write(password)
             file.flush()
             _give(Path(file.name), self._user)
             await run(
@@ -129,12 +140,14 @@ class NativePostgres:
                     "--auth=scram-sha-256",
                     "--encoding=UTF8",
                     "--no-locale",
-                    "--no-sync",
+                    *(["--no-sync"] if not self._safe else []),
                 ],
                 sink=sink,
                 cwd=data,
                 user=self._user,
             )
+        password_file.touch(mode=0o600)
+        password_file.write_text(password)
 
     def _reachable(self) -> Path:
         """Make the data folder; as root it has to be where the ordinary user can get."""

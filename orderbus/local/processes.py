@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +18,15 @@ from orderbus.errors import OrderbusError
 
 Sink = Callable[[str, str], None]
 
+#: Descriptors that every guard keeps open until it ends: a lock among them outlasts its starter.
+kept_open: ContextVar[tuple[int, ...]] = ContextVar("kept_open", default=())
+
 _GUARD: Final = str(Path(__file__).with_name("guard.py"))
+
+#: Below those that systems give to outgoing connections: one of these would sooner or later sit on
+#: the port of a part that is being restarted. Each process begins somewhere else.
+_PORTS: Final = range(20_000, 32_000)
+_ports: Final = itertools.count(os.getpid() * 37)
 
 
 class DiedError(OrderbusError):
@@ -61,6 +71,7 @@ class Process:
             stderr=asyncio.subprocess.STDOUT,
             env={**os.environ, **(env or {})},
             cwd=cwd,
+            pass_fds=kept_open.get(),
             start_new_session=True,
         )
         return cls(name, guard, sink)
@@ -74,10 +85,14 @@ class Process:
         """Wait until the process ends; returns its exit code."""
         return await self._guard.wait()
 
-    async def stop(self) -> None:
-        """Ask the process to stop, and wait until it did."""
+    def tell_to_stop(self) -> None:
+        """Ask the process to stop; it is killed where it does not within its grace."""
         if self._guard.stdin is not None:
             self._guard.stdin.close()
+
+    async def stop(self) -> None:
+        """Ask the process to stop, and wait until it did."""
+        self.tell_to_stop()
         await self._guard.wait()
         await self._reading
 
@@ -88,10 +103,13 @@ class Process:
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:
+    """Read a line, or as much of it as the buffer holds, or what is left at the end."""
     try:
-        return await stream.readline()
-    except ValueError:  # a line longer than the buffer: show what there is of it
-        return await stream.read(65_536) or b"\n"
+        return await stream.readuntil()
+    except asyncio.IncompleteReadError as error:
+        return error.partial
+    except asyncio.LimitOverrunError as error:
+        return await stream.readexactly(error.consumed)
 
 
 async def run(
@@ -133,7 +151,20 @@ async def until(
 
 
 def free_port() -> int:
-    """Find a port on the loopback address that nobody uses now."""
+    """Find a port on the loopback address that nobody uses now; each call finds another."""
+    while True:
+        port = _PORTS[next(_ports) % len(_PORTS)]
+        with socket.socket() as listening, suppress(OSError):
+            listening.bind(("127.0.0.1", port))
+            return port
+
+
+def is_free(port: int) -> bool:
+    """Say whether a server could listen on ``port`` of the loopback address."""
     with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
+        try:
+            listening.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import signal
 from pathlib import Path
 from typing import Final
 
-from orderbus.local.processes import Process, Sink, free_port, until
+from orderbus.local.processes import DiedError, Process, Sink, free_port, until
 
 _PLACES: Final = (
     "/usr/lib/rabbitmq/bin/rabbitmq-server",
     "/opt/homebrew/sbin/rabbitmq-server",
     "/usr/local/sbin/rabbitmq-server",
 )
+_EPMDS: Final = (
+    "/usr/lib/erlang/bin/epmd",
+    "/opt/homebrew/opt/erlang/lib/erlang/bin/epmd",
+    "/usr/local/opt/erlang/lib/erlang/bin/epmd",
+)
 
 
 def server() -> Path | None:
     """Find ``rabbitmq-server``; Debian's wrapper in the path changes the user, so it is last."""
-    for place in (*_PLACES, shutil.which("rabbitmq-server") or ""):
-        if place and Path(place).exists():
-            return Path(place)
-    return None
+    return _first(*_PLACES, shutil.which("rabbitmq-server"))
+
+
+def _first(*places: str | None) -> Path | None:
+    return next((Path(place) for place in places if place and Path(place).exists()), None)
 
 
 class NativeRabbitmq:
@@ -45,12 +50,54 @@ class NativeRabbitmq:
         self._ports: list[int] = []
         self._processes: list[Process] = []
 
+    @property
+    def processes(self) -> list[Process]:
+        """What runs: epmd and the node."""
+        return self._processes
+
     async def start(self, sink: Sink) -> None:
-        """Start epmd and the node, and wait until it speaks AMQP."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        """Start epmd and the node, and wait until both its doors are open.
+
+        A node that cannot read what an older version or a crash left begins anew: the queues hold
+        hints only.
+        """
         if not self._ports:
             self._ports = [free_port() for _ in range(4)]  # the same again after a restart
+        amqp, management, _, names = self._ports
+        self.env = {"RABBITMQ_URL": f"amqp://guest:guest@127.0.0.1:{amqp}/"}
+        self.urls = {
+            "rabbitmq": f"amqp://127.0.0.1:{amqp}/",
+            "rabbitmq_management": f"http://127.0.0.1:{management}/",
+        }
+        self._configure()
+        epmd = _first(shutil.which("epmd"), *_EPMDS)
+        if epmd is not None:
+            process = await Process.start(
+                "epmd", [str(epmd)], sink=sink, env=self.node_env, grace=2
+            )
+            self._processes.append(process)
+            await until(lambda: _connects(names), process, seconds=10, what="epmd")
+        try:
+            await self._start_node(sink)
+        except DiedError:
+            if not self._mnesia.exists():
+                raise
+            await self._processes.pop().stop()
+            shutil.rmtree(self._mnesia)
+            await self._start_node(sink)
+
+    async def stop(self) -> None:
+        """Stop the node, then its epmd."""
+        while self._processes:
+            await self._processes.pop().stop()
+
+    @property
+    def _mnesia(self) -> Path:
+        return self._folder / "mnesia"
+
+    def _configure(self) -> None:
         amqp, management, distribution, names = self._ports
+        self._folder.mkdir(parents=True, exist_ok=True)
         config = self._folder / "rabbitmq.conf"
         config.write_text(
             f"listeners.tcp.1 = 127.0.0.1:{amqp}\n"
@@ -60,7 +107,7 @@ class NativeRabbitmq:
         )
         plugins = self._folder / "enabled_plugins"
         plugins.write_text("[rabbitmq_management].\n")
-        env = self.node_env = {
+        self.node_env = {
             "HOME": str(self._folder),
             "ERL_EPMD_PORT": str(names),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
@@ -70,7 +117,7 @@ class NativeRabbitmq:
             "RABBITMQ_DIST_PORT": str(distribution),
             "RABBITMQ_CONFIG_FILE": str(config),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(plugins),
-            "RABBITMQ_MNESIA_BASE": str(self._folder / "mnesia"),
+            "RABBITMQ_MNESIA_BASE": str(self._mnesia),
             "RABBITMQ_LOG_BASE": str(self._folder / "log"),
             "RABBITMQ_PID_FILE": str(self._folder / "pid"),
             "RABBITMQ_CONF_ENV_FILE": str(self._folder / "none"),
@@ -78,45 +125,24 @@ class NativeRabbitmq:
                 "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +S 2:2"
             ),
         }
-        epmd = shutil.which("epmd")
-        if epmd is not None:
-            self._processes.append(await Process.start("epmd", [epmd], sink=sink, env=env, grace=2))
-            await until(lambda: _connects(names), self._processes[0], seconds=10, what="epmd")
+
+    async def _start_node(self, sink: Sink) -> None:
         node = await Process.start(
             "rabbitmq",
             [str(self._server)],
             sink=sink,
-            env=env,
+            env=self.node_env,
             cwd=self._folder,
-            stop_signal=signal.SIGTERM,
             # An orderly end takes it six seconds, and there is nothing to put in order: the
             # queues hold hints, and PostgreSQL has what they hint at.
-            grace=1.5,
+            grace=0,
         )
         self._processes.append(node)
-        self.env = {"RABBITMQ_URL": f"amqp://guest:guest@127.0.0.1:{amqp}/"}
-        self.urls = {
-            "rabbitmq": f"amqp://127.0.0.1:{amqp}/",
-            "rabbitmq_management": f"http://127.0.0.1:{management}/",
-        }
-        await until(lambda: _speaks_amqp(amqp), node, seconds=60, what="RabbitMQ")
-
-    async def stop(self) -> None:
-        """Stop the node, then its epmd."""
-        while self._processes:
-            await self._processes.pop().stop()
+        amqp, management, _, _ = self._ports
+        await until(lambda: _connects(management), node, seconds=60, what="RabbitMQ")
+        await until(lambda: _connects(amqp), node, seconds=10, what="RabbitMQ")
 
 
 async def _connects(port: int) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.close()
-
-
-async def _speaks_amqp(port: int) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(b"AMQP\x00\x00\x09\x01")
-        async with asyncio.timeout(2):
-            await reader.readexactly(7)
-    finally:
-        writer.close()

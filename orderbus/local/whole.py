@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from orderbus.domain.webhooks import new_secret
-from orderbus.errors import Misconfigured
 from orderbus.local import client
 from orderbus.local.parts import Part, find
-from orderbus.local.processes import DiedError, Process, Sink, free_port, run, until
+from orderbus.local.processes import Process, Sink, free_port, run, until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+
+#: In this order they stop: nothing new comes in before what is under way is finished.
+_STOPPED: Final = ("web", "bridge", "workers")
 
 
 @dataclass
@@ -28,49 +29,62 @@ class Whole:
 
     parts: Sequence[Part]
     data: Path
-    env: dict[str, str] = field(default_factory=dict)
-    urls: dict[str, str] = field(default_factory=dict)
-    processes: list[Process] = field(default_factory=list)
+    env: dict[str, str]
+    urls: dict[str, str]
+    sink: Sink
+    say: Callable[[str], None]
+    processes: dict[str, Process] = field(default_factory=dict)
 
     async def first_death(self) -> Process:
-        """Wait until one of the processes ends by itself."""
-        waits = {asyncio.create_task(process.wait()): process for process in self.processes}
-        done, others = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for other in others:
-            other.cancel()
+        """Wait until one of the processes, or one that a part runs in, ends by itself."""
+        waits = {asyncio.create_task(process.wait()): process for process in self._every()}
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
         return waits[done.pop()]
 
+    async def start(self, name: str, command: Sequence[str], **env: str) -> Process:
+        """Start a process with this Python."""
+        process = self.processes[name] = await Process.start(
+            name,
+            [sys.executable, *command],
+            sink=self.sink,
+            env={**self.env, **env},
+            cwd=self.data,  # and not where a .env for other parts may lie
+        )
+        return process
 
-@contextmanager
-def locked_folder(folder: Path) -> Iterator[Path]:
-    """Keep the folder for one starter at a time; raises ``Misconfigured`` where it is in use."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / "lock").open("w")
-    with lock:
-        if not _lock(lock):
-            message = f"Another orderbus uses {folder}: stop it, or name another folder with --data"
-            raise Misconfigured(message)
-        yield folder
+    async def start_and_wait(self, name: str, command: Sequence[str], url: str, **env: str) -> None:
+        """Start a process with this Python, and wait until ``url`` answers 2xx."""
+        process = await self.start(name, command, **env)
+        await until(lambda: _is_ready(url), process, seconds=60, what=f"The {name} process")
 
+    async def stop(self) -> None:
+        """Stop everything in order; all at once where the caller is cancelled meanwhile."""
+        stopping = asyncio.create_task(self._stop_in_order())
+        try:
+            await asyncio.shield(stopping)
+        except asyncio.CancelledError:
+            for process in self._every():
+                process.tell_to_stop()
+            await stopping
+            raise
 
-def free_folder(parent: Path, name: str) -> Path:
-    """Name the first folder ``name-N`` that nobody uses now, warm ones first."""
-    number = 1
-    while True:
-        folder = parent / f"{name}-{number}"
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as lock:
-            if _lock(lock):
-                return folder
-        number += 1
+    async def _stop_in_order(self) -> None:
+        for name in _STOPPED:
+            if name in self.processes:
+                await self.processes[name].stop()
+        await asyncio.gather(*(part.stop() for part in self.parts))
+        for process in self.processes.values():
+            await process.stop()
 
-
-def _lock(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+    def _every(self) -> list[Process]:
+        return [
+            *self.processes.values(),
+            *(process for part in self.parts for process in part.processes),
+        ]
 
 
 @asynccontextmanager
@@ -81,131 +95,86 @@ async def whole(
     say: Callable[[str], None],
     port: int = 0,
     webhook: str | None = None,
+    changes: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Whole]:
     """Bring everything up, wait until it is ready, and take it down in order at the end.
 
-    First the parts, together; then the schema; then receiver, web, workers and bridge. Going down
-    nothing new comes in before what is under way is finished. Raises ``Misconfigured`` where a
-    part cannot be had, ``DiedError`` where a process does not come up.
+    ``changes`` are variables for the processes, beside those that the run makes up. Raises
+    ``Misconfigured`` where a part cannot be had, ``DiedError`` where a process does not come up.
     """
     parts = find(data)
     for part in parts:
         say(f"{part.name}: {part.how}")
-    async with AsyncExitStack() as stack:
-        running = Whole(parts, data, env=_secrets())
-        running.env["WEBHOOK_OUTGOING_URL"] = webhook or await _receiver(stack, running, sink)
-        await _parts_and_schema(stack, running, sink, say)
-        say("starting web, workers and bridge")
-        await _processes(stack, running, sink, port)
+    running = Whole(parts, data, env={**_made_up(), **(changes or {})}, urls={}, sink=sink, say=say)
+    try:
+        await _bring_up(running, port or free_port(), webhook)
         yield running
+    finally:
+        await running.stop()
 
 
-async def _parts_and_schema(
-    stack: AsyncExitStack, running: Whole, sink: Sink, say: Callable[[str], None]
-) -> None:
-    """Start the parts together; migrate while RabbitMQ, which is slow, still starts."""
+async def _bring_up(running: Whole, port: int, webhook: str | None) -> None:
+    """Start what can start, as soon as it can.
 
-    async def stop() -> None:
-        await asyncio.gather(*(part.stop() for part in running.parts))
-
-    async def start(part: Part) -> None:
-        await part.start(sink)
-        running.env |= part.env
-        running.urls |= part.urls
-
-    async def migrate(before: Sequence[asyncio.Task[None]]) -> None:
-        await asyncio.gather(*before)
-        say("migrating")
-        command = [sys.executable, "-m", "orderbus", "migrate"]
-        await run("migrate", command, sink=sink, env=running.env, cwd=running.data)
-
-    stack.push_async_callback(stop)
+    The parts together; the schema while RabbitMQ, which is slow, still starts; the web server when
+    the schema is there; workers and bridge when all parts are.
+    """
+    api = f"http://127.0.0.1:{port}"
+    worker = f"http://127.0.0.1:{running.env['ORDERBUS_WORKER_METRICS_PORT']}"
+    bridge = f"http://127.0.0.1:{running.env['ORDERBUS_BRIDGE_METRICS_PORT']}"
+    running.urls |= {"api": api, "docs": f"{api}/docs"}
     async with asyncio.TaskGroup() as group:
-        starts = {part.name: group.create_task(start(part)) for part in running.parts}
-        group.create_task(migrate([starts["PostgreSQL"], starts["Pub/Sub"]]))
+        starts = {part.name: group.create_task(part.start(running.sink)) for part in running.parts}
+        if webhook is None:
+            webhook = _receive(running, group)
+        running.env["WEBHOOK_OUTGOING_URL"] = webhook
+        await starts["PostgreSQL"]
+        for part in running.parts:
+            running.env |= part.env
+            running.urls |= part.urls
+        running.say("migrating")
+        command = [sys.executable, "-m", "orderbus", "migrate"]
+        await run("migrate", command, sink=running.sink, env=running.env, cwd=running.data)
+        running.say("starting the web server")
+        web = [str(ROOT / "run_web.py"), "--port", str(port)]
+        group.create_task(running.start_and_wait("web", web, f"{api}/readyz"))
+        running.say("waiting for RabbitMQ")
+        await asyncio.gather(*starts.values())
+        running.say("starting workers and bridge")
+        workers = [str(ROOT / "run_actors.py"), "--processes", "1"]
+        group.create_task(running.start_and_wait("workers", workers, f"{worker}/readyz"))
+        back = ["-m", "orderbus", "bridge"]
+        group.create_task(running.start_and_wait("bridge", back, f"{bridge}/readyz"))
+    running.urls |= {"worker_metrics": f"{worker}/metrics", "bridge_metrics": f"{bridge}/metrics"}
 
 
-def _secrets() -> dict[str, str]:
-    """Make up what a run needs to keep secret, unless it is given; it ends with the run."""
+def _receive(running: Whole, group: asyncio.TaskGroup) -> str:
+    """Start the receiver; returns where it takes webhooks."""
+    port = free_port()
+    page = running.urls["receiver"] = f"http://127.0.0.1:{port}/"
+    command = [str(ROOT / "examples" / "receive_webhooks.py"), "--port", str(port)]
+    secret = running.env["WEBHOOK_OUTGOING_SECRET"]
+    group.create_task(running.start_and_wait("receiver", command, page, WEBHOOK_SECRET=secret))
+    return f"{page}webhooks"
+
+
+def _made_up() -> dict[str, str]:
+    """Make up what a run needs, and its secrets unless they are given; they end with the run."""
     return {
-        "SECRET_KEY": secrets.token_urlsafe(32),
+        "SECRET_KEY": os.environ.get("SECRET_KEY") or secrets.token_urlsafe(32),
         "WEBHOOK_OUTGOING_SECRET": os.environ.get("WEBHOOK_OUTGOING_SECRET") or new_secret(),
         "ORDERBUS_OPEN_ON_LOOPBACK": "true",
         "ORDERBUS_WEB_HOST": "127.0.0.1",
         "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
         "ORDERBUS_WORKER_METRICS_PORT": str(free_port()),
         "ORDERBUS_BRIDGE_METRICS_PORT": str(free_port()),
+        # How often Dramatiq's threads look whether they should end; a second each by default.
+        "dramatiq_worker_timeout": "100",
         "PYTHONUNBUFFERED": "1",
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).strip(
             os.pathsep
         ),
     }
-
-
-async def _receiver(stack: AsyncExitStack, running: Whole, sink: Sink) -> str:
-    port = free_port()
-    process = await _start(
-        stack,
-        running,
-        "receiver",
-        [str(ROOT / "examples" / "receive_webhooks.py"), "--port", str(port)],
-        sink,
-        env={"WEBHOOK_SECRET": running.env["WEBHOOK_OUTGOING_SECRET"]},
-    )
-    running.urls["receiver"] = f"http://127.0.0.1:{port}/"
-    await until(
-        lambda: _is_ready(running.urls["receiver"]), process, seconds=30, what="The receiver"
-    )
-    return f"http://127.0.0.1:{port}/webhooks"
-
-
-async def _processes(stack: AsyncExitStack, running: Whole, sink: Sink, port: int) -> None:
-    """Start the workers first and the web server last, so that they stop the other way round."""
-    api = f"http://127.0.0.1:{port or free_port()}"
-    worker = f"http://127.0.0.1:{running.env['ORDERBUS_WORKER_METRICS_PORT']}"
-    bridge = f"http://127.0.0.1:{running.env['ORDERBUS_BRIDGE_METRICS_PORT']}"
-    running.urls |= {
-        "api": api,
-        "docs": f"{api}/docs",
-        "worker_metrics": f"{worker}/metrics",
-        "bridge_metrics": f"{bridge}/metrics",
-    }
-    plan = (
-        ("workers", [str(ROOT / "run_actors.py"), "--processes", "1"], f"{worker}/readyz"),
-        ("bridge", ["-m", "orderbus", "bridge"], f"{bridge}/readyz"),
-        ("web", [str(ROOT / "run_web.py"), "--port", api.rpartition(":")[2]], f"{api}/readyz"),
-    )
-    started = [
-        (name, url, await _start(stack, running, name, command, sink))
-        for name, command, url in plan
-    ]
-    async with asyncio.TaskGroup() as group:
-        for name, url, process in started:
-            group.create_task(_until_ready(url, process, name))
-
-
-async def _until_ready(url: str, process: Process, name: str) -> None:
-    await until(lambda: _is_ready(url), process, seconds=60, what=f"The {name} process")
-
-
-async def _start(
-    stack: AsyncExitStack,
-    running: Whole,
-    name: str,
-    command: list[str],
-    sink: Sink,
-    env: dict[str, str] | None = None,
-) -> Process:
-    process = await Process.start(
-        name,
-        [sys.executable, *command],
-        sink=sink,
-        env={**running.env, **(env or {})},
-        cwd=running.data,  # and not where a .env for other parts may lie
-    )
-    stack.push_async_callback(process.stop)
-    running.processes.append(process)
-    return process
 
 
 async def _is_ready(url: str) -> None:
@@ -218,19 +187,3 @@ def first_error(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def default_data() -> Path:
-    """Name the ignored folder that keeps the data of local runs."""
-    return Path(os.environ.get("ORDERBUS_DATA", ".orderbus"))
-
-
-__all__ = [
-    "DiedError",
-    "Whole",
-    "default_data",
-    "first_error",
-    "free_folder",
-    "locked_folder",
-    "whole",
-]

@@ -1,0 +1,69 @@
+"""Where does a local run keep its data, and how do two runs keep out of each other's way?"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from orderbus.errors import Misconfigured
+from orderbus.local.processes import kept_open
+
+#: Seconds that the processes of a starter that crashed may take to end.
+_ENDING: Final = 60.0
+
+
+def default_data() -> Path:
+    """Name the ignored folder that keeps the data of local runs."""
+    return Path(os.environ.get("ORDERBUS_DATA", ".orderbus"))
+
+
+@contextmanager
+def locked_folder(folder: Path, *, ending: float = _ENDING) -> Iterator[Path]:
+    """Keep the folder for one starter at a time, until the last process it started has ended.
+
+    Waits for up to ``ending`` seconds where a starter is gone and its processes still end. Raises
+    ``Misconfigured`` where the folder is in use.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    message = f"Another orderbus uses {folder}: stop it, or name another folder with --data"
+    with (folder / "starter.lock").open("w") as starter, (folder / "lock").open("w") as lock:
+        if not _lock(starter) or not _lock(lock, patience=ending):
+            raise Misconfigured(message)
+        # Every guard holds the second lock too. So it outlasts a starter that crashed.
+        token = kept_open.set((*kept_open.get(), lock.fileno()))
+        try:
+            yield folder
+        finally:
+            kept_open.reset(token)
+
+
+@contextmanager
+def free_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Keep the first folder ``name-N`` that nobody uses now: the same, warm one, if it can be."""
+    with ExitStack() as stack:
+        for number in itertools.count(1):
+            try:
+                folder = stack.enter_context(locked_folder(parent / f"{name}-{number}", ending=0))
+            except Misconfigured:
+                continue
+            yield folder
+            return
+
+
+def _lock(file: IO[str], *, patience: float = 0) -> bool:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.1)
+        else:
+            return True

@@ -1,0 +1,103 @@
+"""``orderbus up`` says what is wrong at once, serves other commands, and ends as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests import samples
+from tests.end_to_end.system import ROOT
+from tests.processes import descendants, until_gone
+
+PARTS = ("DB_HOST", "RABBITMQ_URL", "PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's user may enter, too."""
+    with tempfile.TemporaryDirectory(prefix="orderbus-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+async def up(folder: Path, port: int) -> asyncio.subprocess.Process:
+    """Start ``orderbus up`` in an environment that names no part."""
+    env = {name: value for name, value in os.environ.items() if name not in PARTS}
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "orderbus", "up", "--json", "--port", str(port)),
+        *("--data", str(folder)),
+        env={**env, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=2**20,
+    )
+
+
+def process_of(pids: set[int], words: str) -> int:
+    """Find the one process, not its guard, whose command line holds the words."""
+    listed = subprocess.run(
+        ["ps", "-A", "-o", "pid=,command="], capture_output=True, text=True, check=True
+    )
+    commands = dict(line.split(maxsplit=1) for line in listed.stdout.splitlines() if " " in line)
+    [found] = [
+        pid
+        for pid in pids
+        if words in (command := commands.get(str(pid), "")) and "guard.py" not in command
+    ]
+    return found
+
+
+async def test_a_port_in_use_is_told_before_anything_starts(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        starting = await up(folder / "data", server.getsockname()[1])
+        async with asyncio.timeout(20):
+            _, errors = await starting.communicate()
+
+    assert starting.returncode == 2
+    assert b"--port 0" in errors
+    assert not (folder / "data").exists()
+
+
+async def test_other_commands_reach_it_and_the_death_of_one_process_ends_it_all(
+    folder: Path,
+) -> None:
+    running = await up(folder, 0)
+    assert running.stdout is not None
+    async with asyncio.timeout(50):
+        urls = json.loads(await running.stdout.readline())
+    started = await asyncio.to_thread(descendants, running.pid)
+    order = samples.order_body()
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(f"{urls['api']}/webhooks/orders/create/", json=order) as answer,
+    ):
+        accepted = answer.status
+    asking = await asyncio.create_subprocess_exec(
+        *("sh", "-c", '. "$0"; "$1" -m orderbus orders show "$2" --json'),
+        *(str(folder / "env"), sys.executable, order["order_id"]),
+        stdout=asyncio.subprocess.PIPE,
+        cwd=folder,
+    )
+    shown, _ = await asking.communicate()
+
+    os.kill(await asyncio.to_thread(process_of, started, "beam.smp"), signal.SIGKILL)
+    async with asyncio.timeout(40):
+        _, errors = await running.communicate()
+
+    assert accepted == 201
+    assert json.loads(shown)["external_ref"] == order["order_id"]
+    assert running.returncode == 1
+    assert b"rabbitmq ended with code" in errors
+    assert not (folder / "env").exists()
+    await until_gone(started)

@@ -1,0 +1,161 @@
+"""Private parts start beside others, keep what they should, and never outlive their starter."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from orderbus.local import postgres, rabbitmq
+from orderbus.local.postgres import NativePostgres
+from orderbus.local.rabbitmq import NativeRabbitmq
+from orderbus.storage.database import open_database
+from tests import rabbit
+from tests.conftest import settings_from
+from tests.processes import descendants, until_gone
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: Starts all three parts, says so, and waits to be killed.
+STARTER = """
+import asyncio, sys
+from pathlib import Path
+from orderbus.local.parts import find
+
+async def main():
+    parts = find(Path(sys.argv[1]), {}, safe=False)
+    await asyncio.gather(*(part.start(lambda name, line: None) for part in parts))
+    print("up", flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's user may enter, too."""
+    with tempfile.TemporaryDirectory(prefix="orderbus-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def silent(_name: str, _line: str) -> None:
+    """Take a part's output and show nobody."""
+
+
+def missing(part: str) -> NoReturn:
+    message = f"{part} is not installed"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@asynccontextmanager
+async def own_postgres(folder: Path) -> AsyncIterator[NativePostgres]:
+    binaries = postgres.binaries() or missing("PostgreSQL")
+    part = NativePostgres(folder / "postgres", binaries, safe=False)
+    try:
+        await part.start(silent)
+        yield part
+    finally:
+        await part.stop()
+
+
+@asynccontextmanager
+async def own_rabbitmq(folder: Path) -> AsyncIterator[NativeRabbitmq]:
+    part = NativeRabbitmq(folder, rabbitmq.server() or missing("RabbitMQ"))
+    try:
+        await part.start(silent)
+        yield part
+    finally:
+        await part.stop()
+
+
+async def value(part: NativePostgres, query: str) -> object:
+    async with (
+        open_database(settings_from(part.env)) as database,
+        database.connection() as connection,
+    ):
+        return await connection.fetchval(query)
+
+
+async def test_postgresql_keeps_its_data_and_its_port_over_a_restart(folder: Path) -> None:
+    async with own_postgres(folder) as part:
+        await value(part, "CREATE TABLE kept AS SELECT 42 AS number")
+        before = dict(part.env)
+        await part.stop()
+        await part.start(silent)
+
+        assert part.env == before
+        assert await value(part, "SELECT number FROM kept") == 42
+
+
+async def test_what_an_interrupted_initdb_left_is_made_anew(folder: Path) -> None:
+    async with own_postgres(folder) as part:
+        await part.stop()
+        made = part._folder
+        made.with_name(f"{made.name}-password").unlink()
+        (made / "global" / "pg_control").unlink()
+        await part.start(silent)
+
+        assert await value(part, "SELECT 1") == 1
+
+
+async def test_postgresql_runs_in_a_folder_that_only_its_owner_may_enter(folder: Path) -> None:
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    async with own_postgres(closed) as part:
+        assert await value(part, "SELECT 1") == 1
+
+    for made in closed.iterdir():
+        if made.is_symlink():  # the tests run as root
+            shutil.rmtree(made.resolve())
+
+
+async def test_two_rabbitmq_nodes_run_side_by_side_and_do_not_meet(folder: Path) -> None:
+    server = rabbitmq.server() or missing("RabbitMQ")
+    nodes = [NativeRabbitmq(folder / name, server) for name in ("one", "two")]
+    try:
+        await asyncio.gather(*(node.start(silent) for node in nodes))
+        seen = [await asyncio.to_thread(rabbit.call, node, "GET", "nodes") for node in nodes]
+    finally:
+        await asyncio.gather(*(node.stop() for node in nodes))
+
+    assert [[node["name"] for node in one] for one in seen] == [["orderbus@localhost"]] * 2
+
+
+async def test_a_rabbitmq_that_cannot_read_its_files_begins_anew(folder: Path) -> None:
+    schema = folder / "mnesia" / "orderbus@localhost" / "schema.DAT"
+    schema.parent.mkdir(parents=True)
+    schema.write_text("left by a crash, or by a version to come")
+
+    async with own_rabbitmq(folder) as part:
+        await asyncio.to_thread(rabbit.make_vhost, part, "new")
+
+
+async def test_no_part_outlives_a_starter_that_is_killed(folder: Path) -> None:
+    starter = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", STARTER, str(folder)),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert starter.stdout is not None
+    async with asyncio.timeout(50):
+        said = await starter.stdout.readline()
+    started = await asyncio.to_thread(descendants, starter.pid)
+
+    starter.kill()
+    await starter.wait()
+
+    assert said == b"up\n"
+    assert len(started) > 10, "guards, postgres and its children, epmd, beam, java"
+    await until_gone(started)

@@ -1,0 +1,189 @@
+"""A started process says what it has to say, ends when told to, and holds its folder till then."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from orderbus.errors import Misconfigured
+from orderbus.local import docker, emulator, parts, postgres, processes, rabbitmq
+from orderbus.local.folders import free_folder, locked_folder
+from orderbus.local.parts import find
+from orderbus.local.processes import DiedError, Process
+from tests.processes import descendants, until_gone
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: Holds a folder, runs a shell's script in it, and waits to be killed.
+STARTER = """
+import asyncio, sys
+from pathlib import Path
+from orderbus.local.folders import locked_folder
+from orderbus.local.processes import Process
+
+async def main():
+    with locked_folder(Path(sys.argv[1])) as folder:
+        say = lambda name, line: print(line, flush=True)
+        await Process.start("sh", ["sh", "-c", sys.argv[2]], sink=say, cwd=folder, grace=1.5)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def silent(_name: str, _line: str) -> None:
+    """Take a process's output and show nobody."""
+
+
+@asynccontextmanager
+async def killed_starter(folder: Path, script: str) -> AsyncIterator[set[int]]:
+    """Kill a starter after the script said something; yields what the starter had started."""
+    starter = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", STARTER, str(folder), script),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert starter.stdout is not None
+    async with asyncio.timeout(20):
+        await starter.stdout.readline()
+    started = await asyncio.to_thread(descendants, starter.pid)
+    starter.kill()
+    await starter.wait()
+    yield started
+    await until_gone(started)
+
+
+async def test_a_process_that_will_not_end_is_killed_with_its_children(tmp_path: Path) -> None:
+    deaf = "trap '' TERM; (trap '' TERM; echo up; sleep 60) & wait; wait"
+
+    async with killed_starter(tmp_path, deaf) as started:
+        assert len(started) >= 3, "the guard, the shell and its child"
+
+
+async def test_a_folder_is_taken_until_the_last_process_of_a_killed_starter_has_ended(
+    tmp_path: Path,
+) -> None:
+    slow = "trap 'sleep 0.5; touch ended; exit' TERM; echo up; while :; do sleep 0.1; done"
+
+    async with killed_starter(tmp_path, slow):
+        with pytest.raises(Misconfigured), locked_folder(tmp_path, ending=0):
+            pass
+        with locked_folder(tmp_path):
+            assert (tmp_path / "ended").exists()
+
+
+def test_two_starters_get_two_folders_and_the_next_one_the_first_again(tmp_path: Path) -> None:
+    with free_folder(tmp_path, "demo") as first, free_folder(tmp_path, "demo") as second:
+        pass
+    with free_folder(tmp_path, "demo") as third:
+        pass
+
+    assert (first.name, second.name, third.name) == ("demo-1", "demo-2", "demo-1")
+
+
+def test_a_folder_in_use_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    with locked_folder(tmp_path), pytest.raises(Misconfigured, match="--data"):
+        locked_folder(tmp_path).__enter__()
+
+
+async def test_what_a_process_prints_arrives_however_long_its_lines_are() -> None:
+    lines: list[str] = []
+    script = "print('a' * 300_000); print('end')"
+
+    await processes.run(
+        "python", [sys.executable, "-c", script], sink=lambda _, line: lines.append(line)
+    )
+
+    assert "".join(lines) == "a" * 300_000 + "end"
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(["sh", "-c", "exit 3"], 3), (["sh", "-c", "kill -9 $$"], 137), (["no-such-command"], 1)],
+)
+async def test_a_command_that_fails_is_named_with_its_code(command: list[str], code: int) -> None:
+    with pytest.raises(DiedError, match=rf"^it failed with code {code}$"):
+        await processes.run("it", command, sink=silent)
+
+
+async def test_waiting_for_a_process_that_died_ends_at_once() -> None:
+    process = await Process.start("it", ["sh", "-c", "exit 3"], sink=silent)
+
+    async def never() -> None:
+        raise ConnectionError
+
+    with pytest.raises(DiedError, match="it ended with code 3"):
+        await processes.until(never, process, seconds=20, what="It")
+    await process.stop()
+
+
+def test_free_ports_differ_and_are_none_that_outgoing_connections_get() -> None:
+    ports = [processes.free_port() for _ in range(100)]
+
+    assert len(set(ports)) == 100
+    assert max(ports) < 32_768
+
+
+def test_a_port_that_somebody_listens_on_is_not_free() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        assert not processes.is_free(port)
+    assert processes.is_free(port)
+
+
+def test_parts_that_settings_name_are_used_and_told_without_their_passwords(
+    tmp_path: Path,
+) -> None:
+    named = {
+        "DB_HOST": "db.example",
+        "DB_PASS": "hidden",
+        "RABBITMQ_URL": "amqp://shop:hidden@mq.example:5673/shop",
+        "PUBSUB_EMULATOR_HOST": "emulator.example:8085",
+    }
+
+    found = find(tmp_path, named)
+
+    assert [part.how for part in found] == [
+        "named by DB_HOST",
+        "named by RABBITMQ_URL",
+        "named by PUBSUB_EMULATOR_HOST",
+    ]
+    assert {name: value for part in found for name, value in part.env.items()} == named
+    assert {name: value for part in found for name, value in part.urls.items()} == {
+        "postgres": "postgresql://postgres@db.example:5432/orderdb",
+        "rabbitmq": "amqp://mq.example:5673/shop",
+        "rabbitmq_management": "http://mq.example:15672/",
+        "pubsub_emulator": "emulator.example:8085",
+    }
+
+
+def nothing() -> None:
+    """Find no part."""
+
+
+@pytest.mark.parametrize(
+    ("room", "finder", "name"),
+    [
+        (postgres, "binaries", "PostgreSQL"),
+        (rabbitmq, "server", "RabbitMQ"),
+        (emulator, "jar", "Pub/Sub"),
+    ],
+)
+def test_a_part_that_cannot_be_had_is_named_with_what_to_do(
+    room: object, finder: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = {"DB_HOST": "here", "RABBITMQ_URL": "amqp://here", "PUBSUB_EMULATOR_HOST": "here:1"}
+    naming = parts._NAMED[name][0][0]
+    monkeypatch.setattr(room, finder, nothing)
+    monkeypatch.setattr(docker, "available", lambda: False)
+
+    with pytest.raises(Misconfigured, match=f"{name} was not found.*make services"):
+        find(tmp_path, {key: value for key, value in others.items() if key != naming})
