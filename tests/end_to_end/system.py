@@ -133,8 +133,12 @@ class System:
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
-    async def ended(self, process: asyncio.subprocess.Process, seconds: float = 40) -> int:
-        """Wait until a process, and its whole group, has ended by itself."""
+    async def ended(self, process: asyncio.subprocess.Process, seconds: float = 70) -> int:
+        """Wait until a process, and its whole group, has ended by itself.
+
+        A Dramatiq master whose worker died before it said that it booted notices after thirty
+        seconds; that worker may have claimed a message by then.
+        """
         async with asyncio.timeout(seconds):
             code = await process.wait()
         await self.kill(process)
