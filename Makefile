@@ -6,6 +6,9 @@
 BIN := .venv/bin
 COMPOSE ?= docker compose
 ARGS ?=
+# native, docker or embedded: have every part this way; otherwise each as it can be had.
+PARTS ?=
+WAY = $(if $(PARTS),--parts $(PARTS))
 export PYTHON
 
 .PHONY: help demo run venv install services test test-unit test-integration test-e2e test-py313 \
@@ -16,10 +19,10 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z][a-z0-9-]*:.*## /{printf "  %-17s %s\n", $$1, $$2}' Makefile
 
 ## A newcomer's commands
-demo: venv parts ## Send one order all the way to a receiver, print its way, stop everything
-	@$(BIN)/orderbus demo $(ARGS)
-run: venv parts ## Start a whole orderbus in the foreground, on whatever parts are here
-	@$(BIN)/orderbus up $(ARGS)
+demo: venv ## Send one order all the way to a receiver, print its way, stop everything
+	@$(BIN)/orderbus demo $(WAY) $(ARGS)
+run: venv ## Start a whole orderbus in the foreground, on whatever parts are here
+	@$(BIN)/orderbus up $(WAY) $(ARGS)
 test: test-unit test-integration test-e2e test-py313 ## Run every test, setting up whatever is missing
 
 ## Setting up
@@ -34,9 +37,9 @@ lock: install ## Write the lock files anew from setup.cfg; ARGS=--upgrade takes 
 test-unit: install ## Run the tests that need nothing running
 	$(BIN)/pytest tests/unit $(ARGS)
 test-integration: install parts ## Run the tests against PostgreSQL, RabbitMQ and the emulator
-	$(BIN)/pytest tests/integration $(ARGS)
-test-e2e: install parts ## Run the tests of the real commands as processes
-	$(BIN)/pytest tests/end_to_end $(ARGS)
+	$(BIN)/pytest tests/integration -n 2 $(ARGS)
+test-e2e: install parts ## Run the tests of the real commands as processes, native and embedded
+	$(BIN)/pytest tests/end_to_end -n 2 $(ARGS) && $(BIN)/pytest tests/end_to_end -n 2 --parts embedded $(ARGS)
 test-py313: install parts ## Run the unit and integration tests on Python 3.13 as well
 	@scripts/test-py313 $(ARGS)
 check: install ## Check format, lint, room borders, compose file and types
@@ -87,7 +90,7 @@ parts:
 	@scripts/install-services --optional
 .env:
 	@cp .env.example .env
-.venv/.installed: requirements.lock setup.cfg pyproject.toml
-	@scripts/install requirements.lock && touch $@
+.venv/.installed: requirements-embedded.lock setup.cfg pyproject.toml
+	@scripts/install requirements-embedded.lock && : > $@
 .venv/.installed-dev: .venv/.installed requirements-dev.lock
-	@scripts/install requirements-dev.lock && touch $@
+	@scripts/install requirements-dev.lock && : > $@

@@ -26,6 +26,7 @@ from orderbus.domain.addresses import Network
 from orderbus.domain.webhooks import check_secret
 from orderbus.errors import Invalid, Misconfigured
 
+QUEUES_IN_MEMORY = "memory://"
 INSECURE_SECRET_KEY = "insecure-development-key-change-it"  # noqa: S105 - refused outside development
 
 
@@ -84,7 +85,10 @@ class Settings(BaseSettings):
     rabbitmq_url: SecretStr = Field(
         SecretStr("amqp://guest:guest@localhost:5672/"), validation_alias=_named("RABBITMQ_URL")
     )
-    """Where the work queues are (amqp:// or amqps://, with the virtual host as the path)."""
+    """Where the work queues are (amqp:// or amqps://, with the virtual host as the path).
+
+    ``memory://`` keeps them inside the one worker, with the bridge in it: for a machine without
+    RabbitMQ. They are lost with it, and made again from what PostgreSQL has."""
 
     # -- Google Pub/Sub ----------------------------------------------------------------------
     pubsub_emulator_host: str | None = Field(None, validation_alias=_named("PUBSUB_EMULATOR_HOST"))
@@ -221,11 +225,21 @@ class Settings(BaseSettings):
                 "anyone could sign with an empty one",
             ),
             (
+                not self.queues_in_memory
+                and not self.rabbitmq_url.get_secret_value().startswith(("amqp://", "amqps://")),
+                "RABBITMQ_URL must begin with amqp:// or amqps://, or be memory://",
+            ),
+            (
                 self.event_retention < timedelta(days=7),
                 "ORDERBUS_EVENT_RETENTION must be 7 days or more: "
                 "a delivery is retried for more than three days and redriven after that",
             ),
         )
+
+    @property
+    def queues_in_memory(self) -> bool:
+        """Whether the worker keeps the queues itself."""
+        return self.rabbitmq_url.get_secret_value() == QUEUES_IN_MEMORY
 
     @cached_property
     def database_url(self) -> str:

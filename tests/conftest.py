@@ -14,16 +14,23 @@ import pytest
 
 from orderbus.commands import schema
 from orderbus.errors import Misconfigured
-from orderbus.local.parts import Part
+from orderbus.local.parts import Part, Way
 from orderbus.settings import Settings, load
 from orderbus.storage.database import Database, open_database
-from tests.parts import MEETING, meeting_place, running_parts, shared_parts
+from tests.parts import MEETING, WAY, meeting_place, running_parts, shared_parts, way
 
 HERE = Path(__file__).parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    ways = [each.value for each in Way]
+    parser.addoption("--parts", choices=ways, help="have every part this way")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Where several workers will run (``-n``), let them share one set of parts."""
+    """Remember how parts are had; where several workers run (``-n``), let them share one set."""
+    if asked := config.getoption("--parts"):
+        os.environ[WAY] = asked
     is_worker = hasattr(config, "workerinput")
     if not is_worker and config.getoption("numprocesses", None):
         meeting = ExitStack()
@@ -31,7 +38,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(meeting.close)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if way() is Way.EMBEDDED:  # what is about RabbitMQ itself has nothing to be about
+        about_rabbitmq = [item for item in items if item.get_closest_marker("rabbitmq")]
+        config.hook.pytest_deselected(items=about_rabbitmq)
+        items[:] = [item for item in items if item not in about_rabbitmq]
     for item in items:
         floor = item.path.relative_to(HERE).parts[0]
         if floor == "integration":

@@ -22,7 +22,7 @@ from typing import IO, Any, Final, TypeVar
 
 from orderbus.errors import Misconfigured
 from orderbus.local import parts as local_parts
-from orderbus.local.parts import Named, Part
+from orderbus.local.parts import Named, Part, Way
 from orderbus.local.processes import Sink
 from orderbus.local.rabbitmq import NativeRabbitmq
 
@@ -32,8 +32,20 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 
 #: Names the folder in which the workers of one run meet.
 MEETING: Final = "ORDERBUS_TESTS_MEET_IN"
+#: Names the way in which every part is had; set by ``pytest --parts``.
+WAY: Final = "ORDERBUS_TESTS_PARTS"
 
 _keepers: Final[list[subprocess.Popen[str]]] = []
+
+
+def way() -> Way | None:
+    """In which way every part is had; None where each is had as it can be."""
+    return Way(os.environ[WAY]) if WAY in os.environ else None
+
+
+def in_the_way() -> tuple[str, ...]:
+    """Tell a command of orderbus so."""
+    return ("--parts", os.environ[WAY]) if WAY in os.environ else ()
 
 
 class Background:
@@ -69,7 +81,7 @@ def running_parts() -> Iterator[dict[str, Part]]:
     background = Background()
     with tempfile.TemporaryDirectory(prefix="orderbus-tests-") as folder:
         Path(folder).chmod(0o755)
-        parts = local_parts.find(Path(folder), os.environ, safe=False)
+        parts = local_parts.find(Path(folder), os.environ, way=way(), safe=False)
         log = (Path(folder) / "log").open("w")
 
         def sink(name: str, line: str) -> None:
@@ -137,7 +149,7 @@ def _start_keeper(folder: Path) -> str:
 
 
 def _shared(name: str, facts: dict[str, Any]) -> Part:
-    if name != "RabbitMQ" or not facts["node_env"]:
+    if not facts["node_env"]:
         return Named(name, facts["how"], env=facts["env"], urls=facts["urls"])
     node = SharedRabbitmq(Path(), Path())
     node.how, node.env, node.urls = facts["how"], facts["env"], facts["urls"]

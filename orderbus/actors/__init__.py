@@ -4,6 +4,6 @@ from orderbus.actors import folder  # first: it names where the metrics of a wor
 
 # isort: split
 
-from orderbus.actors import broker, deliver_webhook, publish_outbox
+from orderbus.actors import bridge, broker, deliver_webhook, examination, publish_outbox
 
-__all__ = ["broker", "deliver_webhook", "folder", "publish_outbox"]
+__all__ = ["bridge", "broker", "deliver_webhook", "examination", "folder", "publish_outbox"]

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Final
 
 from orderbus import services, telemetry
-from orderbus.actors import boot
+from orderbus.actors import boot, bridge
 from orderbus.actors.broker import broker, enqueue_deliveries, enqueue_publish_outbox
 from orderbus.actors.parts import Parts
 from orderbus.errors import Misconfigured, Unavailable
@@ -50,7 +50,12 @@ async def run(resources: Resources) -> None:
                 if await wait(60):
                     notified.set()
 
+    async def bring_back() -> None:
+        await bridge.run(resources.settings, resources.database, stop=asyncio.Event())
+
     async with asyncio.TaskGroup() as group:
+        if resources.settings.queues_in_memory:
+            group.create_task(_repeat("bring_back", bring_back))
         group.create_task(Parts(resources).watch())
         group.create_task(_repeat("listen", listen))
         group.create_task(_repeat("hint_outbox", hint_outbox, notified))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from threading import Event
 from typing import Any, Final, TypeVar
@@ -26,8 +27,9 @@ from orderbus.actors.boot import Boot
 from orderbus.actors.consumer import Consumer
 from orderbus.actors.enqueuer import CONFIRM_WITHIN, Enqueuer
 from orderbus.actors.line import Outgoing, Queue
+from orderbus.actors.memory import MemoryBroker
 from orderbus.actors.middleware import Retries
-from orderbus.errors import Conflict, Unavailable
+from orderbus.errors import Conflict, Misconfigured, Unavailable
 
 T = TypeVar("T")
 
@@ -60,10 +62,9 @@ class Broker(RabbitmqBroker):
         self.gate.set()
         #: Set when the worker ends, for those who wait for something.
         self.stopping = Event()
-        self._enqueuer = Enqueuer(lambda: self.parameters, self._needed)
-        if middleware is None:
-            middleware = [AsyncIO(), Boot(), TimeLimit(), ShutdownNotifications(), Retries()]
-        super().__init__(confirm_delivery=True, middleware=list(middleware))
+        self._enqueuer = Enqueuer(lambda: self.parameters, self.needed)
+        middleware = list(_middleware() if middleware is None else middleware)
+        super().__init__(confirm_delivery=True, middleware=middleware)
         del self.parameters  # what Dramatiq made of no URL; ours are read when first asked for
 
     @cached_property
@@ -157,7 +158,7 @@ class Broker(RabbitmqBroker):
         eta = current_millis() + delay
         return message.copy(queue_name=dq_name(message.queue_name), options={"eta": eta})
 
-    def _needed(self, queue_name: str) -> list[Queue]:
+    def needed(self, queue_name: str) -> list[Queue]:
         """List the three queues that a queue is made of."""
         name = q_name(queue_name)
         limits = {name: self._delivery_limit, dq_name(name): _HOLDING_LIMIT}
@@ -181,7 +182,19 @@ class Broker(RabbitmqBroker):
         self.queues_pending.discard(canonical_queue_name)
 
 
-broker: Final = Broker()
+def _choose() -> Broker | MemoryBroker:
+    """Take the queues that the settings name; settings that cannot be read are told at boot."""
+    with suppress(Misconfigured):
+        if settings_module.load().queues_in_memory:
+            return MemoryBroker(_middleware())
+    return Broker()
+
+
+def _middleware() -> list[Middleware]:
+    return [AsyncIO(), Boot(), TimeLimit(), ShutdownNotifications(), Retries()]
+
+
+broker: Final = _choose()
 dramatiq.set_broker(broker)
 
 

@@ -79,7 +79,7 @@ class Line:
         line._connection = AsyncioConnection(
             parameters,
             on_open_callback=lambda _: _answer(opened, None),
-            on_open_error_callback=lambda _, error: _answer(opened, _refusal(error)),
+            on_open_error_callback=lambda _, error: _answer(opened, refusal(error)),
             on_close_callback=lambda _, why: line._end(str(why)),
             custom_ioloop=line._loop,
         )
@@ -234,7 +234,7 @@ def _heard(answer: asyncio.Future[None]) -> None:
         answer.exception()
 
 
-def _refusal(error: BaseException) -> Unavailable:
+def refusal(error: BaseException) -> Unavailable:
     """Turn pika's nested errors into one of ours that names the innermost cause."""
     cause: Any = error
     while True:

@@ -6,22 +6,16 @@ import asyncio
 import functools
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 import click
 
+from orderbus import actors, telemetry
 from orderbus import settings as settings_module
-from orderbus import telemetry
 from orderbus.actors import broker
 from orderbus.commands import terminal
-from orderbus.errors import OrderbusError, Unavailable
-from orderbus.pubsub import bridge as pubsub_bridge
-from orderbus.pubsub import topology
-from orderbus.pubsub.bridge import Received
-from orderbus.services import bridge as services_bridge
-from orderbus.services import relay
+from orderbus.errors import Misconfigured, OrderbusError
 from orderbus.settings import Settings
-from orderbus.storage.database import Database, open_database
+from orderbus.storage.database import open_database
 from orderbus.web.watchpoint import Health, open_watchpoint
 
 _max_messages = click.option(
@@ -44,6 +38,8 @@ def subscribe_order_created(*, max_messages: int | None) -> None:
 
 
 async def _run(settings: Settings, max_messages: int | None) -> None:
+    if settings.queues_in_memory:
+        raise Misconfigured("RABBITMQ_URL is memory:// : the bridge runs inside the worker then")
     telemetry.configure_logging(settings, process="bridge")
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -59,57 +55,17 @@ async def _run(settings: Settings, max_messages: int | None) -> None:
             asyncio.create_task(_watch(health, "rabbitmq", broker.ping)),
         ]
         try:
-            await _stream(settings, database, health, stop, max_messages)
+            await actors.bridge.run(
+                settings,
+                database,
+                stop=stop,
+                connected=functools.partial(health.saw, "pubsub"),
+                max_messages=max_messages,
+            )
         finally:
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
-
-
-async def _stream(
-    settings: Settings,
-    database: Database,
-    health: Health,
-    stop: asyncio.Event,
-    max_messages: int | None,
-) -> None:
-    async def handle(batch: list[Received]) -> None:
-        due = await services_bridge.receive(database, batch)
-        # The deliveries are committed: a hint that gets lost costs one beat, so nothing waits.
-        with suppress(Unavailable):
-            await broker.enqueue_deliveries(due)
-
-    async def made_anew() -> None:
-        count = await relay.take_back_all(database)
-        telemetry.log.warning("subscription_made_anew", events_to_publish_again=count)
-
-    async def prepare() -> None:
-        if (await topology.ensure(settings)).subscription_made:
-            await made_anew()
-
-    await _until_it_works(prepare, stop)
-    await pubsub_bridge.stream(
-        settings,
-        handle,
-        made=made_anew,
-        stop=stop,
-        max_messages=max_messages,
-        connected=functools.partial(health.saw, "pubsub"),
-    )
-
-
-async def _until_it_works(attempt: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
-    pause = 0.2
-    while not stop.is_set():
-        try:
-            await attempt()
-        except Unavailable as error:
-            telemetry.log.warning("part_away", error=str(error))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
-            pause = min(2.0, pause * 2)
-        else:
-            return
 
 
 async def _watch(health: Health, part: str, ask: Callable[[], Awaitable[None]]) -> None:

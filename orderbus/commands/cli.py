@@ -6,6 +6,7 @@ import click
 
 from orderbus.commands import (
     bridge,
+    check,
     dead_letters,
     demo,
     doctor,
@@ -14,6 +15,7 @@ from orderbus.commands import (
     migrate,
     orders,
     outbox,
+    pubsub_double,
     up,
 )
 
@@ -40,5 +42,7 @@ for _command in (
     dead_letters.dead_letters,
     keys.keys,
     doctor.doctor,
+    check.check,
+    pubsub_double.pubsub_double,
 ):
     main.add_command(_command)

@@ -146,4 +146,4 @@ async def _hint(deliveries: list[int] | tuple[int, ...]) -> None:
             async with asyncio.timeout(5):
                 await broker.enqueue_deliveries(deliveries)
         except (Unavailable, TimeoutError):
-            click.echo("RabbitMQ is away: it goes on with the workers' next beat", err=True)
+            click.echo("The workers could not be told: it goes on with their next beat", err=True)

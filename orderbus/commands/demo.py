@@ -21,6 +21,7 @@ from orderbus import settings as settings_module
 from orderbus.commands import terminal
 from orderbus.local.client import Client, open_client
 from orderbus.local.folders import default_data, free_folder
+from orderbus.local.parts import Way
 from orderbus.local.processes import DiedError, Sink
 from orderbus.local.whole import ROOT, Whole, first_error, whole
 from orderbus.storage.database import open_database
@@ -33,17 +34,18 @@ _UNSIGNED: Final = {"WEBHOOK_SECRET": "", "WEBHOOK_SECRETS": "", "ALLOWED_HOSTS"
 
 
 @click.command()
+@terminal.parts
 @terminal.as_json
-def demo(*, as_json: bool) -> None:
+def demo(*, way: Way | None, as_json: bool) -> None:
     """Send one order all the way to a receiver that verifies it, and show each step.
 
     Starts everything on ports of its own, and stops it again. Exits 0 only if the webhook arrived
     and its signature held.
     """
-    terminal.with_exit_code(lambda: asyncio.run(_demo(as_json=as_json)))
+    terminal.with_exit_code(lambda: asyncio.run(_demo(way, as_json=as_json)))
 
 
-async def _demo(*, as_json: bool) -> None:
+async def _demo(way: Way | None, *, as_json: bool) -> None:
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - it runs
     loop = asyncio.get_running_loop()
@@ -59,7 +61,7 @@ async def _demo(*, as_json: bool) -> None:
                 def say(sentence: str) -> None:
                     status.update(terminal.plain(sentence))
 
-                async with whole(folder, sink=sink, say=say, changes=_UNSIGNED) as running:
+                async with whole(folder, sink=sink, say=say, way=way, changes=_UNSIGNED) as running:
                     say("sending the order")
                     report = await _send(running)
         except asyncio.CancelledError:

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -80,10 +81,33 @@ def rollback(settings: Settings, *, newest: int = 1) -> list[str]:
         return [migration.id for migration in applied]
 
 
-def pending(settings: Settings) -> list[str]:
-    """List the migrations that are not applied yet."""
-    with _backend(settings) as backend:
-        return [migration.id for migration in backend.to_apply(_all())]
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Which migrations are applied: the newest, those that miss, and those we do not know."""
+
+    newest: str
+    missing: list[str]
+    unknown: list[str]
+
+
+def level(settings: Settings) -> Level:
+    """Compare what is applied with what this version has; changes nothing.
+
+    Raises ``Unavailable``, ``Misconfigured``.
+    """
+    ours = [migration.id for migration in _all()]
+    never = timedelta(0)
+    with _connected(settings, wait=never, waiting=print) as connection:
+        there = connection.execute("SELECT to_regclass('_yoyo_migration') IS NOT NULL").fetchone()
+        applied: list[str] = []
+        if there and there[0]:
+            rows = connection.execute("SELECT migration_id FROM _yoyo_migration ORDER BY 1")
+            applied = [row[0] for row in rows.fetchall()]
+    return Level(
+        newest=max(applied, default="none"),
+        missing=[name for name in ours if name not in applied],
+        unknown=[name for name in applied if name not in ours],
+    )
 
 
 def _all() -> yoyo.migrations.MigrationList:

@@ -15,12 +15,20 @@ from rich.table import Table
 
 from orderbus import settings as settings_module
 from orderbus.errors import Misconfigured, OrderbusError, Unavailable
+from orderbus.local.parts import Way
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
 
 console = Console()
 errors = Console(stderr=True)
 
+parts = click.option(
+    "--parts",
+    "way",
+    type=click.Choice([way.value for way in Way]),
+    callback=lambda _context, _option, value: value and Way(value),
+    help="Have every part this way; without it, each as it can be had.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Plain JSON, for machines.")
 
 P = ParamSpec("P")

@@ -7,6 +7,7 @@ import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ import click
 from orderbus.commands import terminal
 from orderbus.errors import Misconfigured
 from orderbus.local.folders import default_data, locked_folder
+from orderbus.local.parts import Way
 from orderbus.local.processes import DiedError, is_free
 from orderbus.local.whole import Whole, first_error, whole
 
@@ -31,32 +33,49 @@ _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright
 @click.option(
     "--data", type=click.Path(path_type=Path, file_okay=False), help="Folder to keep data in."
 )
+@terminal.parts
 @click.option(
     "--webhook", metavar="URL", help="Tell URL of every order, instead of a receiver of its own."
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object with all URLs when ready."
 )
-def up(*, port: int, data: Path | None, webhook: str | None, as_json: bool) -> None:
+def up(
+    *, port: int, data: Path | None, way: Way | None, webhook: str | None, as_json: bool
+) -> None:
     """Run everything on this machine until Ctrl-C.
 
     PostgreSQL, RabbitMQ, Pub/Sub, web, workers, bridge, receiver. Each part is the one that a
-    setting names, else a private one of what is installed, else a Docker container.
+    setting names, else a private one of what is installed, else a Docker container, else an
+    embedded one, which needs nothing but what pip installed.
     """
     folder = (data or default_data() / "up").absolute()
-    terminal.with_exit_code(lambda: asyncio.run(_up(folder, port, webhook, as_json=as_json)))
+    wanted = Wanted(folder, port, way, webhook)
+    terminal.with_exit_code(lambda: asyncio.run(_up(wanted, as_json=as_json)))
 
 
-async def _up(folder: Path, port: int, webhook: str | None, *, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to run, and where."""
+
+    folder: Path
+    port: int
+    way: Way | None
+    webhook: str | None
+
+
+async def _up(wanted: Wanted, *, as_json: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    if port and not is_free(port):
-        message = f"Port {port} is in use: name another with --port, or any free one with --port 0"
+    if wanted.port and not is_free(wanted.port):
+        message = (
+            f"Port {wanted.port} is in use: name another with --port, or any free one with --port 0"
+        )
         raise Misconfigured(message)
-    with locked_folder(folder):
-        running = asyncio.create_task(_run(folder, port, webhook, stop, as_json=as_json))
+    with locked_folder(wanted.folder):
+        running = asyncio.create_task(_run(wanted, stop, as_json=as_json))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set() and not running.done():
@@ -69,17 +88,22 @@ async def _up(folder: Path, port: int, webhook: str | None, *, as_json: bool) ->
             raise first_error(group) from None
 
 
-async def _run(
-    folder: Path, port: int, webhook: str | None, stop: asyncio.Event, *, as_json: bool
-) -> None:
+async def _run(wanted: Wanted, stop: asyncio.Event, *, as_json: bool) -> None:
     starting = asyncio.current_task()
     assert starting is not None  # noqa: S101 - it runs
     watch = asyncio.create_task(_cancel_when(stop, starting))
     try:
-        async with whole(folder, sink=_print, say=_say, port=port, webhook=webhook) as running:
+        async with whole(
+            wanted.folder,
+            sink=_print,
+            say=_say,
+            way=wanted.way,
+            port=wanted.port,
+            webhook=wanted.webhook,
+        ) as running:
             watch.cancel()
-            with _env_file(folder / "env", running.env) as env_file:
-                _tell(running, env_file, as_json=as_json, own_receiver=webhook is None)
+            with _env_file(wanted.folder / "env", running.env) as env_file:
+                _tell(running, env_file, as_json=as_json, own_receiver=wanted.webhook is None)
                 await _until_stopped(running, stop)
     except asyncio.CancelledError:
         if not stop.is_set():

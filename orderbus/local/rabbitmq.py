@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,15 @@ _EPMDS: Final = (
 def server() -> Path | None:
     """Find ``rabbitmq-server``; Debian's wrapper in the path changes the user, so it is last."""
     return _first(*_PLACES, shutil.which("rabbitmq-server"))
+
+
+def controls() -> list[str]:
+    """Find ``rabbitmqctl``: beside the server, and the one in the path, which may change user."""
+    found = server()
+    beside = found.with_name("rabbitmqctl") if found else None
+    in_path = shutil.which("rabbitmqctl")
+    places = [str(beside)] if beside is not None and beside.exists() else []
+    return [*places, *([in_path] if in_path and in_path not in places else [])]
 
 
 def _first(*places: str | None) -> Path | None:
@@ -109,6 +119,8 @@ class NativeRabbitmq:
         plugins.write_text("[rabbitmq_management].\n")
         self.node_env = {
             "HOME": str(self._folder),
+            # The server is a shell script that wants the usual tools, whatever PATH we have.
+            "PATH": os.pathsep.join([os.environ.get("PATH", ""), os.defpath]).strip(os.pathsep),
             "ERL_EPMD_PORT": str(names),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": "orderbus@localhost",

@@ -14,8 +14,9 @@ from typing import Final
 
 from orderbus.domain.webhooks import new_secret
 from orderbus.local import client
-from orderbus.local.parts import Part, find
+from orderbus.local.parts import Part, Way, find
 from orderbus.local.processes import Process, Sink, free_port, run, until
+from orderbus.settings import QUEUES_IN_MEMORY
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -93,16 +94,18 @@ async def whole(
     *,
     sink: Sink,
     say: Callable[[str], None],
+    way: Way | None = None,
     port: int = 0,
     webhook: str | None = None,
     changes: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Whole]:
     """Bring everything up, wait until it is ready, and take it down in order at the end.
 
-    ``changes`` are variables for the processes, beside those that the run makes up. Raises
-    ``Misconfigured`` where a part cannot be had, ``DiedError`` where a process does not come up.
+    ``way`` is how every part is had; ``changes`` are variables for the processes, beside those that
+    the run makes up. Raises ``Misconfigured`` where a part cannot be had, ``DiedError`` where a
+    process does not come up.
     """
-    parts = find(data)
+    parts = find(data, way=way)
     for part in parts:
         say(f"{part.name}: {part.how}")
     running = Whole(parts, data, env={**_made_up(), **(changes or {})}, urls={}, sink=sink, say=say)
@@ -143,9 +146,11 @@ async def _bring_up(running: Whole, port: int, webhook: str | None) -> None:
         running.say("starting workers and bridge")
         workers = [str(ROOT / "run_actors.py"), "--processes", "1"]
         group.create_task(running.start_and_wait("workers", workers, f"{worker}/readyz"))
-        back = ["-m", "orderbus", "bridge"]
-        group.create_task(running.start_and_wait("bridge", back, f"{bridge}/readyz"))
-    running.urls |= {"worker_metrics": f"{worker}/metrics", "bridge_metrics": f"{bridge}/metrics"}
+        if running.env["RABBITMQ_URL"] != QUEUES_IN_MEMORY:  # else it is inside the worker
+            back = ["-m", "orderbus", "bridge"]
+            group.create_task(running.start_and_wait("bridge", back, f"{bridge}/readyz"))
+            running.urls["bridge_metrics"] = f"{bridge}/metrics"
+    running.urls["worker_metrics"] = f"{worker}/metrics"
 
 
 def _receive(running: Whole, group: asyncio.TaskGroup) -> str:

@@ -40,7 +40,7 @@ class Received:
 Handle = Callable[[list[Received]], Awaitable[None]]
 
 
-def _nobody_asks(*, up: bool) -> None:
+def nobody_asks(*, up: bool) -> None:
     """Hear it, and do nothing."""
 
 
@@ -51,7 +51,7 @@ async def stream(
     made: Callable[[], Awaitable[None]],
     stop: asyncio.Event,
     max_messages: int | None = None,
-    connected: Connected = _nobody_asks,
+    connected: Connected = nobody_asks,
 ) -> None:
     """Hand every message to ``handle`` in batches, and acknowledge a batch when it returns.
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from orderbus.local.parts import Part
-from orderbus.settings import Settings
+from orderbus.settings import QUEUES_IN_MEMORY, Settings
 from orderbus.storage.database import Database
 from tests import rabbit
 from tests.end_to_end.system import System, environment
@@ -27,16 +27,11 @@ async def system(
     tmp_path: Path,
 ) -> AsyncIterator[System]:
     """A system whose processes the test starts; the schema is there, the customer listens."""
-    vhost = f"test-{uuid4().hex[:12]}"
-    await asyncio.to_thread(rabbit.make_vhost, parts["RabbitMQ"], vhost)
-    system = System(
-        {
-            **environment(env, tmp_path / "log"),
-            "RABBITMQ_URL": env["RABBITMQ_URL"].rstrip("/") + f"/{vhost}",
-        },
-        settings,
-        database,
-    )
+    if env["RABBITMQ_URL"] != QUEUES_IN_MEMORY:
+        vhost = f"test-{uuid4().hex[:12]}"
+        await asyncio.to_thread(rabbit.make_vhost, parts["RabbitMQ"], vhost)
+        env = {**env, "RABBITMQ_URL": env["RABBITMQ_URL"].rstrip("/") + f"/{vhost}"}
+    system = System(environment(env, tmp_path / "log"), settings, database)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", system.customer.handle)
     async with TestServer(app) as server:

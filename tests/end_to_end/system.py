@@ -19,7 +19,7 @@ from aiohttp import web
 
 from orderbus.domain import webhooks
 from orderbus.local.processes import free_port
-from orderbus.settings import Settings
+from orderbus.settings import QUEUES_IN_MEMORY, Settings
 from orderbus.storage.database import Database
 from tests import samples
 
@@ -85,10 +85,25 @@ class System:
         self._running: list[asyncio.subprocess.Process] = []
         self._log = Path(env["LOG"]).open("ab")  # noqa: SIM115 - closed with the system
 
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """What runs; where there is no RabbitMQ, the bridge is inside the worker."""
+        in_memory = self.env["RABBITMQ_URL"] == QUEUES_IN_MEMORY
+        return ("web", "workers") if in_memory else ("web", "workers", "bridge")
+
+    def home_of(self, name: str) -> str:
+        """Name the process that does the work of web, workers or bridge."""
+        return name if name in self.processes else "workers"
+
+    async def start_all(self, *, but: str | None = None) -> None:
+        """Start every process except the one that does the work of ``but``."""
+        names = set(self.processes) - {but and self.home_of(but)}
+        await asyncio.gather(*(self.start(name) for name in names))
+
     async def start(
         self, name: str, *, killed_at: str | None = None, ready: bool = True
     ) -> asyncio.subprocess.Process:
-        """Start one of web, workers and bridge; ``killed_at`` names where it kills itself."""
+        """Start one of ``processes``; ``killed_at`` names where it kills itself."""
         command = COMMANDS[name]
         if killed_at is not None:
             command = [KILL_AT, killed_at, *command]

@@ -9,10 +9,6 @@ from aiohttp import web
 from tests.end_to_end.system import System
 
 
-async def start_all(system: System) -> None:
-    await asyncio.gather(*(system.start(name) for name in ("web", "workers", "bridge")))
-
-
 async def hurry(system: System) -> None:
     """Let the time pass that the schedule asks for."""
     await system.value("UPDATE ops.webhook_deliveries SET due_at = now() WHERE state = 'pending'")
@@ -21,7 +17,7 @@ async def hurry(system: System) -> None:
 async def test_a_receiver_that_fails_twice_gets_the_same_bytes_a_third_time(
     system: System,
 ) -> None:
-    await start_all(system)
+    await system.start_all()
     statuses = iter([500, 503])
 
     async def answer(_: web.Request) -> web.StreamResponse:
@@ -46,7 +42,7 @@ async def test_a_receiver_that_fails_twice_gets_the_same_bytes_a_third_time(
 
 async def test_a_receiver_that_hangs_holds_up_nobody_else(system: System) -> None:
     await system.orderbus("endpoints", "add", f"{system.customer.url}/hangs")
-    await start_all(system)
+    await system.start_all()
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.path.endswith("/hangs"):
@@ -63,7 +59,7 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(system: System) -> Non
 
 
 async def test_a_redirect_is_not_followed_and_counts_as_failed(system: System) -> None:
-    await start_all(system)
+    await system.start_all()
 
     async def answer(request: web.Request) -> web.StreamResponse:
         return web.Response(status=302, headers={"Location": str(request.url) + "/elsewhere"})
@@ -77,7 +73,7 @@ async def test_a_redirect_is_not_followed_and_counts_as_failed(system: System) -
 
 
 async def test_an_endless_answer_is_cut_off_and_judged_by_its_status(system: System) -> None:
-    await start_all(system)
+    await system.start_all()
 
     async def answer(request: web.Request) -> web.StreamResponse:
         endless = web.StreamResponse(status=200)
@@ -94,7 +90,7 @@ async def test_an_endless_answer_is_cut_off_and_judged_by_its_status(system: Sys
 
 
 async def test_a_dead_letter_is_redriven_by_one_command(system: System) -> None:
-    await start_all(system)
+    await system.start_all()
 
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(status=500)

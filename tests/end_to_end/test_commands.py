@@ -14,8 +14,10 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
+from orderbus.local.parts import Way
 from tests import samples
 from tests.end_to_end.system import ROOT, System
+from tests.parts import in_the_way, way
 
 PARTS = ("DB_HOST", "RABBITMQ_URL", "PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS")
 
@@ -68,7 +70,7 @@ async def test_two_demos_at_the_same_time_deliver_and_leave_nothing_behind(
     mark: str, tmp_path: Path
 ) -> None:
     tmp_path.chmod(0o755)
-    demos = [await start(mark, tmp_path, "demo", "--json") for _ in range(2)]
+    demos = [await start(mark, tmp_path, "demo", "--json", *in_the_way()) for _ in range(2)]
 
     outputs = await asyncio.gather(*(demo.communicate() for demo in demos))
 
@@ -86,7 +88,8 @@ async def test_up_is_ready_takes_orders_and_nothing_outlives_it(
     mark: str, tmp_path: Path, end: signal.Signals
 ) -> None:
     tmp_path.chmod(0o755)
-    up = await start(mark, tmp_path, "up", "--json", "--port", "0", "--data", str(tmp_path / "up"))
+    options = ("--port", "0", "--data", str(tmp_path / "up"), *in_the_way())
+    up = await start(mark, tmp_path, "up", "--json", *options)
     assert up.stdout is not None
     async with asyncio.timeout(50):
         urls = json.loads(await up.stdout.readline())
@@ -101,17 +104,19 @@ async def test_up_is_ready_takes_orders_and_nothing_outlives_it(
                 if received:
                     break
                 await asyncio.sleep(0.1)
-        async with http.get(urls["rabbitmq_management"]) as answer:
-            management = answer.status
+        page = "pubsub_double" if way() is Way.EMBEDDED else "rabbitmq_management"
+        async with http.get(urls[page]) as answer:
+            watched = answer.status
 
     up.send_signal(end)
     await up.communicate()
 
-    assert (status, management, received[0]["verified"]) == (201, 200, True)
+    assert (status, watched, received[0]["verified"]) == (201, 200, True)
     assert up.returncode == (0 if end is signal.SIGINT else -signal.SIGKILL)
     await until_none_is_alive(mark)
 
 
+@pytest.mark.rabbitmq
 async def test_the_bridge_stops_after_so_many_messages(system: System) -> None:
     await asyncio.gather(system.start("web"), system.start("workers"))
     for _ in range(3):

@@ -25,8 +25,8 @@ ORDERS = 20
 async def test_every_order_is_delivered_although_a_process_was_killed(
     system: System, victim: str, point: str, repetitions: int
 ) -> None:
-    others = {"web", "workers", "bridge"} - {victim}
-    await asyncio.gather(*(system.start(name) for name in others))
+    victim = system.home_of(victim)
+    await system.start_all(but=victim)
     dying = await system.start(victim, killed_at=point, ready=False)
     for _ in range(ORDERS):
         await system.post()
@@ -49,7 +49,7 @@ async def test_every_order_is_delivered_although_a_process_was_killed(
 async def test_an_order_whose_answer_was_lost_is_stored_and_told_of_once(
     system: System, point: str, orders: int
 ) -> None:
-    await asyncio.gather(system.start("workers"), system.start("bridge"))
+    await system.start_all(but="web")
     dying = await system.start("web", killed_at=point)
     posting = asyncio.create_task(system.post("SO-10045"))
     await system.ended(dying)
@@ -65,7 +65,7 @@ async def test_an_order_whose_answer_was_lost_is_stored_and_told_of_once(
 
 
 async def test_processes_killed_at_random_lose_nothing_and_break_no_order(system: System) -> None:
-    running = {name: await system.start(name) for name in ("web", "workers", "bridge")}
+    running = {name: await system.start(name) for name in system.processes}
 
     async def post() -> None:
         for _ in range(60):
@@ -73,7 +73,7 @@ async def test_processes_killed_at_random_lose_nothing_and_break_no_order(system
             await asyncio.sleep(0.05)
 
     async def kill() -> None:
-        for name in ("workers", "bridge", "web", "workers", "bridge"):
+        for name in map(system.home_of, ("workers", "bridge", "web", "workers", "bridge")):
             await asyncio.sleep(0.7)
             await system.kill(running[name])
             running[name] = await system.start(name)

@@ -6,20 +6,17 @@ import asyncio
 from pathlib import Path
 from uuid import UUID
 
+import pytest
 from standardwebhooks import Webhook
 
 from orderbus import services
 from tests.end_to_end.system import System
 
 
-async def start_all(system: System) -> None:
-    await asyncio.gather(*(system.start(name) for name in ("web", "workers", "bridge")))
-
-
 async def test_an_order_is_saved_published_received_and_posted_and_the_logs_say_so(
     system: System,
 ) -> None:
-    await start_all(system)
+    await system.start_all()
 
     await system.post("SO-10045")
     await system.until_accepted(1)
@@ -34,7 +31,7 @@ async def test_an_order_is_saved_published_received_and_posted_and_the_logs_say_
 
 
 async def test_the_built_in_endpoint_gets_exactly_five_members_that_verify(system: System) -> None:
-    await start_all(system)
+    await system.start_all()
 
     await system.post("SO-10045")
     await system.until_accepted(1)
@@ -49,7 +46,7 @@ async def test_the_built_in_endpoint_gets_exactly_five_members_that_verify(syste
 
 
 async def test_an_endpoint_added_by_command_gets_the_whole_order(system: System) -> None:
-    await start_all(system)
+    await system.start_all()
     added = await system.orderbus("endpoints", "add", f"{system.customer.url}/second")
 
     await system.post("SO-10045")
@@ -67,7 +64,7 @@ async def test_an_endpoint_added_by_command_gets_the_whole_order(system: System)
 async def test_500_orders_by_20_clients_are_each_delivered_once_and_in_order(
     system: System,
 ) -> None:
-    await start_all(system)
+    await system.start_all()
 
     async def client(number: int) -> None:
         for turn in range(25):
@@ -87,7 +84,7 @@ async def test_500_orders_by_20_clients_are_each_delivered_once_and_in_order(
 
 
 async def test_an_event_that_overtakes_its_predecessor_waits_for_it(system: System) -> None:
-    await asyncio.gather(system.start("web"), system.start("bridge"))
+    await system.start_all(but="workers")
     reference = await system.post()
     await _append(system, reference)
     await system.value(
@@ -107,8 +104,9 @@ async def test_an_event_that_overtakes_its_predecessor_waits_for_it(system: Syst
     assert system.customer.sequences() == {reference: [1, 2]}
 
 
+@pytest.mark.rabbitmq
 async def test_all_queues_purged_in_mid_run_costs_a_beat_and_nothing_else(system: System) -> None:
-    await start_all(system)
+    await system.start_all()
 
     async def purge() -> None:
         for _ in range(10):
@@ -122,7 +120,7 @@ async def test_all_queues_purged_in_mid_run_costs_a_beat_and_nothing_else(system
 
 
 async def test_orders_show_tells_the_whole_way(system: System) -> None:
-    await start_all(system)
+    await system.start_all()
     await system.post("SO-10045")
     await system.until_accepted(1)
 

@@ -16,8 +16,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from orderbus.local.parts import Way
 from tests import samples
 from tests.end_to_end.system import ROOT
+from tests.parts import in_the_way, way
 from tests.processes import descendants, until_gone
 
 PARTS = ("DB_HOST", "RABBITMQ_URL", "PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS")
@@ -37,6 +39,7 @@ async def up(folder: Path, port: int) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "orderbus", "up", "--json", "--port", str(port)),
         *("--data", str(folder)),
+        *in_the_way(),
         env={**env, "PYTHONPATH": str(ROOT)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -56,6 +59,11 @@ def process_of(pids: set[int], words: str) -> int:
         if words in (command := commands.get(str(pid), "")) and "guard.py" not in command
     ]
     return found
+
+
+def pubsub() -> str:
+    """Words in the command line of what runs for Pub/Sub."""
+    return "pubsub-double" if way() is Way.EMBEDDED else "cloud-pubsub-emulator"
 
 
 async def test_a_port_in_use_is_told_before_anything_starts(folder: Path) -> None:
@@ -91,13 +99,13 @@ async def test_other_commands_reach_it_and_the_death_of_one_process_ends_it_all(
     )
     shown, _ = await asking.communicate()
 
-    os.kill(await asyncio.to_thread(process_of, started, "beam.smp"), signal.SIGKILL)
+    os.kill(await asyncio.to_thread(process_of, started, pubsub()), signal.SIGKILL)
     async with asyncio.timeout(40):
         _, errors = await running.communicate()
 
     assert accepted == 201
     assert json.loads(shown)["external_ref"] == order["order_id"]
     assert running.returncode == 1
-    assert b"rabbitmq ended with code" in errors
+    assert b"pubsub ended with code" in errors
     assert not (folder / "env").exists()
     await until_gone(started)

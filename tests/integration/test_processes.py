@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from orderbus.errors import Misconfigured
-from orderbus.local import docker, emulator, parts, postgres, processes, rabbitmq
+from orderbus.local import docker, emulator, postgres, processes, rabbitmq
 from orderbus.local.folders import free_folder, locked_folder
-from orderbus.local.parts import find
+from orderbus.local.parts import Way, find
 from orderbus.local.processes import DiedError, Process
 from tests.processes import descendants, until_gone
 
@@ -180,10 +180,21 @@ def nothing() -> None:
 def test_a_part_that_cannot_be_had_is_named_with_what_to_do(
     room: object, finder: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    others = {"DB_HOST": "here", "RABBITMQ_URL": "amqp://here", "PUBSUB_EMULATOR_HOST": "here:1"}
-    naming = parts._NAMED[name][0][0]
+    monkeypatch.setattr(postgres, "binaries", lambda: tmp_path)
+    monkeypatch.setattr(rabbitmq, "server", lambda: tmp_path)
+    monkeypatch.setattr(emulator, "jar", lambda: tmp_path)
     monkeypatch.setattr(room, finder, nothing)
+
+    with pytest.raises(Misconfigured, match=f"{name} was not found.*native.*make services"):
+        find(tmp_path, {}, way=Way.NATIVE)
+
+
+def test_a_part_that_is_neither_named_nor_installed_is_embedded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room, finder in ((postgres, "binaries"), (rabbitmq, "server"), (emulator, "jar")):
+        monkeypatch.setattr(room, finder, nothing)
     monkeypatch.setattr(docker, "available", lambda: False)
 
-    with pytest.raises(Misconfigured, match=f"{name} was not found.*make services"):
-        find(tmp_path, {key: value for key, value in others.items() if key != naming})
+    assert all("embedded" in part.how for part in find(tmp_path, {}))
+    assert find(tmp_path, {"RABBITMQ_URL": "amqp://here"})[1].how == "named by RABBITMQ_URL"

@@ -116,9 +116,10 @@ def test_what_could_not_be_buried_goes_back_to_its_queue(workshop: Workshop) -> 
     worker = workshop.work()
     until(lambda: workshop.desk.away < 100, "the desk was asked")
 
-    for consumer in worker.consumers.values():
-        assert isinstance(consumer.consumer, Consumer)
-        consumer.consumer.settle_within = 0.1
+    for thread in worker.consumers.values():
+        until(lambda: isinstance(thread.consumer, Consumer), "it consumes")  # noqa: B023 - awaited
+        assert isinstance(thread.consumer, Consumer)
+        thread.consumer.settle_within = 0.1
     workshop.close()
 
     assert ready(workshop.url, "probes") == 1

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import jsonschema
 import pytest
@@ -114,7 +114,9 @@ async def test_an_order_is_shown_by_its_uuid_and_by_its_reference(
     assert [item["sku"] for item in shown[0]["items"]] == ["ABC123", "XYZ789"]
 
 
-@pytest.mark.parametrize("name", ["SO-1", str(uuid4()), "%00", "a%0Ab", "x" * 1000])
+@pytest.mark.parametrize(
+    "name", ["SO-1", "0b7e2f3c-5a0f-4a53-9d6f-5a3c5f0e2b11", "%00", "a%0Ab", "x" * 1000]
+)
 async def test_an_order_that_is_not_there_is_a_problem(client: Client, name: str) -> None:
     await problem(await client.get(f"/orders/{name}"), 404, "not-found")
 

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-embedded.lock", "requirements-dev.lock")
 #: What people who know the original program type.
 TARGETS = (
     *("help", "setup", "up", "down", "logs", "db-logs", "pubsub-logs", "shell", "migrate"),
@@ -152,7 +152,11 @@ def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
         ("build", LOCKS[0]),
         (None, LOCKS[1]),
         ("build", LOCKS[1]),
-        ("dev", LOCKS[1]),
+        ("embedded", LOCKS[1]),
+        (None, LOCKS[2]),
+        ("build", LOCKS[2]),
+        ("embedded", LOCKS[2]),
+        ("dev", LOCKS[2]),
     ],
 )
 def test_the_lock_holds_what_setup_cfg_asks_for(extra: str | None, lock: str) -> None:
@@ -166,8 +170,8 @@ def test_the_lock_holds_what_setup_cfg_asks_for(extra: str | None, lock: str) ->
     assert unmet == []
 
 
-def test_both_locks_hold_the_same_versions() -> None:
-    assert locked(LOCKS[0]).items() <= locked(LOCKS[1]).items()
+def test_every_lock_holds_the_same_versions() -> None:
+    assert locked(LOCKS[0]).items() <= locked(LOCKS[1]).items() <= locked(LOCKS[2]).items()
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -183,7 +187,7 @@ def test_every_dependency_has_its_reason() -> None:
     reasons = (ROOT / "docs" / "decisions" / "dependencies.md").read_text().lower()
     wanted = {
         requirement.name.lower()
-        for extra in (None, "build", "dev")
+        for extra in (None, "build", "embedded", "dev")
         for requirement in requirements(extra)
     }
 

@@ -1,4 +1,4 @@
-"""Back from Google's own emulator, through every trouble it can be made to have."""
+"""Back from Pub/Sub, through every trouble that both servers can have."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from orderbus.errors import Unavailable
 from orderbus.pubsub import topology
 from orderbus.pubsub.publisher import open_publisher
 from orderbus.settings import Settings
-from tests.integration.pubsub import (
+from tests.integration.pubsub_contract.pubsub import (
     BACK_WITHIN,
     DEADLINE,
-    Emulator,
     Inbox,
+    Server,
     at,
     bridging,
     clients,
@@ -27,12 +27,6 @@ from tests.integration.pubsub import (
     publishing,
     until,
 )
-
-
-@pytest.fixture
-def settings(pubsub_emulator: str) -> Settings:
-    """Settings with a topic and a subscription nobody else has."""
-    return at(pubsub_emulator)
 
 
 async def test_everything_published_comes_back_once_with_its_attributes(settings: Settings) -> None:
@@ -64,8 +58,8 @@ async def test_a_lone_message_is_handled_soon(settings: Settings) -> None:
     assert sorted(took)[10] < 0.1
 
 
-async def test_a_batch_holds_what_the_settings_allow(pubsub_emulator: str) -> None:
-    settings, inbox = at(pubsub_emulator, bridge_batch=7), Inbox()
+async def test_a_batch_holds_what_the_settings_allow(pubsub_host: str) -> None:
+    settings, inbox = at(pubsub_host, bridge_batch=7), Inbox()
 
     async with publishing(settings) as publisher, bridging(settings, inbox):
         await published(publisher, numbered(50))
@@ -106,9 +100,9 @@ async def test_a_batch_that_takes_longer_than_the_ack_deadline_does_not_come_aga
 
 
 async def test_what_waits_behind_the_last_batch_goes_to_another_bridge_at_once(
-    pubsub_emulator: str,
+    pubsub_host: str,
 ) -> None:
-    settings, first, second = at(pubsub_emulator, bridge_batch=2), Inbox(), Inbox()
+    settings, first, second = at(pubsub_host, bridge_batch=2), Inbox(), Inbox()
     first.free.clear()
 
     async with publishing(settings) as publisher:
@@ -221,8 +215,8 @@ async def test_a_deleted_topic_does_not_leave_the_subscription_silent(settings: 
         await until(lambda: set(inbox.numbers) == {0, 1, 2})
 
 
-async def test_an_emulator_that_comes_back_empty_is_filled_again_within_seconds(
-    restartable: Emulator,
+async def test_a_pubsub_that_comes_back_empty_is_filled_again_within_seconds(
+    restartable: Server,
 ) -> None:
     settings, inbox = at(restartable.host), Inbox()
     async with publishing(settings) as publisher, bridging(settings, inbox):
@@ -241,8 +235,8 @@ async def test_an_emulator_that_comes_back_empty_is_filled_again_within_seconds(
     assert sorted(inbox.numbers) == [0, 1, 2, *range(100, 300)]
 
 
-async def test_a_batch_under_way_while_the_emulator_restarts_acknowledges_no_other_message(
-    restartable: Emulator,
+async def test_a_batch_under_way_while_pubsub_restarts_acknowledges_no_other_message(
+    restartable: Server,
 ) -> None:
     settings, inbox = at(restartable.host), Inbox()
     inbox.free.clear()

@@ -11,16 +11,10 @@ from orderbus.local.processes import free_port
 from orderbus.pubsub import topology
 from orderbus.settings import Settings
 from tests.conftest import settings_from
-from tests.integration.pubsub import (
+from tests.integration.pubsub_contract.pubsub import (
     at,
     clients,
 )
-
-
-@pytest.fixture
-def settings(pubsub_emulator: str) -> Settings:
-    """Settings with a topic and a subscription nobody else has."""
-    return at(pubsub_emulator)
 
 
 async def test_many_may_make_the_subscription_at_once_and_whoever_made_it_knows(
@@ -86,11 +80,11 @@ async def test_what_is_missing_or_unfit_is_said_in_sentences(settings: Settings)
 
 
 async def test_a_pubsub_that_is_away_is_unavailable_and_a_bad_name_is_misconfigured(
-    pubsub_emulator: str,
+    pubsub_host: str,
 ) -> None:
     with pytest.raises(Unavailable):
         await topology.ensure(at(f"127.0.0.1:{free_port()}"))
     with pytest.raises(Misconfigured):
         await topology.ensure(
-            settings_from({"PUBSUB_EMULATOR_HOST": pubsub_emulator}, pubsub_topic="no")
+            settings_from({"PUBSUB_EMULATOR_HOST": pubsub_host}, pubsub_topic="no")
         )

@@ -1,4 +1,4 @@
-"""Out to Google's own emulator, through every trouble."""
+"""Out to Pub/Sub, through every trouble."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from orderbus.pubsub.messages import Message
 from orderbus.pubsub.publisher import open_publisher
 from orderbus.settings import Settings
 from tests.conftest import settings_from
-from tests.integration.pubsub import (
+from tests.integration.pubsub_contract.pubsub import (
     BACK_WITHIN,
     DEADLINE,
-    Emulator,
     Inbox,
+    Server,
     at,
     bridging,
     clients,
@@ -28,12 +28,6 @@ from tests.integration.pubsub import (
     publishing,
     until,
 )
-
-
-@pytest.fixture
-def settings(pubsub_emulator: str) -> Settings:
-    """Settings with a topic and a subscription nobody else has."""
-    return at(pubsub_emulator)
 
 
 async def test_every_message_of_a_batch_gets_an_id_of_its_own(settings: Settings) -> None:
@@ -96,8 +90,8 @@ async def test_a_batch_of_nothing_but_bad_messages_keeps_to_its_deadline(
     assert took < 0.8
 
 
-async def test_a_topic_name_pubsub_refuses_condemns_no_message(pubsub_emulator: str) -> None:
-    impossible = settings_from({"PUBSUB_EMULATOR_HOST": pubsub_emulator}, pubsub_topic="no")
+async def test_a_topic_name_pubsub_refuses_condemns_no_message(pubsub_host: str) -> None:
+    impossible = settings_from({"PUBSUB_EMULATOR_HOST": pubsub_host}, pubsub_topic="no")
 
     async with open_publisher(impossible) as publisher:
         answers = await publisher.publish(numbered(2), deadline=DEADLINE)
@@ -128,7 +122,7 @@ async def test_the_settings_win_over_the_environment(
 
 
 async def test_while_pubsub_is_away_all_are_unavailable_in_time_and_later_all_go(
-    restartable: Emulator,
+    restartable: Server,
 ) -> None:
     settings = at(restartable.host)
     async with publishing(settings) as publisher:

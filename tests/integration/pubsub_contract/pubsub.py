@@ -1,4 +1,4 @@
-"""What the tests of Pub/Sub share: an emulator to stop and start, an inbox, and patience."""
+"""What the tests of Pub/Sub share: a server to stop and start, an inbox, and patience."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from orderbus.errors import Misconfigured
-from orderbus.local import emulator
 from orderbus.local.emulator import NativeEmulator
+from orderbus.local.pubsub_double.part import DoublePubsub
 from orderbus.pubsub import channels, topology
 from orderbus.pubsub.bridge import Received, stream
 from orderbus.pubsub.messages import Message
@@ -25,26 +24,25 @@ DEADLINE = timedelta(seconds=2)
 BACK_WITHIN = 5.0
 
 
-class Emulator:
-    """An emulator that a test may stop and start again on the same port; it forgets everything."""
+class Server:
+    """A Pub/Sub that a test may stop and start again on the same port; it forgets everything."""
 
-    def __init__(self, background: Background) -> None:
-        jar = emulator.jar()
-        if jar is None:
-            missing = "There is no Java, or no Pub/Sub emulator of the Cloud SDK"
-            raise Misconfigured(missing)
+    def __init__(
+        self, background: Background, name: str, part: NativeEmulator | DoublePubsub
+    ) -> None:
+        self.name = name
+        self.part = part
         self._background = background
-        self._native = NativeEmulator(jar)
 
     @property
     def host(self) -> str:
-        return self._native.env["PUBSUB_EMULATOR_HOST"]
+        return self.part.env["PUBSUB_EMULATOR_HOST"]
 
     def start(self) -> None:
-        self._background.run(self._native.start(lambda *_: None))
+        self._background.run(self.part.start(lambda *_: None))
 
     def stop(self) -> None:
-        self._background.run(self._native.stop())
+        self._background.run(self.part.stop())
 
 
 def at(host: str, **changes: Any) -> Settings:

@@ -1,0 +1,119 @@
+"""How does work get done where there is no RabbitMQ?
+
+In queues that live in the worker's own memory. What they hold is lost with the worker, and nothing
+that matters with it: messages are hints at rows, and PostgreSQL has the rows.
+"""
+
+# Dramatiq's stub broker, which this extends, has no types.
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from threading import Event
+from typing import Any, Final
+
+import dramatiq
+from dramatiq import Middleware
+from dramatiq.broker import MessageProxy
+from dramatiq.brokers.stub import StubBroker, _StubConsumer
+
+from orderbus.errors import Unavailable
+
+#: Seconds between two looks at a gate that is closed.
+_LOOK_AGAIN: Final = 0.05
+
+
+class MemoryBroker(StubBroker):
+    """Queues for the worker of this process alone; takes messages as RabbitMQ's broker does."""
+
+    def __init__(self, middleware: Sequence[Middleware]) -> None:
+        """Be nobody's queues until a worker boots."""
+        #: Open while messages may be processed: everything they need is there.
+        self.gate = Event()
+        self.gate.set()
+        #: Set when the worker ends.
+        self.stopping = Event()
+        self._has_worker = Event()
+        super().__init__([*middleware, _Noticing(self._has_worker)])
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 100) -> dramatiq.Consumer:
+        """Begin to take messages."""
+        return _Consumer(self, self.queues[queue_name], prefetch, timeout)
+
+    async def put(
+        self,
+        messages: Sequence[dramatiq.Message[Any]],
+        *,
+        delay: int | None = None,
+        within: float | None = None,  # noqa: ARG002 - nothing is waited for here
+    ) -> None:
+        """Put messages on their queues; raises ``Unavailable`` in a process that is no worker."""
+        await self.reach()
+        for message in messages:
+            self.enqueue(message, delay=delay)
+
+    async def reach(self) -> None:
+        """Return if a worker of this process takes the messages; raises ``Unavailable``."""
+        if not self._has_worker.is_set():
+            raise Unavailable("The queues are inside the worker: only the worker reaches them")
+
+    async def ping(self) -> None:
+        """Do what ``reach`` does: there is nobody to ask."""
+        await self.reach()
+
+
+class _Noticing(Middleware):
+    """Notices that this process is a worker."""
+
+    def __init__(self, has_worker: Event) -> None:
+        self._has_worker = has_worker
+
+    def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
+        """Note it."""
+        self._has_worker.set()
+
+
+class _Delivery(MessageProxy):
+    """A message as the queue handed it out, once; see ``consumer.Delivery``."""
+
+    is_ours: Final = True
+
+    def __init__(self, message: dramatiq.Message[Any]) -> None:
+        super().__init__(message)
+        self.settled: Future[None] | None = None
+
+    def leave(self) -> None:
+        """Let it go: it ends with this process."""
+        self.settled = Future()
+        self.settled.cancel()
+
+
+class _Consumer(_StubConsumer):
+    """Waits at the gate, and gives a message's place free when it is settled."""
+
+    def __init__(self, broker: MemoryBroker, queue: Any, prefetch: int, timeout: int) -> None:  # noqa: ANN401
+        super().__init__(queue, [], prefetch, timeout)
+        self._broker = broker
+
+    def __next__(self) -> _Delivery | None:
+        """Hand out a message, or None after a while without one."""
+        if not self._broker.gate.is_set():
+            time.sleep(_LOOK_AGAIN)
+            return None
+        message = super().__next__()
+        return None if message is None else _Delivery(message._message)  # noqa: SLF001 - as it was sent
+
+    def ack(self, message: MessageProxy) -> None:
+        """Forget a message as soon as it is settled."""
+        settled = getattr(message, "settled", None)
+        if settled is None:
+            super().ack(message)
+        else:
+            settled.add_done_callback(lambda _: super(_Consumer, self).ack(message))
+
+    def nack(self, message: MessageProxy) -> None:
+        """Forget it too: whatever it hinted at is hinted at again."""
+        self.ack(message)

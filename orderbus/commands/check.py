@@ -1,0 +1,136 @@
+"""``orderbus check``: do the settings agree, and may they go to production? Asks no part."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+import click
+
+from orderbus import settings as settings_module
+from orderbus.commands import terminal
+from orderbus.commands.findings import Finding, Verdict, report
+from orderbus.settings import INSECURE_SECRET_KEY, Settings, is_loopback
+
+#: Characters of a secret below which it can be guessed.
+_SHORT: Final = 16
+_KEY_SHORT: Final = 32
+#: Where clouds keep the credentials of a machine.
+_METADATA: Final = (ipaddress.ip_address("169.254.169.254"), ipaddress.ip_address("fd00:ec2::254"))
+_RANDOM: Final = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+
+_Check = Callable[[Settings], Iterator[Finding]]
+
+
+@click.command()
+@click.option("--deploy", is_flag=True, help="Refuse what must not go to production, too.")
+@terminal.as_json
+def check(*, deploy: bool, as_json: bool) -> None:
+    """Check the settings without asking any part. Exits 1 if they must not go to production."""
+
+    def run() -> None:
+        settings = settings_module.load()
+        findings = [Finding("settings", Verdict.OK, "read and in agreement")]
+        if deploy:
+            findings += [finding for each in _CHECKS for finding in each(settings)]
+        report(findings, as_json=as_json)
+
+    terminal.with_exit_code(run)
+
+
+def _fault(subject: str, found: str, todo: str) -> Finding:
+    return Finding(subject, Verdict.FAULT, found, todo)
+
+
+def _warning(subject: str, found: str, todo: str) -> Finding:
+    return Finding(subject, Verdict.WARNING, found, todo)
+
+
+def _development(settings: Settings) -> Iterator[Finding]:
+    if settings.debug:
+        yield _fault("DEBUG", "is on: it accepts the development SECRET_KEY", "unset DEBUG")
+    if settings.log_level == "DEBUG":
+        yield _warning("LOG_LEVEL", "is DEBUG: logs will grow fast", "set LOG_LEVEL=INFO")
+
+
+def _keys(settings: Settings) -> Iterator[Finding]:
+    key = settings.secret_key.get_secret_value()
+    if key == INSECURE_SECRET_KEY:
+        yield _fault("SECRET_KEY", "is the development key, which everybody knows", _RANDOM)
+    elif len(key) < _KEY_SHORT:
+        yield _fault("SECRET_KEY", f"is shorter than {_KEY_SHORT} characters", _RANDOM)
+
+
+def _callers(settings: Settings) -> Iterator[Finding]:
+    if settings.open_on_loopback:
+        yield _fault(
+            "ORDERBUS_OPEN_ON_LOOPBACK",
+            "is on: every process of the machine may place and read orders unsigned",
+            "unset it and set WEBHOOK_SECRET",
+        )
+    if not settings.webhook_secrets:
+        yield _fault("WEBHOOK_SECRET", "is not set: nobody could tell who sends an order", _RANDOM)
+    if any(len(secret.get_secret_value()) < _SHORT for secret in settings.webhook_secrets):
+        yield _fault("WEBHOOK_SECRET", f"holds one shorter than {_SHORT} characters", _RANDOM)
+    if "*" in settings.allowed_hosts:
+        yield _warning("ALLOWED_HOSTS", "allows every Host header", "name the hosts you serve")
+    elif all(is_loopback(host) for host in settings.allowed_hosts):
+        found = "allows this machine's own names alone: callers from elsewhere are refused"
+        yield _warning("ALLOWED_HOSTS", found, "name the hosts you serve")
+
+
+def _parts(settings: Settings) -> Iterator[Finding]:
+    if settings.db_pass.get_secret_value() in {"", "postgres"} and not settings.db_host.startswith(
+        "/"
+    ):
+        yield _fault("DB_PASS", "is empty or the usual one", "give the database user a password")
+    if settings.queues_in_memory:
+        yield _fault(
+            "RABBITMQ_URL",
+            "keeps the queues in the one worker: it cannot be scaled or watched",
+            "set RABBITMQ_URL=amqps://user:password@host/vhost",
+        )
+    else:
+        url = urlsplit(settings.rabbitmq_url.get_secret_value())
+        if url.username in {None, "guest"}:
+            found = "names the user guest, whose password everybody knows"
+            yield _fault("RABBITMQ_URL", found, "rabbitmqctl add_user orderbus")
+        if url.scheme == "amqp" and not is_loopback(url.hostname or ""):
+            found = "sends its password in the clear to another machine"
+            yield _warning("RABBITMQ_URL", found, "use amqps://, or a network that is yours alone")
+    if settings.pubsub_emulator_host:
+        yield _fault(
+            "PUBSUB_EMULATOR_HOST",
+            "names an emulator, which forgets everything when it ends",
+            "unset it and set GOOGLE_APPLICATION_CREDENTIALS",
+        )
+
+
+def _webhooks(settings: Settings) -> Iterator[Finding]:
+    subject = "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS"
+    networks = settings.webhook_allowed_networks
+    if any(address in network for network in networks for address in _METADATA):
+        found = "lets an endpoint's URL reach the credentials of the machine (metadata service)"
+        yield _fault(subject, found, "name the few networks your endpoints are in")
+    elif any(network.is_loopback or network.prefixlen == 0 for network in networks):
+        found = "lets an endpoint's URL reach this machine itself"
+        yield _fault(subject, found, "name the few networks your endpoints are in")
+    if settings.webhook_outgoing_url and not settings.webhook_outgoing_url.startswith("https://"):
+        found = "is not https: anyone on the way can read the orders"
+        yield _warning("WEBHOOK_OUTGOING_URL", found, "use an https:// URL")
+    if settings.webhook_outgoing_url and settings.webhook_outgoing_secret is None:
+        found = "is not set: the secret is made up and only in the database"
+        todo = "set it, or read it with: orderbus endpoints secret ID"
+        yield _warning("WEBHOOK_OUTGOING_SECRET", found, todo)
+
+
+def _watched(settings: Settings) -> Iterator[Finding]:
+    if 0 in {settings.worker_metrics_port, settings.bridge_metrics_port}:
+        found = "worker or bridge cannot be watched"
+        todo = "set ORDERBUS_WORKER_METRICS_PORT and ORDERBUS_BRIDGE_METRICS_PORT"
+        yield _warning("metrics ports", found, todo)
+
+
+_CHECKS: Final[tuple[_Check, ...]] = (_development, _keys, _callers, _parts, _webhooks, _watched)

@@ -1,0 +1,153 @@
+"""Is PostgreSQL what orderbus needs, and does it hold what it should?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+from orderbus import storage
+from orderbus.commands import schema
+from orderbus.commands.findings import Finding, Verdict
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+
+_Examinations = dict[str, tuple[Callable[[], Awaitable[Finding]], str]]
+
+#: Web, worker, bridge and a command: with less room than that, something will have to wait.
+_PROCESSES: Final = 4
+#: A clock may be off by so much before leases get shorter or signatures old, and before they fail.
+_SKEW_FELT: Final = timedelta(seconds=1)
+_SKEW_HARMFUL: Final = timedelta(seconds=5)
+#: Days of partitions ahead that leave time to act.
+_DAYS_WELL, _DAYS_LEAST = 14, 2
+#: Seconds an event may wait to be published.
+_LATE: Final = 60.0
+
+
+def examinations(settings: Settings, database: Database) -> _Examinations:
+    """Name what is looked at, and what to type where PostgreSQL does not answer."""
+    postgres = _Postgres(settings, database)
+    return {
+        "PostgreSQL": (postgres.server, "check DB_HOST, DB_PORT, DB_USER, DB_PASS"),
+        "connections": (postgres.connections, "orderbus doctor, once PostgreSQL answers"),
+        "clock": (postgres.clock, "orderbus doctor, once PostgreSQL answers"),
+        "notifications": (postgres.notifications, "orderbus doctor, once PostgreSQL answers"),
+        "schema": (postgres.schema, "orderbus migrate"),
+        "partitions": (postgres.partitions, "orderbus migrate"),
+        "outbox": (postgres.outbox, "orderbus migrate"),
+        "endpoints": (postgres.endpoints, "orderbus migrate"),
+        "dead letters": (postgres.letters, "orderbus migrate"),
+    }
+
+
+class _Postgres:
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings = settings
+        self._database = database
+
+    async def server(self) -> Finding:
+        facts = await self._facts()
+        if facts.is_replica:
+            found = f"{facts.version}, a replica that takes no orders"
+            return Finding("PostgreSQL", Verdict.FAULT, found, "set DB_HOST to the primary")
+        if not facts.durable:
+            todo = "set fsync and synchronous_commit to on"
+            found = f"{facts.version}, loses what it confirmed if it crashes"
+            return Finding("PostgreSQL", Verdict.WARNING, found, todo)
+        return Finding("PostgreSQL", Verdict.OK, facts.version)
+
+    async def connections(self) -> Finding:
+        facts = await self._facts()
+        size = self._settings.db_pool_size
+        room = facts.max_connections - facts.reserved - facts.taken_by_others
+        # Each process may also hold one that listens.
+        processes = max(0, room // (size + 1))
+        found = (
+            f"{facts.max_connections} in all, {facts.reserved} reserved, "
+            f"{facts.taken_by_others} taken by others: room for {processes} processes of {size + 1}"
+        )
+        todo = "raise max_connections, or lower ORDERBUS_DB_POOL_SIZE"
+        if processes == 0:
+            return Finding("connections", Verdict.FAULT, found, todo)
+        if processes < _PROCESSES:
+            return Finding("connections", Verdict.WARNING, found, todo)
+        return Finding("connections", Verdict.OK, found)
+
+    async def clock(self) -> Finding:
+        facts = await self._facts()
+        ahead = facts.clock_ahead.total_seconds()
+        found = f"PostgreSQL's is {abs(ahead):.3f} s {'ahead of' if ahead > 0 else 'behind'} ours"
+        off = abs(facts.clock_ahead) - facts.round_trip
+        if off < _SKEW_FELT:
+            return Finding("clock", Verdict.OK, found)
+        verdict = Verdict.WARNING if off < _SKEW_HARMFUL else Verdict.FAULT
+        return Finding("clock", verdict, found, "let NTP set the clock of both machines")
+
+    async def notifications(self) -> Finding:
+        within = timedelta(seconds=3)
+        if await storage.examination.hears_notifications(self._database, within=within):
+            return Finding("notifications", Verdict.OK, "LISTEN hears NOTIFY")
+        found = "LISTEN hears nothing, so each order waits for the next beat: a proxy is in between"
+        todo = "set DB_HOST and DB_PORT to PostgreSQL itself, or pool by session"
+        return Finding("notifications", Verdict.WARNING, found, todo)
+
+    async def schema(self) -> Finding:
+        level = await asyncio.to_thread(schema.level, self._settings)
+        if level.missing:
+            found = f"missing: {', '.join(level.missing)}"
+            return Finding("schema", Verdict.FAULT, found, "orderbus migrate")
+        if level.unknown:
+            found = f"newer than this orderbus: {', '.join(level.unknown)}"
+            return Finding("schema", Verdict.WARNING, found, "install the newer orderbus here, too")
+        return Finding("schema", Verdict.OK, f"{level.newest}, up to date")
+
+    async def partitions(self) -> Finding:
+        async with self._database.connection() as connection:
+            days = (await storage.partitions.horizon(connection)).days
+        found = f"{days} days ahead"
+        if days >= _DAYS_WELL:
+            return Finding("partitions", Verdict.OK, found)
+        verdict = Verdict.WARNING if days >= _DAYS_LEAST else Verdict.FAULT
+        return Finding("partitions", verdict, found, "orderbus migrate; let a worker run")
+
+    async def outbox(self) -> Finding:
+        async with self._database.connection() as connection:
+            backlog = await storage.watch.backlog(connection)
+        found = (
+            f"{backlog.unpublished} unpublished, {backlog.awaiting_return} on the way back, "
+            f"{backlog.undelivered} undelivered"
+        )
+        if backlog.publishing_paused:
+            found = f"publishing pauses while Pub/Sub is away; {found}"
+            return Finding("outbox", Verdict.WARNING, found, "orderbus outbox status")
+        if backlog.oldest_unpublished > _LATE:
+            found = f"{found}, the oldest for {backlog.oldest_unpublished:.0f} s"
+            return Finding("outbox", Verdict.WARNING, found, "see that workers run")
+        return Finding("outbox", Verdict.OK, found)
+
+    async def endpoints(self) -> Finding:
+        async with self._database.connection() as connection:
+            rows = await storage.endpoints.list_all(connection)
+        disabled = sum(row["disabled_at"] is not None for row in rows)
+        found = f"{len(rows)} endpoint(s), {disabled} disabled"
+        if disabled:
+            return Finding("endpoints", Verdict.WARNING, found, "orderbus endpoints list")
+        if not rows:
+            return Finding("endpoints", Verdict.WARNING, found, "orderbus endpoints add URL")
+        return Finding("endpoints", Verdict.OK, found)
+
+    async def letters(self) -> Finding:
+        async with self._database.connection() as connection:
+            backlog = await storage.watch.backlog(connection)
+        found = f"{backlog.dead_letters} open"
+        if backlog.dead_letters:
+            return Finding(
+                "dead letters", Verdict.WARNING, found, "orderbus dead-letters list; redrive ID"
+            )
+        return Finding("dead letters", Verdict.OK, found)
+
+    async def _facts(self) -> storage.examination.Facts:
+        async with self._database.connection() as connection:
+            return await storage.examination.facts(connection)

@@ -1,0 +1,46 @@
+"""What do `doctor` and `check` find, and how do they say it?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from orderbus.commands import terminal
+
+
+class Verdict(StrEnum):
+    """How well something is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+_COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAULT: "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; ``todo`` says what to type where it is not well."""
+
+    subject: str
+    verdict: Verdict
+    found: str
+    todo: str = ""
+
+
+def report(findings: Sequence[Finding], *, as_json: bool) -> None:
+    """Print what was found; exits 1 if something is at fault."""
+    if as_json:
+        terminal.show([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            verdict = f"[{_COLOURS[finding.verdict]}]{finding.verdict:8}[/]"
+            line = f"{finding.subject:20} {terminal.plain(finding.found)}"
+            terminal.console.print(verdict, line, highlight=False)
+            if finding.todo:
+                terminal.console.print(f"{'':29}-> {terminal.plain(finding.todo)}", highlight=False)
+    if any(finding.verdict is Verdict.FAULT for finding in findings):
+        sys.exit(1)

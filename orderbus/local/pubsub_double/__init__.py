@@ -1,0 +1,1 @@
+"""Google Pub/Sub in one small process, for machines without Java and for faults at will."""

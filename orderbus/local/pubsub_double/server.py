@@ -1,0 +1,165 @@
+"""How is the double reached: by Google's clients, and by who tells it what to do?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import grpc
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from orderbus.errors import Misconfigured
+from orderbus.local.pubsub_double.faults import Faults, Seconds
+from orderbus.local.pubsub_double.service import Service
+from orderbus.local.pubsub_double.store import Store
+
+_OPTIONS: Final = (
+    ("grpc.so_reuseport", 0),  # two on one port would each get half of the requests
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # Our clients ask for signs of life.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 1000),
+)
+
+
+class _Absence(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    seconds: Seconds = Field(description="How long nobody answers at the port.")
+
+
+class Double:
+    """Pub/Sub on a port of its own, which keeps everything in memory and has faults at will."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """Answer at ``host:port``; port 0 for any free one."""
+        self.store = Store()
+        self.host = host
+        self._port = port
+        self._server: grpc.aio.Server | None = None
+        self._coming_back: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> str:
+        """What PUBSUB_EMULATOR_HOST is set to."""
+        return f"{self.host}:{self._port}"
+
+    async def start(self) -> None:
+        """Answer from now on, with whatever is kept; raises ``Misconfigured`` for a taken port."""
+        server = grpc.aio.server(options=_OPTIONS)
+        server.add_generic_rpc_handlers(Service(self.store).handlers())
+        try:
+            self._port = server.add_insecure_port(self.address)
+        except RuntimeError as error:
+            raise Misconfigured(f"{self.address} is taken: choose another --port") from error
+        await server.start()
+        self._server = server
+
+    async def stop(self) -> None:
+        """Answer no more, and close every connection; what is kept is kept."""
+        if self._coming_back is not None:
+            self._coming_back.cancel()
+            self._coming_back = None
+        if self._server is not None:
+            await self._server.stop(grace=None)
+            self._server = None
+
+    async def go_away(self, seconds: float) -> None:
+        """Be gone for so long."""
+        await self.stop()
+        self._coming_back = asyncio.create_task(self._come_back(seconds))
+
+    async def _come_back(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._coming_back = None
+        await self.start()
+
+    def describe(self) -> dict[str, Any]:
+        """Tell what is kept, and which faults are on."""
+        return {
+            "address": self.address,
+            "answers": self._server is not None,
+            "faults": self.store.faults.model_dump(),
+            "topics": sorted(self.store.topics),
+            "subscriptions": {
+                name: {"topic": subscription.made.topic, "unacknowledged": len(subscription)}
+                for name, subscription in sorted(self.store.subscriptions.items())
+            },
+        }
+
+
+@asynccontextmanager
+async def open_double(host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Double]:
+    """Run a double while the block runs."""
+    double = Double(host, port)
+    await double.start()
+    try:
+        yield double
+    finally:
+        await double.stop()
+
+
+@asynccontextmanager
+async def open_admin(double: Double, port: int) -> AsyncIterator[str]:
+    """Open the door to ``admin`` while the block runs; returns its URL."""
+    runner = web.AppRunner(admin(double), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, double.host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise Misconfigured(f"{port} is taken: choose another --admin-port") from error
+        yield f"http://{double.host}:{site.port}/"
+    finally:
+        await runner.cleanup()
+
+
+def admin(double: Double) -> web.Application:
+    """Make the door through which a double is told what to do.
+
+    GET / describes it; PUT /faults with a JSON object has those faults and no others; POST /forget
+    empties it; POST /away {"seconds": 5} closes its port for so long.
+    """
+
+    async def describe(_: web.Request) -> web.Response:
+        return web.json_response(double.describe())
+
+    async def have(request: web.Request) -> web.Response:
+        double.store.have(Faults.model_validate_json(await request.read() or b"{}"))
+        return await describe(request)
+
+    async def forget(request: web.Request) -> web.Response:
+        double.store.forget()
+        return await describe(request)
+
+    async def go_away(request: web.Request) -> web.Response:
+        absence = _Absence.model_validate_json(await request.read())
+        await double.go_away(absence.seconds)
+        return await describe(request)
+
+    app = web.Application(middlewares=[_sentences])
+    app.add_routes(
+        [
+            web.get("/", describe),
+            web.put("/faults", have),
+            web.post("/forget", forget),
+            web.post("/away", go_away),
+        ]
+    )
+    return app
+
+
+@web.middleware
+async def _sentences(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ANN401 - aiohttp's
+    """Say what is wrong with an order that cannot be followed."""
+    try:
+        answer: web.StreamResponse = await handler(request)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_context=False, include_input=False)
+        return web.json_response({"errors": problems}, status=422)
+    return answer

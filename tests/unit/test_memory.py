@@ -1,0 +1,135 @@
+"""Queues inside the worker behave as RabbitMQ's do, as far as anybody relies on it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dramatiq
+import pytest
+from dramatiq.middleware import AsyncIO, ShutdownNotifications
+
+from orderbus.actors.memory import MemoryBroker
+from orderbus.actors.middleware import Retries
+from orderbus.errors import Poisoned, Unavailable
+
+
+class Worker:
+    """A worker in this process, with a desk for its dead letters."""
+
+    def __init__(self) -> None:
+        self.letters: list[str] = []
+        self.ran: list[str] = []
+        self.away = 0
+        self.broker = MemoryBroker([AsyncIO(), ShutdownNotifications(), Retries(bury=self._bury)])
+        self._worker: dramatiq.Worker | None = None
+
+    async def _bury(
+        self, _message: dramatiq.Message[Any], *, reason: str, error: str, traceback: str
+    ) -> None:
+        assert error
+        assert traceback
+        if self.away:
+            self.away -= 1
+            raise Unavailable("PostgreSQL did not answer")
+        self.letters.append(reason)
+
+    def actor(self, work: Callable[[], None], **options: Any) -> dramatiq.Actor[..., Any]:
+        def probe(mark: str) -> None:
+            self.ran.append(mark)
+            work()
+
+        return dramatiq.actor(broker=self.broker, queue_name="probes", **options)(probe)
+
+    def start(self) -> None:
+        self._worker = dramatiq.Worker(self.broker, worker_threads=2, worker_timeout=50)
+        self._worker.start()
+
+    def stop(self) -> None:
+        if self._worker is not None:
+            self._worker.stop(timeout=5000)
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    worker = Worker()
+    yield worker
+    worker.stop()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def nothing() -> None:
+    """Do nothing, well."""
+
+
+async def test_what_is_put_is_processed(worker: Worker) -> None:
+    actor = worker.actor(nothing)
+    worker.start()
+
+    await worker.broker.put([actor.message(mark) for mark in "abc"])
+
+    until(lambda: sorted(worker.ran) == ["a", "b", "c"])
+
+
+async def test_a_process_that_is_no_worker_hears_that_nobody_would_come(worker: Worker) -> None:
+    actor = worker.actor(nothing)
+
+    for attempt in (worker.broker.put([actor.message("a")]), worker.broker.ping()):
+        with pytest.raises(Unavailable, match="inside the worker"):
+            await attempt
+
+
+async def test_nothing_is_taken_while_the_gate_is_closed(worker: Worker) -> None:
+    actor = worker.actor(nothing)
+    worker.broker.gate.clear()
+    worker.start()
+    await worker.broker.put([actor.message("a")])
+    await asyncio.sleep(0.3)
+    assert worker.ran == []
+
+    worker.broker.gate.set()
+
+    until(lambda: worker.ran == ["a"])
+
+
+async def test_what_a_neighbour_delays_is_tried_again_without_being_counted(
+    worker: Worker,
+) -> None:
+    away = threading.Event()
+    away.set()
+
+    def work() -> None:
+        if away.is_set():
+            away.clear()
+            raise Unavailable("PostgreSQL did not answer")
+
+    actor = worker.actor(work, max_retries=0)
+    worker.start()
+
+    await worker.broker.put([actor.message("a")])
+
+    until(lambda: worker.ran == ["a", "a"])
+    assert worker.letters == []
+
+
+async def test_what_can_never_succeed_is_buried_once_the_desk_is_there(worker: Worker) -> None:
+    def work() -> None:
+        raise Poisoned("it is nonsense", reason="nonsense")
+
+    actor = worker.actor(work)
+    worker.away = 1
+    worker.start()
+
+    await worker.broker.put([actor.message("a")])
+
+    until(lambda: worker.letters == ["nonsense"])
+    assert worker.ran == ["a"]
