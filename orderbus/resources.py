@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from orderbus.egress.session import Session, open_session
+from orderbus.egress.turns import Turns
 from orderbus.pubsub.publisher import Publisher, open_publisher
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
@@ -20,6 +21,7 @@ class Resources:
     database: Database
     publisher: Publisher
     http: Session
+    turns: Turns = field(default_factory=Turns)
 
 
 @asynccontextmanager

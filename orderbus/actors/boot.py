@@ -20,8 +20,8 @@ import dramatiq
 from dramatiq import Middleware, Worker
 from dramatiq.asyncio import get_event_loop_thread
 
+from orderbus import services, telemetry
 from orderbus import settings as settings_module
-from orderbus import telemetry
 from orderbus.actors import folder, watchpoint
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources, open_resources
@@ -77,16 +77,17 @@ def check(settings: Settings, broker: dramatiq.Broker) -> None:
 
     Raises ``Misconfigured``.
     """
+    patience = 2 * services.delivery.PATIENCE
     waits = {
-        "deliver_webhook": ("ORDERBUS_WEBHOOK_TIMEOUT", settings.webhook_timeout),
-        "publish_outbox": ("ORDERBUS_PUBLISH_TIMEOUT", settings.publish_timeout),
+        "deliver_webhook": ("ORDERBUS_WEBHOOK_TIMEOUT", settings.webhook_timeout, patience),
+        "publish_outbox": ("ORDERBUS_PUBLISH_TIMEOUT", settings.publish_timeout, timedelta(0)),
     }
-    for name, (setting, wait) in waits.items():
+    for name, (setting, wait, besides) in waits.items():
         limit = timedelta(milliseconds=broker.get_actor(name).options["time_limit"])
-        if wait + _ROOM > limit:
-            most = (limit - _ROOM).total_seconds()
+        most = limit - besides - _ROOM
+        if wait > most:
             raise Misconfigured(
-                f"{setting} must be at most {most:.0f} seconds: "
+                f"{setting} must be at most {most.total_seconds():.0f} seconds: "
                 f"the workers end {name} after {limit.total_seconds():.0f}"
             )
 

@@ -107,6 +107,7 @@ async def bury_in_postgres(
     """Keep a message as a row. Raises ``Unavailable``."""
     await services.dead_letters.bury_message(
         boot.resources().database,
+        message_id=message.message_id,
         actor=message.actor_name,
         arguments={"args": list(message.args), "kwargs": message.kwargs},
         reason=reason,

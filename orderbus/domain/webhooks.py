@@ -32,8 +32,11 @@ SCHEDULE: Final = tuple(
 #: Share of a pause by which it may be longer or shorter.
 JITTER: Final = 0.1
 LONGEST_RETRY_AFTER: Final = timedelta(days=1)
-#: Workers in a row that may die while delivering before the delivery is taken for the cause.
+#: Attempts in a row that may end without a result, because the worker died or failed, before the
+#: delivery is taken for the cause.
 CRASHES_ALLOWED: Final = 5
+#: How many of them may be somebody else's fault; after that it is attempted alone.
+CRASHES_UNSUSPECTED: Final = 2
 #: A resolver that fails for a while is taken for ours, and not charged, on a delivery's first day.
 #: A zone that its owner broke gives the same answer, and must not hold its order for ever.
 RESOLVER_TRUSTED_FOR: Final = timedelta(days=1)
@@ -206,13 +209,20 @@ def judge(
             return Delivered()
         if answer.status == _GONE:
             return Gone()
+    if answer.error == "stalled":
+        return NotCharged(timedelta(seconds=5))
     if answer.error == "dns_temporary" and now - first_sent_at < RESOLVER_TRUSTED_FOR:
         return NotCharged(timedelta(seconds=10))
     if attempt >= len(SCHEDULE):
         return Exhausted("exhausted")
-    pause = SCHEDULE[attempt] * (1 + JITTER * (2 * jitter - 1))
+    pause = pause_after(attempt, jitter=jitter)
     asked = _retry_after(answer.retry_after, now)
     return Retry(max(pause, min(asked, LONGEST_RETRY_AFTER)))
+
+
+def pause_after(attempt: int, *, jitter: float) -> timedelta:
+    """Say how long to wait after the ``attempt``-th failure; ``jitter`` as for ``judge``."""
+    return SCHEDULE[attempt] * (1 + JITTER * (2 * jitter - 1))
 
 
 def _retry_after(value: str | None, now: datetime) -> timedelta:

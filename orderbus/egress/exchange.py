@@ -6,7 +6,8 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -23,6 +24,9 @@ from orderbus.egress.session import Session
 READ_AT_MOST: Final = 65_536
 #: Bytes of it that the ledger keeps.
 KEEP_AT_MOST: Final = 2048
+#: Seconds a deadline is noticed too late by a process that was stopped, and seconds it then has.
+_STALLED: Final = 1.0
+_MOMENT: Final = 1.0
 
 
 async def post(
@@ -42,16 +46,18 @@ async def post(
     error: str | None = None
     detail = ""
     try:
-        async with asyncio.timeout(deadline.total_seconds()):
-            async with session.post(
+        async with (
+            _at_most(deadline),
+            session.post(
                 # Encoded: aiohttp would write %2F in a query as a slash, and break signed URLs.
                 URL(url, encoded=True),
                 data=body,
                 headers=dict(headers),
                 allow_redirects=False,
-            ) as response:
-                status, retry_after = response.status, response.headers.get("Retry-After")
-                head = await _read(response)
+            ) as response,
+        ):
+            status, retry_after = response.status, response.headers.get("Retry-After")
+            head = await _read(response)
     except (aiohttp.ClientError, OSError, ValueError, EOFError) as failure:
         error, detail = _class_of(failure), _sentence(failure)
     finally:
@@ -65,6 +71,38 @@ async def post(
         duration=timedelta(seconds=time.monotonic() - began),
         address=addresses[-1] if addresses else None,
     )
+
+
+class _StalledError(TimeoutError):
+    """The deadline passed while this process did nothing."""
+
+
+@asynccontextmanager
+async def _at_most(deadline: timedelta) -> AsyncIterator[None]:
+    """End what takes longer; raises ``TimeoutError``.
+
+    A process that was stopped, or starved, meanwhile has not looked at answers that are long there:
+    it gets a moment for that, and where none is there, the fault is ours.
+    """
+    loop = asyncio.get_running_loop()
+    when = loop.time() + deadline.total_seconds()
+    stalled = False
+
+    def due() -> None:
+        nonlocal stalled
+        stalled = loop.time() - when > _STALLED
+        limit.reschedule(loop.time() + (_MOMENT if stalled else 0.0))
+
+    timer = loop.call_at(when, due)
+    try:
+        async with asyncio.timeout(None) as limit:
+            yield
+    except TimeoutError as error:
+        if stalled:
+            raise _StalledError from error
+        raise
+    finally:
+        timer.cancel()
 
 
 async def _read(response: ClientResponse) -> bytes:
@@ -81,6 +119,7 @@ async def _read(response: ClientResponse) -> bytes:
 
 #: The first that fits decides: what the connection failed with, or the failure itself.
 _CLASSES: Final = (
+    (_StalledError, "stalled"),
     (TimeoutError, "timeout"),
     (ForbiddenAddressError, "refused_address"),
     (aiohttp.InvalidURL, "refused_address"),
@@ -105,6 +144,8 @@ def _class_of(failure: Exception) -> str:
 
 def _sentence(failure: Exception) -> str:
     cause = getattr(failure, "os_error", failure)
+    if isinstance(cause, _StalledError):
+        return "This process was stopped during the exchange"
     if isinstance(cause, TimeoutError):
         return "The exchange was not over within its deadline"
     return storable(f"{type(cause).__name__}: {cause}"[:500])

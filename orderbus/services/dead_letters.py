@@ -26,26 +26,32 @@ class Redriven:
 async def bury_message(
     database: Database,
     *,
+    message_id: str,
     actor: str,
     arguments: Mapping[str, Any],
     reason: str,
     error: str,
     traceback: str | None,
-) -> int:
-    """Keep a queue message that failed for good; returns its id. Raises ``Unavailable``."""
+) -> int | None:
+    """Keep a queue message that failed for good; returns the dead letter's id.
+
+    None for a message that is kept already. Raises ``Unavailable``.
+    """
     async with database.connection() as connection:
         letter = await storage.dead_letters.add_message(
             connection,
+            message_id=message_id,
             actor=actor,
             arguments=arguments,
             reason=reason,
             error=storable(error),
             traceback=traceback and storable(traceback),
         )
-    telemetry.DEAD_LETTERS.labels(kind="message").inc()
-    telemetry.log.error(
-        "dead_letter_written", kind="message", dead_letter=letter, actor=actor, error=error
-    )
+    if letter is not None:
+        telemetry.DEAD_LETTERS.labels(kind="message").inc()
+        telemetry.log.error(
+            "dead_letter_written", kind="message", dead_letter=letter, actor=actor, error=error
+        )
     return letter
 
 

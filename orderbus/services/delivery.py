@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
-from uuid import uuid4
+from typing import TYPE_CHECKING, Final, TypeVar
+from uuid import UUID, uuid4
 
 from orderbus import storage, telemetry
 from orderbus.domain import webhooks
 from orderbus.domain.webhooks import Answer
 from orderbus.egress import exchange
+from orderbus.egress.turns import Turns
+from orderbus.errors import Unavailable
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Claimed, Settlement
@@ -19,9 +25,17 @@ from orderbus.storage.deliveries import Claimed, Settlement
 if TYPE_CHECKING:
     from orderbus.egress.session import Session
 
+T = TypeVar("T")
+
 #: How long a telling has to have an effect before the beat tells again.
 HINT_AGAIN_AFTER: Final = timedelta(seconds=10)
 HINT_AT_MOST: Final = 2000
+#: How long an attempt that began waits for PostgreSQL to come back.
+PATIENCE: Final = timedelta(minutes=5)
+#: Seconds between two tries meanwhile.
+_PAUSES: Final = (0.05, 0.1, 0.2, 0.5)
+#: How long it takes to write down what came of an attempt.
+_SETTLES_WITHIN: Final = timedelta(seconds=3)
 
 
 async def hint_due(database: Database, settings: Settings) -> list[int]:
@@ -36,32 +50,68 @@ async def hint_due(database: Database, settings: Settings) -> list[int]:
 
 
 async def deliver(
-    database: Database, http: Session, settings: Settings, delivery_id: int
+    database: Database, http: Session, settings: Settings, turns: Turns, delivery_id: int
 ) -> list[int]:
     """Attempt a delivery if it may go now; returns the deliveries to hint next.
 
     Called twice or too early it does nothing. The attempt is counted and written down before the
     first byte is sent; if this process dies, the lease ends and another attempt follows with the
-    same ``webhook-id``. Raises ``Unavailable`` where PostgreSQL is away.
+    same ``webhook-id``. Raises ``Unavailable`` where PostgreSQL is away for longer than
+    ``PATIENCE``.
     """
-    claimed = await _claim(database, settings, delivery_id)
-    if claimed is None:
-        return []
-    try:
-        answer, settlement = await _attempt(http, settings, claimed)
-    except asyncio.CancelledError:
-        await asyncio.shield(_settle(database, claimed, _handed_back(), None))
-        raise
-    return await _settle(database, claimed, settlement, answer)
+    async with turns.beside_others():
+        lease = uuid4()
+        claimed = await _patiently(lambda: _claim(database, settings, delivery_id, lease))
+        if claimed is None:
+            return []
+        try:
+            async with _suspect(turns, settings, claimed):
+                answer, settlement = await _attempt(http, settings, claimed)
+        except asyncio.CancelledError:
+            await asyncio.shield(_settle(database, claimed, _handed_back(), None))
+            raise
+        except Exception as error:  # noqa: BLE001 - a door: our fault costs this delivery alone
+            telemetry.log.exception("delivery_failed_here", delivery_id=claimed.delivery_id)
+            answer, settlement = None, _failed_here(claimed, error)
+        return await _patiently(lambda: _settle(database, claimed, settlement, answer))
 
 
-async def _claim(database: Database, settings: Settings, delivery_id: int) -> Claimed | None:
+async def _patiently(step: Callable[[], Awaitable[T]]) -> T:
+    """Take a step again while PostgreSQL is away: nobody else can take the lease meanwhile.
+
+    What we know would be lost otherwise: the endpoint would be told twice, or charged an attempt
+    that was never made. Raises ``Unavailable`` at last.
+    """
+    began = time.monotonic()
+    for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
+        try:
+            return await step()
+        except Unavailable:
+            if time.monotonic() - began > PATIENCE.total_seconds():
+                raise
+        await asyncio.sleep(pause)
+    raise AssertionError
+
+
+def _suspect(
+    turns: Turns, settings: Settings, claimed: Claimed
+) -> AbstractAsyncContextManager[None]:
+    """Keep others away from an attempt that may kill the process, while the lease allows it."""
+    if claimed.crashes < webhooks.CRASHES_UNSUSPECTED:
+        return nullcontext()
+    spare = settings.delivery_lease - settings.webhook_timeout - _SETTLES_WITHIN
+    return turns.alone(patience=spare)
+
+
+async def _claim(
+    database: Database, settings: Settings, delivery_id: int, lease: UUID
+) -> Claimed | None:
     # One by one in each process, so that a claim counts the exchanges the one before it began.
     async with database.claiming, database.connection() as connection:
         claimed = await storage.deliveries.claim(
             connection,
             delivery_id,
-            lease=uuid4(),
+            lease=lease,
             length=settings.delivery_lease,
             in_flight=settings.webhook_in_flight,
         )
@@ -74,7 +124,8 @@ async def _attempt(
     http: Session, settings: Settings, claimed: Claimed
 ) -> tuple[Answer | None, Settlement]:
     if claimed.crashes >= webhooks.CRASHES_ALLOWED:
-        return None, _dead("crashed", f"{claimed.crashes} workers died while delivering it")
+        said = f"{claimed.crashes} attempts in a row had no end: the worker died or failed"
+        return None, _dead("crashed", said)
     if claimed.event is None:
         return None, _dead("payload_gone", "The event's payload is gone")
     body = webhooks.body(claimed.event, webhooks.Format(claimed.format), sent_at=claimed.sent_at)
@@ -113,6 +164,15 @@ def _settlement(verdict: webhooks.Verdict, answer: Answer) -> Settlement:
 
 def _dead(reason: str, error: str) -> Settlement:
     return Settlement("dead", "failed", reason=reason, error=error)
+
+
+def _failed_here(claimed: Claimed, error: Exception) -> Settlement:
+    """Try again later, uncharged, as long as it may be us; then this delivery is the cause."""
+    failures = claimed.crashes + 1
+    if failures >= webhooks.CRASHES_ALLOWED:
+        return _dead("failed_here", f"{type(error).__name__}: {error}"[:2000].replace("\0", ""))
+    after = webhooks.pause_after(failures, jitter=random.random())  # noqa: S311 - spreads retries
+    return Settlement("pending", "not_charged", after=after, charged=False, without_result=True)
 
 
 def _handed_back() -> Settlement:

@@ -12,19 +12,25 @@ from orderbus.storage.database import Connection
 async def add_message(
     connection: Connection,
     *,
+    message_id: str,
     actor: str,
     arguments: Mapping[str, Any],
     reason: str,
     error: str,
     traceback: str | None,
-) -> int:
-    """Keep a queue message that failed for good; returns the dead letter's id."""
-    letter: int = await connection.fetchval(
+) -> int | None:
+    """Keep a queue message that failed for good; returns the dead letter's id.
+
+    None for a message that is kept already.
+    """
+    letter: int | None = await connection.fetchval(
         """
-        INSERT INTO ops.dead_letters (kind, actor, arguments, reason, error, traceback)
-        VALUES ('message', $1, $2, $3, $4, $5)
+        INSERT INTO ops.dead_letters (kind, message_id, actor, arguments, reason, error, traceback)
+        VALUES ('message', $1, $2, $3, $4, $5, $6)
+        ON CONFLICT DO NOTHING
         RETURNING id
         """,
+        message_id,
         actor,
         arguments,
         reason,

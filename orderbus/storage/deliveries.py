@@ -42,7 +42,8 @@ async def claim(
 ) -> Claimed | None:
     """Take a delivery for one attempt, counted now, with its attempt's row written.
 
-    None if it may not go now: settled, not due, leased, behind its order's line or watermark,
+    Asked again with the same ``lease``, it is taken once: the answer may have got lost. None if it
+    may not go now: settled, not due, leased, behind its order's line or watermark,
     endpoint disabled, or ``in_flight`` exchanges with the endpoint under way.
     """
     row = await connection.fetchrow(
@@ -50,8 +51,9 @@ async def claim(
         WITH claimed AS (
             UPDATE ops.webhook_deliveries AS delivery
                SET lease = $2, leased_until = now() + $3::interval, hinted_at = NULL,
-                   attempts = attempts + 1, claims = claims + 1,
-                   crashes = crashes + (delivery.lease IS NOT NULL)::int,
+                   attempts = attempts + (delivery.lease IS DISTINCT FROM $2)::int,
+                   claims = claims + (delivery.lease IS DISTINCT FROM $2)::int,
+                   crashes = crashes + coalesce(delivery.lease <> $2, false)::int,
                    first_sent_at = coalesce(first_sent_at, now())
               FROM ops.webhook_endpoints AS endpoint
              WHERE delivery.id = $1
@@ -59,21 +61,23 @@ async def claim(
                AND endpoint.disabled_at IS NULL
                AND delivery.state = 'pending'
                AND delivery.due_at <= now()
-               AND (delivery.leased_until IS NULL OR delivery.leased_until <= now())
+               AND (delivery.leased_until IS NULL OR delivery.leased_until <= now()
+                    OR delivery.lease = $2)
                AND ops.may_go(delivery)
                AND (SELECT count(*) FROM ops.webhook_deliveries AS flying
                      WHERE flying.endpoint_id = delivery.endpoint_id
-                       AND flying.lease IS NOT NULL
+                       AND flying.lease <> $2
                        AND flying.leased_until > now()) < $4
             RETURNING delivery.*, endpoint.url, endpoint.secrets, endpoint.format
         ), unknown AS (
             UPDATE ops.webhook_attempts
                SET finished_at = now(), outcome = 'unknown'
              WHERE delivery_id = $1 AND finished_at IS NULL
-               AND EXISTS (SELECT FROM claimed)
+               AND number < (SELECT claims FROM claimed)
         ), attempt AS (
             INSERT INTO ops.webhook_attempts (delivery_id, number)
             SELECT id, claims FROM claimed
+                ON CONFLICT DO NOTHING
         )
         SELECT claimed.id, claimed.attempts, claimed.claims, claimed.crashes, claimed.endpoint_id,
                claimed.url, claimed.secrets, claimed.format, claimed.first_sent_at,
@@ -112,13 +116,15 @@ class Settlement:
     """What becomes of a claimed delivery.
 
     ``state`` pending with ``after`` is a later attempt; ``charged`` false gives the attempt back.
-    ``outcome`` is the attempt's: delivered, failed or not_charged.
+    ``outcome`` is the attempt's: delivered, failed or not_charged. ``without_result`` counts it
+    among those that ended without one.
     """
 
     state: str
     outcome: str
     after: timedelta = timedelta(0)
     charged: bool = True
+    without_result: bool = False
     disabled_reason: str | None = None
     reason: str | None = None
     error: str | None = None
@@ -136,7 +142,8 @@ async def settle(
         """
         WITH settled AS (
             UPDATE ops.webhook_deliveries
-               SET state = $3, lease = NULL, leased_until = NULL, crashes = 0,
+               SET state = $3, lease = NULL, leased_until = NULL,
+                   crashes = CASE WHEN $16 THEN crashes + 1 ELSE 0 END,
                    due_at = CASE WHEN $3 = 'pending' THEN now() + $4::interval ELSE due_at END,
                    attempts = attempts - (NOT $5)::int,
                    settled_at = CASE WHEN $3 IN ('delivered', 'dead') THEN now() END
@@ -222,6 +229,7 @@ async def settle(
         settlement.reason,
         settlement.error,
         settlement.disabled_reason,
+        settlement.without_result,
     )
     assert row is not None  # noqa: S101 - a SELECT without FROM has one row
     return row["took"] is not None, row["took"] or 0.0, row["next"]

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from orderbus.egress.session import open_session
 from orderbus.local.parts import Part
 from orderbus.local.processes import free_port
 from orderbus.local.rabbitmq import server
+from orderbus.settings import Settings
 from tests import rabbit
-from tests.integration.door import Door
+from tests.door import Door
+from tests.integration.delivering import Receiver
 from tests.integration.rabbitmq_node import Node
 from tests.integration.worker_process import Start, Worker, through
 from tests.integration.workshop import Workshop
@@ -97,3 +103,20 @@ def start(env: dict[str, str], rabbitmq_url: str, tmp_path: Path) -> Iterator[St
     yield start
     for worker in started:
         worker.kill()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", receiver.handle)
+    async with TestServer(app) as server:
+        receiver.url = str(server.make_url("/hooks"))
+        yield receiver
+        receiver.hold.set()
+
+
+@pytest.fixture
+async def http(settings: Settings) -> AsyncIterator[Any]:
+    async with open_session(settings) as session:
+        yield session

@@ -13,15 +13,17 @@ from orderbus.storage.database import Database
 from tests.integration import steps
 
 
-async def bury(database: Database) -> int:
-    return await services.dead_letters.bury_message(
+async def bury(database: Database, message_id: str = "one") -> int:
+    letter = await services.dead_letters.bury_message(
         database,
+        message_id=message_id,
         actor="deliver_webhook",
         arguments={"args": [17], "kwargs": {}},
         reason="retries_exhausted",
         error="ZeroDivisionError: \x00 by zero",
         traceback="Traceback ...",
     )
+    return letter or 0
 
 
 async def redrive(database: Database, letter: int) -> Redriven:
@@ -39,6 +41,16 @@ async def test_a_queue_message_is_kept_with_actor_arguments_error_and_traceback(
     assert (row["actor"], row["arguments"]) == ("deliver_webhook", {"args": [17], "kwargs": {}})
     assert "by zero" in row["error"]
     assert row["traceback"]
+
+
+async def test_a_queue_message_that_was_buried_and_not_acknowledged_is_buried_once(
+    database: Database,
+) -> None:
+    letters = [await bury(database) for _ in range(2)]
+
+    assert letters[0]
+    assert not letters[1]
+    assert await steps.value(database, "SELECT count(*) FROM ops.dead_letters") == 1
 
 
 async def test_a_redriven_queue_message_is_sent_by_whoever_redrives(database: Database) -> None:

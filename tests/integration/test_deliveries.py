@@ -3,82 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
 
-import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from standardwebhooks import Webhook
 
 from orderbus import services, storage
 from orderbus.domain import webhooks
-from orderbus.egress.session import Session, open_session
+from orderbus.egress.session import Session
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Settlement
 from tests.integration import steps
-
-NO_TIME = timedelta(0)
-
-
-class Receiver:
-    """A customer's endpoint: a real HTTP server with scripted answers."""
-
-    def __init__(self) -> None:
-        self.answers: list[int | web.Response] = []
-        self.requests: list[tuple[dict[str, str], bytes]] = []
-        self.hold = asyncio.Event()
-        self.hold.set()
-        self.url = ""
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(
-            ({k.lower(): v for k, v in request.headers.items()}, await request.read())
-        )
-        await self.hold.wait()
-        answer = self.answers.pop(0) if self.answers else 204
-        return web.Response(status=answer) if isinstance(answer, int) else answer
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    receiver = Receiver()
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", receiver.handle)
-    async with TestServer(app) as server:
-        receiver.url = str(server.make_url("/hooks"))
-        yield receiver
-        receiver.hold.set()
-
-
-@pytest.fixture
-async def http(settings: Settings) -> AsyncIterator[Any]:
-    async with open_session(settings) as session:
-        yield session
-
-
-async def deliver(
-    database: Database, http: Session, settings: Settings, delivery: int
-) -> list[int]:
-    return await services.delivery.deliver(database, http, settings, delivery)
-
-
-async def one_due(database: Database, url: str, **endpoint: Any) -> int:
-    await steps.add_endpoint(database, url, **endpoint)
-    await steps.place(database, "SO-10045")
-    (due,) = await steps.come_back(database, *await steps.events(database))
-    return due
-
-
-async def state(database: Database, delivery: int) -> dict[str, Any]:
-    async with database.connection() as connection:
-        row = await connection.fetchrow(
-            "SELECT *, due_at - now() AS due_in FROM ops.webhook_deliveries WHERE id = $1", delivery
-        )
-    assert row is not None
-    return dict(row)
+from tests.integration.delivering import NO_TIME, Receiver, deliver, one_due, state
 
 
 async def test_a_delivery_is_signed_and_verifies_with_the_reference_library(
@@ -281,51 +218,6 @@ async def test_an_endpoint_that_hangs_does_not_fill_the_beats_list(
     )
     assert len(told) <= 8 * settings.webhook_in_flight
     assert await steps.value(database, endpoints, told, healthy) == 1
-
-
-async def test_a_worker_that_died_leaves_an_attempt_of_which_nobody_knows_the_end(
-    database: Database,
-) -> None:
-    due = await one_due(database, "https://shop.example/")
-    await steps.claim(database, due, lease=NO_TIME)
-
-    again = await steps.claim(database, due)
-
-    assert again is not None
-    assert (again.attempt, again.crashes) == (2, 1)
-    outcomes = "SELECT array_agg(outcome ORDER BY number) FROM ops.webhook_attempts"
-    assert await steps.value(database, outcomes) == ["unknown", None]
-
-
-async def test_a_delivery_that_keeps_killing_its_worker_is_dead_as_crashed(
-    database: Database, settings: Settings, http: Session, receiver: Receiver
-) -> None:
-    due = await one_due(database, receiver.url)
-    for _ in range(webhooks.CRASHES_ALLOWED):
-        await steps.claim(database, due, lease=NO_TIME)
-
-    await deliver(database, http, settings, due)
-
-    assert receiver.requests == []
-    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
-
-
-async def test_a_worker_told_to_stop_hands_its_delivery_back_uncharged(
-    database: Database, settings: Settings, http: Session, receiver: Receiver
-) -> None:
-    due = await one_due(database, receiver.url)
-    receiver.hold.clear()
-    delivering = asyncio.create_task(deliver(database, http, settings, due))
-    async with asyncio.timeout(5):
-        while not receiver.requests:
-            await asyncio.sleep(0.01)
-
-    delivering.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await delivering
-
-    row = await state(database, due)
-    assert (row["attempts"], row["lease"], row["state"]) == (0, None, "pending")
 
 
 async def test_a_worker_that_woke_up_after_its_lease_changes_nothing(database: Database) -> None:

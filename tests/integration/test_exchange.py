@@ -348,3 +348,32 @@ async def test_the_url_is_asked_for_as_it_was_written(session: Session, target: 
         await post(session, f"http://127.0.0.1:{server.port}{target}")
 
     assert server.requests[0].startswith(f"POST {target} HTTP/1.1\r\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "error"), [(True, 204, None), (False, None, "stalled")]
+)
+async def test_a_process_that_was_stopped_meanwhile_still_finds_the_answer_that_is_there(
+    session: Session, *, answers: bool, status: int | None, error: str | None
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                if answers:
+                    connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+                connection.recv(1)
+
+        serving = asyncio.create_task(asyncio.to_thread(serve))
+        posting = asyncio.create_task(
+            post(session, f"http://127.0.0.1:{server.getsockname()[1]}/hooks")
+        )
+        await asyncio.sleep(0.05)
+        time.sleep(DEADLINE + 1.2)  # noqa: ASYNC251 - this is how it was stopped
+        came = await posting
+        await session.close()
+        await serving
+
+    assert (came.status, came.error) == (status, error)

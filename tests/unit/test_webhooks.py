@@ -182,6 +182,7 @@ MEANINGS = [
         for error in ("dns", "refused_address", "connect", "tls", "timeout", "protocol")
     ),
     (answer(error="dns_temporary"), NotCharged(timedelta(seconds=10))),
+    (answer(error="stalled"), NotCharged(timedelta(seconds=5))),
     (answer(200, error="timeout"), AGAIN),
     (answer(410, error="protocol"), AGAIN),
 ]

@@ -1,0 +1,1 @@
+DROP INDEX ops.one_dead_letter_per_queue_message;

@@ -1,0 +1,60 @@
+"""Who works beside whom, when one of them may kill the process?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+
+class Turns:
+    """Lets deliveries of one process run side by side, and one that is suspected alone.
+
+    A delivery that kills its process takes those beside it along, and they look as guilty. Tried
+    alone, the innocent ones show that they are.
+    """
+
+    def __init__(self) -> None:
+        """Let everybody in."""
+        self._door = asyncio.Lock()
+        self._inside = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @asynccontextmanager
+    async def beside_others(self) -> AsyncIterator[None]:
+        """Take a turn as soon as nobody is alone inside."""
+        async with self._door:
+            self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    @asynccontextmanager
+    async def alone(self, *, patience: timedelta) -> AsyncIterator[None]:
+        """Go on alone, from within ``beside_others``; after ``patience`` not alone, but go on."""
+        self._leave()
+        closed = False
+        try:
+            try:
+                async with asyncio.timeout(patience.total_seconds()):
+                    closed = await self._door.acquire()
+                    await self._empty.wait()
+            except TimeoutError:
+                pass
+            yield
+        finally:
+            if closed:
+                self._door.release()
+            self._enter()
+
+    def _enter(self) -> None:
+        self._inside += 1
+        self._empty.clear()
+
+    def _leave(self) -> None:
+        self._inside -= 1
+        if self._inside == 0:
+            self._empty.set()

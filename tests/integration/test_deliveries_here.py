@@ -1,0 +1,175 @@
+"""What goes wrong on our own side costs no endpoint and no order anything."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from orderbus import services, storage
+from orderbus.domain import webhooks
+from orderbus.egress import exchange
+from orderbus.egress.session import Session
+from orderbus.egress.turns import Turns
+from orderbus.errors import Unavailable
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.integration import steps
+from tests.integration.delivering import NO_TIME, Receiver, deliver, one_due, state
+
+
+async def test_a_worker_that_died_leaves_an_attempt_of_which_nobody_knows_the_end(
+    database: Database,
+) -> None:
+    due = await one_due(database, "https://shop.example/")
+    await steps.claim(database, due, lease=NO_TIME)
+
+    again = await steps.claim(database, due)
+
+    assert again is not None
+    assert (again.attempt, again.crashes) == (2, 1)
+    outcomes = "SELECT array_agg(outcome ORDER BY number) FROM ops.webhook_attempts"
+    assert await steps.value(database, outcomes) == ["unknown", None]
+
+
+async def test_a_delivery_that_keeps_killing_its_worker_is_dead_as_crashed(
+    database: Database, settings: Settings, http: Session, receiver: Receiver
+) -> None:
+    due = await one_due(database, receiver.url)
+    for _ in range(webhooks.CRASHES_ALLOWED):
+        await steps.claim(database, due, lease=NO_TIME)
+
+    await deliver(database, http, settings, due)
+
+    assert receiver.requests == []
+    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
+
+
+async def test_a_delivery_that_fails_in_our_own_code_is_tried_again_uncharged_then_dead(
+    database: Database,
+    settings: Settings,
+    http: Session,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    due = await one_due(database, receiver.url)
+
+    async def broken(*_: Any, **__: Any) -> None:
+        bug = "a bug\0"
+        raise ZeroDivisionError(bug)
+
+    monkeypatch.setattr(exchange, "post", broken)
+    seen = []
+    for _ in range(webhooks.CRASHES_ALLOWED):
+        await steps.value(database, "UPDATE ops.webhook_deliveries SET due_at = now()")
+        await deliver(database, http, settings, due)
+        row = await state(database, due)
+        seen.append((row["state"], row["attempts"], row["crashes"], row["lease"]))
+
+    assert seen[0] == ("pending", 0, 1, None)
+    assert seen[-1][0] == "dead"
+    reason = "SELECT reason || ': ' || error FROM ops.dead_letters"
+    assert await steps.value(database, reason) == "failed_here: ZeroDivisionError: a bug"
+
+
+async def test_a_settlement_waits_for_a_database_that_is_away(
+    database: Database,
+    settings: Settings,
+    http: Session,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    due = await one_due(database, receiver.url)
+    settle, tries = storage.deliveries.settle, []
+
+    async def away_at_first(*arguments: Any) -> Any:
+        tries.append(arguments)
+        if len(tries) < 3:
+            away = "PostgreSQL is away"
+            raise Unavailable(away)
+        return await settle(*arguments)
+
+    monkeypatch.setattr(storage.deliveries, "settle", away_at_first)
+    await deliver(database, http, settings, due)
+
+    assert len(receiver.requests) == 1
+    assert (await state(database, due))["state"] == "delivered"
+
+
+async def test_a_claim_whose_answer_was_lost_is_taken_up_again_uncharged(
+    database: Database,
+) -> None:
+    due = await one_due(database, "https://shop.example/")
+    lease = uuid4()
+    async with database.connection() as connection:
+        first, again = [
+            await storage.deliveries.claim(
+                connection, due, lease=lease, length=timedelta(seconds=9), in_flight=1
+            )
+            for _ in range(2)
+        ]
+
+    assert first is not None
+    assert again is not None
+    assert (first.attempt, first.number, first.crashes) == (1, 1, 0)
+    assert (again.attempt, again.number, again.crashes) == (1, 1, 0)
+    assert await steps.value(database, "SELECT count(*) FROM ops.webhook_attempts") == 1
+
+
+async def test_a_delivery_that_may_have_killed_its_worker_is_attempted_alone(
+    database: Database, settings: Settings, http: Session, receiver: Receiver
+) -> None:
+    suspect = await one_due(database, receiver.url)
+    for _ in range(webhooks.CRASHES_UNSUSPECTED):
+        await steps.claim(database, suspect, lease=NO_TIME)
+    for _ in range(2):
+        await steps.place(database)
+    first, second = await steps.come_back(database, *(await steps.events(database))[1:])
+    receiver.hold.clear()
+    turns = Turns()
+
+    def begin(delivery: int) -> asyncio.Task[list[int]]:
+        delivering = services.delivery.deliver(database, http, settings, turns, delivery)
+        return asyncio.create_task(delivering)
+
+    async def begun(count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(receiver.requests) < count:
+                await asyncio.sleep(0.01)
+
+    beside = begin(first)
+    await begun(1)
+    alone = begin(suspect)
+    async with asyncio.timeout(5):
+        while (await state(database, suspect))["crashes"] < webhooks.CRASHES_UNSUSPECTED:
+            await asyncio.sleep(0.01)
+    later = begin(second)
+    await asyncio.sleep(0.2)
+    before_the_first_ended = len(receiver.requests)
+    receiver.hold.set()
+    await asyncio.gather(beside, alone, later)
+
+    assert before_the_first_ended == 1
+    rows = [await state(database, one) for one in (suspect, first, second)]
+    assert [(row["state"], row["crashes"]) for row in rows] == [("delivered", 0)] * 3
+
+
+async def test_a_worker_told_to_stop_hands_its_delivery_back_uncharged(
+    database: Database, settings: Settings, http: Session, receiver: Receiver
+) -> None:
+    due = await one_due(database, receiver.url)
+    receiver.hold.clear()
+    delivering = asyncio.create_task(deliver(database, http, settings, due))
+    async with asyncio.timeout(5):
+        while not receiver.requests:
+            await asyncio.sleep(0.01)
+
+    delivering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await delivering
+
+    row = await state(database, due)
+    assert (row["attempts"], row["lease"], row["state"]) == (0, None, "pending")
