@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     ways = [each.value for each in Way]
+    parser.addoption("--fuzz", type=float, default=1.0, help="minutes of tests/fuzz in all")
     parser.addoption("--parts", choices=ways, help="have every part this way")
 
 
@@ -40,14 +41,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if way() is Way.EMBEDDED:  # what is about RabbitMQ itself has nothing to be about
-        about_rabbitmq = [item for item in items if item.get_closest_marker("rabbitmq")]
-        config.hook.pytest_deselected(items=about_rabbitmq)
-        items[:] = [item for item in items if item not in about_rabbitmq]
+        native = [item for item in items if item.get_closest_marker("native")]
+        config.hook.pytest_deselected(items=native)
+        items[:] = [item for item in items if item not in native]
     for item in items:
         floor = item.path.relative_to(HERE).parts[0]
-        if floor == "integration":
+        if floor in {"integration", "fuzz"}:
             item.add_marker(pytest.mark.integration)
-        elif floor == "end_to_end":
+        elif floor in {"end_to_end", "long"}:
             item.add_marker(pytest.mark.e2e)
 
 

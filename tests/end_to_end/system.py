@@ -109,7 +109,7 @@ class System:
             command = [KILL_AT, killed_at, *command]
         process = await self.command(*command)
         if ready:
-            await self.until(lambda: self._is_ready(name), f"{name} is ready", seconds=40)
+            await self.until(lambda: self.is_ready(name), f"{name} is ready", seconds=40)
         return process
 
     async def command(self, *command: str) -> asyncio.subprocess.Process:
@@ -203,13 +203,17 @@ class System:
         await self.http.close()
         self._log.close()
 
-    async def _is_ready(self, name: str) -> bool:
+    def readiness(self, name: str) -> str:
+        """The URL that tells whether a process is ready."""
         port = {
             "web": "ORDERBUS_WEB_PORT",
             "workers": "ORDERBUS_WORKER_METRICS_PORT",
             "bridge": "ORDERBUS_BRIDGE_METRICS_PORT",
         }[name]
-        async with self.http.get(f"http://127.0.0.1:{self.env[port]}/readyz") as answer:
+        return f"http://127.0.0.1:{self.env[port]}/readyz"
+
+    async def is_ready(self, name: str) -> bool:
+        async with self.http.get(self.readiness(name)) as answer:
             return answer.status == 200
 
 

@@ -116,7 +116,7 @@ async def test_up_is_ready_takes_orders_and_nothing_outlives_it(
     await until_none_is_alive(mark)
 
 
-@pytest.mark.rabbitmq
+@pytest.mark.native
 async def test_the_bridge_stops_after_so_many_messages(system: System) -> None:
     await asyncio.gather(system.start("web"), system.start("workers"))
     for _ in range(3):

@@ -73,7 +73,7 @@ async def test_a_pubsub_restarted_empty_loses_no_event(
     assert await system.value("SELECT max(attempts) FROM ops.webhook_deliveries") == 1
 
 
-@pytest.mark.rabbitmq
+@pytest.mark.native
 async def test_rabbitmq_killed_and_restarted_costs_no_order(
     system: System, own_parts: dict[str, Part]
 ) -> None:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.end_to_end.bad_among_good import Bad, survives
 from tests.end_to_end.system import System
 
 ORDERS = 20
@@ -83,3 +84,14 @@ async def test_processes_killed_at_random_lose_nothing_and_break_no_order(system
 
     assert len(system.customer.times()) == 60
     assert await system.value("SELECT count(*) FROM orders.orders") == 60
+
+
+@pytest.mark.native
+@pytest.mark.timeout(180)
+async def test_bad_messages_among_good_ones_are_one_dead_letter_each_and_cost_nobody_else(
+    system: System,
+) -> None:
+    system.env |= {"ORDERBUS_WEBHOOK_TIMEOUT": "1", "ORDERBUS_DELIVERY_LEASE": "6.5"}
+
+    bad = Bad(kills=2, breaks=20, unreadable=20, unknown=8)
+    await survives(system, good=500, bad=bad, seconds=150)

@@ -104,7 +104,7 @@ async def test_an_event_that_overtakes_its_predecessor_waits_for_it(system: Syst
     assert system.customer.sequences() == {reference: [1, 2]}
 
 
-@pytest.mark.rabbitmq
+@pytest.mark.native
 async def test_all_queues_purged_in_mid_run_costs_a_beat_and_nothing_else(system: System) -> None:
     await system.start_all()
 

@@ -50,7 +50,7 @@ async def up(folder: Path, port: int) -> asyncio.subprocess.Process:
 def process_of(pids: set[int], words: str) -> int:
     """Find the one process, not its guard, whose command line holds the words."""
     listed = subprocess.run(
-        ["ps", "-A", "-o", "pid=,command="], capture_output=True, text=True, check=True
+        ["ps", "-A", "-ww", "-o", "pid=,command="], capture_output=True, text=True, check=True
     )
     commands = dict(line.split(maxsplit=1) for line in listed.stdout.splitlines() if " " in line)
     [found] = [

@@ -9,10 +9,11 @@ from typing import Any
 
 import aiohttp
 from aiohttp.test_utils import TestClient, TestServer
-from aiohttp.web import Application, Request
+from aiohttp.web import Application, AppRunner, Request
 
 from orderbus.settings import Settings
 from orderbus.web.app import build_app
+from orderbus.web.server import OPTIONS
 from tests import samples
 
 Client = TestClient[Request, Application]
@@ -24,8 +25,21 @@ PROBLEM = "application/problem+json"
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Client]:
-    async with TestClient(TestServer(build_app(settings))) as client:
+    async with door(settings) as server, TestClient(server) as client:
         yield client
+
+
+@asynccontextmanager
+async def door(settings: Settings) -> AsyncIterator[TestServer]:
+    """A server that speaks HTTP as the real one does."""
+    server = Door(build_app(settings))
+    async with server:
+        yield server
+
+
+class Door(TestServer):
+    async def _make_runner(self, **_: Any) -> AppRunner:
+        return AppRunner(self.app, **OPTIONS)
 
 
 def body(reference: str = "SO-10045", **changes: Any) -> bytes:

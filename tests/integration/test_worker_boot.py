@@ -13,7 +13,7 @@ import pytest
 from orderbus.services import ingress
 from orderbus.storage.database import Database
 from tests import samples
-from tests.integration.door import Door
+from tests.door import Door
 from tests.integration.rabbitmq_node import ready, until, until_async
 from tests.integration.worker_process import Start, Worker, send
 

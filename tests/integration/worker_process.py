@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pika
 from dramatiq import Message
 
-from tests.integration.door import Door
+from tests.door import Door
 
 ROOT = Path(__file__).resolve().parents[2]
 

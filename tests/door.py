@@ -14,6 +14,8 @@ class Door:
 
     def __init__(self, host: str, port: int) -> None:
         self.port = free_port()
+        #: Seconds that everything takes on its way, in each direction.
+        self.delay = 0.0
         self._behind = (host, port)
         self._background = Background()
         self._server: asyncio.Server | None = None
@@ -24,6 +26,11 @@ class Door:
 
     def shut(self) -> None:
         self._background.run(self._shut())
+
+    def cut(self) -> None:
+        """Cut off everybody who came through; who comes again is let in."""
+        self.shut()
+        self.open()
 
     def close(self) -> None:
         self.shut()
@@ -42,15 +49,34 @@ class Door:
             await asyncio.sleep(0.01)
 
     async def _let_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        try:
             there, back = await asyncio.open_connection(*self._behind)
+        except OSError:
+            writer.transport.abort()  # nobody is there
+        else:
             await asyncio.gather(self._carry(reader, back), self._carry(there, writer))
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._inside.add(writer)
-        with suppress(OSError):
-            while chunk := await reader.read(65_536):
+        """Carry what comes, each piece as late as the delay says and none before another."""
+        loop = asyncio.get_running_loop()
+        on_the_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=1000)
+
+        async def arrive() -> None:
+            while True:
+                due, chunk = await on_the_way.get()
+                await asyncio.sleep(due - loop.time())
+                if not chunk:
+                    return
                 writer.write(chunk)
                 await writer.drain()
+
+        self._inside.add(writer)
+        arriving = asyncio.create_task(arrive())
+        with suppress(OSError):
+            while chunk := await reader.read(65_536):
+                await on_the_way.put((loop.time() + self.delay, chunk))
+        await on_the_way.put((0.0, b""))
+        with suppress(OSError):
+            await arriving
         writer.close()
         self._inside.discard(writer)
