@@ -11,7 +11,7 @@ PARTS ?=
 WAY = $(if $(PARTS),--parts $(PARTS))
 export PYTHON
 
-.PHONY: help demo run venv install services test test-unit test-integration test-e2e test-py313 \
+.PHONY: help demo run venv install services test test-unit test-integration test-fuzz test-e2e test-long test-py313 \
     check format lint lint-fix bench lock migrate runserver workers subscriber shell createsuperuser \
     parts setup up down logs db-logs pubsub-logs emulator clean reset
 
@@ -23,7 +23,7 @@ demo: venv ## Send one order all the way to a receiver, print its way, stop ever
 	@$(BIN)/orderbus demo $(WAY) $(ARGS)
 run: venv ## Start a whole orderbus in the foreground, on whatever parts are here
 	@$(BIN)/orderbus up $(WAY) $(ARGS)
-test: test-unit test-integration test-e2e test-py313 ## Run every test, setting up whatever is missing
+test: test-unit test-integration test-fuzz test-e2e test-py313 ## Run every test, setting up whatever is missing
 
 ## Setting up
 venv: .venv/.installed ## Make .venv with what orderbus runs on
@@ -38,8 +38,12 @@ test-unit: install ## Run the tests that need nothing running
 	$(BIN)/pytest tests/unit $(ARGS)
 test-integration: install parts ## Run the tests against PostgreSQL, RabbitMQ and the emulator
 	$(BIN)/pytest tests/integration -n 2 $(ARGS)
+test-fuzz: install parts ## Send the front door what nobody would think of, for a minute
+	$(BIN)/pytest tests/fuzz $(ARGS)
 test-e2e: install parts ## Run the tests of the real commands as processes, native and embedded
 	$(BIN)/pytest tests/end_to_end -n 2 $(ARGS) && $(BIN)/pytest tests/end_to_end -n 2 --parts embedded $(ARGS)
+test-long: install parts ## Run the tests that take minutes each
+	$(BIN)/pytest tests/long tests/fuzz --fuzz 10 $(ARGS)
 test-py313: install parts ## Run the unit and integration tests on Python 3.13 as well
 	@scripts/test-py313 $(ARGS)
 check: install ## Check format, lint, room borders, compose file and types

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import TimerHandle
 from typing import Final
 
 from aiohttp import web
@@ -17,6 +18,14 @@ class UnderWay:
     def __init__(self) -> None:
         """Begin with none."""
         self.requests = 0
+        #: When each new connection is given up on which no request has begun yet.
+        self.given_up: dict[object, TimerHandle] = {}
+
+    def begin(self, connection: object) -> None:
+        """Count a request, which ``connection`` brought."""
+        self.requests += 1
+        if (timer := self.given_up.pop(connection, None)) is not None:
+            timer.cancel()
 
 
 SETTINGS: Final = web.AppKey("settings", Settings)

@@ -32,7 +32,7 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     given = request.headers.get(REQUEST_ID, "")
     request_id = given if _ID.fullmatch(given) else str(uuid4())
     under_way = request.app[UNDER_WAY]
-    under_way.requests += 1
+    under_way.begin(request.protocol)
     try:
         response = await _answer(request, handler)
     except Exception:  # noqa: BLE001 - a door: the caller gets a 500 without a traceback, the log has it

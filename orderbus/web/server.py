@@ -15,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from aiohttp import web
 
@@ -44,6 +45,20 @@ def bind(host: str, port: int) -> socket.socket:
     return listening
 
 
+#: How aiohttp speaks HTTP for us. What came compressed is not unpacked: the door refuses it.
+OPTIONS: Final[Mapping[str, Any]] = {
+    "access_log": None,
+    "shutdown_timeout": 1.0,
+    "keepalive_timeout": 30,
+    "handler_cancellation": False,
+    "auto_decompress": False,
+    # How long what is left of a refused body is read, so that the sender may read why.
+    "lingering_time": 2.0,
+}
+#: Seconds a new connection has for the head of its first request.
+HEAD_TIMEOUT: Final = 10.0
+
+
 def url_of(listening: socket.socket) -> str:
     """Say under which URL the bound socket is reached."""
     host, port = listening.getsockname()[:2]
@@ -57,23 +72,34 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     app = build_app(settings)
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        shutdown_timeout=1.0,
-        keepalive_timeout=30,
-        handler_cancellation=False,
-    )
+    runner = web.AppRunner(app, **OPTIONS)
     await runner.setup()
     try:
-        site = web.SockSite(runner, listening)
-        await site.start()
+        server = await loop.create_server(lambda: _let_in(runner, app), sock=listening)
         telemetry.log.info("web_ready", url=url_of(listening))
         await stop.wait()
-        await site.stop()
+        server.close()
         await _drain(app)
     finally:
         await runner.cleanup()
+
+
+def _let_in(runner: web.AppRunner, app: web.Application) -> asyncio.Protocol:
+    """Serve a connection, and close it unless a whole head of a request comes soon.
+
+    aiohttp closes connections that idle after a request, but waits for ever for the first one.
+    """
+    assert runner.server is not None  # noqa: S101 - it is set up
+    connection: Any = runner.server()
+
+    given_up = app[UNDER_WAY].given_up
+
+    def give_up() -> None:
+        del given_up[connection]
+        connection.force_close()
+
+    given_up[connection] = asyncio.get_running_loop().call_later(HEAD_TIMEOUT, give_up)
+    return cast("asyncio.Protocol", connection)
 
 
 async def _drain(app: web.Application) -> None:

@@ -17,7 +17,7 @@ from orderbus.errors import Fault, Invalid, TooLarge, Unauthenticated, UnknownMe
 from orderbus.web.keys import DATABASE, SETTINGS, WAKER
 
 #: Seconds a sender may take for the body.
-READ_TIMEOUT: Final = 30.0
+READ_TIMEOUT: Final = 10.0
 _TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 

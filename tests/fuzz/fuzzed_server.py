@@ -1,0 +1,170 @@
+"""The front door as a server under fire, in a thread of its own, and what must hold of it."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from random import Random
+from typing import Any
+
+import aiohttp
+import hypothesis
+import schemathesis
+from hypothesis import HealthCheck, Phase
+from hypothesis import strategies as st
+from schemathesis.checks import CHECKS
+
+from orderbus.settings import Settings
+from orderbus.storage.database import open_database
+from tests.fuzz import orders
+from tests.integration.front_door import door
+from tests.parts import Background
+
+#: Examples between two looks at the clock.
+_ROUND = 100
+_NOT_FOR_US = {
+    # Every order of the schema is taken, but for rules that a schema cannot say (a total that is
+    # the sum of its items, a reference that is taken already).
+    "positive_data_acceptance",
+    # Paths of one order are read with a key that the caller may not have.
+    "ensure_resource_availability",
+    "use_after_free",
+    "max_response_time",
+}
+
+
+class Fuzzed:
+    """A server on a database of its own, and every order that it said it took."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._background = Background()
+        self._stack = AsyncExitStack()
+        self.url = ""
+        self.asked = 0
+        self._created = 0
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        self._background.run(self._open())
+        try:
+            yield
+        finally:
+            self._background.run(self._stack.aclose())
+            self._background.close()
+
+    async def _open(self) -> None:
+        server = await self._stack.enter_async_context(door(self._settings))
+        self.url = str(server.make_url("")).rstrip("/")
+        self._http = await self._stack.enter_async_context(
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        )
+        self._database = await self._stack.enter_async_context(open_database(self._settings))
+
+    # -- what may be sent, and what must come back -------------------------------------------------
+
+    def order(self, random: Random) -> None:
+        """Send an order, or what is none."""
+        self._background.run(
+            self._ask(
+                "POST",
+                "/webhooks/orders/create/",
+                orders.headers(random),
+                orders.order_bytes(random),
+            )
+        )
+
+    def anything(self, random: Random) -> None:
+        """Ask for any path in any way."""
+        method = random.choice(("GET", "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"))
+        path = orders.path(random)
+        self._background.run(self._ask(method, path, orders.headers(random), b""))
+
+    async def _ask(self, method: str, path: str, headers: dict[str, str], data: bytes) -> None:
+        self.asked += 1
+        async with self._http.request(
+            method, self.url + path, data=data, headers=headers, allow_redirects=False
+        ) as answer:
+            text = await answer.text()
+            said = f"{method} {path} {headers} {data!r:.2000}: {answer.status} {text[:500]}"
+            assert answer.status < 500, said
+            assert "Traceback" not in text, said
+            if answer.status >= 400 and method != "HEAD":
+                assert answer.content_type == "application/problem+json", said
+            if answer.status == 201:
+                self._created += 1
+
+    def nothing_else_was_stored(self) -> None:
+        """See that there is one order, with its event, for each 201."""
+        counts = self._background.run(self._counts())
+        assert set(counts.values()) == {self._created}, counts
+
+    async def _counts(self) -> dict[str, int]:
+        tables = ("orders.orders", "ops.events", "ops.outbox")
+        async with self._database.connection() as connection:
+            return {
+                table: await connection.fetchval(f"SELECT count(*) FROM {table}")
+                for table in tables
+            }
+
+
+def for_seconds(duration: float, promise: Callable[[Random], None]) -> None:
+    """Try a promise with what hypothesis thinks of, new every time; it says how to try it again."""
+    until = time.monotonic() + duration
+    while time.monotonic() < until:
+        seed = secrets.randbits(64)
+
+        @_hasty
+        @hypothesis.seed(seed)
+        @hypothesis.given(st.randoms(use_true_random=False))
+        def tried(random: Random) -> None:
+            promise(random)
+
+        try:
+            tried()
+        except BaseException as error:
+            error.add_note(f"hypothesis.seed({seed})")
+            raise
+
+
+def documented(url: str, duration: float) -> int:
+    """Try what the OpenAPI document promises with schemathesis; returns how often it asked."""
+    schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+    checks: Any = [
+        CHECKS.get_one(name) for name in CHECKS.get_all_names() if name not in _NOT_FOR_US
+    ]
+    operations: list[Any] = [found.ok() for found in schema.get_all_operations()]  # type: ignore[union-attr]
+    asked = 0
+    until = time.monotonic() + duration
+    while time.monotonic() < until:
+        for operation in operations:
+            for mode in schemathesis.GenerationMode:
+                seed = secrets.randbits(64)
+
+                @_hasty
+                @hypothesis.seed(seed)
+                @hypothesis.given(operation.as_strategy(generation_mode=mode))
+                def tried(case: schemathesis.Case[Any]) -> None:
+                    nonlocal asked
+                    asked += 1
+                    case.call_and_validate(checks=checks, timeout=10)
+
+                try:
+                    tried()
+                except hypothesis.errors.Unsatisfiable:
+                    continue  # nothing could be wrong with it
+                except BaseException as error:
+                    error.add_note(f"{operation.label}, {mode}, hypothesis.seed({seed})")
+                    raise
+    return asked
+
+
+_hasty = hypothesis.settings(
+    max_examples=_ROUND,
+    deadline=None,
+    database=None,
+    phases=(Phase.explicit, Phase.generate, Phase.shrink),
+    suppress_health_check=list(HealthCheck),
+)
