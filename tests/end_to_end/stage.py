@@ -205,15 +205,17 @@ class Stage:
         await self._flows_after(time.monotonic())
         self._answers.clear()
         began = time.monotonic()
-        await _do(begin)
-        for process, part in red.items():
-            await self.system.until(
-                partial(self._misses, process, part),
-                f"{process} says that it misses {part}",
-                seconds=max(10.0, seconds),
-            )
-        await asyncio.sleep(max(0.0, began + seconds - time.monotonic()))
-        await _do(end)
+        try:
+            await _do(begin)
+            for process, part in red.items():
+                await self.system.until(
+                    partial(self._misses, process, part),
+                    f"{process} says that it misses {part}",
+                    seconds=max(10.0, seconds),
+                )
+            await asyncio.sleep(max(0.0, began + seconds - time.monotonic()))
+        finally:
+            await _do(end)  # the next outage begins with everything there
         ended = time.monotonic()
         outage.lasted = round(ended - began, 1)
         outage.orders_after, outage.webhooks_after = await self._flows_after(ended)
