@@ -9,6 +9,9 @@ import pytest
 from tests.end_to_end.bad_among_good import Bad, survives
 from tests.end_to_end.system import System
 
+#: A master whose worker died while booting notices after 30 s.
+pytestmark = pytest.mark.timeout(180)
+
 ORDERS = 20
 
 
@@ -87,7 +90,6 @@ async def test_processes_killed_at_random_lose_nothing_and_break_no_order(system
 
 
 @pytest.mark.native
-@pytest.mark.timeout(180)
 async def test_bad_messages_among_good_ones_are_one_dead_letter_each_and_cost_nobody_else(
     system: System,
 ) -> None:
