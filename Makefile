@@ -12,22 +12,27 @@ WAY = $(if $(PARTS),--parts $(PARTS))
 export PYTHON
 
 .PHONY: help demo run venv install services test test-unit test-integration test-fuzz test-e2e test-long test-py313 \
+    integration-tests test-stop install-orders install-processor add-dependency check-deploy \
+    migrate-orders migrate-processor start stop restart restart-web rebuild logs-orders logs-processor \
     check format lint lint-fix bench lock migrate runserver workers subscriber shell createsuperuser \
     parts setup up down logs db-logs pubsub-logs emulator clean reset
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z][a-z0-9-]*:.*## /{printf "  %-17s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z][a-z0-9 -]*:.*## /{printf "  %-17s %s\n", $$1, $$2}' Makefile
 
 ## A newcomer's commands
 demo: venv ## Send one order all the way to a receiver, print its way, stop everything
 	@$(BIN)/orderbus demo $(WAY) $(ARGS)
 run: venv ## Start a whole orderbus in the foreground, on whatever parts are here
 	@$(BIN)/orderbus up $(WAY) $(ARGS)
-test: test-unit test-integration test-fuzz test-e2e test-py313 ## Run every test, setting up whatever is missing
+test: test-unit test-integration test-fuzz test-e2e integration-tests test-py313 ## Run every test, setting up whatever is missing
 
 ## Setting up
 venv: .venv/.installed ## Make .venv with what orderbus runs on
 install: .venv/.installed-dev ## Make .venv with the tools of a developer too
+install-orders install-processor: install ## The same: both services run from one environment
+add-dependency: install ## Add a dependency, dep=NAME, to setup.cfg and the lock files, and install it
+	@$(BIN)/python scripts/add-dependency.py "$(dep)"
 services: ## Install RabbitMQ and PostgreSQL where apt can; say what to do elsewhere
 	@scripts/install-services
 lock: install ## Write the lock files anew from setup.cfg; ARGS=--upgrade takes newer releases
@@ -42,6 +47,10 @@ test-fuzz: install parts ## Send the front door what nobody would think of, for 
 	$(BIN)/pytest tests/fuzz $(ARGS)
 test-e2e: install parts ## Run the tests of the real commands as processes, native and embedded
 	$(BIN)/pytest tests/end_to_end -n 2 $(ARGS) && $(BIN)/pytest tests/end_to_end -n 2 --parts embedded $(ARGS)
+integration-tests: install parts ## Run the tests that speak HTTP alone, against a system of their own
+	$(BIN)/pytest integration_tests $(ARGS)
+test-stop: ## Stop the containers that a test run which was killed left behind
+	@scripts/test-stop
 test-long: install parts ## Run the tests that take minutes each
 	$(BIN)/pytest tests/long tests/fuzz --fuzz 10 $(ARGS)
 test-py313: install parts ## Run the unit and integration tests on Python 3.13 as well
@@ -60,6 +69,9 @@ bench: install parts ## Measure beside pgbench and a bare Pub/Sub client
 ## One process each, on the parts that .env or the environment names
 migrate: venv ## Bring the database, the topics and the subscriptions up to date
 	@$(BIN)/orderbus migrate $(ARGS)
+migrate-orders migrate-processor: migrate ## The same: both services share one database
+check-deploy: venv ## See whether the settings may go to production
+	@$(BIN)/orderbus check --deploy $(ARGS)
 runserver: venv ## Start the web server
 	@$(BIN)/python run_web.py $(ARGS)
 workers: venv ## Start the workers
@@ -74,12 +86,26 @@ createsuperuser: venv ## Make an API key that may read orders; ARGS is its name
 ## Docker
 setup: .env venv ## Build and start all containers, and wait until they are migrated and healthy
 	$(COMPOSE) up --build --detach --wait
+start: .env ## Build the images and start all containers in the background
+	$(COMPOSE) up --build --detach
 up: .env ## Start all containers
 	$(COMPOSE) up --detach
-down: ## Stop all containers
+stop: ## Stop all containers, and keep them
+	$(COMPOSE) stop
+restart: ## Stop all containers and start them again
+	$(COMPOSE) stop && $(COMPOSE) up --detach
+restart-web: ## Start the web server's container again
+	$(COMPOSE) restart web
+rebuild: .env ## Stop, build without the cache, and start
+	$(COMPOSE) down && $(COMPOSE) build --no-cache && $(COMPOSE) up --detach
+down: ## Stop all containers and remove them
 	$(COMPOSE) down
 logs: ## Follow the logs of all containers
 	$(COMPOSE) logs --follow
+logs-orders: ## Follow the logs of the web server's container
+	$(COMPOSE) logs --follow web
+logs-processor: ## Follow the logs of the workers' container
+	$(COMPOSE) logs --follow workers
 db-logs: ## Follow the log of the database
 	$(COMPOSE) logs --follow db
 pubsub-logs: ## Follow the log of the Pub/Sub emulator

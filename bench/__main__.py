@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench import accept, latency, machine, relay
+from bench import accept, consumers, latency, machine, relay
 from bench.report import Goal
 
 RESULTS = Path(__file__).with_name("results") / "latest.json"
@@ -46,8 +46,9 @@ async def _measure(*, quick: bool) -> list[Goal]:
         tempfile.TemporaryDirectory(prefix="orderbus-bench-") as folder,
     ):
         Path(folder).chmod(0o755)  # PostgreSQL refuses root and runs as somebody else
-        task = progress.add_task("measuring", total=3)
-        for name, measure in (("accept", accept), ("relay", relay), ("latency", latency)):
+        task = progress.add_task("measuring", total=4)
+        for measure in (accept, relay, consumers, latency):
+            name = measure.__name__.rpartition(".")[2]
             progress.update(task, description=name)
             goals += await measure.measure(Path(folder) / name, quick=quick)
             progress.advance(task)

@@ -30,7 +30,6 @@ async def script() -> str:
     await storage.orders.add(
         recorder,  # type: ignore[arg-type]
         order,
-        source="webhook",
         type="order.created",
         content=order.content(),
         details={},

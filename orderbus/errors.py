@@ -9,8 +9,11 @@
     │   ├── Invalid            the input is wrong; ``faults`` names each field and its reason
     │   │   ├── TooLarge
     │   │   └── UnknownMediaType
-    │   └── Conflict
-    │       └── KeyReused      an idempotency key came back with another content
+    │   ├── Conflict
+    │   │   ├── KeyReused      an idempotency key came back with another content
+    │   │   ├── UnderWay       the first request with this idempotency key is not answered yet
+    │   │   └── IllegalMove    an order cannot go from where it is to where it was sent
+    │   └── Changed            it is no longer what the caller saw
     ├── Unavailable        a neighbour did not answer; the same call may work later
     ├── Poisoned           this message can never succeed; bury it with its reason
     └── Misconfigured      the settings cannot work; say why and exit
@@ -93,6 +96,30 @@ class KeyReused(Conflict):
     """An idempotency key came back with another content."""
 
     code = "idempotency_key_reused"
+
+
+class UnderWay(Conflict):
+    """The first request with this idempotency key is not answered yet."""
+
+    code = "under_way"
+
+
+class IllegalMove(Conflict):
+    """An order in status ``source`` cannot go to ``target``."""
+
+    code = "illegal_move"
+
+    def __init__(self, message: str, *, source: str, target: str) -> None:
+        """Say in ``message`` what is allowed."""
+        super().__init__(message)
+        self.source = source
+        self.target = target
+
+
+class Changed(Refused):
+    """It is no longer what the caller saw (``If-Match``, RFC 9110 section 13.1.1)."""
+
+    code = "changed"
 
 
 class Unavailable(OrderbusError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ class Resources:
     publisher: Publisher
     http: Session
     turns: Turns = field(default_factory=Turns)
+    #: Set by work that wrote an event: the beat then looks at the outbox at once.
+    outbox_written: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @asynccontextmanager

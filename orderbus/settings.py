@@ -7,9 +7,10 @@ are; every other one begins with ``ORDERBUS_``. Read once per process, at its do
 from __future__ import annotations
 
 import ipaddress
+import re
 from datetime import timedelta
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 from urllib.parse import quote
 
 from pydantic import (
@@ -23,9 +24,11 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orderbus.domain.addresses import Network
+from orderbus.domain.events import check_pattern
 from orderbus.domain.webhooks import check_secret
 from orderbus.errors import Invalid, Misconfigured
 
+_CLASS: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 QUEUES_IN_MEMORY = "memory://"
 INSECURE_SECRET_KEY = "insecure-development-key-change-it"  # noqa: S105 - refused outside development
 
@@ -120,11 +123,18 @@ class Settings(BaseSettings):
 
     # -- webhooks ----------------------------------------------------------------------------
     webhook_outgoing_url: str | None = Field(None, validation_alias=_named("WEBHOOK_OUTGOING_URL"))
-    """An endpoint that exists from the start and receives every event in the compact format."""
+    """An endpoint that exists from the start, told in the compact format."""
     webhook_outgoing_secret: SecretStr | None = Field(
         None, validation_alias=_named("WEBHOOK_OUTGOING_SECRET")
     )
     """``whsec_`` secret of that endpoint; made up and kept when unset."""
+    webhook_outgoing_events: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("order.created",),
+        min_length=1,
+        max_length=20,
+        validation_alias=_named("ORDERBUS_WEBHOOK_OUTGOING_EVENTS"),
+    )
+    """Types of events that endpoint is told of, comma-separated: order.created, order.*, *."""
     webhook_timeout: timedelta = Field(
         timedelta(seconds=15), validation_alias=_named("ORDERBUS_WEBHOOK_TIMEOUT")
     )
@@ -141,6 +151,22 @@ class Settings(BaseSettings):
         (), validation_alias=_named("ORDERBUS_WEBHOOK_ALLOWED_NETWORKS")
     )
     """Private networks (CIDR, comma-separated) that webhooks may reach all the same."""
+
+    # -- consumers ---------------------------------------------------------------------------
+    consumers: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), validation_alias=_named("ORDERBUS_CONSUMERS")
+    )
+    """Modules with consumers of your own, comma-separated: shop.consumers."""
+
+    # -- processing --------------------------------------------------------------------------
+    processor: str = Field("priced", validation_alias=_named("ORDERBUS_PROCESSOR"))
+    """What processes orders: priced, random, none, or your own class as module.path:Class."""
+    processing_success_rate: float = Field(
+        0.8, ge=0, le=1, validation_alias=_named("PROCESSING_SUCCESS_RATE")
+    )
+    """Share of orders that the processor random lets succeed."""
+    processing_seed: str | None = Field(None, validation_alias=_named("ORDERBUS_PROCESSING_SEED"))
+    """Makes random draw another series."""
 
     # -- watching ----------------------------------------------------------------------------
     log_level: str = Field("INFO", validation_alias=_named("LOG_LEVEL"))
@@ -160,7 +186,14 @@ class Settings(BaseSettings):
     )
     """How long events and the inbox are kept; longer than a delivery may be retried."""
 
-    @field_validator("allowed_hosts", "webhook_secrets", "webhook_allowed_networks", mode="before")
+    @field_validator(
+        "allowed_hosts",
+        "webhook_secrets",
+        "webhook_allowed_networks",
+        "webhook_outgoing_events",
+        "consumers",
+        mode="before",
+    )
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -179,6 +212,24 @@ class Settings(BaseSettings):
     def _plain_numbers_are_seconds(cls, value: object) -> object:
         if isinstance(value, str) and value.replace(".", "", 1).isdigit():
             return timedelta(seconds=float(value))
+        return value
+
+    @field_validator("webhook_outgoing_events")
+    @classmethod
+    def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            try:
+                check_pattern(pattern)
+            except Invalid as error:
+                raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("processor")
+    @classmethod
+    def _known_processor(cls, value: str) -> str:
+        if value not in {"priced", "random", "none"} and not _CLASS.fullmatch(value):
+            message = "is not priced, random, none or a class such as shop.processing:Payment"
+            raise ValueError(message)
         return value
 
     @field_validator("log_level")

@@ -51,9 +51,17 @@ DELIVERED = Counter("orderbus_webhooks_delivered", "Deliveries an endpoint answe
 ATTEMPTS = Counter(
     "orderbus_webhook_attempts", "Attempts by outcome: delivered, failed, not_charged.", ["outcome"]
 )
+CONSUMED = Counter(
+    "orderbus_events_consumed",
+    "Events by consumer and outcome: done, again, buried.",
+    ["consumer", "outcome"],
+)
+MOVES = Counter(
+    "orderbus_order_moves", "Moves of orders from status to status.", ["source", "target"]
+)
 DEAD_LETTERS = Counter(
     "orderbus_dead_letters_written",
-    "Dead letters by kind: delivery, outbox, pubsub, message.",
+    "Dead letters by kind: delivery, outbox, pubsub, message, consumption.",
     ["kind"],
 )
 ACTOR_MESSAGES = Counter(
@@ -84,6 +92,7 @@ BACKLOG: Final = (
         "orderbus_outbox_parked",
         "Events that cannot be published; a person has to decide.",
     ),
+    ("unconsumed", "orderbus_consumptions_pending", "Events that consumers have not had yet."),
     ("undelivered", "orderbus_deliveries_pending", "Deliveries that wait or are under way."),
     ("held", "orderbus_deliveries_held", "Deliveries that wait for a disabled endpoint."),
     ("dead_letters", "orderbus_dead_letters_open", "Dead letters nobody has decided about."),

@@ -4,6 +4,27 @@ from orderbus.actors import folder  # first: it names where the metrics of a wor
 
 # isort: split
 
-from orderbus.actors import bridge, broker, deliver_webhook, examination, publish_outbox
+from orderbus.actors import (
+    bridge,
+    broker,
+    consumers,
+    count_event,
+    create_order,
+    deliver_webhook,
+    examination,
+    process_order,
+    publish_outbox,
+)
 
-__all__ = ["bridge", "broker", "deliver_webhook", "examination", "folder", "publish_outbox"]
+__all__ = [
+    "bridge",
+    "broker",
+    "consumers",
+    "count_event",
+    "create_order",
+    "deliver_webhook",
+    "examination",
+    "folder",
+    "process_order",
+    "publish_outbox",
+]

@@ -13,10 +13,11 @@ import random
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from orderbus import services, telemetry
-from orderbus.actors import boot, bridge
+from orderbus.actors import boot, bridge, consumers
 from orderbus.actors.broker import broker, enqueue_deliveries, enqueue_publish_outbox
 from orderbus.actors.parts import Parts
 from orderbus.errors import Misconfigured, Unavailable
@@ -30,18 +31,8 @@ CHANNEL: Final = "outbox"
 
 async def run(resources: Resources) -> None:
     """Beat for as long as the worker runs, whatever is away."""
-    notified = asyncio.Event()
+    notified = resources.outbox_written
     upkeep = Upkeep(resources.database, resources.settings)
-
-    async def hint_outbox() -> None:
-        await broker.reach()  # rows that are noted as hinted, but were not, would wait for longer
-        count = await services.relay.hint_due(resources.database, resources.settings)
-        await enqueue_publish_outbox(count)
-
-    async def hint_deliveries() -> None:
-        await broker.reach()
-        due = await services.delivery.hint_due(resources.database, resources.settings)
-        await enqueue_deliveries(due)
 
     async def listen() -> None:
         async with resources.database.listening(CHANNEL) as wait:
@@ -58,10 +49,29 @@ async def run(resources: Resources) -> None:
             group.create_task(_repeat("bring_back", bring_back))
         group.create_task(Parts(resources).watch())
         group.create_task(_repeat("listen", listen))
-        group.create_task(_repeat("hint_outbox", hint_outbox, notified))
-        group.create_task(_repeat("hint_deliveries", hint_deliveries))
+        group.create_task(_repeat("hint_outbox", partial(_hint_outbox, resources), notified))
+        for hint in (_hint_deliveries, _hint_consumptions):
+            group.create_task(_repeat(hint.__name__, partial(hint, resources)))
         group.create_task(_repeat("upkeep", upkeep.tick))
         group.create_task(_repeat("end_without_master", _end_without_master(os.getppid())))
+
+
+async def _hint_outbox(resources: Resources) -> None:
+    await broker.reach()  # rows that are noted as hinted, but were not, would wait for longer
+    count = await services.relay.hint_due(resources.database, resources.settings)
+    await enqueue_publish_outbox(count)
+
+
+async def _hint_deliveries(resources: Resources) -> None:
+    await broker.reach()
+    due = await services.delivery.hint_due(resources.database, resources.settings)
+    await enqueue_deliveries(due)
+
+
+async def _hint_consumptions(resources: Resources) -> None:
+    await broker.reach()
+    names = [consumer.name for consumer in consumers.registered()]
+    await consumers.enqueue(await services.consumption.hint_due(resources.database, names))
 
 
 async def _repeat(

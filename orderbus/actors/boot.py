@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
-import sys
 import threading
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
@@ -37,6 +36,8 @@ CANNOT_WORK: Final = 2
 #: Time an actor needs beside the longest thing it waits for.
 _ROOM: Final = timedelta(seconds=15)
 
+_STDERR: Final = 2
+
 _open: Resources | None = None
 
 
@@ -63,8 +64,8 @@ def give_up(error: BaseException) -> NoReturn:
     seconds have passed. Leaving the boot in an orderly way says so, hence ``SystemExit``; and
     threads that would keep the process for ever are cut off a second later.
     """
-    sys.stderr.write(f"orderbus: {error}\n")
-    sys.stderr.flush()
+    # Dramatiq's sys.stderr leads through its master, which may end before it has read it.
+    os.write(_STDERR, f"orderbus: {error}\n".encode())
     folder.leave()
     ending = threading.Timer(1.0, os._exit, (CANNOT_WORK,))
     ending.daemon = True
@@ -107,9 +108,13 @@ class Boot(Middleware):
 
     def after_process_boot(self, broker: dramatiq.Broker) -> None:
         """Read the settings, or end the worker with a sentence."""
+        from orderbus.actors import consumers  # noqa: PLC0415 - they are actors, so they need us
+
         try:
             settings = settings_module.load()
+            consumers.install(settings)
             check(settings, broker)
+            services.processing.chosen(settings)
         except Misconfigured as error:
             give_up(error)
         telemetry.configure_logging(settings, process="worker")

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from orderbus import telemetry
-from orderbus.actors import broker
+from orderbus.actors import broker, consumers
 from orderbus.errors import Unavailable
 from orderbus.pubsub import bridge, topology
 from orderbus.pubsub.bridge import Received, nobody_asks
@@ -33,12 +33,15 @@ async def run(
 
     Raises ``Misconfigured`` where Pub/Sub refuses us.
     """
+    consumers.install(settings)
+    wanted = {consumer.name: consumer.pattern for consumer in consumers.registered()}
 
     async def handle(batch: list[Received]) -> None:
-        due = await services_bridge.receive(database, batch)
-        # The deliveries are committed: a hint that gets lost costs one beat, so nothing waits.
+        # What is due is committed: a hint that gets lost costs one beat, so nothing waits.
+        due = await services_bridge.receive(database, batch, wanted=wanted)
         with suppress(Unavailable):
-            await broker.enqueue_deliveries(due)
+            await consumers.enqueue(due.consumptions)
+            await broker.enqueue_deliveries(due.deliveries)
 
     async def made_anew() -> None:
         count = await relay.take_back_all(database)

@@ -7,6 +7,7 @@ import click
 from orderbus.commands import (
     bridge,
     check,
+    consumers,
     dead_letters,
     demo,
     doctor,
@@ -16,6 +17,8 @@ from orderbus.commands import (
     orders,
     outbox,
     pubsub_double,
+    replay,
+    states,
     up,
 )
 
@@ -38,6 +41,9 @@ for _command in (
     bridge.subscribe_order_created,
     endpoints.endpoints,
     orders.orders,
+    consumers.consumers,
+    replay.replay,
+    states.states,
     outbox.outbox,
     dead_letters.dead_letters,
     keys.keys,

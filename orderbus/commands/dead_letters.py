@@ -16,7 +16,7 @@ from orderbus.services import dead_letters as desk
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 
-_KINDS = ("delivery", "outbox", "pubsub", "message")
+_KINDS = ("delivery", "outbox", "pubsub", "message", "consumption")
 
 
 @click.group("dead-letters")

@@ -1,4 +1,4 @@
-"""``orderbus demo``: one order goes all the way, and its way is shown."""
+"""``orderbus demo``: an order and a cart go all the way, and their ways are shown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from rich.table import Table
 from orderbus import services
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
+from orderbus.domain.events import ORDER_PROCESSED
 from orderbus.local.client import Client, open_client
 from orderbus.local.folders import default_data, free_folder
 from orderbus.local.parts import Way
@@ -39,8 +40,9 @@ _UNSIGNED: Final = {"WEBHOOK_SECRET": "", "WEBHOOK_SECRETS": "", "ALLOWED_HOSTS"
 def demo(*, way: Way | None, as_json: bool) -> None:
     """Send one order all the way to a receiver that verifies it, and show each step.
 
-    Starts everything on ports of its own, and stops it again. Exits 0 only if the webhook arrived
-    and its signature held.
+    Then close a cart, and show how it becomes an order and is processed. Starts everything on
+    ports of its own, and stops it again. Exits 0 only if the webhook arrived and its signature
+    held.
     """
     terminal.with_exit_code(lambda: asyncio.run(_demo(way, as_json=as_json)))
 
@@ -96,10 +98,42 @@ async def _send(running: Whole) -> dict[str, Any]:
             message = f"The order was answered with {status}: {said}"
             raise DiedError(message)
         webhook = await _received(http, running, order["order_id"])
+        cart = await _close_a_cart(http, running)
     settings = settings_module.load(_env_file=None, **_for_settings(running.env))
     async with open_database(settings) as database:
         journey = await _journey(database, order["order_id"])
-    return _report(running, journey, webhook, began=began, accepted=accepted)
+    return {**_report(running, journey, webhook, began=began, accepted=accepted), "cart": cart}
+
+
+async def _close_a_cart(http: Client, running: Whole) -> dict[str, Any]:
+    """Check a cart out, and wait until the order it became has been processed."""
+    api = running.urls["api"]
+    began = time.time()
+    _, opened = await http.post(f"{api}/carts", {"total_amount": "100.50"})
+    cart = json.loads(opened)["cart_uuid"]
+    status, said = await http.put(f"{api}/carts/{cart}/checkout")
+    if status != 200:  # noqa: PLR2004
+        message = f"The checkout was answered with {status}: {said}"
+        raise DiedError(message)
+    closed = time.time()
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        told = await http.find(f"{api}/orders/{cart}/history")
+        history = told["history"] if told else []
+        if any(event["type"] == ORDER_PROCESSED for event in history):
+            steps = [("cart checked out", closed, f"cart {cart}")]
+            steps += [(event["type"], event["at"], f"by {event['actor']}") for event in history]
+            return {"cart_uuid": cart, "steps": _steps(steps, began)}
+        await asyncio.sleep(0.02)
+    message = f"The cart's order was not processed within {PATIENCE:.0f} s"
+    raise DiedError(message)
+
+
+def _steps(steps: Sequence[tuple[str, str | float, str]], began: float) -> list[dict[str, Any]]:
+    return [
+        {"step": step, "ms": round(1000 * (_seconds(at) - began), 1), "what": what}
+        for step, at, what in steps
+    ]
 
 
 def _for_settings(env: dict[str, str]) -> dict[str, object]:
@@ -154,10 +188,7 @@ def _report(
     return {
         "order_id": journey["external_ref"],
         "verified": webhook["verified"],
-        "steps": [
-            {"step": step, "ms": round(1000 * (_seconds(at) - began), 1), "what": what}
-            for step, at, what in steps
-        ],
+        "steps": _steps(steps, began),
         "parts": {part.name: part.how for part in running.parts},
     }
 
@@ -170,11 +201,13 @@ def _show(report: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         terminal.show(report)
         return
-    table = Table("step", "ms", "what", box=None, header_style="bold")
-    table.columns[1].justify = "right"
-    for step in report["steps"]:
-        table.add_row(step["step"], f"{step['ms']:.1f}", terminal.plain(step["what"]))
-    terminal.console.print(table)
+    for steps in (report["steps"], report["cart"]["steps"]):
+        table = Table("step", "ms", "what", box=None, header_style="bold")
+        table.columns[0].min_width = len("order.processing_started")
+        table.columns[1].justify = "right"
+        for step in steps:
+            table.add_row(step["step"], f"{step['ms']:.1f}", terminal.plain(step["what"]))
+        terminal.console.print(table)
     for name, how in report["parts"].items():
         terminal.console.print(f"{name}: {terminal.plain(how)}", highlight=False)
     terminal.console.print("[green]the webhook arrived and its signature held[/green]")

@@ -9,6 +9,7 @@ import click
 from orderbus import storage
 from orderbus.commands import terminal
 from orderbus.domain import webhooks
+from orderbus.domain.events import check_pattern
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 
@@ -29,6 +30,13 @@ def endpoints() -> None:
     help="event: id, type, sequence, time and the whole order; compact: five members.",
 )
 @click.option("--secret", help="whsec_... to sign with; made up when not given.")
+@click.option(
+    "--events",
+    multiple=True,
+    default=("order.*",),
+    show_default=True,
+    help="Types it wants, such as order.created or order.*; may be given more than once.",
+)
 @click.option("--unordered", is_flag=True, help="Do not wait for an order's earlier events.")
 @terminal.as_json
 @terminal.with_database
@@ -39,13 +47,16 @@ async def add(
     url: str,
     body_format: str,
     secret: str | None,
+    events: tuple[str, ...],
     unordered: bool,
     as_json: bool,
 ) -> None:
-    """Tell URL of every event from now on; prints the secret its receiver verifies with."""
+    """Tell URL of what it wants from now on; prints the secret its receiver verifies with."""
     webhooks.check_url(url)
     secret = secret or webhooks.new_secret()
     webhooks.check_secret(secret)
+    for pattern in events:
+        check_pattern(pattern)
     async with database.connection() as connection:
         endpoint_id = await storage.endpoints.add(
             connection,
@@ -53,6 +64,7 @@ async def add(
             secrets=[secret],
             format=body_format,
             ordering="none" if unordered else "order",
+            events=events,
         )
     if as_json:
         terminal.show({"id": endpoint_id, "url": url, "secret": secret})

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
-from orderbus import storage
+from orderbus import actors, storage
 from orderbus.commands import schema
 from orderbus.commands.findings import Finding, Verdict
 from orderbus.settings import Settings
@@ -38,6 +38,7 @@ def examinations(settings: Settings, database: Database) -> _Examinations:
         "partitions": (postgres.partitions, "orderbus migrate"),
         "outbox": (postgres.outbox, "orderbus migrate"),
         "endpoints": (postgres.endpoints, "orderbus migrate"),
+        "consumers": (postgres.consumers, "orderbus migrate"),
         "dead letters": (postgres.letters, "orderbus migrate"),
     }
 
@@ -137,6 +138,20 @@ class _Postgres:
         if not rows:
             return Finding("endpoints", Verdict.WARNING, found, "orderbus endpoints add URL")
         return Finding("endpoints", Verdict.OK, found)
+
+    async def consumers(self) -> Finding:
+        actors.consumers.install(self._settings)
+        async with self._database.connection() as connection:
+            counted = await storage.consumptions.by_consumer(connection)
+        known = {consumer.name for consumer in actors.consumers.registered()}
+        pending = sum(row["pending"] for row in counted.values())
+        found = f"{len(known)} here, {pending} events not consumed yet"
+        missing = [name for name, row in counted.items() if row["pending"] and name not in known]
+        if missing:
+            found = f"no code here for {', '.join(missing)}, which has events to consume"
+            todo = f"install it, or: orderbus consumers forget {missing[0]}"
+            return Finding("consumers", Verdict.WARNING, found, todo)
+        return Finding("consumers", Verdict.OK, found)
 
     async def letters(self) -> Finding:
         async with self._database.connection() as connection:

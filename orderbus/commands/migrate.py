@@ -58,6 +58,7 @@ async def _prepare(settings: Settings, wait: timedelta) -> bool:
                     url=settings.webhook_outgoing_url,
                     secret=given.get_secret_value() if given else webhooks.new_secret(),
                     given=given is not None,
+                    events=settings.webhook_outgoing_events,
                 )
         made = await _topology(settings, wait)
         if made:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from orderbus.errors import Fault, Invalid
+
 ORDER_CREATED: Final = "order.created"
+ORDER_PROCESSED: Final = "order.processed"
+CART_CHECKED_OUT: Final = "cart.checked_out"
+
+#: What one wants to hear of: ``*`` stands for one or more words between dots.
+_PATTERN: Final = re.compile(r"(\*|[a-z_]+)(\.(\*|[a-z_]+))*")
 
 #: Version of what an event's ``order`` holds; it travels with every event.
 SCHEMA_VERSION: Final = "1"
@@ -16,12 +24,13 @@ SCHEMA_VERSION: Final = "1"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened to one order.
+    """One thing that happened to one order, or to the cart that becomes one.
 
     ``sequence`` counts an order's events from 1 without a gap, in the order they were committed.
     ``order`` is the whole order as it was then: the members of the accepted request
     (``order_id``, ``customer``, ``items``, ``shipping_address``, ``total``; money as strings with
-    two decimals) with ``id`` (our uuid), ``source`` and ``created_at`` (RFC 3339, UTC).
+    two decimals) with ``id`` (our uuid), ``source``, ``status`` and ``created_at`` (RFC 3339, UTC).
+    ``cart.checked_out`` carries the order that the cart becomes, and the cart's own uuid as id.
     """
 
     id: UUID
@@ -44,3 +53,13 @@ class Announcement:
 def rfc3339(moment: datetime) -> str:
     """Write an aware UTC moment as RFC 3339 with microseconds and ``Z``."""
     return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def check_pattern(pattern: str) -> None:
+    """Pass if ``pattern`` can fit types of events; raises ``Invalid``.
+
+    The database says which types fit one: ``ops.fits``.
+    """
+    if not _PATTERN.fullmatch(pattern):
+        message = f"{pattern!r} is no pattern of event types: order.created, order.*, *.created, *"
+        raise Invalid(message, [Fault("/events", "pattern", message)])

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -18,7 +21,8 @@ LARGEST_QUANTITY: Final = 2_147_483_647
 _NUMERIC: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]+)?")
 
 
-def _without_nul(value: str) -> str:
+def without_nul(value: str) -> str:
+    """Pass a text PostgreSQL can keep; raises ``ValueError``."""
     if "\x00" in value:
         message = "must not hold the NUL character"
         raise ValueError(message)
@@ -51,11 +55,11 @@ Money = Annotated[
     BeforeValidator(_exact),
     AfterValidator(_two_places),
 ]
-Text100 = Annotated[str, _length(100), AfterValidator(_without_nul)]
-Text255 = Annotated[str, _length(255), AfterValidator(_without_nul)]
-Address = Annotated[str, _length(2000), AfterValidator(_without_nul)]
+Text100 = Annotated[str, _length(100), AfterValidator(without_nul)]
+Text255 = Annotated[str, _length(255), AfterValidator(without_nul)]
+Address = Annotated[str, _length(2000), AfterValidator(without_nul)]
 Email = Annotated[
-    str, _length(254), Field(pattern=r"^[^@\s]+@[^@\s]+$"), AfterValidator(_without_nul)
+    str, _length(254), Field(pattern=r"^[^@\s]+@[^@\s]+$"), AfterValidator(without_nul)
 ]
 
 
@@ -63,7 +67,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Customer(_Part):
+class IncomingCustomer(_Part):
     """Who ordered."""
 
     name: Text255
@@ -79,7 +83,7 @@ class Item(_Part):
     unit_price: Money
 
 
-class PlaceOrder(_Part):
+class IncomingOrder(_Part):
     """An order as an upstream system sends it.
 
     Members that are not listed here are ignored, since senders add some. Money is exact: a number
@@ -87,15 +91,52 @@ class PlaceOrder(_Part):
     """
 
     order_id: Text255
-    customer: Customer
+    customer: IncomingCustomer
     items: Annotated[tuple[Item, ...], Field(min_length=1, max_length=1000)]
     shipping_address: Address
     total: Money
     idempotency_key: Text255 | None = None
 
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Who ordered, as far as the door asks; ``ref`` is the sender's own name for them."""
+
+    name: str = ""
+    email: str = ""
+    ref: str | None = None
+
+    def content(self) -> dict[str, str]:
+        """Say who it is as plain JSON values."""
+        content = {"name": self.name, "email": self.email}
+        return content if self.ref is None else {**content, "ref": self.ref}
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    """What every front door asks for, checked as that door checks: place this order.
+
+    Doors differ in what they demand; what a door does not ask for is empty here.
+    """
+
+    source: Literal["webhook", "api", "cart"]
+    order_id: str
+    total: Decimal
+    items: Sequence[Item] = ()
+    customer: Customer = Customer()
+    shipping_address: str = ""
+    idempotency_key: str | None = None
+    cart_uuid: UUID | None = None
+
     def content(self) -> dict[str, Any]:
         """Say what was ordered as plain JSON values, money as strings with two decimals."""
-        return self.model_dump(mode="json", exclude={"idempotency_key"})
+        return {
+            "order_id": self.order_id,
+            "customer": self.customer.content(),
+            "items": [item.model_dump(mode="json") for item in self.items],
+            "shipping_address": self.shipping_address,
+            "total": str(self.total),
+        }
 
     def content_hash(self) -> bytes:
         """Give equal orders equal hashes, however their JSON was written (SHA-256)."""
@@ -106,21 +147,40 @@ class PlaceOrder(_Part):
         return sum((item.quantity * item.unit_price for item in self.items), Decimal(0))
 
 
-def parse(body: bytes, *, idempotency_key: str | None = None) -> PlaceOrder:
+def parse(
+    body: bytes,
+    *,
+    idempotency_key: str | None = None,
+    source: Literal["webhook", "api"] = "webhook",
+    reference: str | None = None,
+) -> PlaceOrder:
     """Read an order from a request's body; a key given beside it wins over one inside it.
 
-    Raises ``Invalid`` with one fault for each place that is wrong.
+    ``reference`` is what an order is called that names itself nothing. Raises ``Invalid`` with one
+    fault for each place that is wrong.
     """
     members = json.loads(body)
     if isinstance(members, dict) and idempotency_key is not None:
         members = {**members, "idempotency_key": idempotency_key}
+    if isinstance(members, dict) and reference is not None:
+        members = {"order_id": reference, **members}
     try:
-        return PlaceOrder.model_validate(members)
+        incoming = IncomingOrder.model_validate(members)
     except ValidationError as error:
-        raise Invalid("The order is not valid", _faults(error)) from None
+        raise Invalid("The order is not valid", faults(error)) from None
+    return PlaceOrder(
+        source=source,
+        order_id=incoming.order_id,
+        total=incoming.total,
+        items=incoming.items,
+        customer=Customer(incoming.customer.name, incoming.customer.email),
+        shipping_address=incoming.shipping_address,
+        idempotency_key=incoming.idempotency_key,
+    )
 
 
-def _faults(error: ValidationError) -> list[Fault]:
+def faults(error: ValidationError) -> list[Fault]:
+    """Name each place that is wrong, and why."""
     return [
         Fault(
             pointer="".join(f"/{_escaped(part)}" for part in fault["loc"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -26,6 +27,19 @@ class Client:
         """Post JSON; returns status and text, whatever they are."""
         async with self._session.post(url, json=body) as answer:
             return answer.status, await answer.text()
+
+    async def put(self, url: str) -> tuple[int, str]:
+        """Put nothing; returns status and text, whatever they are."""
+        async with self._session.put(url) as answer:
+            return answer.status, await answer.text()
+
+    async def find(self, url: str) -> Any:  # noqa: ANN401 - any JSON value
+        """Ask for what may not be there yet; None if it is not."""
+        async with self._session.get(url) as answer:
+            if answer.status == HTTPStatus.NOT_FOUND:
+                return None
+            answer.raise_for_status()
+            return await answer.json()
 
 
 @asynccontextmanager

@@ -66,6 +66,7 @@ class Container:
                 "run",
                 "--rm",
                 "--init",
+                "--label=orderbus.part",  # `make test-stop` finds it by this
                 *publish,
                 *(f"--env={name}={value}" for name, value in self.given.items()),
                 self.image,

@@ -2,13 +2,30 @@
 
 from orderbus.services import (
     bridge,
+    carts,
+    consumption,
     dead_letters,
     delivery,
     ingress,
     keys,
     orders,
+    processing,
     relay,
+    replay,
     upkeep,
 )
 
-__all__ = ["bridge", "dead_letters", "delivery", "ingress", "keys", "orders", "relay", "upkeep"]
+__all__ = [
+    "bridge",
+    "carts",
+    "consumption",
+    "dead_letters",
+    "delivery",
+    "ingress",
+    "keys",
+    "orders",
+    "processing",
+    "relay",
+    "replay",
+    "upkeep",
+]

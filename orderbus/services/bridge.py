@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from orderbus import storage, telemetry
@@ -16,31 +17,44 @@ from orderbus.storage.inbox import Returned
 _Letter = tuple[Received, Poisoned]
 
 
-async def receive(database: Database, received: Sequence[Received]) -> list[int]:
-    """Record a batch in one transaction; returns the deliveries that may go now.
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What may go now: deliveries, and consumptions by consumer."""
+
+    deliveries: Sequence[int] = ()
+    consumptions: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+
+async def receive(
+    database: Database, received: Sequence[Received], *, wanted: Mapping[str, str]
+) -> Due:
+    """Record a batch in one transaction; returns what may go now.
 
     A message that makes recording fail for a reason of its own is kept as a dead letter, alone.
-    Inbox, watermarks, one delivery for each endpoint, pointers deleted: all or nothing, and
-    receiving a message again changes nothing. What cannot be decoded, or belongs to no event we
+    Inbox, watermarks, one delivery for each endpoint, one consumption for each consumer in
+    ``wanted`` (see ``storage.inbox.add``), pointers deleted: all or nothing, and receiving a
+    message again changes nothing. What cannot be decoded, or belongs to no event we
     know, is kept as a dead letter with its bytes. When this returns, every message may be acked.
     Raises ``Unavailable``; then none may.
     """
     try:
-        return await _receive(database, received)
+        return await _receive(database, received, wanted)
     except OrderbusError:
         raise
     except Exception as error:  # noqa: BLE001 - a door: one message must not stop all others
         if len(received) > 1:
-            return [due for one in received for due in await receive(database, [one])]
+            return _together([await receive(database, [one], wanted=wanted) for one in received])
         poisoned = Poisoned(f"It cannot be recorded: {error!r}", reason="unrecordable")
         await _bury_alone(database, received[0], poisoned)
-        return []
+        return Due()
 
 
-async def _receive(database: Database, received: Sequence[Received]) -> list[int]:
+async def _receive(
+    database: Database, received: Sequence[Received], wanted: Mapping[str, str]
+) -> Due:
     returned, letters = _decoded(received)
     async with database.transaction() as connection:
-        new, due, known = await record(connection, [event for _, event in returned])
+        new, due, known = await record(connection, [event for _, event in returned], wanted=wanted)
         letters += [
             (message, Poisoned(f"No event {event.event_id} is known here", reason="unknown_event"))
             for message, event in returned
@@ -49,6 +63,14 @@ async def _receive(database: Database, received: Sequence[Received]) -> list[int
         await _bury(connection, letters)
     _tell(received, letters, new=new, known=len(known))
     return due
+
+
+def _together(parts: Sequence[Due]) -> Due:
+    consumptions: dict[str, list[int]] = {}
+    for part in parts:
+        for name, ids in part.consumptions.items():
+            consumptions.setdefault(name, []).extend(ids)
+    return Due([delivery for part in parts for delivery in part.deliveries], consumptions)
 
 
 async def _bury_alone(database: Database, message: Received, why: Poisoned) -> None:
@@ -75,18 +97,19 @@ async def _bury(connection: Connection, letters: Sequence[_Letter]) -> None:
 
 
 async def record(
-    connection: Connection, returned: Sequence[Returned]
-) -> tuple[int, list[int], set[UUID]]:
+    connection: Connection, returned: Sequence[Returned], *, wanted: Mapping[str, str]
+) -> tuple[int, Due, set[UUID]]:
     """Put events into the inbox, in the caller's transaction.
 
-    Returns how many were new, the deliveries that may go now, and which events we know.
+    Returns how many were new, what may go now, and which events we know.
     """
     known = await storage.inbox.lock_watermarks(connection, returned)
     if not known:
-        return 0, [], set()
-    new = await storage.inbox.add(connection, known)
-    due = await storage.inbox.advance_watermarks(connection, known)
-    return new, due, {event.returned.event_id for event in known}
+        return 0, Due(), set()
+    recorded = await storage.inbox.add(connection, known, wanted=wanted)
+    deliveries = await storage.inbox.advance_watermarks(connection, known)
+    due = Due(deliveries, recorded.consumptions)
+    return recorded.new, due, {event.returned.event_id for event in known}
 
 
 def _decoded(received: Sequence[Received]) -> tuple[list[tuple[Received, Returned]], list[_Letter]]:

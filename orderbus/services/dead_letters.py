@@ -58,9 +58,10 @@ async def bury_message(
 async def redrive(connection: Connection, letter_id: int) -> Redriven:
     """Bring a dead letter back on its way, in the caller's transaction.
 
-    A delivery begins its schedule again, an outbox event is due again. A queue or Pub/Sub message
-    is returned for the caller to send before the transaction ends: then a crash in between sends
-    it twice rather than never. Raises ``NotFound``, and ``Conflict`` where it cannot come back.
+    A delivery begins its schedule again, an outbox event or a consumption is due again. A queue or
+    Pub/Sub message is returned for the caller to send before the transaction ends: then a crash in
+    between sends it twice rather than never. Raises ``NotFound``, and ``Conflict`` where it cannot
+    come back.
     """
     letter = await storage.dead_letters.lock_open(connection, letter_id)
     owed = await _bring_back(connection, letter)
@@ -77,6 +78,11 @@ async def _bring_back(connection: Connection, letter: Mapping[str, Any]) -> Redr
             return Redriven(deliveries=(letter["delivery_id"],))
         case "outbox":
             await storage.outbox.unpark(connection, letter["event_id"])
+            return Redriven()
+        case "consumption":
+            if not await storage.consumptions.redrive(connection, letter["consumption_id"]):
+                message = "The consumption is not dead any more"
+                raise Conflict(message)
             return Redriven()
         case "message":
             return Redriven(message=(letter["actor"], letter["arguments"]))
@@ -96,5 +102,5 @@ async def discard(database: Database, letter_id: int, *, note: str) -> list[int]
         if letter["kind"] != "outbox":
             return []
         skipped = [Returned(letter["event_id"], letter["occurred_at"], None, None)]
-        _, due, _ = await bridge.record(connection, skipped)
-        return due
+        _, due, _ = await bridge.record(connection, skipped, wanted={})
+        return list(due.deliveries)

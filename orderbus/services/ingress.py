@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from orderbus import storage, telemetry
 from orderbus.domain.events import ORDER_CREATED
 from orderbus.domain.orders import PlaceOrder
+from orderbus.domain.states import Status
 from orderbus.errors import Conflict, KeyReused, Unavailable
-from orderbus.storage.database import Database
+from orderbus.storage.database import Connection, Database
 from orderbus.storage.orders import Kept
-
-SOURCE: Final = "webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,33 +33,44 @@ async def place_order(database: Database, order: PlaceOrder, *, traceparent: str
     idempotency key does, ``Unavailable``.
     """
     async with database.connection() as connection:
-        kept = await storage.orders.add(
-            connection,
-            order,
-            source=SOURCE,
-            type=ORDER_CREATED,
-            content={**order.content(), "source": SOURCE},
-            details=_details(order),
-            traceparent=traceparent,
-        )
-        if kept is not None:
-            telemetry.ACCEPTED.inc()
-            return Placed(
-                kept.public_id, kept.external_ref, created=True, created_at=kept.created_at
-            )
-        taken = await storage.orders.find_taken(
-            connection,
-            source=SOURCE,
-            external_ref=order.order_id,
-            idempotency_key=order.idempotency_key,
-        )
+        placed = await place_in(connection, order, traceparent=traceparent)
+    if placed.created:
+        telemetry.ACCEPTED.inc()
+    return placed
+
+
+async def place_in(
+    connection: Connection,
+    order: PlaceOrder,
+    *,
+    traceparent: str | None,
+    public_id: UUID | None = None,
+) -> Placed:
+    """Place an order as part of the caller's transaction; raises as ``place_order`` does."""
+    kept = await storage.orders.add(
+        connection,
+        order,
+        type=ORDER_CREATED,
+        content={**order.content(), "source": order.source, "status": Status.CREATED},
+        details=_details(order),
+        traceparent=traceparent,
+        public_id=public_id,
+    )
+    if kept is not None:
+        return Placed(kept.public_id, kept.external_ref, created=True, created_at=kept.created_at)
+    taken = await storage.orders.find_taken(
+        connection,
+        source=order.source,
+        external_ref=order.order_id,
+        idempotency_key=order.idempotency_key,
+    )
     return _same_again(order, taken)
 
 
 def _details(order: PlaceOrder) -> dict[str, str]:
-    """Note in the history where the total is not the sum of the lines; it may well be right."""
+    """Note in the history where the total is not the sum of priced lines; it may well be right."""
     items_total = order.items_total()
-    return {} if items_total == order.total else {"items_total": f"{items_total:.2f}"}
+    return {} if items_total in {order.total, 0} else {"items_total": f"{items_total:.2f}"}
 
 
 def _same_again(order: PlaceOrder, taken: list[Kept]) -> Placed:

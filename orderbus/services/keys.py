@@ -1,4 +1,4 @@
-"""Who may read orders?"""
+"""Who may read and change orders?"""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ async def create(database: Database, settings: Settings, *, name: str) -> tuple[
     return key_id, key
 
 
-async def check(database: Database, settings: Settings, presented: str) -> None:
-    """Return if the key is valid; raises ``Unauthenticated``, ``Unavailable``.
+async def check(database: Database, settings: Settings, presented: str) -> str:
+    """Name the holder of a valid key; raises ``Unauthenticated``, ``Unavailable``.
 
     What is no key by its looks costs no query.
     """
     if _LOOKS_RIGHT.fullmatch(presented):
         async with database.connection() as connection:
-            if await storage.api_keys.is_valid(connection, _hash(settings, presented)):
-                return
+            holder = await storage.api_keys.holder(connection, _hash(settings, presented))
+        if holder is not None:
+            return holder
     message = "The API key is not valid"
     raise Unauthenticated(message)
 

@@ -1,13 +1,18 @@
-"""What can be asked about an order, and how does it get its next event?"""
+"""What can be asked about an order, and how does it move?"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from orderbus import storage
+from orderbus import storage, telemetry
+from orderbus.domain import states
 from orderbus.domain.events import rfc3339
-from orderbus.storage.database import Database
+from orderbus.domain.states import Action, Status
+from orderbus.errors import Changed
+from orderbus.storage.database import Connection, Database
+from orderbus.storage.orders import Filter
 
 
 async def find(database: Database, id_or_ref: str) -> dict[str, Any]:
@@ -16,18 +21,28 @@ async def find(database: Database, id_or_ref: str) -> dict[str, Any]:
     Raises ``NotFound``, ``Unavailable``.
     """
     async with database.connection() as connection:
+        return shown(await storage.orders.get(connection, id_or_ref))
+
+
+async def list_newest(
+    database: Database, wanted: Filter, *, before: int | None, at_most: int
+) -> tuple[list[dict[str, Any]], int | None]:
+    """List orders as JSON values from the newest on, and where the list goes on, if it does."""
+    async with database.connection() as connection:
+        rows = await storage.orders.list_newest(
+            connection, wanted, before=before, at_most=at_most + 1
+        )
+    going_on = rows[at_most - 1]["number"] if len(rows) > at_most else None
+    return [shown(row) for row in rows[:at_most]], going_on
+
+
+async def history(database: Database, id_or_ref: str) -> dict[str, Any]:
+    """Tell who did what to an order, and when. Raises ``NotFound``, ``Unavailable``."""
+    async with database.connection() as connection:
         order = await storage.orders.get(connection, id_or_ref)
-    return {
-        "id": str(order["id"]),
-        "order_id": order["order_id"],
-        "source": order["source"],
-        "customer": {"name": order["customer_name"], "email": order["customer_email"]},
-        "items": order["items"],
-        "shipping_address": order["shipping_address"],
-        "total": str(order["total"]),
-        "created_at": rfc3339(order["created_at"]),
-        "sequence": order["event_seq"],
-    }
+        rows = await storage.orders.history(connection, order["id"])
+    events = [{**row, "at": rfc3339(row["at"]), "event_id": str(row["event_id"])} for row in rows]
+    return {"id": str(order["id"]), "order_id": order["order_id"], "history": events}
 
 
 async def journey(database: Database, id_or_ref: str) -> dict[str, Any]:
@@ -38,6 +53,75 @@ async def journey(database: Database, id_or_ref: str) -> dict[str, Any]:
     async with database.connection() as connection:
         order = await storage.orders.get(connection, id_or_ref)
         return await storage.journey.get(connection, order["id"])
+
+
+async def cancel(
+    connection: Connection,
+    id_or_ref: str,
+    *,
+    reason: str | None,
+    actor: str,
+    seen: int | None,
+    traceparent: str | None,
+) -> dict[str, Any]:
+    """Cancel an order in the caller's transaction, and show it as it is then.
+
+    ``seen`` is the sequence the caller saw last. Raises ``NotFound``, ``IllegalMove``; ``Changed``
+    where the order is no longer as it was seen.
+    """
+    order = await lock_as_seen(connection, id_or_ref, seen)
+    await move(
+        connection, order, Action.CANCEL, reason=reason, actor=actor, traceparent=traceparent
+    )
+    return shown(await storage.orders.get(connection, str(order["id"])))
+
+
+async def lock_as_seen(connection: Connection, id_or_ref: str, seen: int | None) -> dict[str, Any]:
+    """Lock an order for a change; raises ``NotFound``, ``Changed`` as ``cancel`` does."""
+    found = await storage.orders.get(connection, id_or_ref)
+    order = await storage.orders.lock(connection, found["id"])
+    if seen is not None and seen != order["event_seq"]:
+        message = f"The order has changed: its sequence is {order['event_seq']}, not {seen}"
+        raise Changed(message)
+    return order
+
+
+async def move(
+    connection: Connection,
+    order: Mapping[str, Any],
+    action: Action,
+    *,
+    actor: str,
+    reason: str | None = None,
+    also: str | None = None,
+    told: Mapping[str, Any] | None = None,
+    traceparent: str | None = None,
+) -> int:
+    """Move an order whose row is locked, with history, event and outbox pointer; its new sequence.
+
+    ``also`` is the type of a second event, and ``told`` what both tell beside the order. Raises
+    ``IllegalMove``.
+    """
+    found = states.move(Status(order["status"]), action)
+    await storage.orders.set_status(connection, order["number"], status=found.target, reason=reason)
+    sequence = await storage.orders.append_events(
+        connection,
+        order["number"],
+        types=[found.event, *([also] if also else [])],
+        actor=actor,
+        content={
+            **_content({**order, "status": found.target, "status_reason": reason}),
+            **(told or {}),
+        },
+        details={
+            "from": order["status"],
+            "to": found.target,
+            **({"reason": reason} if reason else {}),
+        },
+        traceparent=traceparent,
+    )
+    telemetry.MOVES.labels(source=order["status"], target=found.target).inc()
+    return sequence
 
 
 async def append_event(
@@ -54,15 +138,42 @@ async def append_event(
     sequences have no gap. Raises ``NotFound``, ``Unavailable``.
     """
     async with database.transaction() as connection:
-        order = await storage.orders.get(connection, str(public_id))
-        content = {
-            "order_id": order["order_id"],
-            "customer": {"name": order["customer_name"], "email": order["customer_email"]},
-            "items": order["items"],
-            "shipping_address": order["shipping_address"],
-            "total": str(order["total"]),
-            "source": order["source"],
-        }
-        return await storage.orders.append_event(
-            connection, public_id, type=type, actor=actor, content=content, traceparent=traceparent
+        order = await storage.orders.lock(connection, public_id)
+        return await storage.orders.append_events(
+            connection,
+            order["number"],
+            types=[type],
+            actor=actor,
+            content=_content(order),
+            details={},
+            traceparent=traceparent,
         )
+
+
+def shown(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Write an order as JSON values."""
+    content = _content(order)
+    return {
+        "id": str(order["id"]),
+        **content,
+        "reason": order["status_reason"],
+        "allowed_actions": states.offered_actions(Status(order["status"])),
+        "cart_uuid": None if order["cart_uuid"] is None else str(order["cart_uuid"]),
+        "created_at": rfc3339(order["created_at"]),
+        "sequence": order["event_seq"],
+    }
+
+
+def _content(order: Mapping[str, Any]) -> dict[str, Any]:
+    customer = {"name": order["customer_name"], "email": order["customer_email"]}
+    if order["customer_ref"] is not None:
+        customer["ref"] = order["customer_ref"]
+    return {
+        "order_id": order["order_id"],
+        "customer": customer,
+        "items": order["items"],
+        "shipping_address": order["shipping_address"],
+        "total": str(order["total"]),
+        "source": order["source"],
+        "status": order["status"],
+    }

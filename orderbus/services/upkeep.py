@@ -14,6 +14,8 @@ from orderbus.storage.database import Database
 #: Daily partitions are made this far ahead, and an alarm is logged below the second figure.
 DAYS_AHEAD: Final = 21
 ALARM_BELOW: Final = 7
+#: How long an idempotency key stands for the answer that was given under it.
+KEEP_ANSWERS: Final = timedelta(days=2)
 
 
 class Upkeep:
@@ -24,15 +26,22 @@ class Upkeep:
         self._database = database
         self._settings = settings
         self._next_partitions = 0.0
+        self._next_keys = 0.0
 
     async def tick(self) -> None:
-        """Take back what Pub/Sub lost; every ten minutes make and drop partitions.
+        """Take back what Pub/Sub lost; now and then let old answers go, make and drop partitions.
 
         Raises ``Unavailable``.
         """
         lost = await relay.take_back_lost(self._database)
         if lost:
             telemetry.log.warning("events_lost_by_pubsub", count=lost)
+        if time.monotonic() >= self._next_keys:
+            self._next_keys = time.monotonic() + 60
+            async with self._database.connection() as connection:
+                await storage.idempotency.forget(
+                    connection, older_than=KEEP_ANSWERS, at_most=10_000
+                )
         if time.monotonic() >= self._next_partitions:
             self._next_partitions = time.monotonic() + 60
             await self._partitions()

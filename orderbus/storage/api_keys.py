@@ -18,10 +18,11 @@ async def add(connection: Connection, *, name: str, key_hash: bytes) -> int:
     return key_id
 
 
-async def is_valid(connection: Connection, key_hash: bytes) -> bool:
-    """Say whether a key with this hash exists and was not revoked."""
-    found: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM identity.api_keys WHERE key_hash = $1 AND revoked_at IS NULL)",
+async def holder(connection: Connection, key_hash: bytes) -> str | None:
+    """Name the key with this hash as the history names it; None if there is none, or revoked."""
+    found: str | None = await connection.fetchval(
+        "SELECT 'key ' || id || ' ' || name FROM identity.api_keys"
+        " WHERE key_hash = $1 AND revoked_at IS NULL",
         key_hash,
     )
     return found

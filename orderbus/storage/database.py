@@ -28,6 +28,12 @@ _WRONG_SETTINGS = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
 )
+_SCHEMA_MISSING = (
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.InvalidSchemaNameError,
+)
 #: Conditions that pass without anybody changing the statement.
 _AWAY = (
     OSError,
@@ -62,7 +68,7 @@ def our_errors() -> Iterator[None]:
         raise
     except _WRONG_SETTINGS as error:
         raise Misconfigured(f"PostgreSQL refuses us: {error}") from error
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
+    except _SCHEMA_MISSING as error:
         raise Unavailable(f"The schema is missing: run `orderbus migrate` ({error})") from error
     except _AWAY as error:
         raise Unavailable(

@@ -17,36 +17,42 @@ async def add(
     secrets: Sequence[str],
     format: str,  # noqa: A002 - the column's name
     ordering: str,
+    events: Sequence[str],
 ) -> UUID:
-    """Add an endpoint; it is owed every event that comes back from now on."""
+    """Add an endpoint; it is owed every event of these types that comes back from now on."""
     endpoint_id: UUID = await connection.fetchval(
         """
-        INSERT INTO ops.webhook_endpoints (url, secrets, format, ordering)
-        VALUES ($1, $2, $3, $4)
+        INSERT INTO ops.webhook_endpoints (url, secrets, format, ordering, events)
+        VALUES ($1, $2, $3, $4, $5)
         RETURNING id
         """,
         url,
         secrets,
         format,
         ordering,
+        events,
     )
     return endpoint_id
 
 
-async def keep_built_in(connection: Connection, *, url: str, secret: str, given: bool) -> None:
-    """Make the built-in endpoint, or bring it to this url; its secret changes only if ``given``."""
+async def keep_built_in(
+    connection: Connection, *, url: str, secret: str, given: bool, events: Sequence[str]
+) -> None:
+    """Make the built-in endpoint, or bring it up to date; its secret changes only if ``given``."""
     await connection.execute(
         """
-        INSERT INTO ops.webhook_endpoints (url, secrets, format, built_in)
-        VALUES ($1, ARRAY[$2], 'compact', true)
+        INSERT INTO ops.webhook_endpoints (url, secrets, format, events, built_in)
+        VALUES ($1, ARRAY[$2], 'compact', $4, true)
         ON CONFLICT (built_in) WHERE built_in AND removed_at IS NULL
-        DO UPDATE SET url = $1,
+        DO UPDATE SET url = $1, events = $4,
                       secrets = CASE WHEN $3 THEN ARRAY[$2] ELSE webhook_endpoints.secrets END
-            WHERE webhook_endpoints.url <> $1 OR $3 AND webhook_endpoints.secrets <> ARRAY[$2]
+            WHERE webhook_endpoints.url <> $1 OR webhook_endpoints.events <> $4
+               OR $3 AND webhook_endpoints.secrets <> ARRAY[$2]
         """,
         url,
         secret,
         given,
+        events,
     )
 
 
@@ -54,7 +60,7 @@ async def list_all(connection: Connection) -> list[dict[str, Any]]:
     """List the endpoints that were not removed, with what each is owed; never their secrets."""
     rows = await connection.fetch(
         """
-        SELECT endpoint.id, url, format, ordering, built_in, created_at, disabled_at,
+        SELECT endpoint.id, url, events, format, ordering, built_in, created_at, disabled_at,
                disabled_reason,
                (SELECT count(*) FROM ops.webhook_deliveries AS delivery
                  WHERE delivery.endpoint_id = endpoint.id AND state = 'pending') AS pending,

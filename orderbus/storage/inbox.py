@@ -6,7 +6,7 @@ so that two bridges that hold events of the same order work one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -34,6 +34,15 @@ class Known:
     returned: Returned
     order_id: int
     sequence: int
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What came of recording events: how many were new, and what they mean for the consumers."""
+
+    new: int
+    consumptions: Mapping[str, Sequence[int]]
 
 
 async def lock_watermarks(connection: Connection, returned: Sequence[Returned]) -> list[Known]:
@@ -41,7 +50,7 @@ async def lock_watermarks(connection: Connection, returned: Sequence[Returned]) 
     rows = await connection.fetch(
         """
         WITH known AS (
-            SELECT events.event_id, events.order_id, events.sequence
+            SELECT events.event_id, events.order_id, events.sequence, events.type
               FROM unnest($1::timestamptz[], $2::uuid[]) AS came (occurred_at, event_id)
               JOIN ops.events USING (occurred_at, event_id)
         ), locked AS (
@@ -49,23 +58,33 @@ async def lock_watermarks(connection: Connection, returned: Sequence[Returned]) 
             SELECT DISTINCT order_id FROM known ORDER BY order_id
             ON CONFLICT (order_id) DO UPDATE SET sequence = watermarks.sequence
         )
-        SELECT event_id, order_id, sequence FROM known
+        SELECT event_id, order_id, sequence, type FROM known
         """,
         [event.occurred_at for event in returned],
         [event.event_id for event in returned],
     )
-    place = {row["event_id"]: (row["order_id"], row["sequence"]) for row in rows}
+    place = {row["event_id"]: (row["order_id"], row["sequence"], row["type"]) for row in rows}
     return [Known(event, *place[event.event_id]) for event in returned if event.event_id in place]
 
 
-async def add(connection: Connection, known: Sequence[Known]) -> int:
-    """Record events in the inbox once, with one delivery per endpoint; delete their pointers.
+async def add(
+    connection: Connection, known: Sequence[Known], *, wanted: Mapping[str, str]
+) -> Recorded:
+    """Record events in the inbox once, with what is owed for them; delete their pointers.
 
-    Returns how many were new; one that is in the inbox already changes nothing but its pointer.
+    One delivery per endpoint, one consumption per consumer that wants the event: ``wanted`` gives
+    each consumer's pattern of types. An event that is in the inbox already changes
+    nothing but its pointer.
     """
-    new: int = await connection.fetchval(
+    row = await connection.fetchrow(
         """
-        WITH returned AS (
+        WITH came AS (
+            SELECT *
+              FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::text[],
+                          $6::timestamptz[], $7::text[])
+                   AS came (event_id, occurred_at, order_id, sequence, message_id, published_at,
+                            type)
+        ), returned AS (
             DELETE FROM ops.outbox
              WHERE event_id = ANY ($1::uuid[])
             RETURNING event_id, publishes
@@ -75,9 +94,7 @@ async def add(connection: Connection, known: Sequence[Known]) -> int:
             SELECT came.event_id, occurred_at, order_id, sequence, message_id, published_at,
                    CASE WHEN message_id IS NULL THEN coalesce(publishes, 0)
                         ELSE greatest(publishes, 1) END
-              FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::text[],
-                          $6::timestamptz[])
-                   AS came (event_id, occurred_at, order_id, sequence, message_id, published_at)
+              FROM came
               LEFT JOIN returned USING (event_id)
             ON CONFLICT DO NOTHING
             RETURNING event_id, occurred_at, order_id, sequence, message_id
@@ -88,12 +105,27 @@ async def add(connection: Connection, known: Sequence[Known]) -> int:
                    CASE WHEN endpoints.disabled_at IS NULL THEN 'pending' ELSE 'held' END
               FROM new
              CROSS JOIN ops.webhook_endpoints AS endpoints
+              JOIN came USING (event_id)
              WHERE endpoints.removed_at IS NULL
                AND new.message_id IS NOT NULL
+               AND ops.fits(came.type, endpoints.events)
              ORDER BY new.order_id, new.sequence
             ON CONFLICT DO NOTHING
+        ), wanted AS (
+            INSERT INTO ops.consumptions (consumer, event_id, occurred_at, hinted_at)
+            SELECT consumers.name, new.event_id, new.occurred_at, now()
+              FROM new
+              JOIN came USING (event_id)
+              JOIN unnest($8::text[], $9::text[]) AS consumers (name, pattern)
+                ON ops.fits(came.type, ARRAY[consumers.pattern])
+             WHERE new.message_id IS NOT NULL
+            ON CONFLICT DO NOTHING
+            RETURNING consumer, id
         )
-        SELECT count(*) FROM new
+        SELECT (SELECT count(*) FROM new) AS new,
+               (SELECT jsonb_object_agg(consumer, ids)
+                  FROM (SELECT consumer, jsonb_agg(id ORDER BY id) AS ids
+                          FROM wanted GROUP BY consumer) AS each) AS consumptions
         """,
         [event.returned.event_id for event in known],
         [event.returned.occurred_at for event in known],
@@ -101,8 +133,12 @@ async def add(connection: Connection, known: Sequence[Known]) -> int:
         [event.sequence for event in known],
         [event.returned.message_id for event in known],
         [event.returned.published_at for event in known],
+        [event.type for event in known],
+        list(wanted),
+        list(wanted.values()),
     )
-    return new
+    assert row is not None  # noqa: S101 - a SELECT without FROM has one row
+    return Recorded(row["new"], row["consumptions"] or {})
 
 
 async def advance_watermarks(connection: Connection, known: Sequence[Known]) -> list[int]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from orderbus.domain.orders import PlaceOrder
@@ -28,24 +28,26 @@ async def add(
     connection: Connection,
     order: PlaceOrder,
     *,
-    source: str,
     type: str,  # noqa: A002 - the event's type
     content: Mapping[str, Any],
     details: Mapping[str, Any],
     traceparent: str | None,
+    public_id: UUID | None = None,
 ) -> Kept | None:
     """Store an order with its items, history, first event and outbox pointer, all or nothing.
 
     One statement, one round trip. Returns None where an order with this reference or this
-    idempotency key is there already; ``find_taken`` then tells which.
+    idempotency key, or of this cart, is there already; ``find_taken`` then tells which.
     """
     content_hash = order.content_hash()
     row = await connection.fetchrow(
         """
         WITH placed AS (
             INSERT INTO orders.orders (source, external_ref, idempotency_key, content_hash,
-                   customer_name, customer_email, shipping_address, total, event_seq)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1)
+                   customer_name, customer_email, shipping_address, total, event_seq,
+                   customer_ref, cart_uuid, public_id)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $17, $18,
+                    coalesce($19, gen_random_uuid()))
             ON CONFLICT DO NOTHING
             RETURNING id, public_id, created_at
         ), items AS (
@@ -69,7 +71,7 @@ async def add(
         )
         SELECT public_id, created_at FROM placed
         """,
-        source,
+        order.source,
         order.order_id,
         order.idempotency_key,
         content_hash,
@@ -85,6 +87,9 @@ async def add(
         content,
         traceparent,
         details,
+        order.customer.ref,
+        order.cart_uuid,
+        public_id,
     )
     if row is None:
         return None
@@ -115,50 +120,77 @@ async def find_taken(
     return [Kept(**row) for row in rows]
 
 
-async def append_event(
+async def append_events(
     connection: Connection,
-    public_id: UUID,
+    order_id: int,
     *,
-    type: str,  # noqa: A002 - the event's type
+    types: Sequence[str],
     actor: str,
     content: Mapping[str, Any],
+    details: Mapping[str, Any],
     traceparent: str | None,
 ) -> int:
-    """Give an order its next event, with history and outbox pointer; returns its sequence number.
+    """Give an order its next events, with history and outbox pointers; returns the last sequence.
 
     The order's row stays locked until the transaction ends, so an order's numbers have no gap and
-    follow the order of commits. Raises ``NotFound``.
+    follow the order of commits.
     """
-    sequence: int | None = await connection.fetchval(
+    sequence: int = await connection.fetchval(
         """
         WITH moved AS (
             UPDATE orders.orders
-               SET event_seq = event_seq + 1
-             WHERE public_id = $1
+               SET event_seq = event_seq + cardinality($2::text[])
+             WHERE id = $1
             RETURNING id, public_id, created_at, event_seq
         ), event AS (
             INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,
                    content, traceparent, occurred_at)
-            SELECT id, public_id, created_at, event_seq, $2, $4, $5, clock_timestamp() FROM moved
-            RETURNING event_id, order_id, sequence, occurred_at
+            SELECT id, public_id, created_at, event_seq - cardinality($2::text[]) + number, type,
+                   $4, $5, clock_timestamp()
+              FROM moved, unnest($2::text[]) WITH ORDINALITY AS added (type, number)
+            RETURNING event_id, order_id, sequence, type, occurred_at
         ), history AS (
-            INSERT INTO orders.order_history (order_id, sequence, event_id, type, actor, at)
-            SELECT order_id, sequence, event_id, $2, $3, occurred_at FROM event
+            INSERT INTO orders.order_history
+                   (order_id, sequence, event_id, type, actor, at, details)
+            SELECT order_id, sequence, event_id, type, $3, occurred_at, $6 FROM event
         ), pointer AS (
             INSERT INTO ops.outbox (event_id, occurred_at)
-            SELECT event_id, occurred_at FROM event
+            SELECT event_id, occurred_at FROM event ORDER BY sequence
         )
-        SELECT sequence FROM event
+        SELECT event_seq FROM moved
         """,
-        public_id,
-        type,
+        order_id,
+        types,
         actor,
         content,
         traceparent,
+        details,
     )
-    if sequence is None:
-        raise NotFound(f"No order {public_id}")
     return sequence
+
+
+async def set_status(
+    connection: Connection, order_id: int, *, status: str, reason: str | None
+) -> None:
+    """Move an order whose row is locked; the database refuses a move that is none."""
+    await connection.execute(
+        "UPDATE orders.orders SET status = $2, status_reason = $3 WHERE id = $1",
+        order_id,
+        status,
+        reason,
+    )
+
+
+_COLUMNS: Final = """
+    o.id AS number, o.public_id AS id, o.external_ref AS order_id, o.source, o.customer_name,
+    o.customer_email, o.customer_ref, o.shipping_address, o.total, o.created_at, o.event_seq,
+    o.cart_uuid, o.status, o.status_reason,
+    (SELECT coalesce(jsonb_agg(jsonb_build_object('sku', i.sku, 'name', i.name,
+                'quantity', i.quantity, 'unit_price', i.unit_price::text)
+                ORDER BY i.line), '[]')
+       FROM orders.order_items i
+      WHERE i.order_id = o.id) AS items
+"""
 
 
 async def get(connection: Connection, id_or_ref: str) -> dict[str, Any]:
@@ -167,25 +199,106 @@ async def get(connection: Connection, id_or_ref: str) -> dict[str, Any]:
     A reference that several sources use finds the newest. Raises ``NotFound``.
     """
     row = await connection.fetchrow(
-        """
-        SELECT o.public_id AS id, o.external_ref AS order_id, o.source, o.customer_name,
-               o.customer_email, o.shipping_address, o.total, o.created_at, o.event_seq,
-               (SELECT jsonb_agg(jsonb_build_object('sku', i.sku, 'name', i.name,
-                           'quantity', i.quantity, 'unit_price', i.unit_price::text)
-                           ORDER BY i.line)
-                  FROM orders.order_items i
-                 WHERE i.order_id = o.id) AS items
+        f"""
+        SELECT {_COLUMNS}
           FROM orders.orders o
          WHERE o.public_id = $1 OR o.external_ref = $2
          ORDER BY o.public_id = $1 DESC NULLS LAST, o.id DESC
          LIMIT 1
-        """,
+        """,  # noqa: S608 - the columns are a constant of ours
         _as_uuid(id_or_ref),
         id_or_ref,
     )
     if row is None:
         raise NotFound(f"No order {id_or_ref}")
     return dict(row)
+
+
+async def lock(connection: Connection, public_id: UUID) -> dict[str, Any]:
+    """Show an order and keep everybody else from changing it. Raises ``NotFound``."""
+    row = await connection.fetchrow(
+        f"SELECT {_COLUMNS} FROM orders.orders o WHERE o.public_id = $1 FOR UPDATE",  # noqa: S608 - as above
+        public_id,
+    )
+    if row is None:
+        raise NotFound(f"No order {public_id}")
+    return dict(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which orders to list: all that fit everything that is given."""
+
+    status: str | None = None
+    source: str | None = None
+    order_id: str | None = None
+    customer: str | None = None
+    created_from: datetime | None = None
+    created_until: datetime | None = None
+
+
+async def list_newest(
+    connection: Connection, wanted: Filter, *, before: int | None, at_most: int
+) -> list[dict[str, Any]]:
+    """List orders from the newest on, those before the order numbered ``before``.
+
+    A list that goes on there shows each order once, however many come in meanwhile.
+    """
+    rows = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS}
+          FROM orders.orders o
+         WHERE ($1::bigint IS NULL OR o.id < $1)
+           AND ($3::text IS NULL OR o.status = $3)
+           AND ($4::text IS NULL OR o.source = $4)
+           AND ($5::text IS NULL OR o.external_ref = $5)
+           AND ($6::text IS NULL OR o.customer_email <> '' AND o.customer_email = $6
+                OR o.customer_ref = $6)
+           AND ($7::timestamptz IS NULL OR o.created_at >= $7)
+           AND ($8::timestamptz IS NULL OR o.created_at < $8)
+         ORDER BY o.id DESC
+         LIMIT $2
+        """,  # noqa: S608 - the columns are a constant of ours
+        before,
+        at_most,
+        wanted.status,
+        wanted.source,
+        wanted.order_id,
+        wanted.customer,
+        wanted.created_from,
+        wanted.created_until,
+    )
+    return [dict(row) for row in rows]
+
+
+async def list_after(connection: Connection, number: int, *, at_most: int) -> list[dict[str, Any]]:
+    """List orders in brief from the oldest on, those after the one numbered ``number``."""
+    rows = await connection.fetch(
+        """
+        SELECT id, public_id, cart_uuid, total, created_at
+          FROM orders.orders
+         WHERE id > $1
+         ORDER BY id
+         LIMIT $2
+        """,
+        number,
+        at_most,
+    )
+    return [dict(row) for row in rows]
+
+
+async def history(connection: Connection, public_id: UUID) -> list[dict[str, Any]]:
+    """List who did what to an order, and when, oldest first; empty where there is no such order."""
+    rows = await connection.fetch(
+        """
+        SELECT sequence, type, actor, at, event_id, details
+          FROM orders.order_history
+         WHERE order_id = (SELECT id FROM orders.orders WHERE public_id = $1)
+         ORDER BY sequence
+        """,
+        public_id,
+    )
+    return [dict(row) for row in rows]
 
 
 def _as_uuid(text: str) -> UUID | None:

@@ -40,7 +40,8 @@ async def horizon(connection: Connection) -> timedelta:
 async def drop_old(connection: Connection, *, keep: timedelta) -> list[str]:
     """Drop whole days older than ``keep`` that nothing needs any more; returns their names.
 
-    A day stays while a pointer, an open delivery or an undecided dead letter refers to it. Gives
+    A day stays while a pointer, an open delivery or consumption, or an undecided dead letter refers
+    to it; what was consumed of it goes with it. Gives
     up after a second where a long query holds the table.
     """
     await connection.execute("SET LOCAL lock_timeout = '1s'")
@@ -55,6 +56,9 @@ async def drop_old(connection: Connection, *, keep: timedelta) -> list[str]:
              UNION
             SELECT (occurred_at AT TIME ZONE 'UTC')::date FROM ops.webhook_deliveries
              WHERE state IN ('pending', 'held')
+             UNION
+            SELECT (occurred_at AT TIME ZONE 'UTC')::date FROM ops.consumptions
+             WHERE state = 'pending'
              UNION
             SELECT (occurred_at AT TIME ZONE 'UTC')::date FROM ops.dead_letters
              WHERE resolved_at IS NULL AND occurred_at IS NOT NULL
@@ -71,4 +75,11 @@ async def drop_old(connection: Connection, *, keep: timedelta) -> list[str]:
     for name in names:
         # The name is eight digits from the catalogue: nothing else can be quoted in here.
         await connection.execute(f"DROP TABLE ops.events_{name}, ops.inbox_{name}")
+    if names:
+        await connection.execute(
+            "DELETE FROM ops.consumptions AS consumption"
+            " WHERE state = 'done'"
+            "   AND (occurred_at AT TIME ZONE 'UTC')::date = ANY ($1::text[]::date[])",
+            names,
+        )
     return names

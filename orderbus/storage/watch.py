@@ -15,6 +15,7 @@ class Backlog:
     unpublished: int
     awaiting_return: int
     parked: int
+    unconsumed: int
     undelivered: int
     held: int
     dead_letters: int
@@ -34,6 +35,8 @@ async def backlog(connection: Connection) -> Backlog:
                                        LIMIT 100000) AS few) AS awaiting_return,
                (SELECT count(*) FROM ops.dead_letters
                  WHERE kind = 'outbox' AND resolved_at IS NULL) AS parked,
+               (SELECT count(*) FROM (SELECT FROM ops.consumptions WHERE state = 'pending'
+                                       LIMIT 100000) AS few) AS unconsumed,
                (SELECT count(*) FROM (SELECT FROM ops.webhook_deliveries WHERE state = 'pending'
                                        LIMIT 100000) AS few) AS undelivered,
                (SELECT count(*) FROM (SELECT FROM ops.webhook_deliveries WHERE state = 'held'

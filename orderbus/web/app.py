@@ -10,7 +10,7 @@ from aiohttp import web
 
 from orderbus.settings import Settings
 from orderbus.storage.database import open_database
-from orderbus.web.api import docs, health, metrics, orders
+from orderbus.web.api import carts, docs, health, metrics, new_orders, orders
 from orderbus.web.keys import DATABASE, SETTINGS, UNDER_WAY, WAKER, UnderWay
 from orderbus.web.middlewares import around
 from orderbus.web.wake import Waker
@@ -30,9 +30,9 @@ def build_app(settings: Settings) -> web.Application:
     app[UNDER_WAY] = UnderWay()
     app.cleanup_ctx.append(_resources)
     for path in ("/webhooks/orders/create/", "/webhooks/orders/create"):
-        app.router.add_post(path, orders.create)
-    for path in ("/orders/{id}", "/orders/{id}/"):
-        app.router.add_get(path, orders.show)
+        app.router.add_post(path, orders.receive)
+    _add_orders(app.router)
+    _add_carts(app.router)
     app.router.add_get("/healthz", health.healthz)
     app.router.add_get("/readyz", health.readyz)
     app.router.add_get("/metrics", metrics.negotiated)
@@ -41,6 +41,29 @@ def build_app(settings: Settings) -> web.Application:
     app.router.add_get("/openapi.json", docs.openapi)
     app.router.add_get("/docs", docs.page)
     return app
+
+
+def _add_orders(router: web.UrlDispatcher) -> None:
+    """One order resource under all its historical paths, with and without the trailing slash."""
+    for slash in ("", "/"):
+        router.add_post(f"/api/v1/orders/new{slash}", new_orders.create)
+        router.add_get(f"/api/v1/orders/{{id}}/status{slash}", new_orders.status)
+        router.add_get(f"/orders{slash}", orders.list_all)
+        router.add_get(f"/api/v1/orders{slash}", orders.list_page)
+        router.add_post(f"/api/v1/orders{slash}", orders.create)
+        for root in ("/orders", "/api/v1/orders"):
+            router.add_get(f"{root}/{{id}}{slash}", orders.show)
+            router.add_get(f"{root}/{{id}}/history{slash}", orders.history)
+            router.add_get(f"{root}/{{id}}/journey{slash}", orders.journey)
+            router.add_post(f"{root}/{{id}}/cancel{slash}", orders.cancel)
+            router.add_post(f"{root}/{{id}}/retry{slash}", orders.retry)
+
+
+def _add_carts(router: web.UrlDispatcher) -> None:
+    for slash in ("", "/"):
+        router.add_get(f"/carts{slash}", carts.list_all)
+        router.add_post(f"/carts{slash}", carts.create)
+        router.add_put(f"/carts/{{id}}/checkout{slash}", carts.check_out)
 
 
 async def _resources(app: web.Application) -> AsyncIterator[None]:

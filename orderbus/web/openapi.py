@@ -6,54 +6,109 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from orderbus.domain.orders import PlaceOrder
-from orderbus.web import problems
+from orderbus.domain.carts import OpenCart
+from orderbus.domain.orders import IncomingOrder
+from orderbus.domain.states import Status
+from orderbus.web import operations
+from orderbus.web.api.new_orders import NewOrder
 
-_EXAMPLE = {
-    "order_id": "SO-10045",
-    "customer": {"name": "Jane Doe", "email": "jane@example.com"},
-    "items": [
-        {"sku": "ABC123", "name": "Solar Panel", "quantity": 2, "unit_price": 150.0},
-        {"sku": "XYZ789", "name": "Mounting Kit", "quantity": 1, "unit_price": 50.0},
-    ],
-    "shipping_address": "123 Main St, Austin, TX 78701",
-    "total": 350.0,
-}
-_PROBLEM = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "instance": {"type": "string"},
-        "faults": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "code", "detail"],
-                "properties": {
-                    "pointer": {"type": "string", "description": "JSON pointer, RFC 6901"},
-                    "code": {"type": "string"},
-                    "detail": {"type": "string"},
-                },
-            },
-        },
-    },
-}
-_ACCEPTED = {
-    "type": "object",
-    "required": ["ok", "order_id"],
-    "additionalProperties": False,
-    "properties": {"ok": {"const": True}, "order_id": {"type": "string"}},
+_TEXT = {"type": "string"}
+_WHEN = {"type": "string", "format": "date-time"}
+_ID = {"type": "string", "format": "uuid"}
+
+
+def _object(optional: tuple[str, ...] = (), **properties: dict[str, Any]) -> dict[str, Any]:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "required": required, "properties": properties}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_PROBLEM = _object(
+    ("instance", "faults"),
+    type=_TEXT,
+    title=_TEXT,
+    status={"type": "integer"},
+    detail=_TEXT,
+    instance=_TEXT,
+    faults=_list(
+        _object(
+            pointer={"type": "string", "description": "JSON pointer, RFC 6901"},
+            code=_TEXT,
+            detail=_TEXT,
+        )
+    ),
+)
+_ACCEPTED = {**_object(ok={"const": True}, order_id=_TEXT), "additionalProperties": False}
+_ORDER = _object(
+    id=_ID,
+    order_id=_TEXT,
+    source=_TEXT,
+    cart_uuid=_nullable(_ID),
+    customer=_object(("ref",), name=_TEXT, email=_TEXT, ref=_TEXT),
+    items=_list(
+        _object(sku=_TEXT, name=_TEXT, quantity={"type": "integer"}, unit_price=_TEXT),
+    ),
+    shipping_address=_TEXT,
+    total=_TEXT,
+    status={"enum": [str(status) for status in Status]},
+    reason=_nullable(_TEXT),
+    allowed_actions=_list({"enum": ["cancel", "retry"]}),
+    created_at=_WHEN,
+    sequence={"type": "integer", "minimum": 1},
+)
+_SCHEMAS = {
+    "Problem": _PROBLEM,
+    "Accepted": _ACCEPTED,
+    "Order": _ORDER,
+    "OrderPage": _object(
+        items=_list({"$ref": "#/components/schemas/Order"}), next_cursor=_nullable(_TEXT)
+    ),
+    "OrdersInBrief": _object(
+        orders=_list(
+            _object(uuid=_ID, cart_uuid=_nullable(_ID), price=_TEXT, created_at=_WHEN),
+        )
+    ),
+    "History": _object(
+        id=_ID,
+        order_id=_TEXT,
+        history=_list(
+            _object(
+                sequence={"type": "integer"},
+                type=_TEXT,
+                actor=_TEXT,
+                at=_WHEN,
+                event_id=_ID,
+                details={"type": "object"},
+            )
+        ),
+    ),
+    "Journey": _object(order_id=_ID, external_ref=_TEXT, events=_list({"type": "object"})),
+    "NewOrderStatus": _object(id=_ID, status=_TEXT, created_at=_WHEN),
+    "Unprocessable": _object(
+        detail=_list(_object(type=_TEXT, loc=_list({}), msg=_TEXT, input={})),
+    ),
+    "CartAnswer": _object(message=_TEXT, cart_uuid=_ID),
+    "Carts": _object(
+        carts=_list(
+            _object(uuid=_ID, total_amount=_TEXT, created_at=_WHEN, closed={"type": "boolean"}),
+        )
+    ),
+    "Cancel": _object(("reason",), reason={"type": "string", "minLength": 1, "maxLength": 2000}),
 }
 
 
 def document() -> dict[str, Any]:
     """Describe every path of the API."""
     _, models = models_json_schema(
-        [(PlaceOrder, "validation")], ref_template="#/components/schemas/{model}"
+        [(IncomingOrder, "validation"), (OpenCart, "validation"), (NewOrder, "validation")],
+        ref_template="#/components/schemas/{model}",
     )
     return {
         "openapi": "3.1.0",
@@ -63,25 +118,9 @@ def document() -> dict[str, Any]:
             "summary": "Orders in, webhooks out, provably.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "paths": {
-            "/webhooks/orders/create/": {"post": _create()},
-            "/orders/{id}": {"get": _show()},
-            "/healthz": {"get": _plain("Say that the process runs", "healthz")},
-            "/readyz": {
-                "get": _plain("Say which parts answer", "readyz", also={"503": "A part is away"})
-            },
-            "/metrics": {
-                "get": _plain("Show what is counted, as JSON or Prometheus text", "metrics")
-            },
-            "/metrics/prometheus": {
-                "get": _plain("Show it as Prometheus text", "metrics_as_text", kind="text/plain")
-            },
-            "/api/v1/metrics": {"get": _plain("Show it as JSON", "metrics_as_json")},
-            "/openapi.json": {"get": _plain("Describe the API to a machine", "openapi")},
-            "/docs": {"get": _plain("Describe it to a person", "docs", kind="text/html")},
-        },
+        "paths": operations.paths(),
         "components": {
-            "schemas": {**models["$defs"], "Problem": _PROBLEM, "Accepted": _ACCEPTED},
+            "schemas": {**models["$defs"], **_SCHEMAS},
             "securitySchemes": {
                 "signature": {
                     "type": "apiKey",
@@ -92,92 +131,4 @@ def document() -> dict[str, Any]:
                 "api_key": {"type": "http", "scheme": "bearer"},
             },
         },
-    }
-
-
-def _create() -> dict[str, Any]:
-    accepted = {"application/json": {"schema": {"$ref": "#/components/schemas/Accepted"}}}
-    return {
-        "operationId": "create_order",
-        "summary": "Take an order; 201 means it is committed",
-        "security": [{"signature": []}, {}],
-        "parameters": [
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "required": False,
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-            }
-        ],
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {"$ref": "#/components/schemas/PlaceOrder"},
-                    "example": _EXAMPLE,
-                }
-            },
-        },
-        "responses": {
-            "201": {"description": "Committed", "content": accepted},
-            "200": {"description": "This very order was committed before", "content": accepted},
-            **_refusals(
-                {
-                    "400": "Not an order",
-                    "401": "Signature missing, wrong or stale",
-                    "408": "Sent too slowly",
-                    "409": "The reference exists with another content",
-                    "413": "Too large",
-                    "415": "Not JSON",
-                    "422": "The idempotency key was used with another content",
-                    "503": "Not stored; send again after Retry-After",
-                }
-            ),
-        },
-    }
-
-
-def _show() -> dict[str, Any]:
-    return {
-        "operationId": "show_order",
-        "summary": "Show an order",
-        "security": [{"api_key": []}, {}],
-        "parameters": [
-            {
-                "name": "id",
-                "in": "path",
-                "required": True,
-                "description": "our uuid, or the sender's reference",
-                "schema": {"type": "string"},
-            }
-        ],
-        "responses": {
-            "200": {
-                "description": "The order",
-                "content": {"application/json": {"schema": {"type": "object"}}},
-            },
-            **_refusals({"401": "No valid API key", "404": "No such order", "503": "Try again"}),
-        },
-    }
-
-
-def _plain(
-    summary: str,
-    operation: str,
-    also: dict[str, str] | None = None,
-    kind: str = "application/json",
-) -> dict[str, Any]:
-    schema = {"type": "object" if kind == "application/json" else "string"}
-    content = {kind: {"schema": schema}}
-    responses = {"200": {"description": "The answer", "content": content}}
-    for status, description in (also or {}).items():
-        responses[status] = {"description": description, "content": content}
-    return {"operationId": operation, "summary": summary, "security": [], "responses": responses}
-
-
-def _refusals(statuses: dict[str, str]) -> dict[str, Any]:
-    content = {problems.CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {
-        status: {"description": description, "content": content}
-        for status, description in statuses.items()
     }

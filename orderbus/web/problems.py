@@ -13,7 +13,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from orderbus.errors import (
+    Changed,
     Conflict,
+    IllegalMove,
     Invalid,
     KeyReused,
     NotFound,
@@ -21,11 +23,14 @@ from orderbus.errors import (
     TooLarge,
     Unauthenticated,
     Unavailable,
+    UnderWay,
     UnknownMediaType,
 )
 
 CONTENT_TYPE: Final = "application/problem+json"
+#: Paths of source documents, and what their clients read beside the problem's own members.
 SOURCE_PATH: Final = "/webhooks/orders/create"
+CARTS_PATH: Final = "/carts"
 
 #: The first class that fits decides.
 STATUSES: Final = (
@@ -34,6 +39,7 @@ STATUSES: Final = (
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (UnknownMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (Invalid, HTTPStatus.BAD_REQUEST),
+    (Changed, HTTPStatus.PRECONDITION_FAILED),
     (KeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (Conflict, HTTPStatus.CONFLICT),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -50,23 +56,44 @@ def status_of(error: OrderbusError) -> HTTPStatus:
 
 def response_to(error: OrderbusError, request: web.BaseRequest) -> web.Response:
     """Answer a request with the problem that ``error`` is."""
-    status = status_of(error)
-    members: dict[str, Any] = {}
-    headers = {}
+    members: dict[str, Any] = {"detail": str(error)}
     if isinstance(error, Invalid) and error.faults:
         members["faults"] = [
             {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail}
             for fault in error.faults
         ]
-    if isinstance(error, Unavailable):
-        headers["Retry-After"] = str(max(1, round(error.retry_after.total_seconds())))
-    if isinstance(error, Unauthenticated):
-        headers["WWW-Authenticate"] = 'Bearer realm="orderbus"'
-    if request.path.rstrip("/") == SOURCE_PATH:
-        members |= _members_of_the_source(error)
+    if isinstance(error, IllegalMove):
+        members |= {"from": error.source, "to": error.target}
+    members |= _members_of_the_path(error, request.path.rstrip("/"))
     return problem(
-        status, code=error.code, detail=str(error), path=request.path, headers=headers, **members
+        status_of(error),
+        code=error.code,
+        path=request.path,
+        headers=_headers(error),
+        **members,
     )
+
+
+def _headers(error: OrderbusError) -> dict[str, str]:
+    match error:
+        case Unavailable():
+            return {"Retry-After": str(max(1, round(error.retry_after.total_seconds())))}
+        case UnderWay():
+            return {"Retry-After": "1"}
+        case Unauthenticated():
+            return {"WWW-Authenticate": 'Bearer realm="orderbus"'}
+    return {}
+
+
+def _members_of_the_path(error: OrderbusError, path: str) -> dict[str, Any]:
+    """Say it as the clients of a source document read it, beside the problem's own members."""
+    if path == SOURCE_PATH:
+        return _members_of_the_source(error)
+    if path == CARTS_PATH or path.startswith(f"{CARTS_PATH}/"):
+        return {"error": _by_field(error) if isinstance(error, Invalid) else str(error)}
+    if path.endswith("/status") and isinstance(error, NotFound):
+        return {"detail": "Order not found"}
+    return {}
 
 
 def problem(
@@ -98,9 +125,13 @@ def _members_of_the_source(error: OrderbusError) -> dict[str, Any]:
     if isinstance(error, Unauthenticated):
         return {"error": "Invalid signature"}
     if isinstance(error, Invalid):
-        errors: dict[str, list[str]] = {}
-        for fault in error.faults:
-            field = fault.pointer.removeprefix("/") or "non_field_errors"
-            errors.setdefault(field, []).append(fault.detail)
-        return {"errors": errors}
+        return {"errors": _by_field(error)}
     return {"error": str(error)}
+
+
+def _by_field(error: Invalid) -> dict[str, list[str]]:
+    errors: dict[str, list[str]] = {}
+    for fault in error.faults:
+        field = fault.pointer.removeprefix("/") or "non_field_errors"
+        errors.setdefault(field, []).append(fault.detail)
+    return errors

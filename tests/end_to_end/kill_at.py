@@ -52,15 +52,24 @@ POINTS: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., A
     "bridge after its commit": (broker, "enqueue_deliveries", before),
     "worker between claim and request": (storage.deliveries, "claim", after),
     "worker between answer and settlement": (storage.deliveries, "settle", before),
+    "worker between an effect and its mark": (storage.consumptions, "mark_done", before),
+    "worker between an effect's commit and its ack": (services.consumption, "consume", after),
+    "worker between processing and its commit": (services.processing, "finish", before),
 }
 
-if __name__ == "__main__":
-    place, name, wrap = POINTS[sys.argv[1]]
-    setattr(place, name, wrap(getattr(place, name)))
-    sys.argv = sys.argv[2:]
+
+def run(command: list[str]) -> None:
+    """Run a script, or a module after ``-m``, in this process."""
+    sys.argv = command
     sys.path.insert(0, str(Path.cwd()))
     if sys.argv[0] == "-m":
         sys.argv = sys.argv[1:]
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     else:
         runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    place, name, wrap = POINTS[sys.argv[1]]
+    setattr(place, name, wrap(getattr(place, name)))
+    run(sys.argv[2:])

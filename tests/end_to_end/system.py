@@ -82,6 +82,7 @@ class System:
         self.customer = Customer()
         self.api = f"http://127.0.0.1:{env['ORDERBUS_WEB_PORT']}"
         self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        self.started: dict[str, asyncio.subprocess.Process] = {}
         self._running: list[asyncio.subprocess.Process] = []
         self._log = Path(env["LOG"]).open("ab")  # noqa: SIM115 - closed with the system
 
@@ -101,13 +102,17 @@ class System:
         await asyncio.gather(*(self.start(name) for name in names))
 
     async def start(
-        self, name: str, *, killed_at: str | None = None, ready: bool = True
+        self,
+        name: str,
+        *options: str,
+        killed_at: str | None = None,
+        ready: bool = True,
     ) -> asyncio.subprocess.Process:
         """Start one of ``processes``; ``killed_at`` names where it kills itself."""
-        command = COMMANDS[name]
+        command = [*COMMANDS[name], *options]
         if killed_at is not None:
             command = [KILL_AT, killed_at, *command]
-        process = await self.command(*command)
+        process = self.started[name] = await self.command(*command)
         if ready:
             await self.until(lambda: self.is_ready(name), f"{name} is ready", seconds=40)
         return process
@@ -228,6 +233,8 @@ def environment(parts: dict[str, str], log: Path) -> dict[str, str]:
         "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
         "ORDERBUS_WEBHOOK_TIMEOUT": "3",
         "ORDERBUS_DELIVERY_LEASE": "9",
+        "ORDERBUS_WEBHOOK_OUTGOING_EVENTS": "*",
+        "ORDERBUS_PROCESSOR": "none",
         "WEBHOOK_OUTGOING_SECRET": webhooks.new_secret(),
         "LOG": str(log),
     }

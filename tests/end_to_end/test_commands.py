@@ -79,6 +79,13 @@ async def test_two_demos_at_the_same_time_deliver_and_leave_nothing_behind(
         report = json.loads(out)
         assert report["verified"] is True
         assert len(report["steps"]) == 5
+        assert [step["step"] for step in report["cart"]["steps"]] == [
+            "cart checked out",
+            "order.created",
+            "order.processing_started",
+            "order.completed",
+            "order.processed",
+        ]
         assert set(report["parts"]) == {"PostgreSQL", "RabbitMQ", "Pub/Sub"}
     await until_none_is_alive(mark)
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 from aiohttp.test_utils import TestClient, TestServer
@@ -51,6 +52,18 @@ async def post(
 ) -> aiohttp.ClientResponse:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return await client.post(path, data=data or body(), headers={**JSON, **named})
+
+
+async def placed(client: Client, **changes: Any) -> dict[str, Any]:
+    """Place an order through the API, and read it as it is answered."""
+    response = await client.post(
+        "/api/v1/orders",
+        json=samples.order_body(**changes),
+        headers={"Idempotency-Key": str(uuid4())},
+    )
+    assert response.status == 201, await response.text()
+    order: dict[str, Any] = await response.json()
+    return order
 
 
 async def problem(response: aiohttp.ClientResponse, status: int, code: str) -> dict[str, Any]:

@@ -32,9 +32,10 @@ async def append(database: Database, order: Placed) -> int:
 async def add_endpoint(
     database: Database, url: str = "https://shop.example/", **changes: Any
 ) -> UUID:
-    fields = {"format": "event", "ordering": "order", "secrets": [webhooks.new_secret()]}
+    fields: dict[str, Any] = {"format": "event", "ordering": "order", "events": ["*"]}
+    fields |= {"secrets": [webhooks.new_secret()], **changes}
     async with database.connection() as connection:
-        return await storage.endpoints.add(connection, url=url, **{**fields, **changes})
+        return await storage.endpoints.add(connection, url=url, **fields)
 
 
 async def lease(database: Database, at_most: int = 100, length: timedelta = LEASE) -> list[Leased]:
@@ -57,8 +58,8 @@ async def events(database: Database) -> list[Returned]:
 async def come_back(database: Database, *returned: Returned) -> list[int]:
     """Record events as the bridge does; returns the deliveries that may go."""
     async with database.transaction() as connection:
-        _, due, _ = await services.bridge.record(connection, returned)
-    return due
+        _, due, _ = await services.bridge.record(connection, returned, wanted={})
+    return list(due.deliveries)
 
 
 async def claim(

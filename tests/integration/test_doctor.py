@@ -16,7 +16,7 @@ import pika
 import psycopg
 import pytest
 
-from orderbus import storage
+from orderbus import actors, storage
 from orderbus.actors.broker import Broker
 from orderbus.commands import examine_postgres
 from orderbus.commands.findings import Verdict
@@ -86,6 +86,7 @@ async def test_it_looks_at_every_part(patient: Patient) -> None:
         "partitions",
         "outbox",
         "endpoints",
+        "consumers",
         "dead letters",
         "RabbitMQ",
         "queues",
@@ -135,7 +136,7 @@ async def test_a_queue_of_another_type_is_a_fault(patient: Patient) -> None:
 
 async def test_queues_as_they_should_be_without_a_worker_are_a_warning(patient: Patient) -> None:
     broker = Broker(url=patient.env["RABBITMQ_URL"], middleware=[])
-    for name in ("publish_outbox", "deliver_webhook"):
+    for name in {actor.queue_name for actor in actors.broker.broker.actors.values()}:
         broker.declare_queue(name, ensure=True)
     broker.close()
 

@@ -43,7 +43,7 @@ async def test_the_same_message_a_thousand_times_from_eight_bridges_is_one_deliv
 
     async def one_bridge() -> None:
         for _ in range(5):
-            await services.bridge.receive(database, [message] * 25)
+            await services.bridge.receive(database, [message] * 25, wanted={})
 
     await asyncio.gather(*(one_bridge() for _ in range(8)))
 
@@ -54,9 +54,9 @@ async def test_the_same_message_a_thousand_times_from_eight_bridges_is_one_deliv
 async def test_an_event_that_nobody_wants_is_in_the_inbox(database: Database) -> None:
     await steps.place(database)
 
-    due = await services.bridge.receive(database, await messages(database))
+    due = await services.bridge.receive(database, await messages(database), wanted={})
 
-    assert due == []
+    assert not due.deliveries
     assert await steps.value(database, "SELECT count(*) FROM ops.inbox") == 1
     assert await steps.value(database, "SELECT count(*) FROM ops.outbox") == 0
 
@@ -69,11 +69,11 @@ async def test_what_cannot_be_decoded_is_a_dead_letter_with_its_bytes_and_reason
     (good,) = await messages(database)
     bad = received(Message(b"\xff\x00 not json", {"ce-id": "nonsense"}), "m-bad")
 
-    due = await services.bridge.receive(database, [bad, good, bad])
+    due = await services.bridge.receive(database, [bad, good, bad], wanted={})
 
     async with database.connection() as connection:
         (letter,) = await connection.fetch("SELECT * FROM ops.dead_letters")
-    assert len(due) == 1
+    assert len(due.deliveries) == 1
     assert (letter["data"], letter["message_id"]) == (bad.data, "m-bad")
     assert letter["reason"] == "undecodable"
 
@@ -87,9 +87,9 @@ async def test_a_message_that_no_column_can_hold_is_kept_alone_and_stops_no_othe
     (good,) = await messages(database)
     bad = received(Message(b'{"event": "x"}', attributes), "m-bad")
 
-    due = await services.bridge.receive(database, [bad, good])
+    due = await services.bridge.receive(database, [bad, good], wanted={})
 
-    assert len(due) == 1
+    assert len(due.deliveries) == 1
     assert await steps.value(database, "SELECT message_id FROM ops.dead_letters") == "m-bad"
 
 
@@ -102,16 +102,16 @@ async def test_a_message_that_makes_recording_fail_is_kept_alone(
     batch = await messages(database)
     record = services.bridge.record
 
-    async def fragile(connection: Any, returned: Any) -> Any:
+    async def fragile(connection: Any, returned: Any, **wanted: Any) -> Any:
         if any(event.message_id == batch[1].message_id for event in returned):
             raise ZeroDivisionError
-        return await record(connection, returned)
+        return await record(connection, returned, **wanted)
 
     monkeypatch.setattr(services.bridge, "record", fragile)
 
-    due = await services.bridge.receive(database, batch)
+    due = await services.bridge.receive(database, batch, wanted={})
 
-    assert len(due) == 2
+    assert len(due.deliveries) == 2
     assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "unrecordable"
 
 
@@ -120,7 +120,8 @@ async def test_an_event_nobody_here_committed_is_a_dead_letter(database: Databas
     (message,) = await messages(database)
     stranger = {**message.attributes, "ce-id": str(uuid4())}
 
-    await services.bridge.receive(database, [received(Message(message.data, stranger), "m-1")])
+    unknown = received(Message(message.data, stranger), "m-1")
+    await services.bridge.receive(database, [unknown], wanted={})
 
     assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_event"
     assert await steps.value(database, "SELECT count(*) FROM ops.inbox") == 0

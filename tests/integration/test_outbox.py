@@ -94,8 +94,15 @@ async def test_an_event_whose_order_cannot_be_announced_parks_itself(
 ) -> None:
     order = await steps.place(database)
     async with database.transaction() as connection:
-        await storage.orders.append_event(
-            connection, order.order_id, type="order.odd", actor="t", content={}, traceparent=None
+        locked = await storage.orders.lock(connection, order.order_id)
+        await storage.orders.append_events(
+            connection,
+            locked["number"],
+            types=["order.odd"],
+            actor="test",
+            content={},
+            details={},
+            traceparent=None,
         )
 
     published = await publish(database, topic, settings)

@@ -16,7 +16,7 @@ from tests.integration import front_door
 async def test_a_slow_sender_is_told_so(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orderbus.web.api.orders.READ_TIMEOUT", 0.2)
+    monkeypatch.setattr("orderbus.web.requests.READ_TIMEOUT", 0.2)
     began = time.monotonic()
 
     async def drip() -> AsyncIterator[bytes]:

@@ -23,6 +23,9 @@ TARGETS = (
     *("help", "setup", "up", "down", "logs", "db-logs", "pubsub-logs", "shell", "migrate"),
     *("createsuperuser", "runserver", "subscriber", "format", "lint", "lint-fix", "check"),
     *("test", "test-integration", "clean", "reset"),
+    # of the cart and processing programs
+    *("run", "start", "stop", "restart", "restart-web", "rebuild", "venv", "install"),
+    *("logs-orders", "logs-processor", "integration-tests", "test-stop", "add-dependency"),
 )
 MOST_LINES = 400
 
@@ -84,7 +87,14 @@ def test_no_kept_file_names_a_place_on_one_machine() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("target", [*TARGETS, "demo", "run", "services", "bench"])
+@pytest.mark.parametrize("target", ["install-orders", "install-processor", "migrate-orders"])
+def test_make_knows_the_names_of_what_was_two_services(target: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+
+    assert re.search(rf"^([a-z-]+ )*{target}( [a-z-]+)*:.* ## \S", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize("target", [*TARGETS, "demo", "services", "bench", "check-deploy"])
 def test_make_knows_the_target_and_helps_with_it(target: str) -> None:
     makefile = (ROOT / "Makefile").read_text()
 

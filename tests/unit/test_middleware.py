@@ -106,7 +106,13 @@ def test_an_error_is_made_fit_for_its_row(text: str, kept: str) -> None:
 def test_every_actor_says_its_queue_its_time_limit_and_its_retries() -> None:
     actors = [broker.get_actor(name) for name in broker.get_declared_actors()]
 
-    assert {actor.actor_name for actor in actors} >= {"deliver_webhook", "publish_outbox"}
+    assert {actor.actor_name for actor in actors} >= {
+        "deliver_webhook",
+        "publish_outbox",
+        "create_order",
+        "count_event",
+        "process_order",
+    }
     for actor in actors:
         limit = timedelta(milliseconds=actor.options["time_limit"])
         assert actor.queue_name == actor.actor_name

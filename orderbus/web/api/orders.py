@@ -1,31 +1,39 @@
-"""Orders come in, and can be read."""
+"""Orders come in, can be read and listed, and are cancelled."""
 
 from __future__ import annotations
 
-import asyncio
+import base64
+import binascii
 import json
-import re
-import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
 from aiohttp import web
 
-from orderbus import services, telemetry
+from orderbus import services, storage, telemetry
 from orderbus.domain import orders, signatures
-from orderbus.errors import Fault, Invalid, TooLarge, Unauthenticated, UnknownMediaType
+from orderbus.domain.events import rfc3339
+from orderbus.domain.states import Status
+from orderbus.errors import Fault, Invalid, NotFound
+from orderbus.storage.database import Connection
+from orderbus.storage.orders import Filter
+from orderbus.web import requests
 from orderbus.web.keys import DATABASE, SETTINGS, WAKER
+from orderbus.web.once import REPLAYED, answer_once
+from orderbus.web.streams import stream_list
 
-#: Seconds a sender may take for the body.
-READ_TIMEOUT: Final = 10.0
-_TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
+_CHUNK: Final = 1000
+_LONGEST_PAGE: Final = 100
+_LONGEST_REASON: Final = 2000
+_TEXT: Final = 255
 
 
-async def create(request: web.Request) -> web.Response:
+async def receive(request: web.Request) -> web.Response:
     """Take an order: size, kind, signature and shape are checked before the database is asked."""
     settings = request.app[SETTINGS]
-    body = await _body(request, at_most=settings.max_body)
+    body = await requests.body(request)
     if settings.webhook_secrets:
         signatures.verify(
             request.headers,
@@ -33,8 +41,8 @@ async def create(request: web.Request) -> web.Response:
             [secret.get_secret_value() for secret in settings.webhook_secrets],
             now=datetime.now(UTC),
         )
-    order = orders.parse(body, idempotency_key=_idempotency_key(request))
-    traceparent = _traceparent(request)
+    order = orders.parse(body, idempotency_key=requests.idempotency_key(request))
+    traceparent = requests.traceparent(request)
     placed = await services.ingress.place_order(
         request.app[DATABASE], order, traceparent=traceparent
     )
@@ -49,7 +57,7 @@ async def create(request: web.Request) -> web.Response:
             "order_accepted", order_id=str(placed.order_id), external_ref=placed.external_ref
         )
     else:
-        headers["Idempotent-Replayed"] = "true"
+        headers[REPLAYED] = "true"
     return web.Response(
         status=201 if placed.created else 200,
         body=json.dumps({"ok": True, "order_id": placed.external_ref}).encode(),
@@ -57,74 +65,226 @@ async def create(request: web.Request) -> web.Response:
     )
 
 
+async def create(request: web.Request) -> web.Response:
+    """Take an order from whoever holds an API key; it is answered as a whole."""
+    caller = await requests.authorize(request)
+    body = await requests.body(request)
+    public_id = uuid4()
+    order = orders.parse(body, source="api", reference=str(public_id))
+    traceparent = requests.traceparent(request)
+
+    async def place(connection: Connection) -> web.Response:
+        placed = await services.ingress.place_in(
+            connection, order, traceparent=traceparent, public_id=public_id
+        )
+        if placed.created:
+            telemetry.ACCEPTED.inc()
+        found = await storage.orders.get(connection, str(placed.order_id))
+        response = _order(services.orders.shown(found), status=201 if placed.created else 200)
+        response.headers["Location"] = f"/api/v1/orders/{placed.order_id}"
+        return response
+
+    response = await answer_once(request, body, place, caller=caller, required=True)
+    request.app[WAKER].wake()
+    return response
+
+
 async def show(request: web.Request) -> web.Response:
     """Show an order to whoever holds an API key: it names a person."""
-    settings, database = request.app[SETTINGS], request.app[DATABASE]
-    if not settings.open_on_loopback:
-        await services.keys.check(database, settings, _presented_key(request))
+    await requests.authorize(request)
+    order = await services.orders.find(request.app[DATABASE], _id_or_ref(request))
+    response = _order(order, status=200)
+    if request.headers.get("If-None-Match") == response.headers["ETag"]:
+        return web.Response(status=304, headers={"ETag": response.headers["ETag"]})
+    return response
+
+
+async def history(request: web.Request) -> web.Response:
+    """Tell who did what to an order, and when."""
+    await requests.authorize(request)
+    told = await services.orders.history(request.app[DATABASE], _id_or_ref(request))
+    return web.json_response(told)
+
+
+async def journey(request: web.Request) -> web.Response:
+    """Tell every hop of every event of an order."""
+    await requests.authorize(request)
+    told = await services.orders.journey(request.app[DATABASE], _id_or_ref(request))
+    return web.json_response(told, dumps=lambda value: json.dumps(value, default=str))
+
+
+async def cancel(request: web.Request) -> web.Response:
+    """Cancel an order, if it is still as the caller saw it."""
+    caller = await requests.authorize(request)
+    id_or_ref = _id_or_ref(request)
+    body, members = await requests.members_or_none(request)
+    reason = _text(members.get("reason"), "/reason", at_most=_LONGEST_REASON)
+    traceparent = requests.traceparent(request)
+
+    async def cancel(connection: Connection) -> web.Response:
+        order = await services.orders.cancel(
+            connection,
+            id_or_ref,
+            reason=reason,
+            actor=caller,
+            seen=requests.seen_sequence(request),
+            traceparent=traceparent,
+        )
+        return _order(order, status=200)
+
+    response = await answer_once(request, body, cancel, caller=caller)
+    request.app[WAKER].wake()
+    return response
+
+
+async def retry(request: web.Request) -> web.Response:
+    """Have an order that failed processed anew; 202, since that happens afterwards."""
+    caller = await requests.authorize(request)
+    id_or_ref = _id_or_ref(request)
+    body, _ = await requests.members_or_none(request)
+
+    async def retry(connection: Connection) -> web.Response:
+        seen = requests.seen_sequence(request)
+        order = await services.processing.retry(connection, id_or_ref, seen=seen)
+        telemetry.log.info("order_tried_again", order_id=order["id"], actor=caller)
+        return _order(order, status=202)
+
+    return await answer_once(request, body, retry, caller=caller)
+
+
+async def list_page(request: web.Request) -> web.Response:
+    """List orders from the newest on, a page at a time; a filter we do not know is refused."""
+    await requests.authorize(request)
+    wanted, limit, before = _page(request)
+    items, going_on = await services.orders.list_newest(
+        request.app[DATABASE], wanted, before=before, at_most=limit
+    )
+    return web.json_response({"items": items, "next_cursor": _cursor(going_on)})
+
+
+async def list_all(request: web.Request) -> web.StreamResponse:
+    """List all orders, however many, in the shape of the source document."""
+    await requests.authorize(request)
+    last = 0
+
+    async def more() -> list[dict[str, Any]]:
+        nonlocal last
+        async with request.app[DATABASE].connection() as connection:
+            rows = await storage.orders.list_after(connection, last, at_most=_CHUNK)
+        if rows:
+            last = rows[-1]["id"]
+        return [
+            {
+                "uuid": str(row["public_id"]),
+                "cart_uuid": None if row["cart_uuid"] is None else str(row["cart_uuid"]),
+                "price": str(row["total"]),
+                "created_at": rfc3339(row["created_at"]),
+            }
+            for row in rows
+        ]
+
+    return await stream_list(request, "orders", more)
+
+
+def _order(order: dict[str, Any], *, status: int) -> web.Response:
+    return web.Response(
+        status=status,
+        body=json.dumps(order).encode(),
+        headers={
+            "Content-Type": "application/json; charset=utf-8",
+            "ETag": f'"{order["sequence"]}"',
+        },
+    )
+
+
+def _id_or_ref(request: web.Request) -> str:
     id_or_ref = request.match_info["id"]
     if "\x00" in id_or_ref or not id_or_ref.isprintable():
-        raise web.HTTPNotFound
-    return web.json_response(await services.orders.find(database, id_or_ref))
+        raise NotFound("No such order")
+    return id_or_ref
 
 
-async def _body(request: web.Request, *, at_most: int) -> bytes:
-    """Read the body up to its cap; raises ``TooLarge``, ``UnknownMediaType``, ``Invalid``."""
-    kind = request.content_type
-    if kind != "application/json" and not (
-        kind.startswith("application/") and kind.endswith("+json")
-    ):
-        message = f"Send application/json, not {kind}"
-        raise UnknownMediaType(message)
-    if request.headers.get("Content-Encoding", "identity") != "identity":
-        message = "Send the body without Content-Encoding"
-        raise UnknownMediaType(message)
-    if (request.content_length or 0) > at_most:
-        raise _too_large(at_most)
-    pieces, size = [], 0
-    try:
-        async with asyncio.timeout(READ_TIMEOUT):
-            async for piece in request.content.iter_chunked(65_536):
-                size += len(piece)
-                if size > at_most:
-                    raise _too_large(at_most)
-                pieces.append(piece)
-    except TimeoutError:
-        raise web.HTTPRequestTimeout from None
-    return b"".join(pieces)
+def _page(request: web.Request) -> tuple[Filter, int, int | None]:
+    given = dict(request.query)
+    if len(given) != len(request.query):
+        raise _wrong("", "A parameter is given twice")
+    readers: dict[str, Callable[[str], Any]] = {
+        "status": lambda value: str(Status(value)),
+        "source": _plain,
+        "external_ref": _plain,
+        "customer": _plain,
+        "created_at__gte": _moment,
+        "created_at__lt": _moment,
+        "limit": _limit,
+        "cursor": _position,
+    }
+    read: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in readers:
+            raise _wrong(name, f"No such filter; there are {', '.join(readers)}")
+        try:
+            read[name] = readers[name](value)
+        except ValueError as error:
+            raise _wrong(name, str(error)) from None
+    wanted = Filter(
+        status=read.get("status"),
+        source=read.get("source"),
+        order_id=read.get("external_ref"),
+        customer=read.get("customer"),
+        created_from=read.get("created_at__gte"),
+        created_until=read.get("created_at__lt"),
+    )
+    return wanted, read.get("limit", 10), read.get("cursor")
 
 
-def _too_large(at_most: int) -> TooLarge:
-    message = f"The body is larger than {at_most} bytes"
-    return TooLarge(message, [Fault("", "too_large", message)])
+def _wrong(name: str, detail: str) -> Invalid:
+    return Invalid("The list cannot be asked for like this", [Fault(f"/{name}", "query", detail)])
 
 
-def _idempotency_key(request: web.Request) -> str | None:
-    """Read the key as a quoted structured string (the draft's way) or as it stands."""
-    value = request.headers.get("Idempotency-Key")
-    if value is None:
-        return None
-    if len(value) > 1 and value[0] == value[-1] == '"':
-        value = value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-    if not _KEY.fullmatch(value):
-        message = "The Idempotency-Key is empty, too long or not printable ASCII"
-        raise Invalid(message, [Fault("", "idempotency_key", message)])
+def _plain(value: str) -> str:
+    if not 1 <= len(value) <= _TEXT or not value.isprintable():
+        message = f"must be 1 to {_TEXT} printable characters"
+        raise ValueError(message)
     return value
 
 
-def _traceparent(request: web.Request) -> str:
-    """Go on with the caller's trace (W3C Trace Context), or begin one."""
-    given = request.headers.get("traceparent", "")
-    if _TRACEPARENT.fullmatch(given):
-        return given
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+def _moment(value: str) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        message = "must have a time zone, such as 2026-01-02T03:04:05Z"
+        raise ValueError(message)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
 
 
-def _presented_key(request: web.Request) -> str:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token.strip()
-    if "X-API-Key" in request.headers:
-        return request.headers["X-API-Key"]
-    message = "Reading orders takes an API key: Authorization: Bearer KEY"
-    raise Unauthenticated(message)
+def _limit(value: str) -> int:
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:9]) <= _LONGEST_PAGE:
+        message = f"must be 1 to {_LONGEST_PAGE}"
+        raise ValueError(message)
+    return int(value)
+
+
+def _cursor(number: int | None) -> str | None:
+    return None if number is None else base64.urlsafe_b64encode(str(number).encode()).decode()
+
+
+def _position(cursor: str) -> int:
+    try:
+        text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        text = ""
+    if not text.isdigit() or len(text) > 18:  # noqa: PLR2004 - a bigint's digits
+        message = "is none that this list gave out"
+        raise ValueError(message)
+    return int(text)
+
+
+def _text(value: object, pointer: str, *, at_most: int) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not 1 <= len(value) <= at_most or "\x00" in value:
+        message = f"must be a text of 1 to {at_most} characters, without NUL"
+        raise Invalid("The request is not valid", [Fault(pointer, "text", message)])
+    return value

@@ -1,0 +1,154 @@
+"""How many events a second go through the bridge to several consumers, and are processed?"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import parts
+from bench.report import Goal
+from orderbus import actors, services, storage, telemetry
+from orderbus.domain import orders
+from orderbus.pubsub.bridge import Received
+from orderbus.pubsub.messages import encode
+from orderbus.resources import Resources
+from orderbus.settings import Settings
+from orderbus.storage.database import Connection, Database, open_database
+
+BATCH = 200
+#: How many consumers want every event.
+CONSUMERS = (1, 3, 10)
+#: Orders processed at the same time.
+TOGETHER = 10
+TURNS = 3
+
+
+async def measure(folder: Path, *, quick: bool) -> list[Goal]:
+    """Record events for 1, 3 and 10 consumers in turns; then process orders."""
+    share = 400 if quick else 2_000
+    async with parts.parts(folder, ["PostgreSQL", "Pub/Sub"]) as env:
+        settings = parts.settings_of(env, log_level="ERROR")
+        telemetry.configure_logging(settings, process="bench")
+        async with open_database(settings) as database:
+            return [
+                *await _bridge(database, share),
+                await _processing(database, settings, share),
+            ]
+
+
+async def _bridge(database: Database, share: int) -> list[Goal]:
+    took = dict.fromkeys(CONSUMERS, 0.0)
+    statements = dict.fromkeys(CONSUMERS, 0)
+    for _ in range(TURNS):
+        for count in CONSUMERS:
+            wanted = {f"consumer_{'abcdefghij'[n]}": "order.*" for n in range(count)}
+            received = await _placed(database, share)
+            with _counted() as counted:
+                began = time.perf_counter()
+                for start in range(0, share, BATCH):
+                    batch = received[start : start + BATCH]
+                    await services.bridge.receive(database, batch, wanted=wanted)
+                took[count] += time.perf_counter() - began
+            statements[count] += len(counted)
+    events = share * TURNS
+    detail = ", ".join(
+        f"{count}: {events / took[count]:.0f}/s with {statements[count] / events:.3f} statements"
+        for count in CONSUMERS
+    )
+    few, most = CONSUMERS[0], CONSUMERS[-1]
+    return [
+        Goal(
+            f"bridge rate, {most} consumers / {few}",
+            took[few] / took[most],
+            0.3,
+            at_least=True,
+            detail=f"events through the bridge by consumers: {detail}; batches of {BATCH}",
+        ),
+        Goal(
+            f"bridge statements per event, {most} consumers",
+            statements[most] / events,
+            0.1,
+            at_least=False,
+            detail=f"{statements[most]} statements for {events} events",
+        ),
+    ]
+
+
+async def _processing(database: Database, settings: Settings, share: int) -> Goal:
+    (processing,) = [each for each in actors.consumers.registered() if each.name == "process_order"]
+    nobody: Any = None
+    held = Resources(settings, database, publisher=nobody, http=nobody)
+    received = await _placed(database, share)
+    due = await services.bridge.receive(database, received, wanted={"process_order": "*.created"})
+    ids = iter(due.consumptions["process_order"])
+
+    async def worker() -> None:
+        for one in ids:
+            await services.consumption.consume(held, one, processing.work)
+
+    with _counted() as counted:
+        began = time.perf_counter()
+        await asyncio.gather(*(worker() for _ in range(TOGETHER)))
+        took = time.perf_counter() - began
+    detail = (
+        f"{share / took:.0f} orders/s, {TOGETHER} at a time, durable; each three events more; "
+        "transactions' own statements included"
+    )
+    return Goal(
+        "statements per processed order", len(counted) / share, 20, at_least=False, detail=detail
+    )
+
+
+async def _placed(database: Database, count: int) -> list[Received]:
+    """Accept orders, and make of their events what Pub/Sub would bring."""
+    mark = f"{time.time_ns():x}"
+
+    async def client(number: int) -> None:
+        for turn in range(number, count, 10):
+            body = {**parts.ORDER, "order_id": f"{mark}-{turn}"}
+            order = orders.parse(json.dumps(body).encode())
+            await services.ingress.place_order(database, order, traceparent=None)
+
+    await asyncio.gather(*(client(number) for number in range(10)))
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT * FROM ops.events WHERE content ->> 'order_id' LIKE $1 ORDER BY occurred_at",
+            f"{mark}-%",
+        )
+    return [_received(storage.outbox.event_of(row)) for row in rows]
+
+
+def _received(event: Any) -> Received:  # noqa: ANN401 - an event
+    message = encode(event)
+
+    def nothing() -> None:
+        """Nobody waits for it."""
+
+    return Received(
+        message.data, message.attributes, str(event.id), datetime.now(UTC), nothing, nothing
+    )
+
+
+@contextmanager
+def _counted() -> Iterator[list[str]]:
+    """Count the statements that are sent meanwhile."""
+    sent: list[str] = []
+    lend = Database.connection
+
+    @asynccontextmanager
+    async def counted(self: Database) -> AsyncIterator[Connection]:
+        async with lend(self) as connection:
+            with connection.query_logger(lambda record: sent.append(record.query)):
+                yield connection
+
+    Database.connection = counted  # type: ignore[method-assign]
+    try:
+        yield sent
+    finally:
+        Database.connection = lend  # type: ignore[method-assign]

@@ -1,0 +1,116 @@
+"""Which kinds of work want which events, and how does each get a queue of its own?
+
+A consumer is a function and one line that names the events it wants:
+
+    @consumer("order.*")
+    async def count_event(connection: Connection, event: Event) -> None:
+        await storage.metrics.count(connection, "orders_touched")
+
+Its name is the queue's. Bridge, inbox, retries, dead letters and metrics come by themselves. What
+it does through ``connection`` commits together with the mark that it was done, so an event that
+comes twice, or a worker that dies, changes nothing twice.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import dramatiq
+
+from orderbus import services
+from orderbus.actors import boot
+from orderbus.actors.broker import broker
+from orderbus.domain.events import Event, check_pattern
+from orderbus.errors import Invalid, Misconfigured
+from orderbus.resources import Resources
+from orderbus.services.consumption import LEASE, Work
+from orderbus.settings import Settings
+from orderbus.storage.database import Connection
+
+#: Milliseconds: the lease must not end before the work does.
+_TIME_LIMIT: Final = int(LEASE.total_seconds() * 1000) - 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """One kind of work: its name, a pattern of the types of events it wants, and what it does."""
+
+    name: str
+    pattern: str
+    work: Work
+
+
+_registered: Final[dict[str, Consumer]] = {}
+
+
+def consumer(
+    events: str,
+    *,
+    prepare: Callable[[Resources, Event], Awaitable[Any]] | None = None,
+    give_up: Callable[[Connection, Event, str], Awaitable[None]] | None = None,
+) -> Callable[[Callable[..., Awaitable[None]]], dramatiq.Actor[..., Any]]:
+    """Make an actor of a function that consumes events whose type fits ``events``.
+
+    A ``*`` stands for one or more words between dots: ``order.*``, ``*.created``, ``*``. What
+    ``prepare`` and ``give_up`` are for, see ``Work``. Raises ``Invalid`` for a pattern that is
+    none, ``ValueError`` for a name that is taken.
+    """
+    check_pattern(events)
+
+    def register(effect: Callable[..., Awaitable[None]]) -> dramatiq.Actor[..., Any]:
+        name = effect.__name__
+        work = Work(effect, prepare, give_up)
+
+        async def consume(consumption: int, **_of_later_versions: object) -> None:
+            held = boot.resources()
+            if await services.consumption.consume(held, consumption, work):
+                held.outbox_written.set()
+
+        consume.__doc__ = effect.__doc__
+        declare = dramatiq.actor(
+            actor_name=name,
+            queue_name=name,
+            broker=broker,
+            time_limit=_TIME_LIMIT,
+            max_retries=3,
+        )
+        actor = declare(consume)
+        _registered[name] = Consumer(name, events, work)
+        return actor
+
+    return register
+
+
+def install(settings: Settings) -> None:
+    """Have the consumers of one's own that the settings name; called twice it does nothing more.
+
+    Raises ``Misconfigured`` where a module is not there or a consumer in it is none.
+    """
+    for module in settings.consumers:
+        try:
+            importlib.import_module(module)
+        except (ImportError, Invalid, ValueError) as error:
+            message = f"ORDERBUS_CONSUMERS names {module}, which cannot be had: {error}"
+            raise Misconfigured(message) from error
+
+
+def registered() -> Sequence[Consumer]:
+    """List the consumers this process knows."""
+    return tuple(_registered.values())
+
+
+async def enqueue(consumptions: Mapping[str, Sequence[int]]) -> None:
+    """Hint at consumptions, by consumer.
+
+    Raises ``Unavailable``; some may have been hinted then, which is harmless.
+    """
+    await broker.put(
+        [
+            broker.get_actor(name).message(consumption)
+            for name, ids in consumptions.items()
+            for consumption in ids
+        ]
+    )

@@ -1,0 +1,54 @@
+"""``orderbus consumers``: who consumes events, and how far each is."""
+
+from __future__ import annotations
+
+import click
+
+from orderbus import actors, storage
+from orderbus.commands import terminal
+from orderbus.errors import Conflict
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+
+
+@click.group()
+def consumers() -> None:
+    """Look at the consumers of events."""
+
+
+@consumers.command("list")
+@terminal.as_json
+@terminal.with_database
+async def list_consumers(settings: Settings, database: Database, *, as_json: bool) -> None:
+    """List the consumers, the events each wants, and what is pending, done and dead.
+
+    One without a pattern has work and no code here.
+    """
+    actors.consumers.install(settings)
+    async with database.connection() as connection:
+        counted = await storage.consumptions.by_consumer(connection)
+    patterns = {each.name: each.pattern for each in actors.consumers.registered()}
+    nothing = {"pending": 0, "oldest": None, "done": 0, "dead": 0}
+    rows = [
+        {"consumer": name, "wants": patterns.get(name), **nothing, **counted.get(name, {})}
+        for name in sorted({*patterns, *counted})
+    ]
+    terminal.show_rows(rows, as_json=as_json, empty="No consumers.")
+
+
+@consumers.command()
+@click.argument("name")
+@terminal.as_json
+@terminal.with_database
+async def forget(settings: Settings, database: Database, *, name: str, as_json: bool) -> None:
+    """Let go of what a consumer still has to do whose code is gone for good."""
+    actors.consumers.install(settings)
+    if name in {each.name for each in actors.consumers.registered()}:
+        message = f"{name} has its code here: stop its queue instead, or remove the code first"
+        raise Conflict(message)
+    async with database.connection() as connection:
+        forgotten = await storage.consumptions.forget(connection, name)
+    if as_json:
+        terminal.show({"consumer": name, "forgotten": forgotten})
+        return
+    click.echo(f"{forgotten} events will not be consumed by {name}")

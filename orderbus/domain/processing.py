@@ -1,0 +1,89 @@
+"""What is done with an order once it is there, and what may come of it?
+
+A processor is a small class with one method. ``random`` and ``priced`` are here; a path such as
+``shop.processing:Payment`` names a class of your own, made without arguments.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+from orderbus.domain.events import Event
+
+LARGEST_AMOUNT: Final = Decimal("99999999.99")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An order to process.
+
+    ``order`` is what its event says of it. ``idempotency_key`` stays the same however often a
+    worker dies over this task: hand it to whoever takes money.
+    """
+
+    event: Event
+    idempotency_key: str
+
+    @property
+    def order(self) -> dict[str, Any]:
+        """The order's members."""
+        return dict(self.event.order)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it: done with ``amount`` charged, or refused for ``reason``."""
+
+    amount: Decimal | None = None
+    reason: str | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether the processor said no."""
+        return self.reason is not None
+
+
+class Processor(Protocol):
+    """Does what an order asks for. What it raises is tried again; what it refuses is not."""
+
+    async def process(self, task: Task) -> Outcome:
+        """Process one order; may be called again for the same one if its worker dies."""
+        ...
+
+
+class Random:
+    """Says yes at a given rate: the same answer for the same task, on every worker."""
+
+    def __init__(self, *, rate: float, seed: str) -> None:
+        """Say yes with probability ``rate``; ``seed`` makes another series of answers."""
+        self._rate = rate
+        self._seed = seed
+
+    async def process(self, task: Task) -> Outcome:
+        """Draw, by the task's own key, so that drawing again draws the same."""
+        draw = random.Random(f"{self._seed}:{task.idempotency_key}").random()  # noqa: S311 - no secret
+        if draw < self._rate:
+            return Outcome(amount=Decimal(task.order["total"]))
+        return Outcome(reason="Simulated processing failure")
+
+
+class Priced:
+    """Prices the lines that have a unit price and charges what the order is over with.
+
+    The amount is the order's total where it has one, and the sum of its lines where it has none. No
+    money moves: the amount is written down as charged.
+    """
+
+    async def process(self, task: Task) -> Outcome:
+        """Charge the order."""
+        lines = sum(
+            (Decimal(item["unit_price"]) * item["quantity"] for item in task.order["items"]),
+            Decimal(0),
+        )
+        amount = Decimal(task.order["total"]) or lines
+        if amount > LARGEST_AMOUNT:
+            return Outcome(reason=f"The amount {amount} is larger than {LARGEST_AMOUNT}")
+        return Outcome(amount=amount)

@@ -1,0 +1,55 @@
+"""How does a cart become an order?"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from orderbus import storage, telemetry
+from orderbus.domain.carts import OpenCart
+from orderbus.domain.events import CART_CHECKED_OUT, Event
+from orderbus.domain.orders import Item, PlaceOrder
+from orderbus.services import ingress
+from orderbus.storage.database import Connection, Database
+
+
+async def check_out(database: Database, cart_uuid: UUID, *, traceparent: str | None) -> bool:
+    """Close a cart, and tell whoever listens; false if it was closed before.
+
+    Of many at once, one closes it. Raises ``NotFound``, ``Unavailable``.
+    """
+    async with database.connection() as connection:
+        return await storage.carts.check_out(
+            connection, cart_uuid, type=CART_CHECKED_OUT, traceparent=traceparent
+        )
+
+
+async def open_cart(connection: Connection, cart: OpenCart) -> UUID:
+    """Open a cart with a total, or with items that make up the total."""
+    return await storage.carts.add(
+        connection,
+        total_amount=cart.amount(),
+        items=[item.model_dump(mode="json") for item in cart.items or ()],
+    )
+
+
+async def create_order(connection: Connection, event: Event) -> None:
+    """Place the order a closed cart becomes: one for each cart, ever."""
+    order = PlaceOrder(
+        source="cart",
+        order_id=event.order["order_id"],
+        total=Decimal(event.order["total"]),
+        items=tuple(_item(item) for item in event.order["items"]),
+        cart_uuid=event.order_id,
+    )
+    placed = await ingress.place_in(connection, order, traceparent=event.traceparent)
+    if placed.created:
+        telemetry.ACCEPTED.inc()
+        telemetry.log.info(
+            "order_accepted", order_id=str(placed.order_id), cart_uuid=str(event.order_id)
+        )
+
+
+def _item(members: dict[str, Any]) -> Item:
+    return Item.model_validate(members)

@@ -1,0 +1,158 @@
+"""How is an order processed, once, whatever dies in between?
+
+The lease is that of the consumption: it ends by itself. An order that is in progress and has no
+living worker is gone on with by the next one, under the same idempotency key.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import Any, Final, cast
+
+from orderbus import storage
+from orderbus.domain.events import ORDER_PROCESSED, Event, rfc3339
+from orderbus.domain.processing import Outcome, Priced, Processor, Random, Task
+from orderbus.domain.states import Action, Status
+from orderbus.domain.text import storable
+from orderbus.errors import Conflict, IllegalMove, Misconfigured
+from orderbus.resources import Resources
+from orderbus.services import orders
+from orderbus.settings import Settings
+from orderbus.storage.database import Connection
+
+ACTOR: Final = "process_order"
+_REASON_AT_MOST: Final = 2000
+
+
+def chosen(settings: Settings) -> Processor | None:
+    """Make the processor that the settings name; None where orders are not processed.
+
+    Raises ``Misconfigured`` where a path names no such class.
+    """
+    match settings.processor:
+        case "none":
+            return None
+        case "random":
+            return Random(
+                rate=settings.processing_success_rate, seed=settings.processing_seed or ""
+            )
+        case "priced":
+            return Priced()
+    return _made(settings.processor)
+
+
+@cache
+def _made(path: str) -> Processor:
+    module, _, name = path.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError, TypeError) as error:
+        message = f"ORDERBUS_PROCESSOR names {path}, which cannot be made: {error}"
+        raise Misconfigured(message) from error
+    if not callable(getattr(made, "process", None)):
+        message = f"ORDERBUS_PROCESSOR names {path}, which has no process(task)"
+        raise Misconfigured(message)
+    return cast("Processor", made)
+
+
+async def process(held: Resources, event: Event) -> Outcome | None:
+    """Have an order processed; returns what came of it, None where nothing is to be done about it.
+
+    It is in progress from here on, visibly. What the processor raises is raised.
+    """
+    processor = chosen(held.settings)
+    if processor is None:
+        return None
+    began_with = await _begin(held, event)
+    if began_with is None:
+        return None
+    task = Task(event, idempotency_key=f"{event.order_id}:{began_with}")
+    try:
+        return await processor.process(task)
+    except Exception as error:
+        async with held.database.connection() as connection:
+            order = await storage.orders.get(connection, str(event.order_id))
+            await storage.processing.wait(connection, order["number"], error=_said(error))
+        raise
+
+
+async def finish(connection: Connection, event: Event, outcome: Outcome | None) -> None:
+    """Write down what came of an order, in the transaction that consumes its event."""
+    if outcome is None:
+        return
+    order = await storage.orders.lock(connection, event.order_id)
+    if order["status"] == Status.IN_PROGRESS:  # or it was cancelled meanwhile
+        await _end(connection, order, outcome, event)
+
+
+async def give_up(connection: Connection, event: Event, error: str) -> None:
+    """Let an order fail that could not be processed, in the transaction of its dead letter."""
+    order = await storage.orders.lock(connection, event.order_id)
+    if order["status"] in {Status.CREATED, Status.IN_PROGRESS}:
+        await _end(connection, order, Outcome(reason=error), event)
+
+
+async def retry(connection: Connection, id_or_ref: str, *, seen: int | None) -> dict[str, Any]:
+    """Have an order that failed processed anew; shows it as it is still.
+
+    Raises ``NotFound``; ``IllegalMove`` where it has not failed; ``Changed`` as ``orders.cancel``;
+    ``Conflict`` where its event is gone.
+    """
+    order = await orders.lock_as_seen(connection, id_or_ref, seen)
+    status = Status(order["status"])
+    if status is not Status.FAILED:
+        message = f"An order that is {status} cannot be tried again: only one that failed"
+        raise IllegalMove(message, source=status, target=Status.IN_PROGRESS)
+    if not await storage.consumptions.begin_again(connection, ACTOR, order["number"]):
+        message = "The order's event is no longer kept, so it cannot be processed again"
+        raise Conflict(message)
+    return orders.shown(order)
+
+
+async def _begin(held: Resources, event: Event) -> int | None:
+    """Take an order into progress, or go on with one whose worker died."""
+    async with held.database.transaction() as connection:
+        order = await storage.orders.lock(connection, event.order_id)
+        match Status(order["status"]):
+            case Status.CREATED | Status.FAILED:
+                sequence = await orders.move(
+                    connection, order, Action.START, actor=ACTOR, traceparent=event.traceparent
+                )
+                await storage.processing.begin(connection, order["number"], began_with=sequence)
+            case Status.IN_PROGRESS:
+                return await storage.processing.go_on(connection, order["number"])
+            case _:
+                return None
+    held.outbox_written.set()
+    return sequence
+
+
+async def _end(
+    connection: Connection, order: dict[str, Any], outcome: Outcome, event: Event
+) -> None:
+    reason = None if outcome.reason is None else storable(outcome.reason)[:_REASON_AT_MOST]
+    processed_at = await storage.processing.finish(
+        connection, order["number"], amount=outcome.amount, error=reason
+    )
+    await orders.move(
+        connection,
+        order,
+        Action.FAIL if outcome.refused else Action.COMPLETE,
+        actor=ACTOR,
+        reason=reason,
+        also=ORDER_PROCESSED,
+        told={
+            "processing": {
+                "status": "FAILED" if outcome.refused else "SUCCESS",
+                "error_message": reason,
+                "processed_at": rfc3339(processed_at),
+                "amount": None if outcome.amount is None else str(outcome.amount),
+            }
+        },
+        traceparent=event.traceparent,
+    )
+
+
+def _said(error: Exception) -> str:
+    return storable(f"{type(error).__name__}: {error}"[:_REASON_AT_MOST])

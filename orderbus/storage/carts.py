@@ -1,0 +1,85 @@
+"""How are carts kept, and how is one closed once and for good?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from orderbus.errors import NotFound
+from orderbus.storage.database import Connection
+
+
+async def add(
+    connection: Connection, *, total_amount: Decimal, items: Sequence[dict[str, Any]]
+) -> UUID:
+    """Open a cart."""
+    uuid: UUID = await connection.fetchval(
+        "INSERT INTO orders.carts (total_amount, items) VALUES ($1, $2) RETURNING uuid",
+        total_amount,
+        items,
+    )
+    return uuid
+
+
+async def list_after(
+    connection: Connection, number: int, *, at_most: int
+) -> list[tuple[int, dict[str, Any]]]:
+    """List carts with their numbers from the oldest on, those after the one numbered ``number``."""
+    rows = await connection.fetch(
+        """
+        SELECT id, uuid, total_amount, created_at, closed_at IS NOT NULL AS closed
+          FROM orders.carts
+         WHERE id > $1
+         ORDER BY id
+         LIMIT $2
+        """,
+        number,
+        at_most,
+    )
+    return [(row["id"], {key: row[key] for key in row.keys() if key != "id"}) for row in rows]  # noqa: SIM118 - a record's keys
+
+
+async def check_out(
+    connection: Connection,
+    uuid: UUID,
+    *,
+    type: str,  # noqa: A002 - the event's type
+    traceparent: str | None,
+) -> bool:
+    """Close a cart, with its event and outbox pointer; false if it was closed before.
+
+    One statement: of many at once, one closes it. The event carries the order that the cart
+    becomes, whose reference is the cart's uuid. Raises ``NotFound``.
+    """
+    closed: bool | None = await connection.fetchval(
+        """
+        WITH closed AS (
+            UPDATE orders.carts
+               SET closed_at = now()
+             WHERE uuid = $1 AND closed_at IS NULL
+            RETURNING *
+        ), event AS (
+            INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,
+                   content, traceparent, occurred_at)
+            SELECT id, uuid, created_at, 1, $2,
+                   jsonb_build_object('order_id', uuid, 'source', 'cart',
+                       'customer', jsonb_build_object('name', '', 'email', ''),
+                       'items', items, 'shipping_address', '', 'total', total_amount::text),
+                   $3, closed_at
+              FROM closed
+            RETURNING event_id, occurred_at
+        ), pointer AS (
+            INSERT INTO ops.outbox (event_id, occurred_at)
+            SELECT event_id, occurred_at FROM event
+        )
+        SELECT EXISTS (SELECT FROM closed) FROM orders.carts WHERE uuid = $1
+        """,
+        uuid,
+        type,
+        traceparent,
+    )
+    if closed is None:
+        raise NotFound("Cart not found")
+    return closed

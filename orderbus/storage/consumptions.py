@@ -1,0 +1,308 @@
+"""What does each consumer still have to do, and what came of it?
+
+One row for each consumer and event. A claim is a lease that ends by itself; the mark that an event
+was consumed commits together with the consumer's effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from orderbus.domain.events import Event
+from orderbus.errors import Unavailable
+from orderbus.storage.database import Connection
+from orderbus.storage.outbox import event_of
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An event that is ours to consume for the length of the lease."""
+
+    consumption_id: int
+    consumer: str
+    lease: UUID
+    attempt: int
+    event: Event | None
+
+
+async def claim(
+    connection: Connection, consumption_id: int, *, lease: UUID, length: timedelta
+) -> Claim | None:
+    """Take an event for one attempt, counted now; None if it may not go now.
+
+    Asked again with the same ``lease``, it is taken once: the answer may have got lost.
+    """
+    row = await connection.fetchrow(
+        """
+        WITH claimed AS (
+            UPDATE ops.consumptions
+               SET lease = $2, leased_until = now() + $3::interval, hinted_at = NULL,
+                   attempts = attempts + (lease IS DISTINCT FROM $2)::int
+             WHERE id = $1
+               AND state = 'pending'
+               AND due_at <= now()
+               AND (leased_until IS NULL OR leased_until <= now() OR lease = $2)
+            RETURNING *
+        )
+        SELECT claimed.id, claimed.consumer, claimed.attempts, events.*
+          FROM claimed
+          LEFT JOIN ops.events
+            ON events.occurred_at = claimed.occurred_at AND events.event_id = claimed.event_id
+        """,
+        consumption_id,
+        lease,
+        length,
+    )
+    if row is None:
+        return None
+    event = None if row["event_id"] is None else event_of(row)
+    return Claim(row["id"], row["consumer"], lease, row["attempts"], event)
+
+
+async def mark_done(connection: Connection, claim: Claim) -> None:
+    """Note, in the effect's transaction, that it is consumed.
+
+    Raises ``Unavailable`` if the lease is lost, so that the effect is undone.
+    """
+    status = await connection.execute(
+        """
+        UPDATE ops.consumptions
+           SET state = 'done', settled_at = now(), lease = NULL, leased_until = NULL, error = NULL
+         WHERE id = $1 AND lease = $2 AND state = 'pending'
+        """,
+        claim.consumption_id,
+        claim.lease,
+    )
+    if status != "UPDATE 1":
+        message = "The lease ended before the work did"
+        raise Unavailable(message)
+
+
+async def put_off(
+    connection: Connection, claim: Claim, *, after: timedelta, charged: bool, error: str
+) -> None:
+    """Let it be tried again later; ``charged`` false gives the attempt back."""
+    await connection.execute(
+        """
+        UPDATE ops.consumptions
+           SET due_at = now() + $3::interval, lease = NULL, leased_until = NULL, error = $5,
+               attempts = attempts - (NOT $4)::int
+         WHERE id = $1 AND lease = $2
+        """,
+        claim.consumption_id,
+        claim.lease,
+        after,
+        charged,
+        error,
+    )
+
+
+async def bury(connection: Connection, claim: Claim, *, reason: str, error: str) -> bool:
+    """Give it up, as a dead letter; false if the lease is lost."""
+    buried: int = await connection.fetchval(
+        """
+        WITH dead AS (
+            UPDATE ops.consumptions
+               SET state = 'dead', settled_at = now(), lease = NULL, leased_until = NULL,
+                   error = $4
+             WHERE id = $1 AND lease = $2
+            RETURNING id, consumer, event_id, occurred_at
+        ), letter AS (
+            INSERT INTO ops.dead_letters
+                   (kind, consumption_id, actor, event_id, occurred_at, reason, error)
+            SELECT 'consumption', id, consumer, event_id, occurred_at, $3, $4 FROM dead
+            ON CONFLICT DO NOTHING
+        )
+        SELECT count(*) FROM dead
+        """,
+        claim.consumption_id,
+        claim.lease,
+        reason,
+        error,
+    )
+    return buried == 1
+
+
+async def hint(
+    connection: Connection, consumers: Sequence[str], *, at_most: int, again_after: timedelta
+) -> Mapping[str, list[int]]:
+    """List by consumer what is due and nobody was told of lately, and note the telling."""
+    rows = await connection.fetch(
+        """
+        UPDATE ops.consumptions
+           SET hinted_at = now()
+         WHERE id IN (SELECT id
+                        FROM ops.consumptions
+                       WHERE state = 'pending'
+                         AND due_at <= now()
+                         AND consumer = ANY ($1)
+                         AND (hinted_at IS NULL OR hinted_at < now() - $3::interval)
+                         AND (leased_until IS NULL OR leased_until <= now())
+                       ORDER BY due_at
+                       LIMIT $2
+                         FOR UPDATE SKIP LOCKED)
+        RETURNING consumer, id
+        """,
+        consumers,
+        at_most,
+        again_after,
+    )
+    told: dict[str, list[int]] = {}
+    for row in rows:
+        told.setdefault(row["consumer"], []).append(row["id"])
+    return told
+
+
+async def redrive(connection: Connection, consumption_id: int) -> bool:
+    """Let a dead one begin again; false if it is not dead."""
+    status = await connection.execute(
+        """
+        UPDATE ops.consumptions
+           SET state = 'pending', attempts = 0, due_at = now(), hinted_at = NULL, settled_at = NULL
+         WHERE id = $1 AND state = 'dead'
+        """,
+        consumption_id,
+    )
+    return status == "UPDATE 1"
+
+
+async def begin_again(connection: Connection, consumer: str, order_id: int) -> bool:
+    """Let a consumer have an order's first event once more; false if that is no longer kept.
+
+    A dead letter that stands for it counts as redriven.
+    """
+    again: int = await connection.fetchval(
+        """
+        WITH again AS (
+            UPDATE ops.consumptions AS consumption
+               SET state = 'pending', attempts = 0, due_at = now(), hinted_at = NULL,
+                   settled_at = NULL
+              FROM orders.order_history AS history
+             WHERE history.order_id = $2 AND history.sequence = 1
+               AND consumption.event_id = history.event_id
+               AND consumption.consumer = $1
+               AND consumption.state <> 'pending'
+            RETURNING consumption.id
+        ), redriven AS (
+            UPDATE ops.dead_letters
+               SET resolved_at = now(), resolution = 'redriven', note = 'tried again by the API'
+              FROM again
+             WHERE consumption_id = again.id AND resolved_at IS NULL
+        )
+        SELECT count(*) FROM again
+        """,
+        consumer,
+        order_id,
+    )
+    return again == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of the past: how much of it there was, what of it was new, and where it ended."""
+
+    events: int
+    added: int
+    until: tuple[datetime, UUID] | None
+
+
+async def replay(
+    connection: Connection,
+    *,
+    consumer: str,
+    pattern: str,
+    after: tuple[datetime, UUID],
+    before: datetime,
+    at_most: int,
+) -> Chunk:
+    """Give a consumer the next ``at_most`` events of the past that fit its pattern, oldest first.
+
+    Only what came back from Pub/Sub; an event that it was given before is passed over.
+    """
+    row = await connection.fetchrow(
+        """
+        WITH past AS (
+            SELECT occurred_at, event_id
+              FROM ops.inbox
+              JOIN ops.events USING (occurred_at, event_id)
+             WHERE (occurred_at, event_id) > ($3::timestamptz, $4::uuid)
+               AND occurred_at < $5
+               AND message_id IS NOT NULL
+               AND ops.fits(type, ARRAY[$2])
+             ORDER BY occurred_at, event_id
+             LIMIT $6
+        ), added AS (
+            INSERT INTO ops.consumptions (consumer, event_id, occurred_at)
+            SELECT $1, event_id, occurred_at FROM past ORDER BY occurred_at, event_id
+            ON CONFLICT DO NOTHING
+            RETURNING 1
+        )
+        SELECT (SELECT count(*) FROM past) AS events,
+               (SELECT count(*) FROM added) AS added,
+               last.occurred_at, last.event_id
+          FROM (SELECT) AS always
+          LEFT JOIN LATERAL (SELECT * FROM past ORDER BY occurred_at DESC, event_id DESC LIMIT 1)
+                 AS last ON true
+        """,
+        consumer,
+        pattern,
+        *after,
+        before,
+        at_most,
+    )
+    assert row is not None  # noqa: S101 - the outer row is always there
+    until = None if row["event_id"] is None else (row["occurred_at"], row["event_id"])
+    return Chunk(row["events"], row["added"], until)
+
+
+async def count_past(
+    connection: Connection, *, consumer: str, pattern: str, since: datetime, before: datetime
+) -> tuple[int, int]:
+    """Count the events of the past that fit a pattern, and those it has not been given yet."""
+    row = await connection.fetchrow(
+        """
+        SELECT count(*) AS events, count(*) FILTER (WHERE given.id IS NULL) AS not_given
+          FROM ops.inbox
+          JOIN ops.events USING (occurred_at, event_id)
+          LEFT JOIN ops.consumptions AS given
+            ON given.event_id = inbox.event_id AND given.consumer = $1
+         WHERE inbox.occurred_at >= $3 AND inbox.occurred_at < $4
+           AND inbox.message_id IS NOT NULL
+           AND ops.fits(events.type, ARRAY[$2])
+        """,
+        consumer,
+        pattern,
+        since,
+        before,
+    )
+    assert row is not None  # noqa: S101 - an aggregate has one row
+    return row["events"], row["not_given"]
+
+
+async def by_consumer(connection: Connection) -> dict[str, dict[str, Any]]:
+    """Tell for each consumer what is pending, since when, and what is done and dead."""
+    rows = await connection.fetch(
+        """
+        SELECT consumer,
+               count(*) FILTER (WHERE state = 'pending') AS pending,
+               min(created_at) FILTER (WHERE state = 'pending') AS oldest,
+               count(*) FILTER (WHERE state = 'done') AS done,
+               count(*) FILTER (WHERE state = 'dead') AS dead
+          FROM ops.consumptions
+         GROUP BY consumer
+         ORDER BY consumer
+        """
+    )
+    return {row["consumer"]: dict(row) for row in rows}
+
+
+async def forget(connection: Connection, consumer: str) -> int:
+    """Let go of what a consumer that is no more still had to do; returns how much it was."""
+    status = await connection.execute(
+        "DELETE FROM ops.consumptions WHERE consumer = $1 AND state = 'pending'", consumer
+    )
+    return int(status.removeprefix("DELETE "))

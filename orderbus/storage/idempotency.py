@@ -1,0 +1,96 @@
+"""What was answered under each idempotency key?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import asyncpg
+
+from orderbus.errors import UnderWay
+from orderbus.storage.database import Connection
+
+#: Milliseconds to wait for the first request with the same key.
+_PATIENCE: Final = "1000"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer over HTTP, as it was sent."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+async def begin(
+    connection: Connection, *, scope: str, key: str, fingerprint: bytes
+) -> tuple[bool, Answer | None]:
+    """Take a key, in the transaction of what is done under it.
+
+    Returns whether we are the first. If not, the answer that was given, or None where the key
+    stands for another request. Raises ``UnderWay`` where the first is not through within a second.
+    """
+    await connection.execute("SELECT set_config('lock_timeout', $1, true)", _PATIENCE)
+    try:
+        first = await connection.fetchval(
+            """
+            INSERT INTO ops.idempotency_keys (scope, key, fingerprint) VALUES ($1, $2, $3)
+            ON CONFLICT DO NOTHING
+            RETURNING true
+            """,
+            scope,
+            key,
+            fingerprint,
+        )
+    except asyncpg.LockNotAvailableError:
+        message = "The first request with this Idempotency-Key is not answered yet"
+        raise UnderWay(message) from None
+    if first:
+        return True, None
+    row = await connection.fetchrow(
+        """
+        SELECT status, headers, body
+          FROM ops.idempotency_keys
+         WHERE scope = $1 AND key = $2 AND fingerprint = $3
+        """,
+        scope,
+        key,
+        fingerprint,
+    )
+    return False, None if row is None else Answer(row["status"], row["headers"], row["body"])
+
+
+async def keep(connection: Connection, *, scope: str, key: str, answer: Answer) -> None:
+    """Keep the answer given under a key."""
+    await connection.execute(
+        """
+        UPDATE ops.idempotency_keys
+           SET status = $3, headers = $4, body = $5
+         WHERE scope = $1 AND key = $2
+        """,
+        scope,
+        key,
+        answer.status,
+        dict(answer.headers),
+        answer.body,
+    )
+
+
+async def forget(connection: Connection, *, older_than: timedelta, at_most: int) -> None:
+    """Let go of the oldest keys that nobody will ask for again."""
+    await connection.execute(
+        """
+        DELETE FROM ops.idempotency_keys
+         WHERE (scope, key) IN (SELECT scope, key
+                                  FROM ops.idempotency_keys
+                                 WHERE created_at < now() - $1::interval
+                                 ORDER BY created_at
+                                 LIMIT $2
+                                   FOR UPDATE SKIP LOCKED)
+        """,
+        older_than,
+        at_most,
+    )

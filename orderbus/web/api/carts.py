@@ -1,0 +1,78 @@
+"""Carts are opened, listed and checked out; the answers are those of the source document."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+from uuid import UUID
+
+from aiohttp import web
+
+from orderbus import services, storage
+from orderbus.domain import carts
+from orderbus.domain.events import rfc3339
+from orderbus.errors import NotFound
+from orderbus.storage.database import Connection
+from orderbus.web import requests
+from orderbus.web.keys import DATABASE, WAKER
+from orderbus.web.once import answer_once
+from orderbus.web.streams import stream_list
+
+_CHUNK: Final = 1000
+
+
+async def create(request: web.Request) -> web.Response:
+    """Open a cart."""
+    caller = await requests.authorize(request)
+    body = await requests.body(request)
+    cart = carts.parse(body)
+
+    async def open_cart(connection: Connection) -> web.Response:
+        uuid = await services.carts.open_cart(connection, cart)
+        return _answer("Cart created successfully!", uuid, status=201)
+
+    return await answer_once(request, body, open_cart, caller=caller)
+
+
+async def list_all(request: web.Request) -> web.StreamResponse:
+    """List all carts, however many, without holding them all."""
+    await requests.authorize(request)
+    last = 0
+
+    async def more() -> list[dict[str, Any]]:
+        nonlocal last
+        async with request.app[DATABASE].connection() as connection:
+            rows = await storage.carts.list_after(connection, last, at_most=_CHUNK)
+        if rows:
+            last = rows[-1][0]
+        return [_shown(row) for _, row in rows]
+
+    return await stream_list(request, "carts", more)
+
+
+async def check_out(request: web.Request) -> web.Response:
+    """Close a cart; doing it again changes nothing and is answered the same."""
+    await requests.authorize(request)
+    try:
+        uuid = UUID(request.match_info["id"])
+    except ValueError:
+        raise NotFound("Cart not found") from None
+    traceparent = requests.traceparent(request)
+    closed = await services.carts.check_out(request.app[DATABASE], uuid, traceparent=traceparent)
+    if closed:
+        request.app[WAKER].wake()
+    return _answer("Cart closed successfully!", uuid, status=200)
+
+
+def _answer(message: str, uuid: UUID, *, status: int) -> web.Response:
+    body = json.dumps({"message": message, "cart_uuid": str(uuid)}).encode()
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+def _shown(cart: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "uuid": str(cart["uuid"]),
+        "total_amount": str(cart["total_amount"]),
+        "created_at": rfc3339(cart["created_at"]),
+        "closed": cart["closed"],
+    }

@@ -1,0 +1,130 @@
+"""Orders of the programs that expect FastAPI: their shapes, their statuses, their refusals."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Annotated, Any, Final
+from uuid import UUID, uuid4
+
+from aiohttp import web
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from orderbus import services, telemetry
+from orderbus.domain import json as strict_json
+from orderbus.domain.events import rfc3339
+from orderbus.domain.orders import LARGEST_QUANTITY, Customer, Item, Money, PlaceOrder, without_nul
+from orderbus.errors import Invalid
+from orderbus.storage.database import Connection
+from orderbus.web import requests
+from orderbus.web.keys import DATABASE, WAKER
+from orderbus.web.once import answer_once
+
+_AMOUNT: Final[TypeAdapter[Any]] = TypeAdapter(Money)
+_Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(without_nul)]
+_Reference = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(without_nul)]
+
+
+class Product(BaseModel):
+    """One line: which product, and how many."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    product_id: _Reference
+    quantity: Annotated[int, Field(gt=0, le=LARGEST_QUANTITY)]
+
+
+class NewOrder(BaseModel):
+    """An order by references alone: who, what, and what it comes to."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    user_id: _Text
+    products: Annotated[list[Product], Field(min_length=1, max_length=1000)]
+    amount: _Text
+
+
+async def create(request: web.Request) -> web.Response:
+    """Take an order; whatever it refers to is the sender's."""
+    caller = await requests.authorize(request)
+    body = await requests.body(request)
+    try:
+        new = NewOrder.model_validate(strict_json.loads(body))
+    except Invalid as error:
+        return _unprocessable([_fault("json_invalid", ["body", 0], error.faults[0].detail, {})])
+    except ValidationError as error:
+        return _unprocessable(_faults(error))
+    try:
+        amount = _AMOUNT.validate_python(new.amount)
+    except ValidationError:
+        said = "amount must be a decimal number with at most two places, 0 to 99999999.99"
+        return _said(400, {"detail": said})
+    public_id = uuid4()
+    order = PlaceOrder(
+        source="api",
+        order_id=str(public_id),
+        total=amount,
+        items=tuple(
+            Item(
+                sku=one.product_id,
+                name=one.product_id,
+                quantity=one.quantity,
+                unit_price=Decimal(0),
+            )
+            for one in new.products
+        ),
+        customer=Customer(ref=new.user_id),
+    )
+    traceparent = requests.traceparent(request)
+
+    async def place(connection: Connection) -> web.Response:
+        placed = await services.ingress.place_in(
+            connection, order, traceparent=traceparent, public_id=public_id
+        )
+        telemetry.ACCEPTED.inc()
+        created_at = rfc3339(placed.created_at)
+        return _said(201, {"id": str(public_id), "status": "CREATED", "created_at": created_at})
+
+    response = await answer_once(request, body, place, caller=caller)
+    request.app[WAKER].wake()
+    return response
+
+
+async def status(request: web.Request) -> web.Response:
+    """Tell an order's status."""
+    await requests.authorize(request)
+    given = request.match_info["id"]
+    try:
+        order_id = UUID(given)
+    except ValueError:
+        said = "Input should be a valid UUID"
+        return _unprocessable([_fault("uuid_parsing", ["path", "order_id"], said, given)])
+    order = await services.orders.find(request.app[DATABASE], str(order_id))
+    return _said(
+        200,
+        {
+            "id": order["id"],
+            "status": order["status"].upper(),
+            "created_at": order["created_at"],
+        },
+    )
+
+
+def _faults(error: ValidationError) -> list[dict[str, Any]]:
+    return [
+        _fault(fault["type"], ["body", *fault["loc"]], fault["msg"], fault["input"])
+        for fault in error.errors(include_url=False, include_context=False)
+    ]
+
+
+def _fault(kind: str, place: list[str | int], said: str, given: object) -> dict[str, Any]:
+    return {"type": kind, "loc": place, "msg": said, "input": given}
+
+
+def _unprocessable(faults: list[dict[str, Any]]) -> web.Response:
+    return _said(422, {"detail": faults})
+
+
+def _said(status: int, members: dict[str, Any]) -> web.Response:
+    body = json.dumps(members, default=str).encode()
+    return web.Response(status=status, body=body, content_type="application/json")

@@ -1,0 +1,123 @@
+"""How is a request read? Size, kind, keys and authority, before anything is done about it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from typing import Any, Final
+
+from aiohttp import web
+
+from orderbus import services
+from orderbus.domain import json
+from orderbus.errors import Fault, Invalid, TooLarge, Unauthenticated, UnknownMediaType
+from orderbus.web.keys import DATABASE, SETTINGS
+
+#: Seconds a sender may take for the body.
+READ_TIMEOUT: Final = 10.0
+_TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
+_ENTITY_TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
+
+
+async def body(request: web.Request) -> bytes:
+    """Read the body up to its cap; raises ``TooLarge``, ``UnknownMediaType``."""
+    at_most = request.app[SETTINGS].max_body
+    kind = request.content_type
+    if kind != "application/json" and not (
+        kind.startswith("application/") and kind.endswith("+json")
+    ):
+        message = f"Send application/json, not {kind}"
+        raise UnknownMediaType(message)
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        message = "Send the body without Content-Encoding"
+        raise UnknownMediaType(message)
+    if (request.content_length or 0) > at_most:
+        raise _too_large(at_most)
+    pieces, size = [], 0
+    try:
+        async with asyncio.timeout(READ_TIMEOUT):
+            async for piece in request.content.iter_chunked(65_536):
+                size += len(piece)
+                if size > at_most:
+                    raise _too_large(at_most)
+                pieces.append(piece)
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
+    return b"".join(pieces)
+
+
+async def members_or_none(request: web.Request) -> tuple[bytes, dict[str, Any]]:
+    """Read a body that may be missing, and its members; raises as ``body``, and ``Invalid``."""
+    if not request.can_read_body:
+        return b"", {}
+    text = await body(request)
+    members = json.loads(text) if text else {}
+    if not isinstance(members, dict):
+        message = "The body is not an object"
+        raise Invalid(message, [Fault("", "object", message)])
+    return text, members
+
+
+def _too_large(at_most: int) -> TooLarge:
+    message = f"The body is larger than {at_most} bytes"
+    return TooLarge(message, [Fault("", "too_large", message)])
+
+
+def idempotency_key(request: web.Request) -> str | None:
+    """Read the key as a quoted structured string (the draft's way) or as it stands."""
+    value = request.headers.get("Idempotency-Key")
+    if value is None:
+        return None
+    if len(value) > 1 and value[0] == value[-1] == '"':
+        value = value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
+    if not _KEY.fullmatch(value):
+        message = "The Idempotency-Key is empty, too long or not printable ASCII"
+        raise Invalid(message, [Fault("", "idempotency_key", message)])
+    return value
+
+
+def traceparent(request: web.Request) -> str:
+    """Go on with the caller's trace (W3C Trace Context), or begin one."""
+    given = request.headers.get("traceparent", "")
+    if _TRACEPARENT.fullmatch(given):
+        return given
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def seen_sequence(request: web.Request) -> int | None:
+    """Read which version of an order the caller saw (``If-Match``); None where any will do.
+
+    A tag that is none of ours fits no version: it is read as version 0.
+    """
+    given = request.headers.get("If-Match")
+    if given is None or given.strip() == "*":
+        return None
+    tags = _ENTITY_TAG.findall(given)
+    return int(tags[0]) if len(tags) == 1 and re.fullmatch("[0-9]{1,18}", tags[0]) else 0
+
+
+async def authorize(request: web.Request) -> str:
+    """See that the caller holds an API key; returns who it is, as the history names them.
+
+    Raises ``Unauthenticated``, ``Unavailable``.
+    """
+    settings, database = request.app[SETTINGS], request.app[DATABASE]
+    if settings.open_on_loopback and not _presents_a_key(request):
+        return "loopback"
+    return await services.keys.check(database, settings, _presented_key(request))
+
+
+def _presents_a_key(request: web.Request) -> bool:
+    return "X-API-Key" in request.headers or "Authorization" in request.headers
+
+
+def _presented_key(request: web.Request) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token.strip()
+    if "X-API-Key" in request.headers:
+        return request.headers["X-API-Key"]
+    message = "This takes an API key: Authorization: Bearer KEY"
+    raise Unauthenticated(message)

@@ -1,0 +1,208 @@
+"""A shop closes a cart, and one order follows: the answers are those its clients know."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from orderbus import services
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.integration import living, steps
+from tests.integration.front_door import Client, serving
+
+ITEM = {"sku": "A", "name": "A thing", "quantity": 3, "unit_price": "1.10"}
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[Client]:
+    async with serving(settings) as client:
+        yield client
+
+
+async def opened(client: Client, **members: Any) -> str:
+    response = await client.post("/carts", json=members or {"total_amount": 100.5})
+    assert response.status == 201, await response.text()
+    return str((await response.json())["cart_uuid"])
+
+
+async def test_a_cart_is_created_as_old_clients_expect(client: Client) -> None:
+    response = await client.post("/carts", json={"total_amount": "100.50"})
+    said = await response.json()
+
+    assert response.status == 201
+    assert said == {"message": "Cart created successfully!", "cart_uuid": said["cart_uuid"]}
+    assert str(UUID(said["cart_uuid"])) == said["cart_uuid"]
+
+
+@pytest.mark.parametrize("path", ["/carts", "/carts/"])
+async def test_the_list_of_carts_contains_it(client: Client, path: str) -> None:
+    uuid = await opened(client)
+
+    listed = await (await client.get(path)).json()
+
+    (cart,) = listed["carts"]
+    assert set(cart) == {"uuid", "total_amount", "created_at", "closed"}
+    assert (cart["uuid"], cart["total_amount"], cart["closed"]) == (uuid, "100.50", False)
+
+
+async def test_2500_carts_are_listed_in_the_order_they_were_opened(
+    client: Client, database: Database
+) -> None:
+    await steps.value(
+        database,
+        "INSERT INTO orders.carts (total_amount) SELECT n FROM generate_series(1, 2500) AS n",
+    )
+
+    listed = await (await client.get("/carts")).json()
+
+    amounts = [cart["total_amount"] for cart in listed["carts"]]
+    assert amounts == [f"{n}.00" for n in range(1, 2501)]
+
+
+async def test_an_invalid_total_is_a_400_that_names_the_field(client: Client) -> None:
+    response = await client.post("/carts", json={"total_amount": "invalid"})
+    said = await response.json(content_type=None)
+
+    assert response.status == 400
+    assert list(said["error"]) == ["total_amount"]
+
+
+@pytest.mark.parametrize("uuid", ["invalid", "00000000-0000-4000-8000-000000000000", "1"])
+async def test_an_unknown_cart_is_a_404(client: Client, uuid: str) -> None:
+    response = await client.put(f"/carts/{uuid}/checkout")
+
+    assert response.status == 404
+    assert (await response.json(content_type=None))["error"] == "Cart not found"
+
+
+async def test_a_cart_that_is_checked_out_is_closed_and_told_of_in_one_statement(
+    client: Client, database: Database
+) -> None:
+    uuid = await opened(client)
+
+    response = await client.put(f"/carts/{uuid}/checkout")
+
+    assert response.status == 200
+    assert await response.json() == {"message": "Cart closed successfully!", "cart_uuid": uuid}
+    (cart,) = (await (await client.get("/carts")).json())["carts"]
+    assert cart["closed"] is True
+    told = "SELECT count(*) FROM ops.events JOIN ops.outbox USING (event_id) WHERE type = $1"
+    assert await steps.value(database, told, "cart.checked_out") == 1
+
+
+async def test_many_checkouts_of_one_cart_at_once_make_one_event_and_are_answered_alike(
+    client: Client, database: Database
+) -> None:
+    uuid = await opened(client)
+
+    responses = await asyncio.gather(*(client.put(f"/carts/{uuid}/checkout") for _ in range(30)))
+
+    assert {(r.status, await r.text()) for r in responses} == {(200, await responses[0].text())}
+    assert await steps.value(database, "SELECT count(*) FROM ops.events") == 1
+
+
+async def test_a_closed_cart_becomes_one_order_that_is_counted_once_and_processed(
+    client: Client, database: Database, settings: Settings
+) -> None:
+    uuid = await opened(client, items=[ITEM])
+    await client.put(f"/carts/{uuid}/checkout")
+    await living.go_on(database, settings)
+    await client.put(f"/carts/{uuid}/checkout")
+    await living.go_on(database, settings)
+
+    orders = (await (await client.get("/orders")).json())["orders"]
+    metrics = (await (await client.get("/metrics")).json())["metrics"]
+    shown = await (await client.get(f"/orders/{uuid}")).json()
+
+    assert [(o["cart_uuid"], o["price"]) for o in orders] == [(uuid, "3.30")]
+    assert [m["count"] for m in metrics if m["description"] == "orders_created"] == [1]
+    assert (shown["source"], shown["status"]) == ("cart", "completed")
+    assert shown["items"] == [ITEM]
+    history = (await (await client.get(f"/orders/{uuid}/history")).json())["history"]
+    assert [(h["sequence"], h["type"]) for h in history] == [
+        (1, "order.created"),
+        (2, "order.processing_started"),
+        (3, "order.completed"),
+        (4, "order.processed"),
+    ]
+
+
+async def test_two_events_of_one_cart_make_one_order(
+    database: Database, settings: Settings, client: Client
+) -> None:
+    """What the cart's event would do a second time, under another id: nothing."""
+    uuid = await opened(client)
+    await client.put(f"/carts/{uuid}/checkout")
+    await steps.value(
+        database,
+        "INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,"
+        " content) SELECT order_id, order_public_id, order_created_at, 2, type, content"
+        " FROM ops.events",
+    )
+
+    await living.go_on(database, settings)
+
+    assert await steps.value(database, "SELECT count(*) FROM orders.orders") == 1
+    assert await steps.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
+
+
+async def test_a_cart_whose_event_cannot_be_written_stays_open(
+    database: Database, client: Client
+) -> None:
+    """The event cannot be written: the cart stays open."""
+    uuid = await opened(client)
+    await steps.value(
+        database, "ALTER TABLE ops.outbox ADD CONSTRAINT none CHECK (false) NOT VALID"
+    )
+
+    response = await client.put(f"/carts/{uuid}/checkout")
+
+    assert response.status == 500
+    assert await steps.value(database, "SELECT closed_at FROM orders.carts") is None
+
+
+async def test_the_same_cart_posted_twice_with_one_key_is_one_cart(
+    client: Client, database: Database
+) -> None:
+    first, second = [
+        await client.post(
+            "/carts", json={"total_amount": 1}, headers={"Idempotency-Key": '"a key"'}
+        )
+        for _ in range(2)
+    ]
+
+    assert await first.read() == await second.read()
+    assert (first.status, second.status) == (201, 201)
+    assert second.headers["Idempotent-Replayed"] == "true"
+    assert await steps.value(database, "SELECT count(*) FROM orders.carts") == 1
+
+
+async def test_an_expired_outbox_row_does_not_exist(
+    client: Client, database: Database, settings: Settings
+) -> None:
+    """What was not published for a day is still published."""
+    uuid = await opened(client)
+    await client.put(f"/carts/{uuid}/checkout")
+    await steps.value(database, "UPDATE ops.outbox SET due_at = now() - interval '30 days'")
+
+    (leased,) = await steps.lease(database)
+
+    assert leased.event is not None
+    assert str(leased.event.order_id) == uuid
+
+
+async def test_carts_take_an_api_key_where_not_everything_is_open(
+    settings: Settings, database: Database
+) -> None:
+    closed = settings.model_copy(update={"open_on_loopback": False, "webhook_secrets": ("s",)})
+    _, key = await services.keys.create(database, closed, name="shop")
+    async with serving(closed) as client:
+        refused = await client.post("/carts", json={"total_amount": 1})
+        taken = await client.post("/carts", json={"total_amount": 1}, headers={"X-API-Key": key})
+
+    assert (refused.status, taken.status) == (401, 201)

@@ -1,0 +1,252 @@
+"""Each consumer gets each event it wants, and has its effect once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from orderbus import services, storage
+from orderbus.actors.consumers import consumer, registered
+from orderbus.domain.events import Event, check_pattern
+from orderbus.errors import Invalid, Poisoned, Unavailable
+from orderbus.resources import Resources
+from orderbus.services.consumption import ATTEMPTS, Work
+from orderbus.storage.database import Connection, Database
+from tests.integration import steps
+
+Effect = Callable[[Connection, Event], Awaitable[None]]
+
+ALL = {"count_event": "order.created", "audit": "*"}
+
+
+async def consume(database: Database, due: int, effect: Effect, **more: Any) -> bool:
+    settings: Any = None
+    nobody: Any = None
+    held = Resources(settings, database, publisher=nobody, http=nobody)
+    return await services.consumption.consume(held, due, Work(effect, **more))
+
+
+async def count(connection: Connection, _: Event) -> None:
+    await storage.metrics.count(connection, "orders_created")
+
+
+async def come_back(database: Database, wanted: dict[str, str]) -> dict[str, list[int]]:
+    async with database.transaction() as connection:
+        returned = await steps.events(database)
+        _, due, _ = await services.bridge.record(connection, returned, wanted=wanted)
+    return {name: list(ids) for name, ids in due.consumptions.items()}
+
+
+async def one_due(database: Database) -> int:
+    await steps.place(database)
+    return (await come_back(database, {"count_event": "*"}))["count_event"][0]
+
+
+async def counted(database: Database) -> int:
+    return int(await steps.value(database, "SELECT coalesce(sum(count), 0) FROM ops.metrics"))
+
+
+async def row(database: Database) -> dict[str, Any]:
+    async with database.connection() as connection:
+        found = await connection.fetchrow(
+            "SELECT *, due_at - now() AS due_in FROM ops.consumptions"
+        )
+    assert found is not None
+    return dict(found)
+
+
+async def hurry(database: Database) -> None:
+    """Let the time pass that a later attempt waits for, or a lease lasts."""
+    await steps.value(
+        database,
+        "UPDATE ops.consumptions SET due_at = now(),"
+        " leased_until = CASE WHEN lease IS NOT NULL THEN now() END",
+    )
+
+
+async def test_every_consumer_gets_every_event_it_wants_once(database: Database) -> None:
+    order = await steps.place(database)
+    await steps.append(database, order)
+
+    first = await come_back(database, ALL)
+    again = await come_back(database, ALL)
+
+    assert {name: len(ids) for name, ids in first.items()} == {"count_event": 1, "audit": 2}
+    assert again == {}
+
+
+async def test_an_event_consumed_by_many_at_once_has_its_effect_once(database: Database) -> None:
+    due = await one_due(database)
+
+    await asyncio.gather(*(consume(database, due, count) for _ in range(20)))
+    await consume(database, due, count)
+
+    assert await counted(database) == 1
+    assert (await row(database))["state"] == "done"
+
+
+async def test_150_deliveries_of_50_events_are_counted_50_times(database: Database) -> None:
+    for _ in range(50):
+        await steps.place(database)
+    due = (await come_back(database, {"count_event": "*"}))["count_event"]
+
+    await asyncio.gather(*(consume(database, one, count) for one in due * 3))
+
+    assert await counted(database) == 50
+
+
+async def test_an_effect_that_fails_leaves_no_trace_and_is_tried_again_later(
+    database: Database,
+) -> None:
+    due = await one_due(database)
+    failures = [ZeroDivisionError("a bug\0"), ZeroDivisionError("a bug"), OSError("the network")]
+
+    async def flaky(connection: Connection, event: Event) -> None:
+        await count(connection, event)
+        if failures:
+            raise failures.pop(0)
+
+    pauses = []
+    for _ in range(3):
+        await consume(database, due, flaky)
+        found = await row(database)
+        pauses.append(round(found["due_in"].total_seconds()))
+        assert (found["state"], await counted(database)) == ("pending", 0)
+        await hurry(database)
+    await consume(database, due, flaky)
+
+    assert pauses == [5, 10, 20]
+    assert await counted(database) == 1
+
+
+async def test_an_effect_that_never_works_is_a_dead_letter_and_can_be_redriven(
+    database: Database,
+) -> None:
+    due = await one_due(database)
+
+    async def broken(_: Connection, __: Event) -> None:
+        raise ZeroDivisionError
+
+    for _ in range(ATTEMPTS + 1):
+        await consume(database, due, broken)
+        await hurry(database)
+    async with database.transaction() as connection:
+        (letter,) = await storage.dead_letters.list_open(connection, kind="consumption", at_most=9)
+        await services.dead_letters.redrive(connection, letter["id"])
+    await consume(database, due, count)
+
+    assert (letter["reason"], letter["actor"]) == ("retries_exhausted", "count_event")
+    assert await counted(database) == 1
+
+
+async def test_what_can_never_succeed_is_a_dead_letter_at_once(database: Database) -> None:
+    due = await one_due(database)
+
+    async def refuses(_: Connection, __: Event) -> None:
+        message = "no such cart"
+        raise Poisoned(message, reason="unknown_cart")
+
+    await consume(database, due, refuses)
+
+    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_cart"
+
+
+async def test_a_part_that_is_away_is_charged_to_nobody(database: Database) -> None:
+    due = await one_due(database)
+
+    async def away(_: Connection, __: Event) -> None:
+        message = "PostgreSQL is away"
+        raise Unavailable(message)
+
+    for _ in range(ATTEMPTS + 3):
+        await consume(database, due, away)
+        await hurry(database)
+
+    found = await row(database)
+    assert (found["state"], found["attempts"]) == ("pending", 0)
+
+
+async def test_a_consumer_whose_worker_dies_every_time_is_a_dead_letter(database: Database) -> None:
+    due = await one_due(database)
+    async with database.connection() as connection:
+        for _ in range(ATTEMPTS):
+            await storage.consumptions.claim(
+                connection, due, lease=uuid4(), length=timedelta(seconds=0)
+            )
+
+    await consume(database, due, count)
+
+    assert await counted(database) == 0
+    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
+
+
+async def test_a_worker_that_lost_its_lease_has_no_effect(database: Database) -> None:
+    due = await one_due(database)
+
+    async def slow(connection: Connection, event: Event) -> None:
+        await count(connection, event)
+        await hurry(database)
+        async with database.connection() as other:
+            await storage.consumptions.claim(
+                other, due, lease=uuid4(), length=timedelta(seconds=60)
+            )
+
+    await consume(database, due, slow)
+
+    assert await counted(database) == 0
+    assert (await row(database))["lease"] is not None
+
+
+async def test_the_beat_tells_of_what_is_due_and_of_nothing_twice(database: Database) -> None:
+    due = await one_due(database)
+    await steps.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
+
+    told = await services.consumption.hint_due(database, ["count_event", "other"])
+    again = await services.consumption.hint_due(database, ["count_event"])
+    unknown = await services.consumption.hint_due(database, ["other"])
+
+    assert (told, again, unknown) == ({"count_event": [due]}, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "does_not"),
+    [
+        ("order.created", ["order.created"], ["order.created.late", "cart.created", "order"]),
+        (
+            "order.*",
+            ["order.created", "order.status.changed"],
+            ["cart.created", "order", "orders.x"],
+        ),
+        ("*.created", ["order.created", "store.order.created"], ["order.created_late", "created"]),
+        ("*", ["order", "order.created"], []),
+    ],
+)
+async def test_a_pattern_fits_words_between_dots(
+    pattern: str, fits: list[str], does_not: list[str], database: Database
+) -> None:
+    check_pattern(pattern)
+
+    found = [
+        kind
+        for kind in fits + does_not
+        if await steps.value(database, "SELECT ops.fits($1, ARRAY[$2])", kind, pattern)
+    ]
+
+    assert found == fits
+
+
+@pytest.mark.parametrize("pattern", ["", "order.", ".created", "Order.*", "order.*x", "a b", "**"])
+def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
+    with pytest.raises(Invalid, match="no pattern"):
+        consumer(pattern)
+
+
+def test_orders_are_counted_by_a_queue_of_its_own() -> None:
+    patterns = {found.name: found.pattern for found in registered()}
+
+    assert patterns["count_event"] == "order.created"

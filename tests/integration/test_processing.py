@@ -1,0 +1,281 @@
+"""An order is processed once, whatever dies in between, and its status tells how it went."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from orderbus import actors, services, storage
+from orderbus.domain.processing import Outcome, Task
+from orderbus.services.consumption import ATTEMPTS
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.integration import living, steps
+
+(PROCESS,) = [each for each in actors.consumers.registered() if each.name == "process_order"]
+
+
+class Scripted:
+    """A processor that does what the test says, and remembers what it was asked."""
+
+    tasks: list[Task]
+    script: list[Outcome | Exception]
+
+    async def process(self, task: Task) -> Outcome:
+        self.tasks.append(task)
+        step = self.script.pop(0) if self.script else Outcome()
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
+    processor = Scripted()
+    processor.tasks, processor.script = [], []
+    monkeypatch.setattr(services.processing, "chosen", lambda _: processor)
+    return processor
+
+
+async def due(database: Database) -> tuple[UUID, int]:
+    """Place an order and bring its event back."""
+    placed = await steps.place(database)
+    async with database.transaction() as connection:
+        _, found, _ = await services.bridge.record(
+            connection, await steps.events(database), wanted={PROCESS.name: PROCESS.pattern}
+        )
+    return placed.order_id, found.consumptions[PROCESS.name][0]
+
+
+async def process(database: Database, settings: Settings, one: int) -> None:
+    await steps.value(
+        database,
+        "UPDATE ops.consumptions SET due_at = now(),"
+        " leased_until = CASE WHEN lease IS NOT NULL THEN now() END",
+    )
+    held = living.resources(database, settings)
+    await services.consumption.consume(held, one, PROCESS.work)
+
+
+async def order(database: Database, public_id: UUID) -> dict[str, Any]:
+    return await services.orders.find(database, str(public_id))
+
+
+async def processing(database: Database) -> dict[str, Any]:
+    async with database.connection() as connection:
+        row = await connection.fetchrow("SELECT * FROM orders.order_processing")
+    assert row is not None
+    return dict(row)
+
+
+async def test_an_order_that_is_processed_is_completed_and_told_of(
+    database: Database, settings: Settings
+) -> None:
+    public_id, one = await due(database)
+
+    await process(database, settings, one)
+
+    found, row = await order(database, public_id), await processing(database)
+    assert (found["status"], found["sequence"]) == ("completed", 4)
+    assert (row["status"], str(row["amount"]), row["attempts"]) == ("SUCCESS", "350.00", 1)
+    told = await steps.value(
+        database, "SELECT content FROM ops.events WHERE type = 'order.processed'"
+    )
+    assert told["processing"]["status"] == "SUCCESS"
+    assert told["processing"]["error_message"] is None
+    assert told["processing"]["amount"] == "350.00"
+    assert told["status"] == "completed"
+
+
+async def test_an_order_processed_already_is_not_processed_again(
+    database: Database, settings: Settings, scripted: Scripted
+) -> None:
+    _, one = await due(database)
+
+    await asyncio.gather(*(process(database, settings, one) for _ in range(3)))
+    await process(database, settings, one)
+
+    assert len({task.idempotency_key for task in scripted.tasks}) == 1
+    assert await steps.value(database, "SELECT count(*) FROM ops.events") == 4
+
+
+async def test_a_processor_that_says_no_fails_the_order_at_once_with_its_reason(
+    database: Database, settings: Settings, scripted: Scripted
+) -> None:
+    public_id, one = await due(database)
+    scripted.script = [Outcome(reason="Simulated processing failure")]
+
+    await process(database, settings, one)
+
+    found, row = await order(database, public_id), await processing(database)
+    assert (found["status"], found["reason"]) == ("failed", "Simulated processing failure")
+    assert (row["status"], row["error_message"]) == ("FAILED", "Simulated processing failure")
+    assert await steps.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
+
+
+async def test_a_processor_that_raises_is_tried_again_and_the_order_stays_in_progress(
+    database: Database, settings: Settings, scripted: Scripted
+) -> None:
+    public_id, one = await due(database)
+    scripted.script = [OSError("the bank is away"), OSError("still")]
+
+    await process(database, settings, one)
+    waiting, row = await order(database, public_id), await processing(database)
+    for _ in range(2):
+        await process(database, settings, one)
+
+    assert (waiting["status"], row["status"]) == ("in_progress", "PENDING")
+    assert row["error_message"] == "OSError: the bank is away"
+    assert (await order(database, public_id))["status"] == "completed"
+    assert (await processing(database))["attempts"] == 3
+    assert len({task.idempotency_key for task in scripted.tasks}) == 1
+    assert await steps.value(database, "SELECT count(*) FROM ops.events") == 4
+
+
+async def test_a_processor_that_always_raises_fails_the_order_with_its_reason(
+    database: Database, settings: Settings, scripted: Scripted
+) -> None:
+    public_id, one = await due(database)
+    scripted.script = [OSError("the bank is gone")] * ATTEMPTS
+
+    for _ in range(ATTEMPTS):
+        await process(database, settings, one)
+
+    found = await order(database, public_id)
+    assert (found["status"], found["reason"]) == ("failed", "OSError: the bank is gone")
+    reason = await steps.value(database, "SELECT reason FROM ops.dead_letters")
+    assert reason == "retries_exhausted"
+
+
+async def test_a_failed_order_that_is_redriven_is_tried_anew_under_another_key(
+    database: Database, settings: Settings, scripted: Scripted
+) -> None:
+    public_id, one = await due(database)
+    scripted.script = [OSError("the bank is gone")] * ATTEMPTS
+    for _ in range(ATTEMPTS):
+        await process(database, settings, one)
+    async with database.transaction() as connection:
+        letter = await connection.fetchval("SELECT id FROM ops.dead_letters")
+        await services.dead_letters.redrive(connection, letter)
+
+    await process(database, settings, one)
+
+    assert (await order(database, public_id))["status"] == "completed"
+    assert len({task.idempotency_key for task in scripted.tasks}) == 2
+    types = "SELECT array_agg(type ORDER BY sequence) FROM orders.order_history"
+    assert (await steps.value(database, types))[-3:] == [
+        "order.processing_started",
+        "order.completed",
+        "order.processed",
+    ]
+
+
+async def test_an_order_whose_worker_died_in_the_middle_is_gone_on_with_by_the_next(
+    database: Database, settings: Settings, scripted: Scripted
+) -> None:
+    """What SIGKILL leaves: the order in progress, the lease of a worker that is no more."""
+    public_id, one = await due(database)
+    held = living.resources(database, settings)
+    async with database.connection() as connection:
+        claim = await storage.consumptions.claim(
+            connection, one, lease=uuid4(), length=timedelta(seconds=60)
+        )
+    assert claim is not None
+    assert claim.event is not None
+    await services.processing.process(held, claim.event)
+    assert (await order(database, public_id))["status"] == "in_progress"
+    await services.consumption.consume(held, one, PROCESS.work)  # the lease still holds
+    assert (await order(database, public_id))["status"] == "in_progress"
+
+    await process(database, settings, one)
+
+    assert (await order(database, public_id))["status"] == "completed"
+    assert len({task.idempotency_key for task in scripted.tasks}) == 1
+
+
+async def test_an_order_that_kills_every_worker_fails_and_is_a_dead_letter(
+    database: Database, settings: Settings
+) -> None:
+    public_id, one = await due(database)
+    async with database.connection() as connection:
+        for _ in range(ATTEMPTS):
+            await storage.consumptions.claim(
+                connection, one, lease=uuid4(), length=timedelta(seconds=0)
+            )
+
+    await process(database, settings, one)
+
+    assert (await order(database, public_id))["status"] == "failed"
+    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
+
+
+async def test_an_order_cancelled_while_it_is_processed_stays_cancelled(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public_id, one = await due(database)
+
+    class Slow:
+        async def process(self, _: Task) -> Outcome:
+            async with database.transaction() as connection:
+                await services.orders.cancel(
+                    connection,
+                    str(public_id),
+                    reason="too late",
+                    actor="test",
+                    seen=None,
+                    traceparent=None,
+                )
+            return Outcome()
+
+    monkeypatch.setattr(services.processing, "chosen", lambda _: Slow())
+    await process(database, settings, one)
+
+    assert (await order(database, public_id))["status"] == "cancelled"
+    assert await steps.value(database, "SELECT state FROM ops.consumptions") == "done"
+
+
+async def test_a_cancelled_order_is_not_processed(
+    database: Database, settings: Settings, scripted: Scripted
+) -> None:
+    public_id, one = await due(database)
+    async with database.transaction() as connection:
+        await services.orders.cancel(
+            connection, str(public_id), reason=None, actor="test", seen=None, traceparent=None
+        )
+
+    await process(database, settings, one)
+
+    assert scripted.tasks == []
+
+
+async def test_with_no_processor_an_order_stays_as_it_is(
+    database: Database, settings: Settings
+) -> None:
+    public_id, one = await due(database)
+
+    await process(database, settings.model_copy(update={"processor": "none"}), one)
+
+    assert (await order(database, public_id))["status"] == "created"
+
+
+async def test_random_fails_about_as_many_orders_as_its_rate_says(
+    database: Database, settings: Settings
+) -> None:
+    for _ in range(100):
+        await steps.place(database)
+    random = settings.model_copy(update={"processor": "random"})
+
+    await living.go_on(database, random)
+
+    failed = await steps.value(
+        database, "SELECT count(*) FROM orders.orders WHERE status = 'failed'"
+    )
+    done = await steps.value(
+        database, "SELECT count(*) FROM orders.orders WHERE status = 'completed'"
+    )
+    assert failed + done == 100
+    assert 3 <= failed <= 45
