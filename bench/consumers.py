@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -14,7 +13,6 @@ from typing import Any
 from bench import parts
 from bench.report import Goal
 from orderbus import actors, services, storage, telemetry
-from orderbus.domain import orders
 from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import encode
 from orderbus.resources import Resources
@@ -107,15 +105,7 @@ async def _processing(database: Database, settings: Settings, share: int) -> Goa
 
 async def _placed(database: Database, count: int) -> list[Received]:
     """Accept orders, and make of their events what Pub/Sub would bring."""
-    mark = f"{time.time_ns():x}"
-
-    async def client(number: int) -> None:
-        for turn in range(number, count, 10):
-            body = {**parts.ORDER, "order_id": f"{mark}-{turn}"}
-            order = orders.parse(json.dumps(body).encode())
-            await services.ingress.place_order(database, order, traceparent=None)
-
-    await asyncio.gather(*(client(number) for number in range(10)))
+    mark = await parts.accept(database, count)
     async with database.connection() as connection:
         rows = await connection.fetch(
             "SELECT * FROM ops.events WHERE content ->> 'order_id' LIKE $1 ORDER BY occurred_at",

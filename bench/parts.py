@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from orderbus import services
 from orderbus import settings as settings_module
+from orderbus.domain import orders
 from orderbus.local import parts as local_parts
 from orderbus.local.processes import run
 from orderbus.settings import Settings
+from orderbus.storage.database import Database
 
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = json.loads((ROOT / "examples" / "order.json").read_text())
@@ -52,3 +56,17 @@ def settings_of(env: dict[str, str], **changes: Any) -> Settings:  # noqa: ANN40
         if alias in env
     }
     return settings_module.load(_env_file=None, **{**fields, **changes})
+
+
+async def accept(database: Database, count: int) -> str:
+    """Accept orders as the web server does; returns how their references begin."""
+    mark = f"{time.time_ns():x}"
+
+    async def client(number: int) -> None:
+        for turn in range(number, count, 10):
+            body = {**ORDER, "order_id": f"{mark}-{turn}"}
+            order = orders.parse(json.dumps(body).encode())
+            await services.ingress.place_order(database, order, traceparent=None)
+
+    await asyncio.gather(*(client(number) for number in range(10)))
+    return mark

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from google.cloud.pubsub_v1.types import BatchSettings
 from bench import parts
 from bench.report import Goal
 from orderbus import services, telemetry
-from orderbus.domain import orders
 from orderbus.pubsub import channels, topology
 from orderbus.pubsub.messages import encode
 from orderbus.pubsub.publisher import Publisher, open_publisher
@@ -36,7 +34,7 @@ async def measure(folder: Path, *, quick: bool) -> list[Goal]:
         async with open_database(settings) as database, open_publisher(settings) as publisher:
             ours = bare = 0.0
             for _ in range(TURNS):
-                await _fill(database, share)
+                await parts.accept(database, share)
                 bare += await asyncio.to_thread(_publish_bare, settings, share)
                 ours += await _drain(database, publisher, settings, share)
     detail = (
@@ -54,19 +52,6 @@ async def _drain(database: Database, publisher: Publisher, settings: Settings, r
         )
         rows -= sum(published)
     return time.perf_counter() - began
-
-
-async def _fill(database: Database, rows: int) -> None:
-    """Accept orders, so that the backlog is what the web server leaves."""
-    mark = f"{time.time_ns():x}"
-
-    async def client(number: int) -> None:
-        for turn in range(number, rows, 10):
-            body = {**parts.ORDER, "order_id": f"{mark}-{turn}"}
-            order = orders.parse(json.dumps(body).encode())
-            await services.ingress.place_order(database, order, traceparent=None)
-
-    await asyncio.gather(*(client(number) for number in range(10)))
 
 
 def _publish_bare(settings: Settings, rows: int) -> float:

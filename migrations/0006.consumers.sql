@@ -29,12 +29,14 @@ CREATE TABLE ops.consumptions (
     error        text,
     created_at   timestamptz NOT NULL DEFAULT now(),
     settled_at   timestamptz,
-    UNIQUE (consumer, event_id),
+    UNIQUE (event_id, consumer),
     CHECK ((lease IS NULL) = (leased_until IS NULL)),
     CHECK (lease IS NULL OR state = 'pending'),
     CHECK ((settled_at IS NULL) = (state = 'pending'))
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
-CREATE INDEX consumptions_due ON ops.consumptions (due_at) WHERE state = 'pending';
+CREATE INDEX consumptions_due ON ops.consumptions (consumer, due_at) WHERE state = 'pending';
+CREATE INDEX consumptions_hinted ON ops.consumptions (consumer, hinted_at)
+    WHERE state = 'pending' AND hinted_at IS NOT NULL;
 CREATE INDEX consumptions_by_age ON ops.consumptions (occurred_at);
 
 ALTER TABLE ops.dead_letters

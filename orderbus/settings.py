@@ -6,7 +6,6 @@ are; every other one begins with ``ORDERBUS_``. Read once per process, at its do
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from datetime import timedelta
 from functools import cached_property
@@ -23,9 +22,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from orderbus.domain.addresses import Network
+from orderbus.domain.addresses import Network, is_loopback
 from orderbus.domain.events import check_pattern
-from orderbus.domain.webhooks import check_secret
+from orderbus.domain.webhooks import can_sign
 from orderbus.errors import Invalid, Misconfigured
 
 _CLASS: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -71,15 +70,17 @@ class Settings(BaseSettings):
     """Bytes an incoming request may hold."""
 
     # -- PostgreSQL --------------------------------------------------------------------------
-    db_name: str = Field("orderdb", validation_alias=_named("DB_NAME"))
+    db_name: str = Field("orderdb", validation_alias=_named("DB_NAME", "POSTGRES_NAME"))
     """Name of the database."""
-    db_user: str = Field("postgres", validation_alias=_named("DB_USER"))
+    db_user: str = Field("postgres", validation_alias=_named("DB_USER", "POSTGRES_USER"))
     """User that owns the schemas."""
-    db_pass: SecretStr = Field(SecretStr("postgres"), validation_alias=_named("DB_PASS"))
+    db_pass: SecretStr = Field(
+        SecretStr("postgres"), validation_alias=_named("DB_PASS", "POSTGRES_PASSWORD")
+    )
     """Password of that user."""
-    db_host: str = Field("localhost", validation_alias=_named("DB_HOST"))
+    db_host: str = Field("localhost", validation_alias=_named("DB_HOST", "POSTGRES_HOST"))
     """Host of PostgreSQL, or the folder of its socket."""
-    db_port: int = Field(5432, ge=1, le=65535, validation_alias=_named("DB_PORT"))
+    db_port: int = Field(5432, ge=1, le=65535, validation_alias=_named("DB_PORT", "POSTGRES_PORT"))
     """Port of PostgreSQL."""
     db_pool_size: int = Field(10, ge=2, le=500, validation_alias=_named("ORDERBUS_DB_POOL_SIZE"))
     """Connections one process may hold."""
@@ -92,6 +93,16 @@ class Settings(BaseSettings):
 
     ``memory://`` keeps them inside the one worker, with the bridge in it: for a machine without
     RabbitMQ. They are lost with it, and made again from what PostgreSQL has."""
+    rabbit_host: str | None = Field(None, validation_alias=_named("RABBIT_HOST"))
+    """Host of RabbitMQ, where RABBITMQ_URL is not set."""
+    rabbit_port: int = Field(5672, ge=1, le=65535, validation_alias=_named("RABBIT_PORT"))
+    """Port beside RABBIT_HOST."""
+    rabbit_user: str = Field("guest", validation_alias=_named("RABBIT_USER"))
+    """User beside RABBIT_HOST."""
+    rabbit_pass: SecretStr = Field(SecretStr("guest"), validation_alias=_named("RABBIT_PASS"))
+    """Password beside RABBIT_HOST."""
+    rabbit_vhost: str = Field("/", validation_alias=_named("RABBIT_VHOST"))
+    """Virtual host beside RABBIT_HOST."""
 
     # -- Google Pub/Sub ----------------------------------------------------------------------
     pubsub_emulator_host: str | None = Field(None, validation_alias=_named("PUBSUB_EMULATOR_HOST"))
@@ -108,8 +119,17 @@ class Settings(BaseSettings):
     """Subscription the bridge pulls from."""
 
     # -- the relay ---------------------------------------------------------------------------
-    relay_batch: int = Field(200, ge=1, le=1000, validation_alias=_named("ORDERBUS_RELAY_BATCH"))
+    relay_batch: int = Field(
+        200, ge=1, le=1000, validation_alias=_named("ORDERBUS_RELAY_BATCH", "OUTBOX_BATCH_SIZE")
+    )
     """Events one publish_outbox message leases and publishes together."""
+    poll_interval: timedelta = Field(
+        timedelta(seconds=1),
+        gt=timedelta(0),
+        le=timedelta(seconds=60),
+        validation_alias=_named("ORDERBUS_POLL_INTERVAL", "OUTBOX_POLL_INTERVAL"),
+    )
+    """How often a worker looks by itself for what is due; a notification is heard at once."""
     publish_timeout: timedelta = Field(
         timedelta(seconds=2), validation_alias=_named("ORDERBUS_PUBLISH_TIMEOUT")
     )
@@ -158,6 +178,16 @@ class Settings(BaseSettings):
     )
     """Modules with consumers of your own, comma-separated: shop.consumers."""
 
+    max_retry_attempts: int = Field(3, ge=0, le=1000, validation_alias=_named("MAX_RETRY_ATTEMPTS"))
+    """How often a consumer that failed is tried again before its event is a dead letter."""
+    retry_delay_base: timedelta = Field(
+        timedelta(seconds=5),
+        gt=timedelta(0),
+        le=timedelta(seconds=300),
+        validation_alias=_named("RETRY_DELAY_BASE_SECONDS"),
+    )
+    """Pause before the first of these; each is twice as long as the one before, 300 s at most."""
+
     # -- processing --------------------------------------------------------------------------
     processor: str = Field("priced", validation_alias=_named("ORDERBUS_PROCESSOR"))
     """What processes orders: priced, random, none, or your own class as module.path:Class."""
@@ -186,6 +216,18 @@ class Settings(BaseSettings):
     )
     """How long events and the inbox are kept; longer than a delivery may be retried."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _rabbitmq_by_its_parts(cls, data: dict[str, Any]) -> dict[str, Any]:
+        if data.get("RABBIT_HOST") is None or "RABBITMQ_URL" in data or "rabbitmq_url" in data:
+            return data
+        user, password, vhost = (
+            quote(str(data.get(f"RABBIT_{name}", default)), safe="")
+            for name, default in (("USER", "guest"), ("PASS", "guest"), ("VHOST", "/"))
+        )
+        place = f"{data['RABBIT_HOST']}:{data.get('RABBIT_PORT', 5672)}"
+        return {**data, "RABBITMQ_URL": f"amqp://{user}:{password}@{place}/{vhost}"}
+
     @field_validator(
         "allowed_hosts",
         "webhook_secrets",
@@ -201,6 +243,8 @@ class Settings(BaseSettings):
         return value
 
     @field_validator(
+        "poll_interval",
+        "retry_delay_base",
         "publish_timeout",
         "relay_lease",
         "webhook_timeout",
@@ -271,7 +315,7 @@ class Settings(BaseSettings):
                 "the output of: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
             ),
             (
-                not all(_can_sign(secret.get_secret_value()) for secret in self.webhook_secrets),
+                not all(can_sign(secret.get_secret_value()) for secret in self.webhook_secrets),
                 "WEBHOOK_SECRET holds a whsec_ secret that is not base64 of 24 to 64 bytes: "
                 "anyone could sign with an empty one",
             ),
@@ -316,27 +360,6 @@ class Settings(BaseSettings):
                 "set ORDERBUS_OPEN_ON_LOOPBACK=true to take unsigned orders on this machine alone."
             )
             raise Misconfigured(message)
-
-
-def _can_sign(secret: str) -> bool:
-    """Say whether a secret is a text of its own, or a ``whsec_`` one that holds a key."""
-    if not secret.startswith("whsec_"):
-        return True
-    try:
-        check_secret(secret)
-    except Invalid:
-        return False
-    return True
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether binding to ``host`` keeps other machines out."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def load(**overrides: object) -> Settings:

@@ -1,8 +1,8 @@
 """What turns rows that are due into messages?
 
 Every worker process runs the beat; there is no leader. It listens for the web server's
-notification and looks by itself once a second. Rows are noted as hinted when they are told of, so
-several beats share the work instead of doubling it.
+notification and looks by itself once a second, or as the settings say. Rows are noted as hinted
+when they are told of, so several beats share the work instead of doubling it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from typing import Final
 
@@ -24,15 +25,19 @@ from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources
 from orderbus.services.upkeep import Upkeep
 
-#: Seconds between two looks; each is up to a fifth shorter, so that workers do not march in step.
-INTERVAL: Final = 1.0
 CHANNEL: Final = "outbox"
 
 
-async def run(resources: Resources) -> None:
-    """Beat for as long as the worker runs, whatever is away."""
+async def run(resources: Resources, queues: Collection[str]) -> None:
+    """Beat for as long as the worker runs, whatever is away.
+
+    Consumers are told of events only where this worker works on their ``queues``: what nobody works
+    on would pile up.
+    """
+    names = [consumer.name for consumer in consumers.registered() if consumer.name in queues]
     notified = resources.outbox_written
     upkeep = Upkeep(resources.database, resources.settings)
+    repeat = partial(_repeat, resources.settings.poll_interval)
 
     async def listen() -> None:
         async with resources.database.listening(CHANNEL) as wait:
@@ -46,14 +51,16 @@ async def run(resources: Resources) -> None:
 
     async with asyncio.TaskGroup() as group:
         if resources.settings.queues_in_memory:
-            group.create_task(_repeat("bring_back", bring_back))
+            group.create_task(repeat("bring_back", bring_back))
         group.create_task(Parts(resources).watch())
-        group.create_task(_repeat("listen", listen))
-        group.create_task(_repeat("hint_outbox", partial(_hint_outbox, resources), notified))
-        for hint in (_hint_deliveries, _hint_consumptions):
-            group.create_task(_repeat(hint.__name__, partial(hint, resources)))
-        group.create_task(_repeat("upkeep", upkeep.tick))
-        group.create_task(_repeat("end_without_master", _end_without_master(os.getppid())))
+        group.create_task(repeat("listen", listen))
+        group.create_task(repeat("hint_outbox", partial(_hint_outbox, resources), notified))
+        group.create_task(repeat("hint_deliveries", partial(_hint_deliveries, resources)))
+        group.create_task(
+            repeat("hint_consumptions", partial(_hint_consumptions, resources, names))
+        )
+        group.create_task(repeat("upkeep", upkeep.tick))
+        group.create_task(repeat("end_without_master", _end_without_master(os.getppid())))
 
 
 async def _hint_outbox(resources: Resources) -> None:
@@ -68,16 +75,21 @@ async def _hint_deliveries(resources: Resources) -> None:
     await enqueue_deliveries(due)
 
 
-async def _hint_consumptions(resources: Resources) -> None:
+async def _hint_consumptions(resources: Resources, names: Sequence[str]) -> None:
     await broker.reach()
-    names = [consumer.name for consumer in consumers.registered()]
     await consumers.enqueue(await services.consumption.hint_due(resources.database, names))
 
 
 async def _repeat(
-    name: str, work: Callable[[], Awaitable[None]], early: asyncio.Event | None = None
+    interval: timedelta,
+    name: str,
+    work: Callable[[], Awaitable[None]],
+    early: asyncio.Event | None = None,
 ) -> None:
-    """Do ``work`` each second, and at once when ``early`` is set. Nothing it raises ends this."""
+    """Do ``work`` again and again, and at once when ``early`` is set. Nothing it raises ends this.
+
+    Each pause is up to a fifth shorter than ``interval``, so that workers do not march in step.
+    """
     early = early or asyncio.Event()
     said = ""
     while True:
@@ -95,7 +107,7 @@ async def _repeat(
         else:
             said = ""
         with suppress(TimeoutError):
-            await asyncio.wait_for(early.wait(), _interval())
+            await asyncio.wait_for(early.wait(), _about(interval))
 
 
 def _end_without_master(master: int) -> Callable[[], Awaitable[None]]:
@@ -108,5 +120,5 @@ def _end_without_master(master: int) -> Callable[[], Awaitable[None]]:
     return look
 
 
-def _interval() -> float:
-    return INTERVAL * random.uniform(0.8, 1.0)  # noqa: S311 - spreads the beats, guards nothing
+def _about(interval: timedelta) -> float:
+    return interval.total_seconds() * random.uniform(0.8, 1.0)  # noqa: S311 - spreads the beats, guards nothing

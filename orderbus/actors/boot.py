@@ -133,11 +133,12 @@ class Boot(Middleware):
         except Exception as error:  # noqa: BLE001 - a door: a worker without resources must not go on
             give_up(error)
 
-    def after_worker_boot(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
+    def after_worker_boot(self, broker: dramatiq.Broker, worker: Worker) -> None:
         """Start the beat, which opens the gate."""
         from orderbus.actors import beat  # noqa: PLC0415 - the beat enqueues, so it needs the broker
 
-        self._beat = submit(beat.run(resources()))
+        queues = cast("set[str]", worker.consumer_whitelist or set(broker.queues))
+        self._beat = submit(beat.run(resources(), queues))
         self._beat.add_done_callback(_beat_ended)
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002

@@ -26,9 +26,8 @@ from orderbus.actors.broker import broker
 from orderbus.domain.events import Event, check_pattern
 from orderbus.errors import Invalid, Misconfigured
 from orderbus.resources import Resources
-from orderbus.services.consumption import LEASE, Work
+from orderbus.services.consumption import LEASE, GiveUp, Work
 from orderbus.settings import Settings
-from orderbus.storage.database import Connection
 
 #: Milliseconds: the lease must not end before the work does.
 _TIME_LIMIT: Final = int(LEASE.total_seconds() * 1000) - 10_000
@@ -50,7 +49,7 @@ def consumer(
     events: str,
     *,
     prepare: Callable[[Resources, Event], Awaitable[Any]] | None = None,
-    give_up: Callable[[Connection, Event, str], Awaitable[None]] | None = None,
+    give_up: GiveUp | None = None,
 ) -> Callable[[Callable[..., Awaitable[None]]], dramatiq.Actor[..., Any]]:
     """Make an actor of a function that consumes events whose type fits ``events``.
 

@@ -95,7 +95,8 @@ def _pause() -> None:
 
 
 def _end_when_deserted() -> None:
-    if folder.is_deserted():
+    """End after the last worker; a folder that is gone says so only once we were told to stop."""
+    if folder.is_deserted() or (_stopping and folder.is_gone()):
         sys.exit(0)
 
 

@@ -12,7 +12,8 @@ import click
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
 from orderbus.commands.findings import Finding, Verdict, report
-from orderbus.settings import INSECURE_SECRET_KEY, Settings, is_loopback
+from orderbus.domain.addresses import is_loopback
+from orderbus.settings import INSECURE_SECRET_KEY, Settings
 
 #: Characters of a secret below which it can be guessed.
 _SHORT: Final = 16

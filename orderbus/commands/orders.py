@@ -40,6 +40,8 @@ def _tree(journey: dict[str, Any]) -> Tree:
         title = f"{event['sequence']}. {event['type']}  {event['occurred_at']}  {event['event_id']}"
         branch = tree.add(terminal.plain(title))
         branch.add(terminal.plain(_publication(event)))
+        for each in event["consumptions"]:
+            branch.add(terminal.plain(_consumption(each)))
         for delivery in event["deliveries"]:
             where = branch.add(
                 terminal.plain(f"delivery {delivery['id']}  {delivery['state']}  {delivery['url']}")
@@ -54,6 +56,11 @@ def _publication(event: dict[str, Any]) -> str:
         return str(event["state"])
     said = f"published {event['publishes']}x as {event['message_id']}  {event['published_at']}"
     return f"{said}, back {event['received_at']}" if event["received_at"] else said
+
+
+def _consumption(consumption: dict[str, Any]) -> str:
+    said = f"consumer {consumption['consumer']}  {consumption['state']}"
+    return said if consumption["error"] is None else f"{said}  {consumption['error']}"
 
 
 def _attempt(attempt: dict[str, Any]) -> str:

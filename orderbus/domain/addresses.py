@@ -50,3 +50,13 @@ def _inner(ip: IPv4Address | IPv6Address) -> IPv4Address | None:
     if ip in _NAT64:
         return IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip.ipv4_mapped or ip.sixtofour
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether binding to ``host`` keeps other machines out."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -124,6 +124,17 @@ def check_secret(secret: str) -> None:
         raise Invalid(message, [Fault("/secret", "secret", message)])
 
 
+def can_sign(secret: str) -> bool:
+    """Say whether a secret is a text of its own, or a ``whsec_`` one that holds a key."""
+    if not secret.startswith("whsec_"):
+        return True
+    try:
+        check_secret(secret)
+    except Invalid:
+        return False
+    return True
+
+
 def check_url(url: str) -> None:
     """Pass if webhooks can be sent to ``url``; raises ``Invalid``. Looks nothing up."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,14 +19,16 @@ from orderbus.storage.database import Connection, Database
 
 #: How long a claim stays with its worker; longer than an actor may take.
 LEASE: Final = timedelta(seconds=60)
-#: How often a consumer is tried, and the pauses between: 5 s, twice as long each time, at most 300.
-ATTEMPTS: Final = 4
-_FIRST_PAUSE: Final = timedelta(seconds=5)
+#: The pauses before it is tried again double up to this.
 _LONGEST_PAUSE: Final = timedelta(seconds=300)
 #: How long a telling has to have an effect before the beat tells again.
 _HINT_AGAIN_AFTER: Final = timedelta(seconds=10)
-_HINT_AT_MOST: Final = 2000
+#: How many events each consumer is told of that it has not taken yet.
+_HINT_AT_MOST: Final = 1000
 _ERROR_AT_MOST: Final = 2000
+
+
+GiveUp = Callable[[Connection, Event, str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +43,15 @@ class Work:
 
     effect: Callable[..., Awaitable[None]]
     prepare: Callable[[Resources, Event], Awaitable[Any]] | None = None
-    give_up: Callable[[Connection, Event, str], Awaitable[None]] | None = None
+    give_up: GiveUp | None = None
 
 
 async def consume(held: Resources, consumption_id: int, work: Work) -> bool:
     """Do ``work`` on an event if it is due; returns whether this changed anything for good.
 
-    Called twice or too early it does nothing. Work that raises is tried again ``ATTEMPTS`` times
-    in all, and then a dead letter; ``Unavailable`` is tried again for as long as it takes,
-    ``Poisoned`` and ``Refused`` never. So is work whose worker died as often. Raises
+    Called twice or too early it does nothing. Work that raises is tried again as often as the
+    settings say, and then a dead letter; so is work whose worker died as often. ``Unavailable`` is
+    tried again for as long as it takes, ``Poisoned`` and ``Refused`` never. Raises
     ``Unavailable`` where PostgreSQL is away.
     """
     database = held.database
@@ -60,17 +63,28 @@ async def consume(held: Resources, consumption_id: int, work: Work) -> bool:
         return False
     if claim.event is None:
         return await _bury(database, claim, work, "payload_gone", "The event's payload is gone")
-    if claim.attempt > ATTEMPTS:
-        said = f"{ATTEMPTS} attempts in a row had no end"
+    if claim.attempt > 1 + held.settings.max_retry_attempts:
+        said = f"{claim.attempt - 1} attempts in a row had no end"
         return await _bury(database, claim, work, "crashed", said)
     try:
         prepared = () if work.prepare is None else (await work.prepare(held, claim.event),)
         async with database.transaction() as connection:
             await work.effect(connection, claim.event, *prepared)
             await storage.consumptions.mark_done(connection, claim)
+    except asyncio.CancelledError:  # told to stop, or out of time: nobody can say which
+        await asyncio.shield(_put_off(held, claim, "It was interrupted", charged=True))
+        raise
     except Exception as error:  # noqa: BLE001 - a door: what becomes of it is decided here
-        return await _failed(database, claim, work, error)
+        return await _failed(held, claim, work, error)
     telemetry.CONSUMED.labels(consumer=claim.consumer, outcome="done").inc()
+    telemetry.log.info(
+        "event_consumed",
+        consumer=claim.consumer,
+        event_id=str(claim.event.id),
+        order_id=str(claim.event.order_id),
+        sequence=claim.event.sequence,
+        attempt=claim.attempt,
+    )
     return True
 
 
@@ -82,24 +96,26 @@ async def hint_due(database: Database, consumers: Sequence[str]) -> Mapping[str,
         )
 
 
-async def _failed(database: Database, claim: Claim, work: Work, error: Exception) -> bool:
+async def _failed(held: Resources, claim: Claim, work: Work, error: Exception) -> bool:
+    database, settings = held.database, held.settings
     said = storable(f"{type(error).__name__}: {error}"[:_ERROR_AT_MOST])
     match error:
         case Unavailable():
-            return await _put_off(database, claim, said, charged=False)
+            return await _put_off(held, claim, said, charged=False)
         case Poisoned() | Refused():
             reason = error.reason if isinstance(error, Poisoned) else error.code
             return await _bury(database, claim, work, reason, said)
-        case _ if claim.attempt >= ATTEMPTS:
+        case _ if claim.attempt > settings.max_retry_attempts:
             return await _bury(database, claim, work, "retries_exhausted", said)
     if not isinstance(error, OrderbusError):
         telemetry.log.error("consumer_failed", consumer=claim.consumer, exc_info=error)
-    return await _put_off(database, claim, said, charged=True)
+    return await _put_off(held, claim, said, charged=True)
 
 
-async def _put_off(database: Database, claim: Claim, error: str, *, charged: bool) -> bool:
-    pause = min(_FIRST_PAUSE * 2 ** (claim.attempt - 1), _LONGEST_PAUSE)
-    async with database.connection() as connection:
+async def _put_off(held: Resources, claim: Claim, error: str, *, charged: bool) -> bool:
+    doubled = held.settings.retry_delay_base * 2 ** min(claim.attempt - 1, 20)
+    pause = min(doubled, _LONGEST_PAUSE)
+    async with held.database.connection() as connection:
         await storage.consumptions.put_off(
             connection, claim, after=pause, charged=charged, error=error
         )
@@ -111,12 +127,15 @@ async def _put_off(database: Database, claim: Claim, error: str, *, charged: boo
 
 
 async def _bury(database: Database, claim: Claim, work: Work, reason: str, error: str) -> bool:
-    async with database.transaction() as connection:
-        buried = await storage.consumptions.bury(connection, claim, reason=reason, error=error)
-        if not buried:
-            return False
-        if work.give_up is not None and claim.event is not None:
-            await work.give_up(connection, claim.event, error)
+    try:
+        buried = await _bury_with(work.give_up, database, claim, reason, error)
+    except Unavailable:
+        raise
+    except Exception as failure:  # noqa: BLE001 - a door: a letter is written whatever else fails
+        telemetry.log.error("giving_up_failed", consumer=claim.consumer, exc_info=failure)
+        buried = await _bury_with(None, database, claim, reason, error)
+    if not buried:
+        return False
     telemetry.CONSUMED.labels(consumer=claim.consumer, outcome="buried").inc()
     telemetry.DEAD_LETTERS.labels(kind="consumption").inc()
     telemetry.log.error(
@@ -127,3 +146,13 @@ async def _bury(database: Database, claim: Claim, work: Work, reason: str, error
         error=error,
     )
     return True
+
+
+async def _bury_with(
+    give_up: GiveUp | None, database: Database, claim: Claim, reason: str, error: str
+) -> bool:
+    async with database.transaction() as connection:
+        buried = await storage.consumptions.bury(connection, claim, reason=reason, error=error)
+        if buried and give_up is not None and claim.event is not None:
+            await give_up(connection, claim.event, error)
+        return buried

@@ -82,8 +82,12 @@ async def finish(connection: Connection, event: Event, outcome: Outcome | None) 
     if outcome is None:
         return
     order = await storage.orders.lock(connection, event.order_id)
-    if order["status"] == Status.IN_PROGRESS:  # or it was cancelled meanwhile
+    if order["status"] == Status.IN_PROGRESS:
         await _end(connection, order, outcome, event)
+        return
+    # What was charged stays written down: somebody has to pay it back.
+    said = f"The order was {order['status']} meanwhile"
+    await storage.processing.finish(connection, order["number"], amount=outcome.amount, error=said)
 
 
 async def give_up(connection: Connection, event: Event, error: str) -> None:

@@ -130,22 +130,39 @@ async def bury(connection: Connection, claim: Claim, *, reason: str, error: str)
 async def hint(
     connection: Connection, consumers: Sequence[str], *, at_most: int, again_after: timedelta
 ) -> Mapping[str, list[int]]:
-    """List by consumer what is due and nobody was told of lately, and note the telling."""
+    """List by consumer what is due and nobody was told of lately, and note the telling.
+
+    No consumer is told of more than ``at_most`` that it has not taken yet: told of more it would
+    not be faster, and what it is told of twice it has to look at twice.
+    """
     rows = await connection.fetch(
         """
+        WITH due AS (
+            SELECT waiting.id
+              FROM unnest($1::text[]) AS consumers (name)
+             CROSS JOIN LATERAL (
+                    SELECT id
+                      FROM ops.consumptions
+                     WHERE state = 'pending'
+                       AND consumer = consumers.name
+                       AND due_at <= now()
+                       AND (hinted_at IS NULL OR hinted_at < now() - $3::interval)
+                       AND (leased_until IS NULL OR leased_until <= now())
+                     ORDER BY due_at
+                     LIMIT $2 - (SELECT count(*)
+                                   FROM (SELECT
+                                           FROM ops.consumptions
+                                          WHERE state = 'pending'
+                                            AND consumer = consumers.name
+                                            AND hinted_at >= now() - $3::interval
+                                          LIMIT $2) AS told)
+                       FOR UPDATE SKIP LOCKED) AS waiting
+        )
         UPDATE ops.consumptions
            SET hinted_at = now()
-         WHERE id IN (SELECT id
-                        FROM ops.consumptions
-                       WHERE state = 'pending'
-                         AND due_at <= now()
-                         AND consumer = ANY ($1)
-                         AND (hinted_at IS NULL OR hinted_at < now() - $3::interval)
-                         AND (leased_until IS NULL OR leased_until <= now())
-                       ORDER BY due_at
-                       LIMIT $2
-                         FOR UPDATE SKIP LOCKED)
-        RETURNING consumer, id
+          FROM due
+         WHERE consumptions.id = due.id
+        RETURNING consumer, consumptions.id
         """,
         consumers,
         at_most,

@@ -1,4 +1,4 @@
-"""What became of one order: every event, publication, delivery and attempt."""
+"""What became of one order: every event, publication, consumption, delivery, attempt."""
 
 from __future__ import annotations
 
@@ -33,12 +33,23 @@ async def get(connection: Connection, public_id: UUID) -> dict[str, Any]:
                                   'message_id', coalesce(i.message_id, p.message_id),
                                   'published_at', coalesce(i.published_at, p.published_at),
                                   'received_at', i.received_at,
+                                  'consumptions', coalesce(c.consumptions, '[]'),
                                   'deliveries', coalesce(d.deliveries, '[]'))
                                   ORDER BY h.sequence)
                          FROM orders.order_history h
                          LEFT JOIN ops.inbox i
                            ON i.occurred_at = h.at AND i.event_id = h.event_id
                          LEFT JOIN ops.outbox p ON p.event_id = h.event_id
+                         LEFT JOIN LATERAL (
+                              SELECT jsonb_agg(jsonb_build_object(
+                                         'consumer', consumption.consumer,
+                                         'state', consumption.state,
+                                         'attempts', consumption.attempts,
+                                         'error', consumption.error,
+                                         'settled_at', consumption.settled_at)
+                                         ORDER BY consumption.consumer) AS consumptions
+                                FROM ops.consumptions consumption
+                               WHERE consumption.event_id = h.event_id) AS c ON true
                          LEFT JOIN LATERAL (
                               SELECT jsonb_agg(jsonb_build_object(
                                          'id', delivery.id,

@@ -77,9 +77,13 @@ async def drop_old(connection: Connection, *, keep: timedelta) -> list[str]:
         await connection.execute(f"DROP TABLE ops.events_{name}, ops.inbox_{name}")
     if names:
         await connection.execute(
-            "DELETE FROM ops.consumptions AS consumption"
-            " WHERE state = 'done'"
-            "   AND (occurred_at AT TIME ZONE 'UTC')::date = ANY ($1::text[]::date[])",
+            """
+            DELETE FROM ops.consumptions
+             USING unnest($1::text[]::date[]) AS gone (day)
+             WHERE state = 'done'
+               AND occurred_at >= day::timestamp AT TIME ZONE 'UTC'
+               AND occurred_at < (day + 1)::timestamp AT TIME ZONE 'UTC'
+            """,
             names,
         )
     return names

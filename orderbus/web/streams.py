@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
+from orderbus import telemetry
+from orderbus.errors import OrderbusError
+from orderbus.storage.database import Connection
+from orderbus.web.keys import DATABASE
 
-async def stream_list(
-    request: web.Request, name: str, more: Callable[[], Awaitable[list[dict[str, Any]]]]
-) -> web.StreamResponse:
-    """Send an object whose one member is the list of everything ``more`` gives, chunk by chunk.
+#: Rows that are read at a time.
+_CHUNK: Final = 1000
+
+#: Gives the rows after a number, at most so many, each with its own number.
+Page = Callable[[Connection, int, int], Awaitable[list[tuple[int, dict[str, Any]]]]]
+
+
+async def stream_list(request: web.Request, name: str, page: Page) -> web.StreamResponse:
+    """Send an object whose one member is the list of all rows, chunk by chunk.
 
     The first chunk is asked for before anything is sent, so that a part that is away is still
-    answered with 503.
+    answered with 503; one that goes away later cuts the connection. Between two chunks no
+    connection to PostgreSQL is held.
     """
-    rows = await more()
+
+    async def rows_after(number: int) -> list[tuple[int, dict[str, Any]]]:
+        async with request.app[DATABASE].connection() as connection:
+            return await page(connection, number, _CHUNK)
+
+    rows = await rows_after(0)
     response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
     await response.prepare(request)
     if request.method == "HEAD":
@@ -25,9 +40,15 @@ async def stream_list(
     await response.write(f'{{"{name}": ['.encode())
     between = ""
     while rows:
-        await response.write((between + ", ".join(json.dumps(row) for row in rows)).encode())
+        await response.write((between + ", ".join(json.dumps(row) for _, row in rows)).encode())
         between = ", "
-        rows = await more()
+        try:
+            rows = await rows_after(rows[-1][0])
+        except OrderbusError as error:  # a list that is cut must not look like one that ended
+            telemetry.log.warning("list_cut", list=name, error=str(error))
+            if request.transport is not None:
+                request.transport.abort()
+            return response
     await response.write(b"]}")
     await response.write_eof()
     return response

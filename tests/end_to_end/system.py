@@ -159,8 +159,12 @@ class System:
         A Dramatiq master whose worker died before it said that it booted notices after thirty
         seconds; that worker may have claimed a message by then.
         """
-        async with asyncio.timeout(seconds):
-            code = await process.wait()
+        try:
+            async with asyncio.timeout(seconds):
+                code = await process.wait()
+        except TimeoutError:
+            log = Path(self.env["LOG"]).read_text()[-6000:]
+            raise AssertionError(f"not ended within {seconds:.0f} s\n{log}") from None
         await self.kill(process)
         return code
 

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
+import aiohttp
 import pytest
 
-from orderbus import services
+from orderbus import services, storage
+from orderbus.errors import Unavailable
 from orderbus.settings import Settings
-from orderbus.storage.database import Database
+from orderbus.storage.database import Connection, Database
 from tests.integration import living, steps
 from tests.integration.front_door import Client, serving
 
@@ -62,6 +64,26 @@ async def test_2500_carts_are_listed_in_the_order_they_were_opened(
 
     amounts = [cart["total_amount"] for cart in listed["carts"]]
     assert amounts == [f"{n}.00" for n in range(1, 2501)]
+
+
+async def test_a_list_that_is_cut_does_not_look_like_one_that_ended(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await opened(client)
+    list_after = storage.carts.list_after
+
+    async def breaks(connection: Connection, number: int, *, at_most: int) -> Any:
+        if number:
+            message = "PostgreSQL went away"
+            raise Unavailable(message)
+        return await list_after(connection, number, at_most=at_most)
+
+    monkeypatch.setattr(storage.carts, "list_after", breaks)
+    response = await client.get("/carts")
+
+    assert response.status == 200
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await response.read()
 
 
 async def test_an_invalid_total_is_a_400_that_names_the_field(client: Client) -> None:

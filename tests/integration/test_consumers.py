@@ -15,17 +15,21 @@ from orderbus.actors.consumers import consumer, registered
 from orderbus.domain.events import Event, check_pattern
 from orderbus.errors import Invalid, Poisoned, Unavailable
 from orderbus.resources import Resources
-from orderbus.services.consumption import ATTEMPTS, Work
+from orderbus.services.consumption import Work
+from orderbus.settings import load
 from orderbus.storage.database import Connection, Database
 from tests.integration import steps
+from tests.integration.worker_process import Start, send
 
 Effect = Callable[[Connection, Event], Awaitable[None]]
 
+#: As often as a consumer is tried in all.
+ATTEMPTS = 4
 ALL = {"count_event": "order.created", "audit": "*"}
 
 
 async def consume(database: Database, due: int, effect: Effect, **more: Any) -> bool:
-    settings: Any = None
+    settings = load(_env_file=None, secret_key="a key for tests")
     nobody: Any = None
     held = Resources(settings, database, publisher=nobody, http=nobody)
     return await services.consumption.consume(held, due, Work(effect, **more))
@@ -156,6 +160,23 @@ async def test_what_can_never_succeed_is_a_dead_letter_at_once(database: Databas
     assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_cart"
 
 
+async def test_a_dead_letter_is_written_even_where_giving_up_fails(database: Database) -> None:
+    due = await one_due(database)
+
+    async def refuses(_: Connection, __: Event) -> None:
+        message = "no such cart"
+        raise Poisoned(message, reason="unknown_cart")
+
+    async def fails(connection: Connection, _: Event, __: str) -> None:
+        await storage.metrics.count(connection, "given_up")
+        raise ZeroDivisionError
+
+    await consume(database, due, refuses, give_up=fails)
+
+    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_cart"
+    assert await counted(database) == 0
+
+
 async def test_a_part_that_is_away_is_charged_to_nobody(database: Database) -> None:
     due = await one_due(database)
 
@@ -211,6 +232,93 @@ async def test_the_beat_tells_of_what_is_due_and_of_nothing_twice(database: Data
     unknown = await services.consumption.hint_due(database, ["other"])
 
     assert (told, again, unknown) == ({"count_event": [due]}, {}, {})
+
+
+async def test_a_consumer_is_told_of_no_more_than_it_can_take_and_harms_no_other(
+    database: Database,
+) -> None:
+    for _ in range(5):
+        await steps.place(database)
+    await come_back(database, {"slow": "*", "quick": "*"})
+    await steps.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
+
+    async def told() -> dict[str, int]:
+        async with database.connection() as connection:
+            found = await storage.consumptions.hint(
+                connection, ["slow", "quick"], at_most=3, again_after=timedelta(seconds=10)
+            )
+        return {name: len(ids) for name, ids in found.items()}
+
+    assert await told() == {"slow": 3, "quick": 3}
+    assert await told() == {}
+    await steps.value(
+        database,
+        "UPDATE ops.consumptions SET state = 'done', settled_at = now()"
+        " WHERE consumer = 'quick' AND hinted_at IS NOT NULL",
+    )
+    assert await told() == {"quick": 2}
+    await steps.value(database, "UPDATE ops.consumptions SET hinted_at = now() - interval '11 s'")
+    assert await told() == {"slow": 3, "quick": 2}
+
+
+async def test_a_worker_hints_only_at_the_work_that_it_does(
+    database: Database, start: Start
+) -> None:
+    await steps.value(
+        database,
+        "INSERT INTO ops.consumptions (consumer, event_id, occurred_at)"
+        " SELECT name, gen_random_uuid(), now()"
+        " FROM unnest(ARRAY['process_order', 'count_event']) AS name",
+    )
+    start("--processes", "1", "--threads", "2", "--queues", "count_event")
+
+    async with asyncio.timeout(20):
+        while not await steps.value(database, "SELECT count(*) FROM ops.dead_letters"):
+            await asyncio.sleep(0.05)
+
+    told = "SELECT hinted_at FROM ops.consumptions WHERE consumer = 'process_order'"
+    assert await steps.value(database, told) is None
+
+
+async def test_messages_of_other_versions_are_understood(
+    database: Database, start: Start, rabbitmq_url: str
+) -> None:
+    for _ in range(2):
+        await steps.place(database)
+    first, second = (await come_back(database, {"count_event": "*"}))["count_event"]
+    worker = start("--processes", "1", "--threads", "2", "--queues", "count_event")
+    async with asyncio.timeout(20):
+        while not worker.is_ready():
+            await asyncio.sleep(0.1)
+
+    send(rabbitmq_url, "count_event", "count_event", consumption=first)
+    send(rabbitmq_url, "count_event", "count_event", consumption=second, of_a_later="version")
+
+    async with asyncio.timeout(20):
+        while await counted(database) < 2:
+            await asyncio.sleep(0.05)
+    assert await steps.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
+
+
+async def test_work_that_is_interrupted_is_tried_again_soon(database: Database) -> None:
+    due = await one_due(database)
+    begun = asyncio.Event()
+
+    async def endless(_: Connection, __: Event) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    working = asyncio.create_task(consume(database, due, endless))
+    await begun.wait()
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+
+    found = await row(database)
+    assert (found["state"], found["attempts"], found["lease"]) == ("pending", 1, None)
+    await hurry(database)
+    await consume(database, due, count)
+    assert await counted(database) == 1
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,15 @@ async def test_of_many_who_cancel_at_once_one_does(client: Client, database: Dat
 
 
 @pytest.mark.parametrize(
-    "body", [b"[]", b'{"reason": 1}', b'{"reason": ""}', b'{"reason": "a\\u0000"}', b"{"]
+    "body",
+    [
+        b"[]",
+        b'{"reason": 1}',
+        b'{"reason": ""}',
+        b'{"reason": "a\\u0000"}',
+        b'{"reason": "\\ud800"}',
+        b"{",
+    ],
 )
 async def test_a_reason_that_is_none_is_refused(client: Client, body: bytes) -> None:
     order = await placed(client)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,11 +12,11 @@ import pytest
 
 from orderbus import actors, services, storage
 from orderbus.domain.processing import Outcome, Task
-from orderbus.services.consumption import ATTEMPTS
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration import living, steps
 
+ATTEMPTS = 4
 (PROCESS,) = [each for each in actors.consumers.registered() if each.name == "process_order"]
 
 
@@ -174,6 +175,44 @@ async def test_a_failed_order_that_is_redriven_is_tried_anew_under_another_key(
     ]
 
 
+async def test_no_transaction_is_open_while_the_processor_works(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, one = await due(database)
+    found: list[int] = []
+
+    class Looks:
+        async def process(self, _: Task) -> Outcome:
+            idle = (
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+            )
+            found.append(await steps.value(database, idle))
+            return Outcome()
+
+    monkeypatch.setattr(services.processing, "chosen", lambda _: Looks())
+    await process(database, settings, one)
+
+    assert found == [0]
+
+
+async def test_the_settings_say_how_often_and_after_which_pause_it_is_tried_again(
+    database: Database, settings: Settings, scripted: Scripted
+) -> None:
+    _, one = await due(database)
+    scripted.script = [OSError("the bank is away")] * 2
+    changed = settings.model_copy(
+        update={"max_retry_attempts": 1, "retry_delay_base": timedelta(seconds=40)}
+    )
+
+    await process(database, changed, one)
+    pause = await steps.value(database, "SELECT due_at - now() FROM ops.consumptions")
+    await process(database, changed, one)
+
+    assert timedelta(seconds=30) < pause <= timedelta(seconds=40)
+    assert await steps.value(database, "SELECT state FROM ops.consumptions") == "dead"
+
+
 async def test_an_order_whose_worker_died_in_the_middle_is_gone_on_with_by_the_next(
     database: Database, settings: Settings, scripted: Scripted
 ) -> None:
@@ -229,12 +268,15 @@ async def test_an_order_cancelled_while_it_is_processed_stays_cancelled(
                     seen=None,
                     traceparent=None,
                 )
-            return Outcome()
+            return Outcome(amount=Decimal(7))
 
     monkeypatch.setattr(services.processing, "chosen", lambda _: Slow())
     await process(database, settings, one)
 
     assert (await order(database, public_id))["status"] == "cancelled"
+    row = await processing(database)
+    assert (row["status"], row["amount"]) == ("FAILED", 7)
+    assert row["error_message"] == "The order was cancelled meanwhile"
     assert await steps.value(database, "SELECT state FROM ops.consumptions") == "done"
 
 

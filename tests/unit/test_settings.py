@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from orderbus.domain.addresses import is_loopback
 from orderbus.errors import Misconfigured
-from orderbus.settings import INSECURE_SECRET_KEY, Settings, is_loopback, load
+from orderbus.settings import INSECURE_SECRET_KEY, Settings, load
 
 SECRETS = {
     "secret_key": "secret-of-the-keys",
@@ -235,3 +236,41 @@ def test_loopback_keeps_other_machines_out(host: str) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "", "shop.example"])  # noqa: S104 - refused
 def test_no_other_address_keeps_other_machines_out(host: str) -> None:
     assert not is_loopback(host)
+
+
+def test_the_names_of_the_cart_and_processing_programs_are_understood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {
+        "POSTGRES_NAME": "shop",
+        "POSTGRES_USER": "me",
+        "POSTGRES_PASSWORD": "word",
+        "POSTGRES_HOST": "db",
+        "POSTGRES_PORT": "5433",
+        "RABBIT_HOST": "rabbit",
+        "RABBIT_PORT": "5673",
+        "RABBIT_USER": "us er",
+        "RABBIT_PASS": "p@ss/",
+        "RABBIT_VHOST": "/orders",
+        "OUTBOX_BATCH_SIZE": "100",
+        "OUTBOX_POLL_INTERVAL": "5",
+        "MAX_RETRY_ATTEMPTS": "2",
+        "RETRY_DELAY_BASE_SECONDS": "7",
+        "PROCESSING_SUCCESS_RATE": "0.3",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    read = settings()
+
+    assert read.database_url == "postgresql://me:word@db:5433/shop"
+    assert read.rabbitmq_url.get_secret_value() == "amqp://us%20er:p%40ss%2F@rabbit:5673/%2Forders"
+    assert (read.relay_batch, read.poll_interval) == (100, timedelta(seconds=5))
+    assert (read.max_retry_attempts, read.retry_delay_base) == (2, timedelta(seconds=7))
+    assert read.processing_success_rate == 0.3
+
+
+def test_a_whole_url_wins_over_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RABBIT_HOST", "rabbit")
+    monkeypatch.setenv("RABBITMQ_URL", "amqp://one:word@other/")
+
+    assert settings().rabbitmq_url.get_secret_value() == "amqp://one:word@other/"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from aiohttp import web
@@ -17,8 +17,6 @@ from orderbus.web import requests
 from orderbus.web.keys import DATABASE, WAKER
 from orderbus.web.once import answer_once
 from orderbus.web.streams import stream_list
-
-_CHUNK: Final = 1000
 
 
 async def create(request: web.Request) -> web.Response:
@@ -37,17 +35,14 @@ async def create(request: web.Request) -> web.Response:
 async def list_all(request: web.Request) -> web.StreamResponse:
     """List all carts, however many, without holding them all."""
     await requests.authorize(request)
-    last = 0
 
-    async def more() -> list[dict[str, Any]]:
-        nonlocal last
-        async with request.app[DATABASE].connection() as connection:
-            rows = await storage.carts.list_after(connection, last, at_most=_CHUNK)
-        if rows:
-            last = rows[-1][0]
-        return [_shown(row) for _, row in rows]
+    async def page(
+        connection: Connection, after: int, at_most: int
+    ) -> list[tuple[int, dict[str, Any]]]:
+        rows = await storage.carts.list_after(connection, after, at_most=at_most)
+        return [(number, _shown(cart)) for number, cart in rows]
 
-    return await stream_list(request, "carts", more)
+    return await stream_list(request, "carts", page)
 
 
 async def check_out(request: web.Request) -> web.Response:

@@ -16,6 +16,7 @@ from orderbus import services, storage, telemetry
 from orderbus.domain import orders, signatures
 from orderbus.domain.events import rfc3339
 from orderbus.domain.states import Status
+from orderbus.domain.text import storable
 from orderbus.errors import Fault, Invalid, NotFound
 from orderbus.storage.database import Connection
 from orderbus.storage.orders import Filter
@@ -24,7 +25,6 @@ from orderbus.web.keys import DATABASE, SETTINGS, WAKER
 from orderbus.web.once import REPLAYED, answer_once
 from orderbus.web.streams import stream_list
 
-_CHUNK: Final = 1000
 _LONGEST_PAGE: Final = 100
 _LONGEST_REASON: Final = 2000
 _TEXT: Final = 255
@@ -165,25 +165,23 @@ async def list_page(request: web.Request) -> web.Response:
 async def list_all(request: web.Request) -> web.StreamResponse:
     """List all orders, however many, in the shape of the source document."""
     await requests.authorize(request)
-    last = 0
 
-    async def more() -> list[dict[str, Any]]:
-        nonlocal last
-        async with request.app[DATABASE].connection() as connection:
-            rows = await storage.orders.list_after(connection, last, at_most=_CHUNK)
-        if rows:
-            last = rows[-1]["id"]
-        return [
-            {
-                "uuid": str(row["public_id"]),
-                "cart_uuid": None if row["cart_uuid"] is None else str(row["cart_uuid"]),
-                "price": str(row["total"]),
-                "created_at": rfc3339(row["created_at"]),
-            }
-            for row in rows
-        ]
+    async def page(
+        connection: Connection, after: int, at_most: int
+    ) -> list[tuple[int, dict[str, Any]]]:
+        rows = await storage.orders.list_after(connection, after, at_most=at_most)
+        return [(row["id"], _in_brief(row)) for row in rows]
 
-    return await stream_list(request, "orders", more)
+    return await stream_list(request, "orders", page)
+
+
+def _in_brief(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "uuid": str(row["public_id"]),
+        "cart_uuid": None if row["cart_uuid"] is None else str(row["cart_uuid"]),
+        "price": str(row["total"]),
+        "created_at": rfc3339(row["created_at"]),
+    }
 
 
 def _order(order: dict[str, Any], *, status: int) -> web.Response:
@@ -284,7 +282,7 @@ def _position(cursor: str) -> int:
 def _text(value: object, pointer: str, *, at_most: int) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or not 1 <= len(value) <= at_most or "\x00" in value:
-        message = f"must be a text of 1 to {at_most} characters, without NUL"
+    if not isinstance(value, str) or not 1 <= len(value) <= at_most or storable(value) != value:
+        message = f"must be a text of 1 to {at_most} characters, without NUL or half a pair"
         raise Invalid("The request is not valid", [Fault(pointer, "text", message)])
     return value

@@ -1,0 +1,59 @@
+"""The process that shows a worker's metrics ends with it, whoever tidied up after it."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+import pytest
+
+from orderbus.actors import folder, watchpoint
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "folder"
+    monkeypatch.setattr(folder, "place", lambda: place)
+    return place
+
+
+def ends() -> bool:
+    try:
+        watchpoint._end_when_deserted()
+    except SystemExit:
+        return True
+    return False
+
+
+def test_it_stays_while_a_worker_takes_part(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.mkdir()
+    monkeypatch.setattr(watchpoint, "_stopping", True)
+    with (place / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+
+        assert not ends()
+
+
+def test_it_ends_when_nobody_takes_part_any_more(place: Path) -> None:
+    place.mkdir()
+    (place / "lock").touch()
+
+    assert ends()
+
+
+def test_it_waits_for_workers_that_did_not_begin_yet(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchpoint, "_stopping", False)
+
+    assert not place.exists()
+    assert not ends()
+
+
+def test_it_ends_where_another_worker_swept_the_folder_away(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchpoint, "_stopping", True)
+
+    assert not place.exists()
+    assert ends()
