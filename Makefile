@@ -42,11 +42,11 @@ lock: install ## Write the lock files anew from setup.cfg; ARGS=--upgrade takes 
 test-unit: install ## Run the tests that need nothing running
 	$(BIN)/pytest tests/unit $(ARGS)
 test-integration: install parts ## Run the tests against PostgreSQL, RabbitMQ and the emulator
-	$(BIN)/pytest tests/integration -n 2 $(ARGS)
+	$(BIN)/pytest tests/integration -n 4 $(ARGS)
 test-fuzz: install parts ## Send the front door what nobody would think of, for a minute
 	$(BIN)/pytest tests/fuzz $(ARGS)
 test-e2e: install parts ## Run the tests of the real commands as processes, native and embedded
-	$(BIN)/pytest tests/end_to_end -n 2 $(ARGS) && $(BIN)/pytest tests/end_to_end -n 2 --parts embedded $(ARGS)
+	$(BIN)/pytest tests/end_to_end -n 2 --dist loadgroup $(ARGS) && $(BIN)/pytest tests/end_to_end -n 2 --dist loadgroup --parts embedded $(ARGS)
 integration-tests: install parts ## Run the tests that speak HTTP alone, against a system of their own
 	$(BIN)/pytest integration_tests $(ARGS)
 test-stop: ## Stop the containers that a test run which was killed left behind

@@ -17,7 +17,12 @@ import pytest
 from orderbus.errors import Misconfigured
 from tests.end_to_end.stage import Stage, silent_sink
 
-pytestmark = [pytest.mark.native, pytest.mark.timeout(150)]
+# One after the other on one stage: two of them would be a load of their own for all others.
+pytestmark = [
+    pytest.mark.native,
+    pytest.mark.timeout(150),
+    pytest.mark.xdist_group("outages"),
+]
 
 ALL_MISS_POSTGRES = {"web": "postgres", "workers": "postgres", "bridge": "postgres"}
 ALL_MISS_RABBITMQ = {"workers": "rabbitmq", "bridge": "rabbitmq"}
@@ -28,7 +33,7 @@ TERMINATE = b"""
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("stage")
     for each in (folder, *list(folder.parents)[:2]):
