@@ -31,7 +31,9 @@ def main(asked: str) -> int:
     lines = sorted([*lines, f"    {requirement}"], key=str.lower)
     SETUP.write_text(before + BEGIN + "\n".join(lines) + "\n\n" + rest)
     sys.stderr.write("now give its reason in docs/decisions/dependencies.md\n")
-    return subprocess.run(["make", "lock", "install"], cwd=ROOT, check=False).returncode  # noqa: S607 - the make that called us
+    for target in ("lock", "install"):  # in turn: the second looks at the files of the first
+        subprocess.run(["make", target], cwd=ROOT, check=True)  # noqa: S603, S607 - the make that called us
+    return 0
 
 
 if __name__ == "__main__":
