@@ -168,6 +168,10 @@ def path(random: Random) -> str:
         (
             "/orders/",
             "/orders",
+            "/api/v1/orders",
+            "/api/v1/orders/",
+            "/carts",
+            "/carts/",
             "/webhooks/orders/create",
             "/webhooks/orders/create/",
             "/metrics",
