@@ -21,6 +21,7 @@ from orderbus.settings import Settings
 from tests import rabbit
 from tests.door import Door
 from tests.integration.delivering import Receiver
+from tests.integration.front_door import Client, serving
 from tests.integration.rabbitmq_node import Node
 from tests.integration.worker_process import Start, Worker, through
 from tests.integration.workshop import Workshop
@@ -120,3 +121,10 @@ async def receiver() -> AsyncIterator[Receiver]:
 async def http(settings: Settings) -> AsyncIterator[Any]:
     async with open_session(settings) as session:
         yield session
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[Client]:
+    """Speaks HTTP to a real front door."""
+    async with serving(settings) as client:
+        yield client

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -18,12 +17,6 @@ from tests.integration import living, steps
 from tests.integration.front_door import Client, serving
 
 ITEM = {"sku": "A", "name": "A thing", "quantity": 3, "unit_price": "1.10"}
-
-
-@pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[Client]:
-    async with serving(settings) as client:
-        yield client
 
 
 async def opened(client: Client, **members: Any) -> str:

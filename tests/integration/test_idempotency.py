@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -18,12 +17,6 @@ from tests.integration import steps
 from tests.integration.front_door import Client, problem, serving
 
 ORDERS = "SELECT count(*) FROM orders.orders"
-
-
-@pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[Client]:
-    async with serving(settings) as client:
-        yield client
 
 
 async def post(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -11,19 +10,13 @@ import pytest
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration import living
-from tests.integration.front_door import Client, serving
+from tests.integration.front_door import Client
 
 NEW = {
     "user_id": "user_123",
     "products": [{"product_id": "prod_1", "quantity": 2}, {"product_id": "prod_2", "quantity": 1}],
     "amount": "140",
 }
-
-
-@pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[Client]:
-    async with serving(settings) as client:
-        yield client
 
 
 @pytest.mark.parametrize("slash", ["", "/"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,12 +11,6 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration import living, steps
 from tests.integration.front_door import Client, placed, problem, serving
-
-
-@pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[Client]:
-    async with serving(settings) as client:
-        yield client
 
 
 async def test_an_order_that_can_be_cancelled_says_so_and_then_is(client: Client) -> None:

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests import samples
 from tests.integration import living, steps
-from tests.integration.front_door import Client, placed, problem, serving
+from tests.integration.front_door import Client, placed, problem
 
 NEW = {
     "user_id": "user_123",
     "products": [{"product_id": "prod_1", "quantity": 2}, {"product_id": "prod_2", "quantity": 1}],
     "amount": "140",
 }
-
-
-@pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[Client]:
-    async with serving(settings) as client:
-        yield client
 
 
 @pytest.mark.parametrize("root", ["/orders", "/api/v1/orders"])

@@ -62,6 +62,15 @@ async def process(database: Database, settings: Settings, one: int) -> None:
     await services.consumption.consume(held, one, PROCESS.work)
 
 
+async def given_up(database: Database, settings: Settings, scripted: Scripted) -> tuple[UUID, int]:
+    """Let the processor raise as often as an order is tried."""
+    public_id, one = await due(database)
+    scripted.script = [OSError("the bank is gone")] * ATTEMPTS
+    for _ in range(ATTEMPTS):
+        await process(database, settings, one)
+    return public_id, one
+
+
 async def order(database: Database, public_id: UUID) -> dict[str, Any]:
     return await services.orders.find(database, str(public_id))
 
@@ -140,11 +149,7 @@ async def test_a_processor_that_raises_is_tried_again_and_the_order_stays_in_pro
 async def test_a_processor_that_always_raises_fails_the_order_with_its_reason(
     database: Database, settings: Settings, scripted: Scripted
 ) -> None:
-    public_id, one = await due(database)
-    scripted.script = [OSError("the bank is gone")] * ATTEMPTS
-
-    for _ in range(ATTEMPTS):
-        await process(database, settings, one)
+    public_id, _ = await given_up(database, settings, scripted)
 
     found = await order(database, public_id)
     assert (found["status"], found["reason"]) == ("failed", "OSError: the bank is gone")
@@ -155,10 +160,7 @@ async def test_a_processor_that_always_raises_fails_the_order_with_its_reason(
 async def test_a_failed_order_that_is_redriven_is_tried_anew_under_another_key(
     database: Database, settings: Settings, scripted: Scripted
 ) -> None:
-    public_id, one = await due(database)
-    scripted.script = [OSError("the bank is gone")] * ATTEMPTS
-    for _ in range(ATTEMPTS):
-        await process(database, settings, one)
+    public_id, one = await given_up(database, settings, scripted)
     async with database.transaction() as connection:
         letter = await connection.fetchval("SELECT id FROM ops.dead_letters")
         await services.dead_letters.redrive(connection, letter)
