@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -87,10 +88,11 @@ async def test_an_event_that_overtakes_its_predecessor_waits_for_it(system: Syst
     await system.start_all(but="workers")
     reference = await system.post()
     await _append(system, reference)
-    await system.value(
-        "UPDATE ops.outbox SET due_at = now() + interval '3 s' WHERE event_id ="
+    first_is_due = (
+        "UPDATE ops.outbox SET due_at = now() + $1::interval WHERE event_id ="
         " (SELECT event_id FROM ops.events WHERE sequence = 1)"
     )
+    await system.value(first_is_due, timedelta(hours=1))
     await system.start("workers")
 
     async def second_is_back() -> bool:
@@ -98,6 +100,7 @@ async def test_an_event_that_overtakes_its_predecessor_waits_for_it(system: Syst
 
     await system.until(second_is_back, "the second event came back first")
     waiting = len(system.customer.requests)
+    await system.value(first_is_due, timedelta(0))
     await system.until_accepted(2)
 
     assert waiting == 0
