@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -23,7 +23,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from structlog.typing import EventDict, Processor
@@ -128,18 +128,29 @@ class _BacklogCollector(Collector):
             yield GaugeMetricFamily(name, sentence, value=float(getattr(self._backlog, field)))
 
 
-def render(backlog: object | None = None) -> bytes:
+class _ExactCollector(Collector):
+    def __init__(self, exact: Mapping[str, int]) -> None:
+        self._exact = exact
+
+    def collect(self) -> Iterable[Metric]:
+        for name, count in self._exact.items():
+            sentence = "Counted from events, each exactly once, by all processes together."
+            yield CounterMetricFamily(name, sentence, value=count)
+
+
+def render(backlog: object | None = None, exact: Mapping[str, int] | None = None) -> bytes:
     """Write all metrics of this process and its siblings as Prometheus text.
 
     Siblings share ``PROMETHEUS_MULTIPROC_DIR``. ``backlog`` (see ``storage.watch``) adds what
-    waits at each hop.
+    waits at each hop, ``exact`` what consumers counted (see ``storage.metrics``).
     """
     text = generate_latest(_registry())
+    besides = CollectorRegistry()
     if backlog is not None:
-        waiting = CollectorRegistry()
-        waiting.register(_BacklogCollector(backlog))
-        text += generate_latest(waiting)
-    return text
+        besides.register(_BacklogCollector(backlog))
+    if exact:
+        besides.register(_ExactCollector(exact))
+    return text + generate_latest(besides)
 
 
 def _registry() -> CollectorRegistry:

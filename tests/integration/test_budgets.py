@@ -59,6 +59,21 @@ async def test_an_order_that_is_there_already_sends_a_second_statement(
     assert len(counter.statements) == 2
 
 
+async def test_a_checkout_sends_exactly_one_statement(database: Database, counter: Counter) -> None:
+    carts = [
+        await steps.value(
+            database, "INSERT INTO orders.carts (total_amount) VALUES (1) RETURNING uuid"
+        )
+        for _ in range(2)
+    ]
+    await services.carts.check_out(database, carts[0], traceparent=None)
+    counter.statements.clear()
+
+    await services.carts.check_out(database, carts[1], traceparent=None)
+
+    assert len(counter.statements) == 1
+
+
 WANTED = {"count_event": "*.created", "audit": "*", "idle": "cart.*"}
 
 

@@ -95,7 +95,7 @@ async def test_an_unknown_cart_is_a_404(client: Client, uuid: str) -> None:
     assert (await response.json(content_type=None))["error"] == "Cart not found"
 
 
-async def test_a_cart_that_is_checked_out_is_closed_and_told_of_in_one_statement(
+async def test_a_cart_that_is_checked_out_is_closed_and_told_of(
     client: Client, database: Database
 ) -> None:
     uuid = await opened(client)
@@ -132,10 +132,12 @@ async def test_a_closed_cart_becomes_one_order_that_is_counted_once_and_processe
 
     orders = (await (await client.get("/orders")).json())["orders"]
     metrics = (await (await client.get("/metrics")).json())["metrics"]
+    text = await (await client.get("/metrics/prometheus")).text()
     shown = await (await client.get(f"/orders/{uuid}")).json()
 
     assert [(o["cart_uuid"], o["price"]) for o in orders] == [(uuid, "3.30")]
     assert [m["count"] for m in metrics if m["description"] == "orders_created"] == [1]
+    assert "\norders_created_total 1.0\n" in text
     assert (shown["source"], shown["status"]) == ("cart", "completed")
     assert shown["items"] == [ITEM]
     history = (await (await client.get(f"/orders/{uuid}/history")).json())["history"]

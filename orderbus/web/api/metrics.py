@@ -30,8 +30,9 @@ async def negotiated(request: web.Request) -> web.Response:
 
 async def as_text(request: web.Request) -> web.Response:
     """Answer in Prometheus' text format."""
+    exact = {metric["description"]: metric["count"] for metric in await _exact(request)}
     return web.Response(
-        body=telemetry.render(await _backlog(request)),
+        body=telemetry.render(await _backlog(request), exact),
         headers={"Content-Type": telemetry.CONTENT_TYPE},
     )
 
