@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,8 @@ from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import encode
 from orderbus.resources import Resources
 from orderbus.settings import Settings
-from orderbus.storage.database import Connection, Database, open_database
+from orderbus.storage.database import Database, open_database
+from tests import statements
 
 BATCH = 200
 #: How many consumers want every event.
@@ -42,21 +41,21 @@ async def measure(folder: Path, *, quick: bool) -> list[Goal]:
 
 async def _bridge(database: Database, share: int) -> list[Goal]:
     took = dict.fromkeys(CONSUMERS, 0.0)
-    statements = dict.fromkeys(CONSUMERS, 0)
+    counts = dict.fromkeys(CONSUMERS, 0)
     for _ in range(TURNS):
         for count in CONSUMERS:
             wanted = {f"consumer_{'abcdefghij'[n]}": "order.*" for n in range(count)}
             received = await _placed(database, share)
-            with _counted() as counted:
+            with statements.recorded() as sent:
                 began = time.perf_counter()
                 for start in range(0, share, BATCH):
                     batch = received[start : start + BATCH]
                     await services.bridge.receive(database, batch, wanted=wanted)
                 took[count] += time.perf_counter() - began
-            statements[count] += len(counted)
+            counts[count] += len(sent)
     events = share * TURNS
     detail = ", ".join(
-        f"{count}: {events / took[count]:.0f}/s with {statements[count] / events:.3f} statements"
+        f"{count}: {events / took[count]:.0f}/s with {counts[count] / events:.3f} statements"
         for count in CONSUMERS
     )
     few, most = CONSUMERS[0], CONSUMERS[-1]
@@ -70,16 +69,17 @@ async def _bridge(database: Database, share: int) -> list[Goal]:
         ),
         Goal(
             f"bridge statements per event, {most} consumers",
-            statements[most] / events,
+            counts[most] / events,
             0.1,
             at_least=False,
-            detail=f"{statements[most]} statements for {events} events",
+            detail=f"{counts[most]} statements for {events} events",
         ),
     ]
 
 
 async def _processing(database: Database, settings: Settings, share: int) -> Goal:
-    (processing,) = [each for each in actors.consumers.registered() if each.name == "process_order"]
+    installed = {each.name: each for each in actors.consumers.installed(settings)}
+    processing = installed["process_order"]
     nobody: Any = None
     held = Resources(settings, database, publisher=nobody, http=nobody)
     received = await _placed(database, share)
@@ -90,7 +90,7 @@ async def _processing(database: Database, settings: Settings, share: int) -> Goa
         for one in ids:
             await services.consumption.consume(held, one, processing.work)
 
-    with _counted() as counted:
+    with statements.recorded() as sent:
         began = time.perf_counter()
         await asyncio.gather(*(worker() for _ in range(TOGETHER)))
         took = time.perf_counter() - began
@@ -99,7 +99,7 @@ async def _processing(database: Database, settings: Settings, share: int) -> Goa
         "transactions' own statements included"
     )
     return Goal(
-        "statements per processed order", len(counted) / share, 20, at_least=False, detail=detail
+        "statements per processed order", len(sent) / share, 20, at_least=False, detail=detail
     )
 
 
@@ -123,22 +123,3 @@ def _received(event: Any) -> Received:  # noqa: ANN401 - an event
     return Received(
         message.data, message.attributes, str(event.id), datetime.now(UTC), nothing, nothing
     )
-
-
-@contextmanager
-def _counted() -> Iterator[list[str]]:
-    """Count the statements that are sent meanwhile."""
-    sent: list[str] = []
-    lend = Database.connection
-
-    @asynccontextmanager
-    async def counted(self: Database) -> AsyncIterator[Connection]:
-        async with lend(self) as connection:
-            with connection.query_logger(lambda record: sent.append(record.query)):
-                yield connection
-
-    Database.connection = counted  # type: ignore[method-assign]
-    try:
-        yield sent
-    finally:
-        Database.connection = lend  # type: ignore[method-assign]

@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from orderbus.domain.addresses import Network, is_loopback
 from orderbus.domain.events import check_pattern
+from orderbus.domain.processing import BUILT_IN
 from orderbus.domain.webhooks import can_sign
 from orderbus.errors import Invalid, Misconfigured
 
@@ -271,7 +272,7 @@ class Settings(BaseSettings):
     @field_validator("processor")
     @classmethod
     def _known_processor(cls, value: str) -> str:
-        if value not in {"priced", "random", "none"} and not _CLASS.fullmatch(value):
+        if value not in BUILT_IN and not _CLASS.fullmatch(value):
             message = "is not priced, random, none or a class such as shop.processing:Payment"
             raise ValueError(message)
         return value

@@ -34,7 +34,8 @@ async def run(resources: Resources, queues: Collection[str]) -> None:
     Consumers are told of events only where this worker works on their ``queues``: what nobody works
     on would pile up.
     """
-    names = [consumer.name for consumer in consumers.registered() if consumer.name in queues]
+    installed = consumers.installed(resources.settings)
+    names = [consumer.name for consumer in installed if consumer.name in queues]
     notified = resources.outbox_written
     upkeep = Upkeep(resources.database, resources.settings)
     repeat = partial(_repeat, resources.settings.poll_interval)

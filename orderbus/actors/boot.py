@@ -112,7 +112,7 @@ class Boot(Middleware):
 
         try:
             settings = settings_module.load()
-            consumers.install(settings)
+            consumers.installed(settings)  # before the worker asks for its queues
             check(settings, broker)
             services.processing.chosen(settings)
         except Misconfigured as error:

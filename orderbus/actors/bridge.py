@@ -33,8 +33,7 @@ async def run(
 
     Raises ``Misconfigured`` where Pub/Sub refuses us.
     """
-    consumers.install(settings)
-    wanted = {consumer.name: consumer.pattern for consumer in consumers.registered()}
+    wanted = {consumer.name: consumer.pattern for consumer in consumers.installed(settings)}
 
     async def handle(batch: list[Received]) -> None:
         # What is due is committed: a hint that gets lost costs one beat, so nothing waits.

@@ -83,8 +83,8 @@ def consumer(
     return register
 
 
-def install(settings: Settings) -> None:
-    """Have the consumers of one's own that the settings name; called twice it does nothing more.
+def installed(settings: Settings) -> Sequence[Consumer]:
+    """List the consumers there are, with those of one's own that the settings name.
 
     Raises ``Misconfigured`` where a module is not there or a consumer in it is none.
     """
@@ -94,10 +94,6 @@ def install(settings: Settings) -> None:
         except (ImportError, Invalid, ValueError) as error:
             message = f"ORDERBUS_CONSUMERS names {module}, which cannot be had: {error}"
             raise Misconfigured(message) from error
-
-
-def registered() -> Sequence[Consumer]:
-    """List the consumers this process knows."""
     return tuple(_registered.values())
 
 

@@ -24,10 +24,9 @@ async def list_consumers(settings: Settings, database: Database, *, as_json: boo
 
     One without a pattern has work and no code here.
     """
-    actors.consumers.install(settings)
+    patterns = {each.name: each.pattern for each in actors.consumers.installed(settings)}
     async with database.connection() as connection:
         counted = await storage.consumptions.by_consumer(connection)
-    patterns = {each.name: each.pattern for each in actors.consumers.registered()}
     nothing = {"pending": 0, "oldest": None, "done": 0, "dead": 0}
     rows = [
         {"consumer": name, "wants": patterns.get(name), **nothing, **counted.get(name, {})}
@@ -42,8 +41,7 @@ async def list_consumers(settings: Settings, database: Database, *, as_json: boo
 @terminal.with_database
 async def forget(settings: Settings, database: Database, *, name: str, as_json: bool) -> None:
     """Let go of what a consumer still has to do whose code is gone for good."""
-    actors.consumers.install(settings)
-    if name in {each.name for each in actors.consumers.registered()}:
+    if name in {each.name for each in actors.consumers.installed(settings)}:
         message = f"{name} has its code here: stop its queue instead, or remove the code first"
         raise Conflict(message)
     async with database.connection() as connection:

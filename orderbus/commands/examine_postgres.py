@@ -140,10 +140,9 @@ class _Postgres:
         return Finding("endpoints", Verdict.OK, found)
 
     async def consumers(self) -> Finding:
-        actors.consumers.install(self._settings)
+        known = {each.name for each in actors.consumers.installed(self._settings)}
         async with self._database.connection() as connection:
             counted = await storage.consumptions.by_consumer(connection)
-        known = {consumer.name for consumer in actors.consumers.registered()}
         pending = sum(row["pending"] for row in counted.values())
         found = f"{len(known)} here, {pending} events not consumed yet"
         missing = [name for name, row in counted.items() if row["pending"] and name not in known]

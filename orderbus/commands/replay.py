@@ -75,9 +75,9 @@ async def replay(
         events, not_given = await storage.consumptions.count_past(
             connection, consumer=consumer, pattern=pattern, since=since, before=before
         )
-    report = {"consumer": consumer, "events": events, "given": 0 if dry_run else not_given}
+    report = {"consumer": consumer, "events": events}
     if dry_run:
-        report |= {"would_be_given": not_given}
+        report |= {"given": 0, "would_be_given": not_given}
     else:
         report["given"] = await _give(
             database, consumer, pattern, since=since, before=before, rate=rate, total=events
@@ -117,8 +117,7 @@ async def _give(
 
 
 def _pattern(settings: Settings, name: str) -> str:
-    actors.consumers.install(settings)
-    known = {consumer.name: consumer.pattern for consumer in actors.consumers.registered()}
+    known = {each.name: each.pattern for each in actors.consumers.installed(settings)}
     if name not in known:
         message = f"No consumer {name}; there are {', '.join(sorted(known))}"
         raise NotFound(message)

@@ -13,6 +13,8 @@ from typing import Any, Final, Protocol
 
 from orderbus.domain.events import Event
 
+#: Names that are no path: the two processors here, and that orders are not processed.
+RANDOM, PRICED, NONE = BUILT_IN = ("random", "priced", "none")
 LARGEST_AMOUNT: Final = Decimal("99999999.99")
 
 

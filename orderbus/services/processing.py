@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, Final, cast
 
 from orderbus import storage
+from orderbus.domain import processing
 from orderbus.domain.events import ORDER_PROCESSED, Event, rfc3339
 from orderbus.domain.processing import Outcome, Priced, Processor, Random, Task
 from orderbus.domain.states import Action, Status
@@ -31,13 +32,13 @@ def chosen(settings: Settings) -> Processor | None:
     Raises ``Misconfigured`` where a path names no such class.
     """
     match settings.processor:
-        case "none":
+        case processing.NONE:
             return None
-        case "random":
+        case processing.RANDOM:
             return Random(
                 rate=settings.processing_success_rate, seed=settings.processing_seed or ""
             )
-        case "priced":
+        case processing.PRICED:
             return Priced()
     return _made(settings.processor)
 

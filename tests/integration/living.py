@@ -18,14 +18,14 @@ def resources(database: Database, settings: Settings) -> Resources:
 
 async def consume(database: Database, settings: Settings, name: str, one: int) -> None:
     """Let one consumer have one event."""
-    known = {consumer.name: consumer for consumer in actors.consumers.registered()}
+    known = {consumer.name: consumer for consumer in actors.consumers.installed(settings)}
     held = resources(database, settings)
     await services.consumption.consume(held, one, known[name].work)
 
 
 async def go_on(database: Database, settings: Settings) -> None:
     """Bring every event back and let every consumer have it, until nothing new happens."""
-    wanted = {each.name: each.pattern for each in actors.consumers.registered()}
+    wanted = {each.name: each.pattern for each in actors.consumers.installed(settings)}
     while True:
         async with database.transaction() as connection:
             returned = await steps.events(database)

@@ -11,14 +11,13 @@ from uuid import uuid4
 import pytest
 
 from orderbus import services, storage
-from orderbus.actors.consumers import consumer, registered
+from orderbus.actors.consumers import consumer, installed
 from orderbus.domain.events import Event, check_pattern
 from orderbus.errors import Invalid, Poisoned, Unavailable
-from orderbus.resources import Resources
 from orderbus.services.consumption import Work
-from orderbus.settings import load
+from orderbus.settings import Settings, load
 from orderbus.storage.database import Connection, Database
-from tests.integration import steps
+from tests.integration import living, steps
 from tests.integration.worker_process import Start, send
 
 Effect = Callable[[Connection, Event], Awaitable[None]]
@@ -30,8 +29,7 @@ ALL = {"count_event": "order.created", "audit": "*"}
 
 async def consume(database: Database, due: int, effect: Effect, **more: Any) -> bool:
     settings = load(_env_file=None, secret_key="a key for tests")
-    nobody: Any = None
-    held = Resources(settings, database, publisher=nobody, http=nobody)
+    held = living.resources(database, settings)
     return await services.consumption.consume(held, due, Work(effect, **more))
 
 
@@ -354,7 +352,7 @@ def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
         consumer(pattern)
 
 
-def test_orders_are_counted_by_a_queue_of_its_own() -> None:
-    patterns = {found.name: found.pattern for found in registered()}
+def test_orders_are_counted_by_a_queue_of_its_own(settings: Settings) -> None:
+    patterns = {found.name: found.pattern for found in installed(settings)}
 
     assert patterns["count_event"] == "order.created"

@@ -10,14 +10,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from orderbus import actors, services, storage
+from orderbus import services, storage
 from orderbus.domain.processing import Outcome, Task
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration import living, steps
 
 ATTEMPTS = 4
-(PROCESS,) = [each for each in actors.consumers.registered() if each.name == "process_order"]
+NAME = "process_order"
 
 
 class Scripted:
@@ -47,9 +47,9 @@ async def due(database: Database) -> tuple[UUID, int]:
     placed = await steps.place(database)
     async with database.transaction() as connection:
         _, found, _ = await services.bridge.record(
-            connection, await steps.events(database), wanted={PROCESS.name: PROCESS.pattern}
+            connection, await steps.events(database), wanted={NAME: "order.created"}
         )
-    return placed.order_id, found.consumptions[PROCESS.name][0]
+    return placed.order_id, found.consumptions[NAME][0]
 
 
 async def process(database: Database, settings: Settings, one: int) -> None:
@@ -58,8 +58,7 @@ async def process(database: Database, settings: Settings, one: int) -> None:
         "UPDATE ops.consumptions SET due_at = now(),"
         " leased_until = CASE WHEN lease IS NOT NULL THEN now() END",
     )
-    held = living.resources(database, settings)
-    await services.consumption.consume(held, one, PROCESS.work)
+    await living.consume(database, settings, NAME, one)
 
 
 async def given_up(database: Database, settings: Settings, scripted: Scripted) -> tuple[UUID, int]:
@@ -229,7 +228,7 @@ async def test_an_order_whose_worker_died_in_the_middle_is_gone_on_with_by_the_n
     assert claim.event is not None
     await services.processing.process(held, claim.event)
     assert (await order(database, public_id))["status"] == "in_progress"
-    await services.consumption.consume(held, one, PROCESS.work)  # the lease still holds
+    await living.consume(database, settings, NAME, one)  # the lease still holds
     assert (await order(database, public_id))["status"] == "in_progress"
 
     await process(database, settings, one)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -15,19 +12,15 @@ from aiohttp import web
 from orderbus import services, storage, telemetry
 from orderbus.domain import orders, signatures
 from orderbus.domain.events import rfc3339
-from orderbus.domain.states import Status
 from orderbus.domain.text import storable
 from orderbus.errors import Fault, Invalid, NotFound
 from orderbus.storage.database import Connection
-from orderbus.storage.orders import Filter
-from orderbus.web import requests
+from orderbus.web import queries, requests
 from orderbus.web.keys import DATABASE, SETTINGS, WAKER
 from orderbus.web.once import REPLAYED, answer_once
 from orderbus.web.streams import stream_list
 
-_LONGEST_PAGE: Final = 100
 _LONGEST_REASON: Final = 2000
-_TEXT: Final = 255
 
 
 async def receive(request: web.Request) -> web.Response:
@@ -155,11 +148,11 @@ async def retry(request: web.Request) -> web.Response:
 async def list_page(request: web.Request) -> web.Response:
     """List orders from the newest on, a page at a time; a filter we do not know is refused."""
     await requests.authorize(request)
-    wanted, limit, before = _page(request)
+    wanted, limit, before = queries.page(request)
     items, going_on = await services.orders.list_newest(
         request.app[DATABASE], wanted, before=before, at_most=limit
     )
-    return web.json_response({"items": items, "next_cursor": _cursor(going_on)})
+    return web.json_response({"items": items, "next_cursor": queries.cursor(going_on)})
 
 
 async def list_all(request: web.Request) -> web.StreamResponse:
@@ -200,83 +193,6 @@ def _id_or_ref(request: web.Request) -> str:
     if "\x00" in id_or_ref or not id_or_ref.isprintable():
         raise NotFound("No such order")
     return id_or_ref
-
-
-def _page(request: web.Request) -> tuple[Filter, int, int | None]:
-    given = dict(request.query)
-    if len(given) != len(request.query):
-        raise _wrong("", "A parameter is given twice")
-    readers: dict[str, Callable[[str], Any]] = {
-        "status": lambda value: str(Status(value)),
-        "source": _plain,
-        "external_ref": _plain,
-        "customer": _plain,
-        "created_at__gte": _moment,
-        "created_at__lt": _moment,
-        "limit": _limit,
-        "cursor": _position,
-    }
-    read: dict[str, Any] = {}
-    for name, value in given.items():
-        if name not in readers:
-            raise _wrong(name, f"No such filter; there are {', '.join(readers)}")
-        try:
-            read[name] = readers[name](value)
-        except ValueError as error:
-            raise _wrong(name, str(error)) from None
-    wanted = Filter(
-        status=read.get("status"),
-        source=read.get("source"),
-        order_id=read.get("external_ref"),
-        customer=read.get("customer"),
-        created_from=read.get("created_at__gte"),
-        created_until=read.get("created_at__lt"),
-    )
-    return wanted, read.get("limit", 10), read.get("cursor")
-
-
-def _wrong(name: str, detail: str) -> Invalid:
-    return Invalid("The list cannot be asked for like this", [Fault(f"/{name}", "query", detail)])
-
-
-def _plain(value: str) -> str:
-    if not 1 <= len(value) <= _TEXT or not value.isprintable():
-        message = f"must be 1 to {_TEXT} printable characters"
-        raise ValueError(message)
-    return value
-
-
-def _moment(value: str) -> datetime:
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None:
-        message = "must have a time zone, such as 2026-01-02T03:04:05Z"
-        raise ValueError(message)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError(str(error)) from None
-
-
-def _limit(value: str) -> int:
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:9]) <= _LONGEST_PAGE:
-        message = f"must be 1 to {_LONGEST_PAGE}"
-        raise ValueError(message)
-    return int(value)
-
-
-def _cursor(number: int | None) -> str | None:
-    return None if number is None else base64.urlsafe_b64encode(str(number).encode()).decode()
-
-
-def _position(cursor: str) -> int:
-    try:
-        text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
-        text = ""
-    if not text.isdigit() or len(text) > 18:  # noqa: PLR2004 - a bigint's digits
-        message = "is none that this list gave out"
-        raise ValueError(message)
-    return int(text)
 
 
 def _text(value: object, pointer: str, *, at_most: int) -> str | None:
