@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from orderbus import storage, telemetry
 from orderbus.domain import states
@@ -122,32 +121,6 @@ async def move(
     )
     telemetry.MOVES.labels(source=order["status"], target=found.target).inc()
     return sequence
-
-
-async def append_event(
-    database: Database,
-    public_id: UUID,
-    *,
-    type: str,  # noqa: A002 - the event's type
-    actor: str,
-    traceparent: str | None = None,
-) -> int:
-    """Tell everybody who listens that something happened to an order; returns its sequence.
-
-    The event carries the order as it is now. History, event and outbox pointer commit together;
-    sequences have no gap. Raises ``NotFound``, ``Unavailable``.
-    """
-    async with database.transaction() as connection:
-        order = await storage.orders.lock(connection, public_id)
-        return await storage.orders.append_events(
-            connection,
-            order["number"],
-            types=[type],
-            actor=actor,
-            content=_content(order),
-            details={},
-            traceparent=traceparent,
-        )
 
 
 def shown(order: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from tests import samples
 from tests.conftest import settings_from
 from tests.door import Door
 from tests.end_to_end.system import System, environment
+from tests.integration import steps
 from tests.integration.rabbitmq_node import Node
 from tests.parts import Background
 
@@ -166,9 +167,7 @@ class Stage:
 
     async def _append(self, reference: str) -> None:
         order = await services.orders.find(self.direct, reference)
-        await services.orders.append_event(
-            self.direct, UUID(order["id"]), type="order.noted", actor="test"
-        )
+        await steps.append_event(self.direct, UUID(order["id"]))
         self._appended += 1
 
     # -- an outage ------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from standardwebhooks import Webhook
 
 from orderbus import services
 from tests.end_to_end.system import System
+from tests.integration import steps
 
 
 async def test_an_order_is_saved_published_received_and_posted_and_the_logs_say_so(
@@ -146,9 +147,7 @@ async def test_doctor_finds_nothing_at_fault(system: System) -> None:
 
 async def _append(system: System, reference: str) -> None:
     order = await services.orders.find(system.database, reference)
-    await services.orders.append_event(
-        system.database, UUID(order["id"]), type="order.noted", actor="test"
-    )
+    await steps.append_event(system.database, UUID(order["id"]))
 
 
 async def _logged(system: System, event: str) -> bool:

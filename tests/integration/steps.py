@@ -24,9 +24,23 @@ async def place(database: Database, reference: str | None = None, **changes: Any
 
 
 async def append(database: Database, order: Placed) -> int:
-    return await services.orders.append_event(
-        database, order.order_id, type="order.noted", actor="test"
-    )
+    return await append_event(database, order.order_id)
+
+
+async def append_event(database: Database, public_id: UUID) -> int:
+    """Tell that something happened to an order which changes nothing; returns its sequence."""
+    async with database.transaction() as connection:
+        order = await storage.orders.lock(connection, public_id)
+        content = "SELECT content FROM ops.events WHERE order_id = $1 AND sequence = 1"
+        return await storage.orders.append_events(
+            connection,
+            order["number"],
+            types=["order.noted"],
+            actor="test",
+            content=await connection.fetchval(content, order["number"]),
+            details={},
+            traceparent=None,
+        )
 
 
 async def add_endpoint(
