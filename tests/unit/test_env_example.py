@@ -1,4 +1,4 @@
-"""Does .env.example say what settings.py says?"""
+"""Does .env.example say what the settings say?"""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import AliasChoices
 
-from orderbus import settings
-from orderbus.settings import Settings
+from orderbus.settings import Settings, fields
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 #: Settings that .env.example sets to something else than their default, for a first run.
@@ -28,12 +27,12 @@ def environment_names() -> dict[str, str]:
 
 
 def sentences() -> dict[str, str]:
-    """Map each setting's field to the sentence below it in settings.py."""
-    module = ast.parse(Path(settings.__file__).read_text())
+    """Map each setting's field to the sentence below it."""
+    module = ast.parse(Path(fields.__file__).read_text())
     body = next(
         node.body
         for node in module.body
-        if isinstance(node, ast.ClassDef) and node.name == Settings.__name__
+        if isinstance(node, ast.ClassDef) and node.name == fields.Fields.__name__
     )
     return {
         field.target.id: " ".join(str(ast.literal_eval(sentence.value)).split()).replace("``", "")

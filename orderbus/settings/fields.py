@@ -1,32 +1,23 @@
-"""Which settings exist, what they mean, and which of them contradict one another.
+"""Which settings exist, and what each of them means.
 
 Names that come from the source documents (``DB_HOST``, ``PUBSUB_PROJECT_ID`` ...) are kept as they
-are; every other one begins with ``ORDERBUS_``. Read once per process, at its door.
+are; every other one begins with ``ORDERBUS_``.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
-from functools import cached_property
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
-from pydantic import (
-    AliasChoices,
-    Field,
-    SecretStr,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from orderbus.domain.addresses import Network, is_loopback
+from orderbus.domain.addresses import Network
 from orderbus.domain.events import check_pattern
 from orderbus.domain.processing import BUILT_IN
-from orderbus.domain.webhooks import can_sign
-from orderbus.errors import Invalid, Misconfigured
+from orderbus.errors import Invalid
 
 _CLASS: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 QUEUES_IN_MEMORY = "memory://"
@@ -37,8 +28,8 @@ def _named(name: str, *also: str) -> Any:  # noqa: ANN401 - pydantic takes any a
     return AliasChoices(name, *also)
 
 
-class Settings(BaseSettings):
-    """Every setting of orderbus, checked one by one and against one another."""
+class Fields(BaseSettings):
+    """Each setting, what it means, and how it is written; checked one by one."""
 
     model_config = SettingsConfigDict(
         frozen=True, env_file=".env", extra="ignore", populate_by_name=True, env_ignore_empty=True
@@ -284,103 +275,3 @@ class Settings(BaseSettings):
             message = "is not one of DEBUG, INFO, WARNING, ERROR"
             raise ValueError(message)
         return value.upper()
-
-    @model_validator(mode="after")
-    def _settings_agree(self) -> Self:
-        for wrong, message in self._contradictions():
-            if wrong:
-                raise ValueError(message)
-        return self
-
-    def _contradictions(self) -> tuple[tuple[bool, str], ...]:
-        return (
-            (
-                self.relay_lease <= self.publish_timeout,
-                "ORDERBUS_RELAY_LEASE must be longer than ORDERBUS_PUBLISH_TIMEOUT: "
-                "a batch would be given to a second worker while the first still publishes it",
-            ),
-            (
-                self.delivery_lease <= self.webhook_timeout + timedelta(seconds=5),
-                "ORDERBUS_DELIVERY_LEASE must exceed ORDERBUS_WEBHOOK_TIMEOUT by more than 5 s: "
-                "an endpoint would be called twice at the same time",
-            ),
-            (
-                self.open_on_loopback and not is_loopback(self.web_host),
-                "ORDERBUS_OPEN_ON_LOOPBACK is set but ORDERBUS_WEB_HOST is not a loopback address: "
-                "set WEBHOOK_SECRET instead",
-            ),
-            (
-                self.secret_key.get_secret_value() == INSECURE_SECRET_KEY
-                and not (self.debug or self.open_on_loopback),
-                "SECRET_KEY is not set: give it 32 random bytes, for example "
-                "the output of: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
-            ),
-            (
-                not all(can_sign(secret.get_secret_value()) for secret in self.webhook_secrets),
-                "WEBHOOK_SECRET holds a whsec_ secret that is not base64 of 24 to 64 bytes: "
-                "anyone could sign with an empty one",
-            ),
-            (
-                not self.queues_in_memory
-                and not self.rabbitmq_url.get_secret_value().startswith(("amqp://", "amqps://")),
-                "RABBITMQ_URL must begin with amqp:// or amqps://, or be memory://",
-            ),
-            (
-                self.event_retention < timedelta(days=7),
-                "ORDERBUS_EVENT_RETENTION must be 7 days or more: "
-                "a delivery is retried for more than three days and redriven after that",
-            ),
-        )
-
-    @property
-    def queues_in_memory(self) -> bool:
-        """Whether the worker keeps the queues itself."""
-        return self.rabbitmq_url.get_secret_value() == QUEUES_IN_MEMORY
-
-    @cached_property
-    def database_url(self) -> str:
-        """Where PostgreSQL is, with the password in it: never log it."""
-        user, password = (
-            quote(self.db_user, safe=""),
-            quote(self.db_pass.get_secret_value(), safe=""),
-        )
-        if self.db_host.startswith("/"):
-            place = f"@/{quote(self.db_name)}?host={quote(self.db_host)}&port={self.db_port}"
-        else:
-            place = f"@{self.db_host}:{self.db_port}/{quote(self.db_name)}"
-        return f"postgresql://{user}:{password}{place}"
-
-    def require_signatures(self) -> None:
-        """Pass if the web server can tell who sends orders, or may take unsigned ones.
-
-        Raises ``Misconfigured`` otherwise.
-        """
-        if not self.webhook_secrets and not self.open_on_loopback:
-            message = (
-                "WEBHOOK_SECRET is not set, so nobody could tell who sends an order. Set it, or "
-                "set ORDERBUS_OPEN_ON_LOOPBACK=true to take unsigned orders on this machine alone."
-            )
-            raise Misconfigured(message)
-
-
-def load(**overrides: object) -> Settings:
-    """Read the settings from the environment and ``.env``.
-
-    Raises ``Misconfigured`` with one line per wrong setting; values are never shown.
-    """
-    try:
-        return Settings(**overrides)  # type: ignore[arg-type]
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False, include_context=False)
-        said: dict[str, str] = {}
-        for fault in faults:
-            name = _variable(str(fault["loc"][0])) if fault["loc"] else ""
-            said.setdefault(name, fault["msg"].removeprefix("Value error, "))
-        lines = [": ".join(part for part in line if part) for line in said.items()]
-        raise Misconfigured("\n".join(lines)) from None
-
-
-def _variable(field: str) -> str:
-    """Name the variable that sets a field."""
-    info = Settings.model_fields.get(field)
-    return str(getattr(info and info.validation_alias, "choices", [field])[0])

@@ -1,0 +1,10 @@
+"""Every setting of orderbus, read once per process, at its door.
+
+``fields`` says which there are and what they mean, ``agreement`` which of them contradict one
+another; ``loaded`` is what everybody else is handed.
+"""
+
+from orderbus.settings.fields import INSECURE_SECRET_KEY, QUEUES_IN_MEMORY
+from orderbus.settings.loaded import Settings, load
+
+__all__ = ["INSECURE_SECRET_KEY", "QUEUES_IN_MEMORY", "Settings", "load"]

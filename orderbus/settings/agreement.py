@@ -1,0 +1,55 @@
+"""Which settings contradict one another, and the sentence that says so."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from orderbus.domain.addresses import is_loopback
+from orderbus.domain.webhooks import can_sign
+from orderbus.settings.fields import INSECURE_SECRET_KEY, QUEUES_IN_MEMORY, Fields
+
+
+def contradictions(settings: Fields) -> list[str]:
+    """Say in a sentence each what cannot work together; empty where all of it can."""
+    return [sentence for wrong, sentence in _rules(settings) if wrong]
+
+
+def _rules(settings: Fields) -> tuple[tuple[bool, str], ...]:
+    url = settings.rabbitmq_url.get_secret_value()
+    return (
+        (
+            settings.relay_lease <= settings.publish_timeout,
+            "ORDERBUS_RELAY_LEASE must be longer than ORDERBUS_PUBLISH_TIMEOUT: "
+            "a batch would be given to a second worker while the first still publishes it",
+        ),
+        (
+            settings.delivery_lease <= settings.webhook_timeout + timedelta(seconds=5),
+            "ORDERBUS_DELIVERY_LEASE must exceed ORDERBUS_WEBHOOK_TIMEOUT by more than 5 s: "
+            "an endpoint would be called twice at the same time",
+        ),
+        (
+            settings.open_on_loopback and not is_loopback(settings.web_host),
+            "ORDERBUS_OPEN_ON_LOOPBACK is set but ORDERBUS_WEB_HOST is not a loopback address: "
+            "set WEBHOOK_SECRET instead",
+        ),
+        (
+            settings.secret_key.get_secret_value() == INSECURE_SECRET_KEY
+            and not (settings.debug or settings.open_on_loopback),
+            "SECRET_KEY is not set: give it 32 random bytes, for example "
+            "the output of: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+        ),
+        (
+            not all(can_sign(secret.get_secret_value()) for secret in settings.webhook_secrets),
+            "WEBHOOK_SECRET holds a whsec_ secret that is not base64 of 24 to 64 bytes: "
+            "anyone could sign with an empty one",
+        ),
+        (
+            url != QUEUES_IN_MEMORY and not url.startswith(("amqp://", "amqps://")),
+            "RABBITMQ_URL must begin with amqp:// or amqps://, or be memory://",
+        ),
+        (
+            settings.event_retention < timedelta(days=7),
+            "ORDERBUS_EVENT_RETENTION must be 7 days or more: "
+            "a delivery is retried for more than three days and redriven after that",
+        ),
+    )

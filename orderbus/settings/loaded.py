@@ -1,0 +1,76 @@
+"""The settings as a whole: read, checked, and what follows from them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Self
+from urllib.parse import quote
+
+from pydantic import ValidationError, model_validator
+
+from orderbus.errors import Misconfigured
+from orderbus.settings.agreement import contradictions
+from orderbus.settings.fields import QUEUES_IN_MEMORY, Fields
+
+
+class Settings(Fields):
+    """Every setting of orderbus, checked one by one and against one another."""
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> Self:
+        for sentence in contradictions(self):
+            raise ValueError(sentence)
+        return self
+
+    @property
+    def queues_in_memory(self) -> bool:
+        """Whether the worker keeps the queues itself."""
+        return self.rabbitmq_url.get_secret_value() == QUEUES_IN_MEMORY
+
+    @cached_property
+    def database_url(self) -> str:
+        """Where PostgreSQL is, with the password in it: never log it."""
+        user, password = (
+            quote(self.db_user, safe=""),
+            quote(self.db_pass.get_secret_value(), safe=""),
+        )
+        if self.db_host.startswith("/"):
+            place = f"@/{quote(self.db_name)}?host={quote(self.db_host)}&port={self.db_port}"
+        else:
+            place = f"@{self.db_host}:{self.db_port}/{quote(self.db_name)}"
+        return f"postgresql://{user}:{password}{place}"
+
+    def require_signatures(self) -> None:
+        """Pass if the web server can tell who sends orders, or may take unsigned ones.
+
+        Raises ``Misconfigured`` otherwise.
+        """
+        if not self.webhook_secrets and not self.open_on_loopback:
+            message = (
+                "WEBHOOK_SECRET is not set, so nobody could tell who sends an order. Set it, or "
+                "set ORDERBUS_OPEN_ON_LOOPBACK=true to take unsigned orders on this machine alone."
+            )
+            raise Misconfigured(message)
+
+
+def load(**overrides: object) -> Settings:
+    """Read the settings from the environment and ``.env``.
+
+    Raises ``Misconfigured`` with one line per wrong setting; values are never shown.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        said: dict[str, str] = {}
+        for fault in faults:
+            name = _variable(str(fault["loc"][0])) if fault["loc"] else ""
+            said.setdefault(name, fault["msg"].removeprefix("Value error, "))
+        lines = [": ".join(part for part in line if part) for line in said.items()]
+        raise Misconfigured("\n".join(lines)) from None
+
+
+def _variable(field: str) -> str:
+    """Name the variable that sets a field."""
+    info = Settings.model_fields.get(field)
+    return str(getattr(info and info.validation_alias, "choices", [field])[0])
