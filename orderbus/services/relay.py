@@ -8,7 +8,7 @@ behind the inbox, so any number of relays may run and a late one does no harm.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -18,6 +18,7 @@ from orderbus.pubsub.messages import Message, encode
 from orderbus.pubsub.publisher import Publisher
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
+from orderbus.storage.lost import Returns
 from orderbus.storage.outbox import Leased
 
 #: A pointer leased this often without a word has killed its relay too often.
@@ -27,6 +28,21 @@ LONGEST_PAUSE: Final = timedelta(seconds=2)
 #: Pointers one beat tells of at most, and how long it waits for a telling to have an effect.
 HINT_AT_MOST: Final = 5000
 HINT_AGAIN_AFTER: Final = timedelta(seconds=5)
+#: What comes back later than others by this much is late, and so long others have to come back in
+#: their turn before it counts as lost.
+_LATE: Final = timedelta(seconds=15)
+#: By how much the ways of events differ at most that come back in their turn. Well below ``_LATE``:
+#: what waited for a bridge shows, before ``_LATE`` is over, that its way is longer.
+_UNEQUAL: Final = timedelta(seconds=5)
+#: The first pause where nothing comes back at all.
+_SILENCE: Final = timedelta(seconds=10)
+#: What is out for so long is asked for although others still come late.
+_LONGEST_WAY: Final = timedelta(minutes=10)
+#: Events asked for at a time: where they may be lost, and where they are.
+_FEW: Final = 20
+_MANY: Final = 1000
+#: Rows one statement changes at most where all are asked for.
+_STEP: Final = 10_000
 
 
 async def hint_due(database: Database, settings: Settings) -> int:
@@ -135,23 +151,45 @@ async def _settle(
 async def take_back_lost(database: Database) -> int:
     """Make due again what Pub/Sub has lost; returns how many events.
 
-    Lost is what was published well before something that has already come back. While nothing at
-    all comes back, a few of the oldest ask, with doubling pauses: a bridge that is merely behind
-    must not be fed duplicates.
+    Lost is what was published ``_LATE`` before something that came back ``_LATE`` ago, if events
+    came back since then, all after ways of about the same length. A backlog that returns out of
+    order brings old ones among the young: while it does, a few are asked for that are out for
+    ten minutes. Where nothing at all comes back, a few are asked for, and each time the silence is
+    twice as long. Each event pauses twice as long after each time it was published.
     """
     async with database.connection() as connection:
-        returned_until, quiet, awaited = await storage.outbox.recent_returns(connection)
-        if not awaited:
+        seen = await storage.lost.look(connection, lately=_LATE, unequal=_UNEQUAL)
+        asked_for = None if seen is None else _asked_for(seen)
+        if asked_for is None:
             return 0
-        return await storage.outbox.take_back_lost(
-            connection,
-            returned_until=returned_until,
-            quiet=quiet,
-            at_most=20 if quiet else 1000,
+        before, pause, at_most = asked_for
+        return await storage.lost.take_back(
+            connection, published_before=before, pause=pause, at_most=at_most
         )
 
 
+def _asked_for(seen: Returns) -> tuple[datetime, timedelta, int] | None:
+    """Say before when it was published, its first pause, and how many."""
+    if seen.silent:
+        return seen.moment, _SILENCE, _FEW
+    if seen.reached is None or not seen.flowing:
+        return None
+    if not seen.unequal:
+        return seen.reached - _LATE, _LATE, _MANY
+    return None if seen.asked else (seen.reached - _LATE, _LONGEST_WAY, _FEW)
+
+
 async def take_back_all(database: Database) -> int:
-    """Make everything published and not returned due again: its subscription is gone."""
+    """Make everything published and not returned due again: its subscription is gone.
+
+    In steps, each committed: of however many there are, none is published later for it.
+    """
+    taken, step = 0, _STEP
     async with database.connection() as connection:
-        return await storage.outbox.take_back_all(connection)
+        now = await storage.lost.now(connection)
+        while step == _STEP:
+            step = await storage.lost.take_back(
+                connection, published_before=now, pause=timedelta(0), at_most=_STEP
+            )
+            taken += step
+    return taken

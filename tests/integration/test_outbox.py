@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -201,64 +200,12 @@ async def test_a_pointer_that_keeps_killing_its_relay_is_taken_alone_and_then_pa
     assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
 
 
-async def _publish_and_age(
-    database: Database, settings: Settings, topic: Topic, orders: int, seconds: int
-) -> list[UUID]:
-    for _ in range(orders):
-        await steps.place(database)
-    await publish(database, topic, settings)
-    await steps.value(
-        database,
-        "UPDATE ops.outbox SET published_at = now() - make_interval(secs => $1)",
-        float(seconds),
-    )
-    return [event.event_id for event in await steps.events(database)]
-
-
-async def test_what_was_published_before_something_that_came_back_is_published_again(
-    database: Database, settings: Settings, topic: Topic
-) -> None:
-    await _publish_and_age(database, settings, topic, orders=3, seconds=40)
-    last = await steps.place(database)
-    await publish(database, topic, settings)
-    newest = (await steps.events(database))[-1]
-    await steps.come_back(database, newest)
-
-    lost = await services.relay.take_back_lost(database)
-
-    assert last.created
-    assert lost == 3
-    assert await publish(database, topic, settings) == 3
-
-
-async def test_a_bridge_that_is_merely_behind_is_asked_with_a_few_and_pauses_double(
-    database: Database, settings: Settings, topic: Topic
-) -> None:
-    await _publish_and_age(database, settings, topic, orders=30, seconds=12)
-
-    asked = await services.relay.take_back_lost(database)
-    await publish(database, topic, settings)
-    await steps.value(
-        database, "UPDATE ops.outbox SET published_at = now() - interval '12 s' WHERE publishes = 2"
-    )
-    asked_again = await services.relay.take_back_lost(database)
-
-    assert asked == 20
-    assert asked_again == 10  # the other ten; those asked with before rest twice as long
-
-
-async def test_nothing_is_published_again_while_its_return_is_not_late(
-    database: Database, settings: Settings, topic: Topic
-) -> None:
-    await _publish_and_age(database, settings, topic, orders=3, seconds=5)
-
-    assert await services.relay.take_back_lost(database) == 0
-
-
 async def test_when_the_subscription_is_gone_everything_on_its_way_is_published_again(
     database: Database, settings: Settings, topic: Topic
 ) -> None:
-    await _publish_and_age(database, settings, topic, orders=7, seconds=1)
+    for _ in range(7):
+        await steps.place(database)
+    await publish(database, topic, settings)
 
     assert await services.relay.take_back_all(database) == 7
     assert await publish(database, topic, settings) == 7

@@ -1,0 +1,107 @@
+"""Which published events did not come back, and what do those say that did?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from orderbus.storage.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Returns:
+    """How events come back; "lately" is what ``look`` was told.
+
+    ``moment`` is PostgreSQL's time. ``reached``: the latest publication among what had come back
+    before lately, None where nothing had. ``flowing``: something came back lately, and
+    ``unequal``: after ways of unequal length, as when a backlog returns out of order; both are
+    only looked for where something older than ``reached`` is missing. ``silent``: nothing came back
+    and nothing was published for as long as the silence before, 10 s at least and 10 minutes at
+    most. ``asked``: something was published again lately.
+    """
+
+    moment: datetime
+    reached: datetime | None
+    flowing: bool
+    unequal: bool
+    silent: bool
+    asked: bool
+
+
+async def look(connection: Connection, *, lately: timedelta, unequal: timedelta) -> Returns | None:
+    """Tell how events come back; None where none has been awaited for 10 s.
+
+    Ways are of unequal length where they differ by more than ``unequal``.
+    """
+    row = await connection.fetchrow(
+        """
+        WITH awaited AS (
+            SELECT min(published_at) AS oldest, max(published_at) AS newest FROM ops.outbox
+        ), heard AS (
+            -- Silence begins when there is something to be heard.
+            SELECT greatest(oldest, (SELECT max(received_at) FROM ops.inbox)) AS at FROM awaited
+        ), reached AS (
+            SELECT max(published_at) AS at
+              FROM (SELECT published_at
+                      FROM ops.inbox
+                     WHERE received_at <= now() - $1::interval
+                     ORDER BY received_at DESC
+                     LIMIT 500) AS before
+        ), recent AS (
+            SELECT count(*) > 0 AS flowing,
+                   max(received_at - published_at) - min(received_at - published_at) AS spread
+              FROM ops.inbox
+             WHERE received_at > now() - $1::interval
+               AND (SELECT oldest < reached.at - $1::interval FROM awaited, reached)
+        )
+        SELECT now() AS moment, reached.at AS reached, flowing,
+               coalesce(spread > $2::interval, false) AS unequal,
+               now() - heard.at >= interval '10 s'
+               AND now() - newest >= least(interval '10 min',
+                                           greatest(interval '10 s', newest - heard.at)) AS silent,
+               EXISTS (SELECT FROM ops.outbox
+                        WHERE publishes > 1 AND published_at > now() - $1::interval) AS asked
+          FROM awaited, heard, reached, recent
+         WHERE oldest < now() - interval '10 s'
+        """,
+        lately,
+        unequal,
+    )
+    return None if row is None else Returns(**row)
+
+
+async def take_back(
+    connection: Connection, *, published_before: datetime, pause: timedelta, at_most: int
+) -> int:
+    """Make events due again that were published before a moment and did not come back.
+
+    Each waits ``pause`` first, twice as long after each time it was published, 10 minutes at most.
+    Returns how many there were.
+    """
+    status = await connection.execute(
+        """
+        UPDATE ops.outbox
+           SET due_at = now(), hinted_at = NULL, published_at = NULL, message_id = NULL
+         WHERE event_id IN (
+            SELECT event_id
+              FROM ops.outbox
+             WHERE published_at < $1
+               AND published_at < now() - least(interval '10 min',
+                                                $2::interval * 2 ^ least(publishes - 1, 10))
+               AND due_at = 'infinity'
+               AND parked_at IS NULL
+             ORDER BY published_at
+             LIMIT $3
+               FOR UPDATE SKIP LOCKED)
+        """,
+        published_before,
+        pause,
+        at_most,
+    )
+    return int(status.removeprefix("UPDATE "))
+
+
+async def now(connection: Connection) -> datetime:
+    """Tell PostgreSQL's time."""
+    moment: datetime = await connection.fetchval("SELECT now()")
+    return moment

@@ -1,0 +1,241 @@
+"""An event is published again when Pub/Sub lost it, and not because a bridge is behind.
+
+Time passes as the tests say, second by second, whatever the clock on the wall does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from orderbus import services
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.integration.still import Still
+
+NEWEST_FIRST = "published_at DESC, event_id"
+OLDEST_FIRST = "published_at, event_id"
+ANY_ORDER = "md5(event_id::text)"
+
+
+@pytest.fixture
+async def world(database: Database, settings: Settings) -> AsyncIterator[Still]:
+    async with database.transaction() as connection:
+        yield await Still.make(connection, settings)
+
+
+async def stop_the_bridge(world: Still, *, seconds: int, rate: int) -> None:
+    """Let events go out while nothing comes back, after a while in which everything did."""
+    for _ in range(20):
+        await world.publish(1)
+        await world.come_back(await world.on_its_way(NEWEST_FIRST))
+        await world.pass_time(2)
+    for _ in range(seconds // 4):
+        await world.publish(rate * 4)
+        await world.pass_time(4)
+        assert await world.take_back_lost() == 0
+
+
+@pytest.mark.parametrize("order", [NEWEST_FIRST, ANY_ORDER, OLDEST_FIRST])
+@pytest.mark.parametrize("rate", [0, 60], ids=["nothing new", "while others go on"])
+async def test_a_backlog_of_thousands_that_comes_back_is_not_published_again(
+    world: Still, order: str, rate: int
+) -> None:
+    await stop_the_bridge(world, seconds=80, rate=40)
+    again = seconds = 0
+
+    while back := (await world.on_its_way(order))[:200]:
+        await world.come_back(back)
+        again += await world.take_back_lost()
+        again += await world.publish(rate * 2) - rate * 2
+        await world.pass_time(2)
+        again += await world.take_back_lost()
+        rate = rate if seconds < 60 else 0
+        seconds += 2
+
+    assert seconds >= 30  # a backlog that is gone at once would prove nothing
+    assert again == 0
+
+
+async def test_a_backlog_that_hardly_moves_beside_new_events_is_not_published_again(
+    world: Still,
+) -> None:
+    await stop_the_bridge(world, seconds=80, rate=30)
+
+    again = 0
+    for _ in range(60):
+        await world.publish(40)
+        await world.come_back((await world.on_its_way(NEWEST_FIRST))[:41])
+        await world.pass_time(2)
+        again += await world.take_back_lost()
+
+    assert again == 0
+
+
+async def test_a_bridge_that_stalls_amid_its_backlog_is_not_fed_what_it_has_to_do(
+    world: Still,
+) -> None:
+    await stop_the_bridge(world, seconds=80, rate=30)
+    await world.come_back((await world.on_its_way(NEWEST_FIRST))[:100])
+
+    again = 0
+    for _ in range(30):
+        await world.publish(40)
+        await world.pass_time(2)
+        again += await world.take_back_lost()
+
+    assert again == 0
+
+
+async def test_what_is_lost_amid_steady_traffic_is_published_again_within_40_seconds(
+    world: Still,
+) -> None:
+    await world.publish(50)  # lost, and those of every second after it come back
+    seconds = 0
+
+    while not (lost := await world.take_back_lost()):
+        await world.publish(5)
+        await world.come_back((await world.on_its_way(NEWEST_FIRST))[:5])
+        await world.pass_time(2)
+        seconds += 2
+        assert seconds <= 40
+
+    assert lost == 50
+    assert await world.publish() == 50
+
+
+@pytest.mark.parametrize("pause", [6, 14, 20, 60])
+async def test_what_is_lost_between_few_orders_is_published_again(world: Still, pause: int) -> None:
+    await world.publish(1)
+    seconds = 0
+
+    while not await world.take_back_lost():
+        await world.pass_time(2)
+        seconds += 2
+        if seconds % pause == 0:
+            await world.publish(1)
+            await world.come_back((await world.on_its_way(NEWEST_FIRST))[:1])
+        assert seconds <= 90
+
+
+async def test_what_is_lost_again_and_again_is_published_after_pauses_that_double(
+    world: Still,
+) -> None:
+    await world.publish(1)
+    pauses = [0]
+
+    while len(pauses) < 5:
+        await world.publish(5)
+        await world.come_back((await world.on_its_way("publishes, published_at DESC"))[:5])
+        await world.pass_time(2)
+        pauses[-1] += 2
+        if await world.take_back_lost():
+            await world.publish()
+            pauses.append(0)
+
+    assert pauses[1] <= 34
+    assert all(60 * 2**n <= pause <= 62 * 2**n for n, pause in enumerate(pauses[2:4]))
+
+
+async def test_where_all_is_silent_a_few_ask_and_one_that_returns_speaks_for_all(
+    world: Still,
+) -> None:
+    await world.publish(3000)
+    asked = seconds = 0
+    while not asked:
+        await world.pass_time(2)
+        seconds += 2
+        asked = await world.take_back_lost()
+
+    await world.publish()
+    await world.come_back((await world.on_its_way(NEWEST_FIRST))[:20])
+    while await world.on_its_way(OLDEST_FIRST):
+        await world.pass_time(2)
+        seconds += 2
+        await world.take_back_lost()
+        await world.publish()
+        await world.come_back(
+            [
+                event
+                for event in await world.on_its_way(NEWEST_FIRST)
+                if _fresh(world, event.message_id)
+            ]
+        )
+        assert seconds <= 120
+
+    assert asked == 20
+
+
+def _fresh(world: Still, message_id: str | None) -> bool:
+    """Say whether it is not of the first 3,000, which are lost."""
+    return message_id is not None and int(message_id.removeprefix("m-")) > 3000
+
+
+async def test_a_bridge_that_is_stopped_for_an_hour_is_fed_some_hundred_duplicates_at_most(
+    world: Still,
+) -> None:
+    await world.publish(2000)
+    again = 0
+
+    for _ in range(720):
+        await world.pass_time(5)
+        if await world.take_back_lost():
+            again += await world.publish()
+
+    assert 0 < again <= 300
+
+
+async def test_one_event_that_is_lost_in_silence_is_asked_for_after_pauses_that_double(
+    world: Still,
+) -> None:
+    await world.publish(1)
+    pauses = [0]
+
+    while len(pauses) < 5:
+        await world.pass_time(2)
+        pauses[-1] += 2
+        if await world.take_back_lost():
+            await world.publish()
+            pauses.append(0)
+
+    assert pauses == [12, 22, 42, 82, 0]
+
+
+async def test_amid_others_that_come_late_for_ever_it_is_asked_for_after_ten_minutes(
+    world: Still,
+) -> None:
+    await world.publish(1)
+    for _ in range(12):
+        await world.publish(5)
+        await world.pass_time(2)
+    seconds = 24
+
+    while not (lost := await world.take_back_lost()):
+        await world.publish(5)
+        on_its_way = (await world.on_its_way(NEWEST_FIRST))[:-1]
+        await world.come_back(on_its_way[:2] + on_its_way[-3:])
+        await world.pass_time(2)
+        seconds += 2
+        assert seconds < 700
+
+    assert lost == 1
+    assert seconds > 600
+
+
+async def test_nothing_is_published_again_while_its_return_is_not_late(world: Still) -> None:
+    await world.publish(3)
+    await world.pass_time(5)
+
+    assert await world.take_back_lost() == 0
+
+
+async def test_where_the_subscription_is_gone_all_is_published_again_in_bounded_steps(
+    world: Still, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services.relay, "_STEP", 100)
+    await world.publish(250)
+    await world.pass_time(1)
+
+    assert await services.relay.take_back_all(world) == 250
+    assert await world.publish() == 250
