@@ -15,6 +15,7 @@
     │   │   └── IllegalMove    an order cannot go from where it is to where it was sent
     │   └── Changed            it is no longer what the caller saw
     ├── Unavailable        a neighbour did not answer; the same call may work later
+    │   └── Busy               somebody else has locked what this needs
     ├── Poisoned           this message can never succeed; bury it with its reason
     └── Misconfigured      the settings cannot work; say why and exit
 
@@ -131,6 +132,10 @@ class Unavailable(OrderbusError):
         """Name the neighbour in ``message``: an operator reads it first."""
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Busy(Unavailable):
+    """Somebody else has locked what this needs, and did not let go in time."""
 
 
 class Poisoned(OrderbusError):

@@ -6,7 +6,7 @@ Runs in the bridge's own process; where the queues are inside the worker, it run
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from orderbus import telemetry
@@ -35,12 +35,13 @@ async def run(
     """
     wanted = {consumer.name: consumer.pattern for consumer in consumers.installed(settings)}
 
-    async def handle(batch: list[Received]) -> None:
+    async def handle(batch: list[Received]) -> Sequence[Received]:
         # What is due is committed: a hint that gets lost costs one beat, so nothing waits.
         due = await services_bridge.receive(database, batch, wanted=wanted)
         with suppress(Unavailable):
             await consumers.enqueue(due.consumptions)
             await broker.enqueue_deliveries(due.deliveries)
+        return due.later
 
     async def made_anew() -> None:
         count = await relay.take_back_all(database)

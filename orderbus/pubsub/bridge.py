@@ -21,6 +21,8 @@ from orderbus.settings import Settings
 #: Seconds a batch waits for more behind its first message: while they keep coming, at most so long.
 _QUIET: Final = 0.002
 _GATHER: Final = 0.01
+#: Seconds after which a message is handed over again that was left for later.
+_LATER: Final = 0.25
 #: Seconds between attempts to hand over a batch.
 _PAUSES: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 
@@ -37,7 +39,8 @@ class Received:
     nack: Callable[[], None]
 
 
-Handle = Callable[[list[Received]], Awaitable[None]]
+#: Handles a batch; returns those of its messages that are to come again, after a pause.
+Handle = Callable[[list[Received]], Awaitable[Sequence[Received]]]
 
 
 def nobody_asks(*, up: bool) -> None:
@@ -55,12 +58,13 @@ async def stream(
 ) -> None:
     """Hand every message to ``handle`` in batches, and acknowledge a batch when it returns.
 
-    Goes on until ``stop`` is set, or ``max_messages`` were handled; then the current batch is
-    finished and what waits behind it given back at once. While ``handle`` raises ``Unavailable``
-    the same batch waits, its leases extended, and no more comes than a few batches. A message may
-    come twice. A subscription that vanished is made again, and ``made`` is called whenever it was
-    made anew, by whomever: what it held is lost. ``connected`` hears whether the subscription
-    answers. Raises ``Misconfigured`` where we may not make it, and what else ``handle`` raises.
+    What ``handle`` leaves for later stays ours and is handed over again, among others. Goes on
+    until ``stop`` is set, or ``max_messages`` were handled; then the current batch is finished and
+    what waits behind it given back at once. While ``handle`` raises ``Unavailable`` the same batch
+    waits, its leases extended, and no more comes than a few batches. A message may come twice. A
+    subscription that vanished is made again, and ``made`` is called whenever it was made anew, by
+    whomever: what it held is lost. ``connected`` hears whether the subscription answers. Raises
+    ``Misconfigured`` where we may not make it, and what else ``handle`` raises.
     """
     client = await asyncio.to_thread(channels.subscriber, settings)
     leases = Leases(client, topology.subscription_path(settings))
@@ -103,6 +107,7 @@ class _Waiting:
         self._leases = leases
         self._at_most = at_most
         self._messages: deque[Received] = deque()
+        self._put_off: deque[Received] = deque()
         self._came = asyncio.Event()
 
     def add(self, messages: Sequence[Any]) -> None:
@@ -128,10 +133,28 @@ class _Waiting:
             self.room.set()
         return batch
 
+    def put_off(self, messages: Sequence[Received]) -> None:
+        """Hand these over again after a pause; too many of them go back to Pub/Sub.
+
+        They take no room from what comes: orders that stand still must not stop the others.
+        """
+        room = max(0, self._at_most - len(self._put_off))
+        self._put_off.extend(messages[:room])
+        for message in messages[room:]:
+            message.nack()
+        loop = asyncio.get_running_loop()
+        loop.call_later(_LATER, self._take_up, len(messages[:room]))
+
+    def _take_up(self, count: int) -> None:
+        for _ in range(min(count, len(self._put_off))):
+            self._messages.append(self._put_off.popleft())
+            self._came.set()
+
     def give_back(self) -> None:
         """Let another bridge have what waits."""
-        while self._messages:
-            self._messages.popleft().nack()
+        for messages in (self._put_off, self._messages):
+            while messages:
+                messages.popleft().nack()
 
     def _received(self, message: Any) -> Received:  # noqa: ANN401 - Google's message
         ack, nack = self._leases.hold(message.ack_id)
@@ -171,19 +194,26 @@ async def _hand_over(
                         task.result()
                 return
             messages = coming.result()
-            if not await _handled(messages, handle, stop):
+            later = await _handled(messages, handle, stop)
+            if later is None:
                 return
-            left = None if left is None else left - len(messages)
+            waiting.put_off(later)
+            left = None if left is None else left - len(messages) + len(later)
     finally:
         stopping.cancel()
 
 
-async def _handled(messages: list[Received], handle: Handle, stop: asyncio.Event) -> bool:
-    """Hand over one batch until it is taken; false if told to stop before."""
+async def _handled(
+    messages: list[Received], handle: Handle, stop: asyncio.Event
+) -> Sequence[Received] | None:
+    """Hand over one batch until it is taken, and acknowledge it.
+
+    Returns what is left for later; None if told to stop before.
+    """
     failures = 0
     while True:
         try:
-            await handle(messages)
+            later = await handle(messages)
         except Unavailable as error:
             if failures == 0:
                 telemetry.log.warning("bridge_waits", error=str(error))
@@ -193,9 +223,15 @@ async def _handled(messages: list[Received], handle: Handle, stop: asyncio.Event
             if stop.is_set():
                 for message in messages:
                     message.nack()
-                return False
+                return None
             failures += 1
         else:
-            for message in messages:
-                message.ack()
-            return True
+            _acknowledge(messages, but=later)
+            return later
+
+
+def _acknowledge(messages: Sequence[Received], *, but: Sequence[Received]) -> None:
+    kept = {id(message) for message in but}
+    for message in messages:
+        if id(message) not in kept:
+            message.ack()

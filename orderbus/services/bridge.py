@@ -3,74 +3,113 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 from uuid import UUID
 
 from orderbus import storage, telemetry
 from orderbus.domain.text import storable
-from orderbus.errors import OrderbusError, Poisoned
+from orderbus.errors import Busy, OrderbusError, Poisoned
 from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import decode
 from orderbus.storage.database import Connection, Database
-from orderbus.storage.inbox import Returned
+from orderbus.storage.inbox import Known, Returned
 
 _Letter = tuple[Received, Poisoned]
 
 
+#: How often a batch may wait in vain for a lock while it is taken apart: enough to find one message
+#: among a hundred. Then nothing more is tried: it may be a table that is locked.
+_VAIN_WAITS: Final = 10
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What may go now: deliveries, and consumptions by consumer."""
+    """What may go now: deliveries, and consumptions by consumer.
+
+    ``later`` are messages that could not be recorded because somebody else is at work on their
+    orders: they have to be received again.
+    """
 
     deliveries: Sequence[int] = ()
     consumptions: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    later: Sequence[Received] = ()
 
 
 async def receive(
     database: Database, received: Sequence[Received], *, wanted: Mapping[str, str]
 ) -> Due:
-    """Record a batch in one transaction; returns what may go now.
+    """Record a batch in one transaction; returns what may go now, and what has to come again.
 
-    A message that makes recording fail for a reason of its own is kept as a dead letter, alone.
     Inbox, watermarks, one delivery for each endpoint, one consumption for each consumer in
     ``wanted`` (see ``storage.inbox.add``), pointers deleted: all or nothing, and receiving a
     message again changes nothing. What cannot be decoded, or belongs to no event we
-    know, is kept as a dead letter with its bytes. When this returns, every message may be acked.
+    know, is kept as a dead letter with its bytes. A batch that cannot be recorded is taken apart: a
+    message that fails for a reason of its own is a dead letter, alone, and one that waits for a
+    lock is left for later. When this returns, every message but those may be acked.
     Raises ``Unavailable``; then none may.
     """
-    try:
-        return await _receive(database, received, wanted)
-    except OrderbusError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a door: one message must not stop all others
-        if len(received) > 1:
-            return _together([await receive(database, [one], wanted=wanted) for one in received])
-        poisoned = Poisoned(f"It cannot be recorded: {error!r}", reason="unrecordable")
-        await _bury_alone(database, received[0], poisoned)
-        return Due()
+    parts, done, later, vain = [received], [], [], 0
+    while parts:
+        part = parts.pop()
+        try:
+            done.append(await _receive(database, part, wanted))
+        except Busy as busy:
+            vain += 1
+            if len(part) > 1 and vain <= _VAIN_WAITS:
+                parts += _halves(part)
+                continue
+            telemetry.log.warning("events_put_off", count=len(part), error=str(busy))
+            later.append(Due(later=part))
+        except OrderbusError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a door: one message must not stop all others
+            if len(part) > 1:
+                parts += _halves(part)
+                continue
+            poisoned = Poisoned(f"It cannot be recorded: {error!r}", reason="unrecordable")
+            await _bury_alone(database, part[0], poisoned)
+    return together([*done, *later])
+
+
+def _halves(part: Sequence[Received]) -> tuple[Sequence[Received], Sequence[Received]]:
+    middle = len(part) // 2
+    return part[middle:], part[:middle]
 
 
 async def _receive(
     database: Database, received: Sequence[Received], wanted: Mapping[str, str]
 ) -> Due:
     returned, letters = _decoded(received)
-    async with database.transaction() as connection:
-        new, due, known = await record(connection, [event for _, event in returned], wanted=wanted)
+    async with database.connection() as connection:
+        known = await storage.inbox.recognise(connection, [event for _, event in returned])
+        ours = {event.returned.event_id for event in known}
         letters += [
             (message, Poisoned(f"No event {event.event_id} is known here", reason="unknown_event"))
             for message, event in returned
-            if event.event_id not in known
+            if event.event_id not in ours
         ]
-        await _bury(connection, letters)
-    _tell(received, letters, new=new, known=len(known))
-    return due
+        async with connection.transaction():
+            new, due, recorded = await record(connection, known, wanted=wanted)
+            await _bury(connection, letters)
+    busy = ours - recorded
+    later = [message for message, event in returned if event.event_id in busy]
+    settled = [message for message in received if message not in later] if later else received
+    _tell(settled, letters, new=new, known=len(known) - len(later))
+    return replace(due, later=later)
 
 
-def _together(parts: Sequence[Due]) -> Due:
+def together(parts: Sequence[Due]) -> Due:
+    """Say of several parts what is due."""
     consumptions: dict[str, list[int]] = {}
     for part in parts:
         for name, ids in part.consumptions.items():
             consumptions.setdefault(name, []).extend(ids)
-    return Due([delivery for part in parts for delivery in part.deliveries], consumptions)
+    return Due(
+        [delivery for part in parts for delivery in part.deliveries],
+        consumptions,
+        [message for part in parts for message in part.later],
+    )
 
 
 async def _bury_alone(database: Database, message: Received, why: Poisoned) -> None:
@@ -97,13 +136,14 @@ async def _bury(connection: Connection, letters: Sequence[_Letter]) -> None:
 
 
 async def record(
-    connection: Connection, returned: Sequence[Returned], *, wanted: Mapping[str, str]
+    connection: Connection, known: Sequence[Known], *, wanted: Mapping[str, str]
 ) -> tuple[int, Due, set[UUID]]:
-    """Put events into the inbox, in the caller's transaction.
+    """Put events that were recognised into the inbox, in the caller's transaction.
 
-    Returns how many were new, what may go now, and which events we know.
+    Returns how many were new, what may go now, and which were recorded: on the orders of the others
+    somebody else is at work.
     """
-    known = await storage.inbox.lock_watermarks(connection, returned)
+    known = await storage.inbox.lock_watermarks(connection, known)
     if not known:
         return 0, Due(), set()
     recorded = await storage.inbox.add(connection, known, wanted=wanted)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from orderbus.errors import Misconfigured, Unavailable
+from orderbus.errors import Busy, Misconfigured, Unavailable
 from orderbus.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _SCHEMA_MISSING = (
     asyncpg.UndefinedFunctionError,
     asyncpg.InvalidSchemaNameError,
 )
+_BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 #: Conditions that pass without anybody changing the statement.
 _AWAY = (
     OSError,
@@ -44,7 +45,6 @@ _AWAY = (
     asyncpg.InsufficientResourcesError,
     asyncpg.PostgresSystemError,
     asyncpg.TransactionRollbackError,
-    asyncpg.LockNotAvailableError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InternalClientError,
 )
@@ -54,10 +54,10 @@ _AWAY = (
 def our_errors() -> Iterator[None]:
     """Turn asyncpg's errors into ours.
 
-    Raises ``Unavailable`` where the same call may work later, ``Misconfigured`` where a person has
-    to change a setting or run the migrations. A missing daily partition is our own fault and
-    passes with the next migration or beat, so it is ``Unavailable`` too. Every other error is a
-    bug and goes on as it is.
+    Raises ``Unavailable`` where the same call may work later (``Busy`` where a lock was waited
+    for), ``Misconfigured`` where a person has to change a setting or run the migrations. A missing
+    daily partition is our own fault and passes with the next migration or beat, so it is
+    ``Unavailable`` too. Every other error is a bug and goes on as it is.
     """
     try:
         yield
@@ -70,6 +70,8 @@ def our_errors() -> Iterator[None]:
         raise Misconfigured(f"PostgreSQL refuses us: {error}") from error
     except _SCHEMA_MISSING as error:
         raise Unavailable(f"The schema is missing: run `orderbus migrate` ({error})") from error
+    except _BUSY as error:
+        raise Busy(f"PostgreSQL: somebody else has locked what this needs ({error})") from error
     except _AWAY as error:
         raise Unavailable(
             f"PostgreSQL did not answer: {str(error) or type(error).__name__}"

@@ -1,7 +1,11 @@
 """Which events have come back from Pub/Sub, and how far without a gap?
 
-The three functions belong into one transaction, in this order: the watermarks' locks come first,
-so that two bridges that hold events of the same order work one after the other.
+First ``recognise``, committed by itself: nobody must wait for a row that is not committed.
+``lock_watermarks``, ``add`` and ``advance_watermarks`` in one transaction: of two bridges that hold
+events of the same order, one records them and the other leaves its own for later.
+
+A watermark is a cache of what the order's history and the inbox say. It is missing before an
+order's first event comes back, and again once none of its events is kept; then it is restored.
 """
 
 from __future__ import annotations
@@ -9,9 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from orderbus.storage.database import Connection
+
+#: How long a batch waits for a pointer that somebody else has locked; a relay needs milliseconds.
+_PATIENCE: Final = "500ms"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +37,7 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An event that came back and is ours, with its order's locked place in the line."""
+    """An event that came back and is ours, with its place in its order's line."""
 
     returned: Returned
     order_id: int
@@ -45,18 +53,27 @@ class Recorded:
     consumptions: Mapping[str, Sequence[int]]
 
 
-async def lock_watermarks(connection: Connection, returned: Sequence[Returned]) -> list[Known]:
-    """Keep the events we know, and lock the watermarks of their orders."""
+async def recognise(connection: Connection, returned: Sequence[Returned]) -> list[Known]:
+    """Keep the events we know; make or restore the watermarks that their orders miss.
+
+    Belongs into a transaction of its own: other bridges wait for a row that is not committed.
+    """
     rows = await connection.fetch(
         """
         WITH known AS (
-            SELECT events.event_id, events.order_id, events.sequence, events.type
+            SELECT event_id, occurred_at, order_id, sequence, type
               FROM unnest($1::timestamptz[], $2::uuid[]) AS came (occurred_at, event_id)
               JOIN ops.events USING (occurred_at, event_id)
-        ), locked AS (
-            INSERT INTO ops.watermarks (order_id)
-            SELECT DISTINCT order_id FROM known ORDER BY order_id
-            ON CONFLICT (order_id) DO UPDATE SET sequence = watermarks.sequence
+        ), added AS (
+            INSERT INTO ops.watermarks (order_id, sequence, day)
+            SELECT order_id,
+                   CASE min(sequence) WHEN 1 THEN 0 ELSE ops.watermark_of(order_id) END,
+                   max((occurred_at AT TIME ZONE 'UTC')::date)
+              FROM known
+             WHERE NOT EXISTS (SELECT FROM ops.watermarks WHERE order_id = known.order_id)
+             GROUP BY order_id
+             ORDER BY order_id
+            ON CONFLICT DO NOTHING
         )
         SELECT event_id, order_id, sequence, type FROM known
         """,
@@ -65,6 +82,38 @@ async def lock_watermarks(connection: Connection, returned: Sequence[Returned]) 
     )
     place = {row["event_id"]: (row["order_id"], row["sequence"], row["type"]) for row in rows}
     return [Known(event, *place[event.event_id]) for event in returned if event.event_id in place]
+
+
+async def lock_watermarks(connection: Connection, known: Sequence[Known]) -> list[Known]:
+    """Lock the watermarks of these events' orders; returns the events of those we got.
+
+    Another process is at work on the other orders, or stands still: their events come again.
+    Whatever else this transaction waits for, it waits for ``_PATIENCE`` at most.
+    """
+    rows = await connection.fetch(
+        """
+        SELECT order_id
+          FROM ops.watermarks
+         WHERE order_id = ANY ($1::bigint[])
+           AND (SELECT set_config('lock_timeout', $2, true)) IS NOT NULL
+         ORDER BY order_id
+           FOR UPDATE SKIP LOCKED
+        """,
+        [event.order_id for event in known],
+        _PATIENCE,
+    )
+    ours = {row["order_id"] for row in rows}
+    return [event for event in known if event.order_id in ours]
+
+
+async def forget_watermarks(connection: Connection, *, at_most: int) -> int:
+    """Let go of watermarks of orders none of whose events is kept; returns how many.
+
+    Looks at ``at_most`` of those whose turn it is, so it may return fewer. A later event of such an
+    order restores its watermark: see ``recognise``.
+    """
+    forgotten: int = await connection.fetchval("SELECT ops.forget_watermarks($1)", at_most)
+    return forgotten
 
 
 async def add(

@@ -27,9 +27,7 @@ async def go_on(database: Database, settings: Settings) -> None:
     """Bring every event back and let every consumer have it, until nothing new happens."""
     wanted = {each.name: each.pattern for each in actors.consumers.installed(settings)}
     while True:
-        async with database.transaction() as connection:
-            returned = await steps.events(database)
-            new, due, _ = await services.bridge.record(connection, returned, wanted=wanted)
+        new, due = await steps.record(database, await steps.events(database), wanted=wanted)
         for name, ids in due.consumptions.items():
             for one in ids:
                 await consume(database, settings, name, one)

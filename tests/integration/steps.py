@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from orderbus import services, storage
 from orderbus.domain import webhooks
+from orderbus.services.bridge import Due
 from orderbus.services.ingress import Placed
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Claimed
@@ -71,9 +74,25 @@ async def events(database: Database) -> list[Returned]:
 
 async def come_back(database: Database, *returned: Returned) -> list[int]:
     """Record events as the bridge does; returns the deliveries that may go."""
-    async with database.transaction() as connection:
-        _, due, _ = await services.bridge.record(connection, returned, wanted={})
+    _, due = await record(database, returned, wanted={})
     return list(due.deliveries)
+
+
+async def record(
+    database: Database, returned: Sequence[Returned], *, wanted: Mapping[str, str]
+) -> tuple[int, Due]:
+    """Record events as the bridge does; returns how many were new, and what may go."""
+    new, due, left = 0, Due(), list(returned)
+    async with asyncio.timeout(30):
+        while left:
+            async with database.connection() as connection:
+                known = await storage.inbox.recognise(connection, left)
+            async with database.transaction() as connection:
+                more, at_once, done = await services.bridge.record(connection, known, wanted=wanted)
+            new, due = new + more, services.bridge.together([due, at_once])
+            left = [one.returned for one in known if one.returned.event_id not in done]
+            await asyncio.sleep(0)
+    return new, due
 
 
 async def claim(

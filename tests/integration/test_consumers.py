@@ -38,9 +38,7 @@ async def count(connection: Connection, _: Event) -> None:
 
 
 async def come_back(database: Database, wanted: dict[str, str]) -> dict[str, list[int]]:
-    async with database.transaction() as connection:
-        returned = await steps.events(database)
-        _, due, _ = await services.bridge.record(connection, returned, wanted=wanted)
+    _, due = await steps.record(database, await steps.events(database), wanted=wanted)
     return {name: list(ids) for name, ids in due.consumptions.items()}
 
 

@@ -45,10 +45,8 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
 async def due(database: Database) -> tuple[UUID, int]:
     """Place an order and bring its event back."""
     placed = await steps.place(database)
-    async with database.transaction() as connection:
-        _, found, _ = await services.bridge.record(
-            connection, await steps.events(database), wanted={NAME: "order.created"}
-        )
+    returned = await steps.events(database)
+    _, found = await steps.record(database, returned, wanted={NAME: "order.created"})
     return placed.order_id, found.consumptions[NAME][0]
 
 

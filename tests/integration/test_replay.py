@@ -13,8 +13,7 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 async def come_back(database: Database, **wanted: str) -> None:
-    async with database.transaction() as connection:
-        await services.bridge.record(connection, await steps.events(database), wanted=wanted)
+    await steps.record(database, await steps.events(database), wanted=wanted)
 
 
 async def replay(database: Database, pattern: str = "order.*", **changes: datetime) -> int:

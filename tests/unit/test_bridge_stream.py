@@ -10,6 +10,7 @@ import pytest
 from google.api_core import exceptions
 from google.pubsub_v1.types import PubsubMessage, ReceivedMessage
 
+from orderbus.pubsub import bridge as bridge_module
 from orderbus.pubsub import leases as leases_module
 from orderbus.pubsub.bridge import Received, _Waiting
 from orderbus.pubsub.leases import Leases
@@ -221,3 +222,36 @@ async def test_what_waits_at_the_end_is_given_back() -> None:
     await leases.settle()
 
     assert subscription.told == [("deadline 0", ["0", "1"])]
+
+
+async def test_what_is_put_off_comes_again_and_takes_no_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bridge_module, "_LATER", 0.01)
+    waiting = _Waiting(trusted(Subscription()), at_most=3)
+    waiting.add(coming(2))
+    first = await waiting.next(10)
+
+    waiting.put_off(first)
+    waiting.add(coming(1))
+    assert waiting.room.is_set()
+    again = [*await waiting.next(10)]
+    async with asyncio.timeout(5):
+        while len(again) < 3:
+            again += await waiting.next(10)
+
+    assert sorted(numbers(again)) == ["0", "0", "1"]
+
+
+async def test_what_is_put_off_is_given_back_at_the_end_and_where_it_becomes_too_much() -> None:
+    subscription = Subscription()
+    leases = trusted(subscription)
+    waiting = _Waiting(leases, at_most=2)
+    waiting.add(coming(3))
+
+    waiting.put_off(await waiting.next(3))
+    await leases.settle()
+    waiting.give_back()
+    await leases.settle()
+
+    assert subscription.told == [("deadline 0", ["2"]), ("deadline 0", ["0", "1"])]

@@ -84,14 +84,18 @@ class Inbox:
         self.free = asyncio.Event()
         self.free.set()
         self._trouble = list(trouble)
+        self.puts_off: Callable[[Received], bool] = lambda _: False
 
-    async def handle(self, messages: list[Received]) -> None:
+    async def handle(self, messages: list[Received]) -> list[Received]:
         self.tries.append(numbers(messages))
         await self.free.wait()
         if self._trouble:
             raise self._trouble.pop(0)
-        self.messages += messages
-        self.batches.append(numbers(messages))
+        later = [message for message in messages if self.puts_off(message)]
+        taken = [message for message in messages if message not in later]
+        self.messages += taken
+        self.batches.append(numbers(taken))
+        return later
 
     async def hear_made(self) -> None:
         self.made += 1
