@@ -3,7 +3,8 @@
 Each metric is declared here, in one list, with the sentence an operator reads beside it. Names of
 log events are fixed, since people search for them: ``order_accepted``, ``event_published``,
 ``event_received``, ``webhook_delivered``, ``webhook_attempt_failed``, ``dead_letter_written``,
-``beat_failed``, ``part_away``, ``part_back``.
+``beat_failed``, ``part_away``, ``part_back``, ``partition_dropped``, ``partition_in_use``,
+``old_rows_deleted``.
 """
 
 from __future__ import annotations

@@ -26,6 +26,8 @@ from orderbus.resources import Resources
 from orderbus.services.upkeep import Upkeep
 
 CHANNEL: Final = "outbox"
+#: How often a worker looks whether something old has to be deleted and nobody does.
+RETENTION_LOOKS: Final = timedelta(seconds=10)
 
 
 async def run(resources: Resources, queues: Collection[str]) -> None:
@@ -37,7 +39,7 @@ async def run(resources: Resources, queues: Collection[str]) -> None:
     installed = consumers.installed(resources.settings)
     names = [consumer.name for consumer in installed if consumer.name in queues]
     notified = resources.outbox_written
-    upkeep = Upkeep(resources.database, resources.settings)
+    upkeep = Upkeep(resources.database)
     repeat = partial(_repeat, resources.settings.poll_interval)
 
     async def listen() -> None:
@@ -61,6 +63,7 @@ async def run(resources: Resources, queues: Collection[str]) -> None:
             repeat("hint_consumptions", partial(_hint_consumptions, resources, names))
         )
         group.create_task(repeat("upkeep", upkeep.tick))
+        group.create_task(_repeat(RETENTION_LOOKS, "retention", partial(_retain, resources)))
         group.create_task(repeat("end_without_master", _end_without_master(os.getppid())))
 
 
@@ -79,6 +82,10 @@ async def _hint_deliveries(resources: Resources) -> None:
 async def _hint_consumptions(resources: Resources, names: Sequence[str]) -> None:
     await broker.reach()
     await consumers.enqueue(await services.consumption.hint_due(resources.database, names))
+
+
+async def _retain(resources: Resources) -> None:
+    await services.retention.tick(resources.database, resources.settings)
 
 
 async def _repeat(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from orderbus import actors, storage
@@ -9,6 +11,9 @@ from orderbus.commands import terminal
 from orderbus.errors import Conflict
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
+
+#: Events one statement forgets at most.
+_AT_MOST: Final = 2_000
 
 
 @click.group()
@@ -44,8 +49,10 @@ async def forget(settings: Settings, database: Database, *, name: str, as_json: 
     if name in {each.name for each in actors.consumers.installed(settings)}:
         message = f"{name} has its code here: stop its queue instead, or remove the code first"
         raise Conflict(message)
+    forgotten = 0
     async with database.connection() as connection:
-        forgotten = await storage.consumptions.forget(connection, name)
+        while step := await storage.consumptions.forget(connection, name, at_most=_AT_MOST):
+            forgotten += step
     if as_json:
         terminal.show({"consumer": name, "forgotten": forgotten})
         return

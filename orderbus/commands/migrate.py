@@ -50,7 +50,6 @@ async def _prepare(settings: Settings, wait: timedelta) -> bool:
     async with open_database(settings) as database:
         async with database.transaction() as connection:
             await _refuse_contradictions(settings, connection)
-            await storage.partitions.make_ahead(connection, days=upkeep.DAYS_AHEAD)
             if settings.webhook_outgoing_url is not None:
                 given = settings.webhook_outgoing_secret
                 await storage.endpoints.keep_built_in(
@@ -60,6 +59,8 @@ async def _prepare(settings: Settings, wait: timedelta) -> bool:
                     given=given is not None,
                     events=settings.webhook_outgoing_events,
                 )
+        async with database.connection() as connection:
+            await storage.partitions.make_ahead(connection, days=upkeep.DAYS_AHEAD)
         made = await _topology(settings, wait)
         if made:
             await relay.take_back_all(database)

@@ -70,6 +70,8 @@ async def replay(
     It may be stopped and begun again: what was given already is passed over.
     """
     pattern = _pattern(settings, consumer)
+    # Older days may be dropped while we read them.
+    since = max(since, datetime.now(UTC) - settings.event_retention)
     before = before or datetime.now(UTC)
     async with database.connection() as connection:
         events, not_given = await storage.consumptions.count_past(

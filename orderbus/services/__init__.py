@@ -12,6 +12,7 @@ from orderbus.services import (
     processing,
     relay,
     replay,
+    retention,
     upkeep,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "processing",
     "relay",
     "replay",
+    "retention",
     "upkeep",
 ]

@@ -8,53 +8,37 @@ from typing import Final
 
 from orderbus import storage, telemetry
 from orderbus.services import relay
-from orderbus.settings import Settings
 from orderbus.storage.database import Database
 
 #: Daily partitions are made this far ahead, and an alarm is logged below the second figure.
 DAYS_AHEAD: Final = 21
 ALARM_BELOW: Final = 7
-#: How long an idempotency key stands for the answer that was given under it.
-KEEP_ANSWERS: Final = timedelta(days=2)
 
 
 class Upkeep:
     """Remembers when each thing was done last, so that the beat may simply call ``tick``."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    def __init__(self, database: Database) -> None:
         """Nothing is done before the first ``tick``."""
         self._database = database
-        self._settings = settings
         self._next_partitions = 0.0
-        self._next_keys = 0.0
 
     async def tick(self) -> None:
-        """Take back what Pub/Sub lost; now and then let old answers go, make and drop partitions.
+        """Take back what Pub/Sub lost; now and then make the partitions of the days ahead.
 
         Raises ``Unavailable``.
         """
         lost = await relay.take_back_lost(self._database)
         if lost:
             telemetry.log.warning("events_lost_by_pubsub", count=lost)
-        if time.monotonic() >= self._next_keys:
-            self._next_keys = time.monotonic() + 60
-            async with self._database.connection() as connection:
-                await storage.idempotency.forget(
-                    connection, older_than=KEEP_ANSWERS, at_most=10_000
-                )
         if time.monotonic() >= self._next_partitions:
             self._next_partitions = time.monotonic() + 60
             await self._partitions()
             self._next_partitions = time.monotonic() + 600
 
     async def _partitions(self) -> None:
-        async with self._database.transaction() as connection:
+        async with self._database.connection() as connection:
             await storage.partitions.make_ahead(connection, days=DAYS_AHEAD)
             horizon = await storage.partitions.horizon(connection)
         if horizon < timedelta(days=ALARM_BELOW):
             telemetry.log.error("partition_horizon_short", days=horizon.days)
-        async with self._database.transaction() as connection:
-            for day in await storage.partitions.drop_old(
-                connection, keep=self._settings.event_retention
-            ):
-                telemetry.log.info("partition_dropped", day=day)

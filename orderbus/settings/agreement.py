@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from orderbus.domain.addresses import is_loopback
 from orderbus.domain.webhooks import can_sign
 from orderbus.settings.fields import INSECURE_SECRET_KEY, QUEUES_IN_MEMORY, Fields
+
+#: An event is dropped with its whole day, up to a day after its time; what tells of it goes later.
+BEYOND_EVENTS: Final = timedelta(days=2)
 
 
 def contradictions(settings: Fields) -> list[str]:
@@ -51,5 +55,21 @@ def _rules(settings: Fields) -> tuple[tuple[bool, str], ...]:
             settings.event_retention < timedelta(days=7),
             "ORDERBUS_EVENT_RETENTION must be 7 days or more: "
             "a delivery is retried for more than three days and redriven after that",
+        ),
+        *(
+            (
+                kept is not None and kept < settings.event_retention + BEYOND_EVENTS,
+                f"{name} must be at least two days longer than ORDERBUS_EVENT_RETENTION: "
+                "an event would show as if nobody had been told of it",
+            )
+            for name, kept in (
+                ("ORDERBUS_DELIVERY_RETENTION", settings.delivery_retention),
+                ("ORDERBUS_DEAD_LETTER_RETENTION", settings.dead_letter_retention),
+            )
+        ),
+        (
+            settings.idempotency_retention < timedelta(hours=1),
+            "ORDERBUS_IDEMPOTENCY_RETENTION must be an hour or more: "
+            "a sender that tries again after an outage would have its request done twice",
         ),
     )

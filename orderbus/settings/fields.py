@@ -20,6 +20,8 @@ from orderbus.domain.processing import BUILT_IN
 from orderbus.errors import Invalid
 
 _CLASS: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+#: What is kept for longer is kept for ever; PostgreSQL would not reckon so far back.
+_LONGEST: Final = timedelta(days=36_500)
 QUEUES_IN_MEMORY = "memory://"
 INSECURE_SECRET_KEY = "insecure-development-key-change-it"  # noqa: S105 - refused outside development
 
@@ -204,9 +206,25 @@ class Fields(BaseSettings):
     )
     """Port of the bridge's metrics and health; 0 for none."""
     event_retention: timedelta = Field(
-        timedelta(days=35), validation_alias=_named("ORDERBUS_EVENT_RETENTION")
+        timedelta(days=35), le=_LONGEST, validation_alias=_named("ORDERBUS_EVENT_RETENTION")
     )
     """How long events and the inbox are kept; longer than a delivery may be retried."""
+    delivery_retention: timedelta | None = Field(
+        None, le=_LONGEST, validation_alias=_named("ORDERBUS_DELIVERY_RETENTION")
+    )
+    """How long what was delivered or skipped is kept, with its attempts, from then on.
+
+    Two days longer than the events, or more; unset, two days longer."""
+    dead_letter_retention: timedelta | None = Field(
+        None, le=_LONGEST, validation_alias=_named("ORDERBUS_DEAD_LETTER_RETENTION")
+    )
+    """How long a dead letter is kept from its redrive or discard on; an open one is never deleted.
+
+    Two days longer than the events, or more; unset, two days longer."""
+    idempotency_retention: timedelta = Field(
+        timedelta(days=2), le=_LONGEST, validation_alias=_named("ORDERBUS_IDEMPOTENCY_RETENTION")
+    )
+    """How long an Idempotency-Key stands for the answer given under it; an hour or more."""
 
     @model_validator(mode="before")
     @classmethod
@@ -242,6 +260,9 @@ class Fields(BaseSettings):
         "webhook_timeout",
         "delivery_lease",
         "event_retention",
+        "delivery_retention",
+        "dead_letter_retention",
+        "idempotency_retention",
         mode="before",
     )
     @classmethod

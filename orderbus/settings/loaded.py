@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cached_property
 from typing import Self
 from urllib.parse import quote
@@ -9,7 +10,7 @@ from urllib.parse import quote
 from pydantic import ValidationError, model_validator
 
 from orderbus.errors import Misconfigured
-from orderbus.settings.agreement import contradictions
+from orderbus.settings.agreement import BEYOND_EVENTS, contradictions
 from orderbus.settings.fields import QUEUES_IN_MEMORY, Fields
 
 
@@ -26,6 +27,16 @@ class Settings(Fields):
     def queues_in_memory(self) -> bool:
         """Whether the worker keeps the queues itself."""
         return self.rabbitmq_url.get_secret_value() == QUEUES_IN_MEMORY
+
+    @property
+    def keep_deliveries(self) -> timedelta:
+        """How long a settled delivery is kept."""
+        return self.delivery_retention or self.event_retention + BEYOND_EVENTS
+
+    @property
+    def keep_dead_letters(self) -> timedelta:
+        """How long a resolved dead letter is kept."""
+        return self.dead_letter_retention or self.event_retention + BEYOND_EVENTS
 
     @cached_property
     def database_url(self) -> str:

@@ -18,6 +18,7 @@ from orderbus.storage import (
     outbox,
     partitions,
     processing,
+    retention,
     watch,
 )
 
@@ -39,5 +40,6 @@ __all__ = [
     "outbox",
     "partitions",
     "processing",
+    "retention",
     "watch",
 ]

@@ -317,9 +317,19 @@ async def by_consumer(connection: Connection) -> dict[str, dict[str, Any]]:
     return {row["consumer"]: dict(row) for row in rows}
 
 
-async def forget(connection: Connection, consumer: str) -> int:
+async def forget(connection: Connection, consumer: str, *, at_most: int) -> int:
     """Let go of what a consumer that is no more still had to do; returns how much it was."""
     status = await connection.execute(
-        "DELETE FROM ops.consumptions WHERE consumer = $1 AND state = 'pending'", consumer
+        """
+        DELETE FROM ops.consumptions
+         WHERE ctid = ANY (ARRAY(SELECT ctid
+                                   FROM ops.consumptions
+                                  WHERE consumer = $1 AND state = 'pending'
+                                  ORDER BY due_at
+                                  LIMIT $2
+                                    FOR UPDATE SKIP LOCKED))
+        """,
+        consumer,
+        at_most,
     )
     return int(status.removeprefix("DELETE "))

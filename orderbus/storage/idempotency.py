@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 import asyncpg
@@ -76,21 +75,4 @@ async def keep(connection: Connection, *, scope: str, key: str, answer: Answer) 
         answer.status,
         dict(answer.headers),
         answer.body,
-    )
-
-
-async def forget(connection: Connection, *, older_than: timedelta, at_most: int) -> None:
-    """Let go of the oldest keys that nobody will ask for again."""
-    await connection.execute(
-        """
-        DELETE FROM ops.idempotency_keys
-         WHERE (scope, key) IN (SELECT scope, key
-                                  FROM ops.idempotency_keys
-                                 WHERE created_at < now() - $1::interval
-                                 ORDER BY created_at
-                                 LIMIT $2
-                                   FOR UPDATE SKIP LOCKED)
-        """,
-        older_than,
-        at_most,
     )

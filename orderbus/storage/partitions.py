@@ -1,19 +1,27 @@
-"""Are there daily partitions for the days ahead, and which of the past may go?"""
+"""Daily partitions of the events and the inbox: made ahead, and dropped when old.
+
+Each function that changes something is one statement, whose locks end with it on the server: a
+process that stops in the middle holds none.
+"""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Final
+
+import asyncpg
 
 from orderbus.storage.database import Connection
+
+#: A replay that began just inside the time that is kept is over before its day may go.
+GRACE: Final = timedelta(hours=1)
 
 
 async def make_ahead(connection: Connection, *, days: int) -> int:
     """Make the partitions of today and the next ``days`` days where missing; returns how many.
 
-    Skips at once where another process is making them. Gives up after a second where a long
-    query holds the table: waiting longer would make every order wait behind us.
+    Skips at once where another process is making them; no order has to wait meanwhile.
     """
-    await connection.execute("SET LOCAL lock_timeout = '1s'")
     made: int | None = await connection.fetchval(
         """
         SELECT ops.make_partitions((now() AT TIME ZONE 'UTC')::date + $1::integer)
@@ -37,17 +45,15 @@ async def horizon(connection: Connection) -> timedelta:
     return timedelta(0) if last is None else last - today
 
 
-async def drop_old(connection: Connection, *, keep: timedelta) -> list[str]:
-    """Drop whole days older than ``keep`` that nothing needs any more; returns their names.
+async def list_old(connection: Connection, *, keep: timedelta) -> list[date]:
+    """List the whole days older than ``keep`` that nothing needs any more, oldest first.
 
-    A day stays while a pointer, an open delivery or consumption, or an undecided dead letter refers
-    to it; what was consumed of it goes with it. Gives
-    up after a second where a long query holds the table.
+    A day is needed while a pointer, an open delivery or consumption, or an undecided dead letter
+    refers to it.
     """
-    await connection.execute("SET LOCAL lock_timeout = '1s'")
     rows = await connection.fetch(
         """
-        WITH days AS (
+        WITH days AS MATERIALIZED (  -- or other tables' names could be read as days, too
             SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') AS day
               FROM pg_inherits
              WHERE inhparent = 'ops.events'::regclass
@@ -63,27 +69,21 @@ async def drop_old(connection: Connection, *, keep: timedelta) -> list[str]:
             SELECT (occurred_at AT TIME ZONE 'UTC')::date FROM ops.dead_letters
              WHERE resolved_at IS NULL AND occurred_at IS NOT NULL
         )
-        SELECT to_char(day, 'YYYYMMDD') AS name
+        SELECT day
           FROM days
          WHERE day < ((now() - $1::interval) AT TIME ZONE 'UTC')::date
            AND day NOT IN (SELECT day FROM needed)
          ORDER BY day
         """,
-        keep,
+        keep + GRACE,
     )
-    names = [row["name"] for row in rows]
-    for name in names:
-        # The name is eight digits from the catalogue: nothing else can be quoted in here.
-        await connection.execute(f"DROP TABLE ops.events_{name}, ops.inbox_{name}")
-    if names:
-        await connection.execute(
-            """
-            DELETE FROM ops.consumptions
-             USING unnest($1::text[]::date[]) AS gone (day)
-             WHERE state = 'done'
-               AND occurred_at >= day::timestamp AT TIME ZONE 'UTC'
-               AND occurred_at < (day + 1)::timestamp AT TIME ZONE 'UTC'
-            """,
-            names,
-        )
-    return names
+    return [row["day"] for row in rows]
+
+
+async def drop(connection: Connection, day: date) -> bool:
+    """Drop a day's events and inbox; false where a long query holds them: try again later."""
+    try:
+        await connection.execute("SELECT ops.drop_day($1)", day)
+    except asyncpg.LockNotAvailableError:
+        return False
+    return True

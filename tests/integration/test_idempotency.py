@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -128,15 +127,16 @@ async def test_the_keys_of_one_caller_are_not_those_of_another(
     assert other.status == 201
 
 
-async def test_answers_are_let_go_after_a_while(client: Client, database: Database) -> None:
+async def test_answers_are_let_go_after_a_while(
+    client: Client, database: Database, settings: Settings
+) -> None:
     await post(client, "old")
     await steps.value(
         database, "UPDATE ops.idempotency_keys SET created_at = now() - interval '3 days'"
     )
     await post(client, "young", samples.order_body("SO-2"))
 
-    async with database.connection() as connection:
-        await storage.idempotency.forget(connection, older_than=timedelta(days=2), at_most=10)
+    await services.retention.tick(database, settings)
 
     assert await steps.value(database, "SELECT array_agg(key) FROM ops.idempotency_keys") == [
         "young"

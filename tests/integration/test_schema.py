@@ -13,7 +13,7 @@ from orderbus.commands import schema
 from orderbus.services.upkeep import DAYS_AHEAD
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration import steps
+from tests.integration import old_rows, steps
 
 
 async def _objects(database: Database) -> Any:
@@ -66,12 +66,7 @@ async def test_an_old_day_is_dropped_only_when_nothing_needs_it(
     database: Database, needed_by: str
 ) -> None:
     async with database.connection() as connection:
-        day = await connection.fetchval("SELECT to_char(now() - interval '60 days', 'YYYYMMDD')")
-        for parent in ("events", "inbox"):
-            await connection.execute(
-                f"CREATE TABLE ops.{parent}_{day} PARTITION OF ops.{parent}"
-                f" FOR VALUES FROM ('{day} 00:00+00') TO ('{day} 24:00+00')"
-            )
+        day = await old_rows.make_day(connection)
         await steps.add_endpoint(database)
         await connection.execute(
             f"""
@@ -90,9 +85,9 @@ async def test_an_old_day_is_dropped_only_when_nothing_needs_it(
             needed_by,
         )
 
-        dropped = await storage.partitions.drop_old(connection, keep=timedelta(days=35))
+        old = await storage.partitions.list_old(connection, keep=timedelta(days=35))
 
-    assert dropped == ([day] if needed_by == "nothing" else [])
+    assert old == ([day] if needed_by == "nothing" else [])
 
 
 @pytest.mark.parametrize(

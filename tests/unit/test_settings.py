@@ -76,6 +76,18 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"event_retention": "3 days, 0:00:00"},
         ("ORDERBUS_EVENT_RETENTION", "7 days"),
     ),
+    "deliveries forgotten before their events": (
+        {"delivery_retention": "P36D"},
+        ("ORDERBUS_DELIVERY_RETENTION", "ORDERBUS_EVENT_RETENTION", "two days"),
+    ),
+    "dead letters forgotten before their events": (
+        {"event_retention": "P90D", "dead_letter_retention": "P91D"},
+        ("ORDERBUS_DEAD_LETTER_RETENTION", "ORDERBUS_EVENT_RETENTION"),
+    ),
+    "an answer forgotten before a sender asks again": (
+        {"idempotency_retention": "600"},
+        ("ORDERBUS_IDEMPOTENCY_RETENTION", "an hour"),
+    ),
 }
 
 
@@ -98,6 +110,9 @@ def test_a_contradiction_is_refused_in_words(
         {"secret_key": INSECURE_SECRET_KEY, "debug": True},
         {"secret_key": INSECURE_SECRET_KEY, "open_on_loopback": True},
         {"event_retention": "P7D"},
+        {"event_retention": "P365D"},
+        {"event_retention": "P7D", "delivery_retention": "P9D", "dead_letter_retention": "P9D"},
+        {"idempotency_retention": "3600"},
     ],
     ids=str,
 )
@@ -112,6 +127,7 @@ WRONG: dict[str, Any] = {
     "ORDERBUS_RELAY_BATCH": "0",
     "ORDERBUS_WEBHOOK_IN_FLIGHT": "-1",
     "ORDERBUS_PUBLISH_TIMEOUT": "soon",
+    "ORDERBUS_DELIVERY_RETENTION": "P40000D",
     "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "10.0.0.0/8,everything",
     "LOG_LEVEL": "LOUD",
     "DEBUG": "perhaps",

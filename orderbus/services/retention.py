@@ -1,0 +1,112 @@
+"""What is old and settled is let go: by one process at a time, a little at a time.
+
+The process that deletes holds a lease, a row in PostgreSQL, and makes it longer before each step.
+No transaction is open between two statements, so one that is stopped or killed holds no lock; its
+lease ends by itself, and another process goes on where it was.
+
+A day's events go first and what was consumed of them afterwards: as long as an event is kept,
+its consumptions keep a replay from giving it twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+from uuid import uuid4
+
+from orderbus import storage, telemetry
+from orderbus.settings import Settings
+from orderbus.storage.database import Connection, Database
+from orderbus.storage.retention import Step
+
+#: Rows one statement deletes at most.
+AT_MOST: Final = 2_000
+#: How long a process that says nothing keeps others from going on; longer than any statement.
+LEASE: Final = timedelta(seconds=60)
+#: How long a round takes at most, and the pause before the next where nothing is left.
+ROUND: Final = timedelta(seconds=30)
+PAUSE: Final = timedelta(seconds=60)
+
+Holding = Callable[[], Awaitable[bool]]
+
+
+class _Delete(Protocol):
+    async def __call__(
+        self, connection: Connection, *, keep: timedelta, after: datetime | None, at_most: int
+    ) -> Step: ...
+
+
+@dataclass(slots=True)
+class _Work:
+    """One kind of rows: how it is deleted, how long it is kept, and how far this round got."""
+
+    delete: _Delete
+    keep: timedelta
+    after: datetime | None = None
+
+
+async def tick(database: Database, settings: Settings) -> None:
+    """Delete what is old enough, unless another process does; where much is left, for a while.
+
+    Raises ``Unavailable``.
+    """
+    holder = uuid4()
+
+    async def holding() -> bool:
+        async with database.connection() as connection:
+            return await storage.retention.lease(connection, holder, length=LEASE)
+
+    if not await holding():
+        return
+    await _drop_days(database, settings)
+    deleted, finished = await _delete(database, _kinds(settings), holding)
+    if deleted:
+        telemetry.log.info("old_rows_deleted", **deleted)
+    async with database.connection() as connection:
+        await storage.retention.give_back(
+            connection, holder, due_after=PAUSE if finished else timedelta(0)
+        )
+
+
+async def _drop_days(database: Database, settings: Settings) -> None:
+    async with database.connection() as connection:
+        for day in await storage.partitions.list_old(connection, keep=settings.event_retention):
+            if not await storage.partitions.drop(connection, day):
+                telemetry.log.warning("partition_in_use", day=f"{day:%Y%m%d}")
+                return
+            telemetry.log.info("partition_dropped", day=f"{day:%Y%m%d}")
+
+
+def _kinds(settings: Settings) -> dict[str, _Work]:
+    delete = storage.retention
+    return {
+        "consumptions": _Work(delete.delete_consumptions, settings.event_retention),
+        "deliveries": _Work(delete.delete_deliveries, settings.keep_deliveries),
+        "dead_letters": _Work(delete.delete_dead_letters, settings.keep_dead_letters),
+        "answers": _Work(delete.delete_answers, settings.idempotency_retention),
+    }
+
+
+async def _delete(
+    database: Database, kinds: dict[str, _Work], holding: Holding
+) -> tuple[Mapping[str, int], bool]:
+    """Delete a step of each kind in turn; returns how much, and whether nothing is left."""
+    deleted: Counter[str] = Counter()
+    until = time.monotonic() + ROUND.total_seconds()
+    while kinds:
+        for name, work in list(kinds.items()):
+            if time.monotonic() > until or not await holding():
+                return deleted, False
+            async with database.connection() as connection:
+                step = await work.delete(
+                    connection, keep=work.keep, after=work.after, at_most=AT_MOST
+                )
+            deleted[name] += step.rows
+            work.after = step.until
+            if step.rows < AT_MOST:
+                del kinds[name]
+    return +deleted, True

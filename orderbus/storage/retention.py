@@ -1,0 +1,197 @@
+"""Deletes what is old and settled: at most so many rows in a statement, each a step of its own.
+
+Nothing that somebody still has to do or to decide is deleted, nor what it refers to. Each step
+goes on behind the ``until`` of the one before: rows that are just deleted stay in an index as long
+as some reader is older than their deletion, and would be passed over again and again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from orderbus.storage.database import Connection
+
+
+async def lease(connection: Connection, holder: UUID, *, length: timedelta) -> bool:
+    """Take the lease to delete, or make ours longer; false if it is another's or not due yet."""
+    taken: bool | None = await connection.fetchval(
+        """
+        UPDATE ops.retention
+           SET holder = $1, due_at = now() + $2::interval
+         WHERE due_at <= now() OR holder = $1
+        RETURNING true
+        """,
+        holder,
+        length,
+    )
+    return taken is not None
+
+
+async def give_back(connection: Connection, holder: UUID, *, due_after: timedelta) -> None:
+    """End our lease; the next process may begin ``due_after`` from now."""
+    await connection.execute(
+        "UPDATE ops.retention SET holder = NULL, due_at = now() + $2::interval WHERE holder = $1",
+        holder,
+        due_after,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How many rows went, and the age of the youngest of them; None where none went."""
+
+    rows: int
+    until: datetime | None
+
+
+async def delete_answers(
+    connection: Connection, *, keep: timedelta, after: datetime | None, at_most: int
+) -> Step:
+    """Delete the oldest answers to requests that carried an idempotency key."""
+    row = await connection.fetchrow(
+        """
+        WITH gone AS (
+            DELETE FROM ops.idempotency_keys
+             WHERE ctid = ANY (ARRAY(
+                   SELECT ctid
+                     FROM ops.idempotency_keys
+                    WHERE created_at >= coalesce($1::timestamptz, '-infinity')
+                      AND created_at < now() - $2::interval
+                    ORDER BY created_at
+                    LIMIT $3
+                      FOR UPDATE SKIP LOCKED))
+            RETURNING created_at
+        )
+        SELECT count(*) AS rows, max(created_at) AS until FROM gone
+        """,
+        after,
+        keep,
+        at_most,
+    )
+    assert row is not None  # noqa: S101 - an aggregate has one row
+    return Step(**row)
+
+
+async def delete_deliveries(
+    connection: Connection, *, keep: timedelta, after: datetime | None, at_most: int
+) -> Step:
+    """Delete what was delivered or skipped longest ago, with its attempts.
+
+    A dead delivery goes with its dead letter.
+    """
+    row = await connection.fetchrow(
+        """
+        WITH gone AS (
+            DELETE FROM ops.webhook_deliveries
+             WHERE ctid = ANY (ARRAY(
+                   SELECT ctid
+                     FROM ops.webhook_deliveries
+                    WHERE state IN ('delivered', 'skipped')
+                      AND settled_at >= coalesce($1::timestamptz, '-infinity')
+                      AND settled_at < now() - $2::interval
+                    ORDER BY settled_at
+                    LIMIT $3
+                      FOR UPDATE SKIP LOCKED))
+            RETURNING settled_at
+        )
+        SELECT count(*) AS rows, max(settled_at) AS until FROM gone
+        """,
+        after,
+        keep,
+        at_most,
+    )
+    assert row is not None  # noqa: S101 - an aggregate has one row
+    return Step(**row)
+
+
+async def delete_dead_letters(
+    connection: Connection, *, keep: timedelta, after: datetime | None, at_most: int
+) -> Step:
+    """Delete the dead letters that were resolved longest ago.
+
+    The delivery of a discarded one goes with it, with its attempts.
+    """
+    row = await connection.fetchrow(
+        """
+        WITH gone AS (
+            DELETE FROM ops.dead_letters
+             WHERE ctid = ANY (ARRAY(
+                   SELECT ctid
+                     FROM ops.dead_letters
+                    WHERE resolved_at IS NOT NULL
+                      AND resolved_at >= coalesce($1::timestamptz, '-infinity')
+                      AND resolved_at < now() - $2::interval
+                    ORDER BY resolved_at
+                    LIMIT $3
+                      FOR UPDATE SKIP LOCKED))
+            RETURNING resolved_at, resolution, delivery_id
+        ), stayed_dead AS (
+            DELETE FROM ops.webhook_deliveries AS delivery
+             WHERE id = ANY (ARRAY(SELECT delivery_id FROM gone
+                                    WHERE resolution = 'discarded' AND delivery_id IS NOT NULL))
+               AND state = 'dead'
+               AND NOT EXISTS (SELECT FROM ops.dead_letters AS open
+                                WHERE open.delivery_id = delivery.id
+                                  AND open.kind = 'delivery' AND open.resolved_at IS NULL)
+        )
+        SELECT count(*) AS rows, max(resolved_at) AS until FROM gone
+        """,
+        after,
+        keep,
+        at_most,
+    )
+    assert row is not None  # noqa: S101 - an aggregate has one row
+    return Step(**row)
+
+
+async def delete_consumptions(
+    connection: Connection, *, keep: timedelta, after: datetime | None, at_most: int
+) -> Step:
+    """Delete what was consumed of days whose events are gone; ``keep`` is that of events.
+
+    Not before: what was consumed keeps a replay from giving an event twice.
+    """
+    row = await connection.fetchrow(
+        """
+        WITH days AS MATERIALIZED (
+            SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') AS day
+              FROM pg_inherits
+             WHERE inhparent = 'ops.events'::regclass
+        ), missing AS (
+            SELECT coalesce((lag(day) OVER (ORDER BY day) + 1)::timestamp AT TIME ZONE 'UTC',
+                            '-infinity') AS since,
+                   least(day::timestamp AT TIME ZONE 'UTC', now() - $2::interval) AS until
+              FROM days
+        ), gone AS (
+            DELETE FROM ops.consumptions
+             WHERE ctid = ANY (ARRAY(
+                   SELECT old.ctid
+                     FROM missing
+                    CROSS JOIN LATERAL (
+                          SELECT consumption.ctid
+                            FROM ops.consumptions AS consumption
+                           WHERE occurred_at >= greatest(missing.since, $1::timestamptz)
+                             AND occurred_at < missing.until
+                             AND state <> 'pending'
+                             AND NOT EXISTS (SELECT FROM ops.dead_letters AS open
+                                              WHERE open.consumption_id = consumption.id
+                                                AND open.kind = 'consumption'
+                                                AND open.resolved_at IS NULL)
+                           ORDER BY occurred_at
+                           LIMIT $3
+                             FOR UPDATE OF consumption SKIP LOCKED) AS old
+                    WHERE missing.since < missing.until
+                    ORDER BY missing.since
+                    LIMIT $3))
+            RETURNING occurred_at
+        )
+        SELECT count(*) AS rows, max(occurred_at) AS until FROM gone
+        """,
+        after,
+        keep,
+        at_most,
+    )
+    assert row is not None  # noqa: S101 - an aggregate has one row
+    return Step(**row)

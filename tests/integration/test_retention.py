@@ -1,0 +1,348 @@
+"""What is old and settled goes, what is open stays, and nobody waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from click.testing import CliRunner
+
+from orderbus import services, storage
+from orderbus.commands import schema
+from orderbus.commands.cli import main
+from orderbus.services import retention
+from orderbus.services.retention import AT_MOST
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.integration import old_rows, steps
+from tests.statements import recorded
+
+NOTHING = {"deliveries": 0, "attempts": 0, "dead_letters": 0, "consumptions": 0, "answers": 0}
+DUE = "UPDATE ops.retention SET due_at = now()"
+
+
+async def tick(database: Database, settings: Settings) -> None:
+    """Look for what is old now, whatever pause would be kept."""
+    await steps.value(database, DUE)
+    await retention.tick(database, settings)
+
+
+async def days(database: Database) -> int:
+    return int(
+        await steps.value(
+            database,
+            "SELECT count(*) FROM pg_inherits WHERE inhparent = 'ops.events'::regclass"
+            " AND to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') < now() - interval '9 d'",
+        )
+    )
+
+
+async def test_what_is_old_and_settled_goes_however_much_it_is(
+    database: Database, settings: Settings
+) -> None:
+    await old_rows.deliveries(database, AT_MOST + 1, state="delivered")
+    await old_rows.deliveries(database, 3, state="skipped")
+    await old_rows.letters(database, AT_MOST + 1, "redriven")
+    await old_rows.consumptions(database, 2 * AT_MOST + 1)
+    await old_rows.answers(database, 2 * AT_MOST, ago=3)
+
+    await tick(database, settings)
+
+    assert await old_rows.counts(database) == NOTHING
+
+
+async def test_what_is_not_old_enough_stays(database: Database, settings: Settings) -> None:
+    await old_rows.deliveries(database, 3, state="delivered", ago=36)
+    await old_rows.letters(database, 3, "discarded", ago=36)
+    await old_rows.consumptions(database, 3, ago=0)
+    await old_rows.answers(database, 3, ago=1)
+    before = await old_rows.counts(database)
+
+    await tick(database, settings)
+
+    assert await old_rows.counts(database) == before
+
+
+async def test_what_is_open_stays_however_old_it_is_and_so_do_its_events(
+    database: Database, settings: Settings
+) -> None:
+    async with database.connection() as connection:
+        for ago in range(50, 55):
+            await old_rows.make_day(connection, ago)
+    await old_rows.deliveries(database, 2, state="pending", ago=50)
+    await old_rows.deliveries(database, 2, state="held", ago=51)
+    await old_rows.deliveries(database, 2, state="dead", ago=52)
+    await old_rows.letters_of_dead_deliveries(database, None)
+    await old_rows.letters(database, 2, None)
+    await old_rows.consumptions(database, 2, state="pending", ago=53)
+    await bury_consumptions(database, ago=54)
+    before = await old_rows.counts(database)
+
+    await tick(database, settings)
+
+    assert await old_rows.counts(database) == before
+    assert await days(database) == 5
+
+
+async def bury_consumptions(database: Database, *, ago: int) -> None:
+    await old_rows.consumptions(database, 2, state="dead", ago=ago)
+    await steps.value(
+        database,
+        "INSERT INTO ops.dead_letters"
+        " (kind, consumption_id, event_id, occurred_at, reason, error)"
+        " SELECT 'consumption', id, event_id, occurred_at, 'gone', 'gone'"
+        " FROM ops.consumptions WHERE state = 'dead'",
+    )
+
+
+@pytest.mark.parametrize(("resolution", "left"), [("discarded", 0), ("redriven", 1)])
+async def test_a_delivery_that_stays_dead_goes_with_its_dead_letter(
+    database: Database, settings: Settings, resolution: str, left: int
+) -> None:
+    """A redriven one that died again has another letter, and goes with that."""
+    await old_rows.deliveries(database, 1, state="dead")
+    await old_rows.letters_of_dead_deliveries(database, resolution)
+
+    await tick(database, settings)
+
+    assert await old_rows.counts(database) == NOTHING | {"deliveries": left, "attempts": left}
+
+
+async def test_a_dead_delivery_stays_while_another_letter_about_it_is_open(
+    database: Database, settings: Settings
+) -> None:
+    await old_rows.deliveries(database, 1, state="dead")
+    await old_rows.letters_of_dead_deliveries(database, "discarded")
+    await steps.value(
+        database,
+        "INSERT INTO ops.dead_letters (kind, delivery_id, reason, error)"
+        " SELECT 'delivery', id, 'again', 'again' FROM ops.webhook_deliveries",
+    )
+
+    await tick(database, settings)
+
+    assert (await old_rows.counts(database))["deliveries"] == 1
+
+
+async def test_what_was_consumed_of_a_day_stays_as_long_as_its_events(
+    database: Database, settings: Settings
+) -> None:
+    """Otherwise a replay would give the events of that day twice."""
+    async with database.connection() as connection:
+        await old_rows.make_day(connection)
+    await bury_consumptions(database, ago=old_rows.LONG_AGO)
+    await old_rows.consumptions(database, 5)
+    await old_rows.consumptions(database, 5, ago=old_rows.LONG_AGO - 1)
+
+    await tick(database, settings)
+    while_needed = (await old_rows.counts(database))["consumptions"], await days(database)
+    await steps.value(
+        database, "UPDATE ops.dead_letters SET resolved_at = now(), resolution = 'discarded'"
+    )
+    await tick(database, settings)
+
+    assert while_needed == (7, 1)
+    assert (await old_rows.counts(database))["consumptions"] == 0
+    assert await days(database) == 0
+
+
+async def test_a_replay_takes_nothing_of_a_day_that_may_be_dropped_meanwhile(
+    database: Database, env: dict[str, str]
+) -> None:
+    async with database.connection() as connection:
+        await old_rows.make_day(connection)
+    await steps.place(database)
+    await steps.come_back(database, *await steps.events(database))
+    await let_it_be_long_ago(database)
+
+    said = await asyncio.to_thread(
+        CliRunner().invoke,
+        main,
+        ["replay", "--consumer", "count_event", "--since", "90d", "--json"],
+        env={**env, "DEBUG": "true"},
+    )
+
+    assert '"given": 0' in said.output
+
+
+async def test_a_consumption_that_was_dead_redriven_and_done_is_deleted_and_its_letter_stays(
+    database: Database, settings: Settings
+) -> None:
+    await bury_consumptions(database, ago=old_rows.LONG_AGO)
+    await redrive_all(database)
+    await steps.value(database, "UPDATE ops.consumptions SET state = 'done', settled_at = now()")
+
+    await tick(database, settings)
+
+    assert await old_rows.counts(database) == NOTHING | {"dead_letters": 2}
+
+
+async def test_a_delivery_that_was_dead_redriven_and_delivered_is_deleted_and_its_letter_stays(
+    database: Database, settings: Settings
+) -> None:
+    await old_rows.deliveries(database, 1, state="dead")
+    await old_rows.letters_of_dead_deliveries(database, None)
+    await redrive_all(database)
+    await steps.value(
+        database,
+        "UPDATE ops.webhook_deliveries SET state = 'delivered', settled_at = now() - $1::interval",
+        old_rows.MAY_GO,
+    )
+
+    await tick(database, settings)
+
+    assert await old_rows.counts(database) == NOTHING | {"dead_letters": 1}
+    letter = await steps.value(database, "SELECT id FROM ops.dead_letters")
+    async with database.connection() as connection:
+        assert (await storage.dead_letters.get(connection, letter))["delivery_id"]
+
+
+async def redrive_all(database: Database) -> None:
+    async with database.transaction() as connection:
+        for letter in await storage.dead_letters.list_open(connection, kind=None, at_most=9):
+            await services.dead_letters.redrive(connection, letter["id"])
+
+
+async def test_a_consumer_is_forgotten_though_some_of_its_work_was_dead_and_redriven(
+    database: Database, env: dict[str, str]
+) -> None:
+    await bury_consumptions(database, ago=0)
+    await old_rows.consumptions(database, AT_MOST, state="pending", ago=0)
+    await redrive_all(database)
+    await steps.value(database, "UPDATE ops.consumptions SET consumer = 'gone'")
+
+    said = await asyncio.to_thread(
+        CliRunner().invoke,
+        main,
+        ["consumers", "forget", "gone"],
+        env={**env, "DEBUG": "true"},
+    )
+
+    assert said.output == f"{AT_MOST + 2} events will not be consumed by gone\n"
+    assert (await old_rows.counts(database))["consumptions"] == 0
+
+
+async def test_an_older_version_comes_back_though_letters_outlive_what_they_were_about(
+    database: Database, settings: Settings
+) -> None:
+    await old_rows.deliveries(database, 1, state="dead")
+    await old_rows.letters_of_dead_deliveries(database, "redriven")
+    await bury_consumptions(database, ago=0)
+    await redrive_all(database)
+    await steps.value(database, "DELETE FROM ops.webhook_deliveries")
+    await steps.value(database, "DELETE FROM ops.consumptions")
+    await old_rows.answers(database, 1)
+    before = await old_rows.counts(database)
+
+    undone: list[str] = []
+    while "0009.retention" not in undone:
+        undone += await asyncio.to_thread(schema.rollback, settings, newest=1)
+    await asyncio.to_thread(schema.migrate, settings)
+
+    assert await old_rows.counts(database) == before
+
+
+async def test_an_orders_way_is_told_when_its_events_and_deliveries_are_gone(
+    database: Database, settings: Settings
+) -> None:
+    async with database.connection() as connection:
+        await old_rows.make_day(connection)
+    await steps.add_endpoint(database)
+    order = await steps.place(database)
+    await steps.come_back(database, *await steps.events(database))
+    await let_it_be_long_ago(database)
+
+    await tick(database, settings)
+    async with database.connection() as connection:
+        journey = await storage.journey.get(connection, order.order_id)
+
+    (event,) = journey["events"]
+    assert (event["state"], event["deliveries"], event["consumptions"]) == ("archived", [], [])
+    assert await old_rows.counts(database) == NOTHING
+
+
+async def let_it_be_long_ago(database: Database) -> None:
+    """Move all that happened to long ago, and let it be settled."""
+    ago = f"interval '{old_rows.LONG_AGO} days'"
+    async with database.transaction() as connection:
+        await connection.execute(
+            f"""
+            SET LOCAL session_replication_role = replica;
+            UPDATE ops.events SET occurred_at = occurred_at - {ago};
+            UPDATE ops.inbox SET occurred_at = occurred_at - {ago};
+            UPDATE orders.order_history SET at = at - {ago};
+            UPDATE ops.webhook_deliveries
+               SET occurred_at = occurred_at - {ago}, state = 'delivered',
+                   settled_at = now() - {ago};
+            """
+        )
+
+
+async def test_no_transaction_stays_open_between_two_statements(
+    database: Database, settings: Settings
+) -> None:
+    async with database.connection() as connection:
+        await old_rows.make_day(connection)
+    await old_rows.deliveries(database, 3, state="delivered")
+
+    with recorded() as sent:
+        await retention.tick(database, settings)
+        await services.upkeep.Upkeep(database).tick()
+
+    assert [query for query in sent if query.startswith(("BEGIN", "SAVEPOINT"))] == []
+    assert [query for query in sent if "drop_day" in query]
+    assert [query for query in sent if "make_partitions" in query]
+
+
+async def test_one_process_at_a_time_deletes_and_the_next_begins_after_a_pause(
+    database: Database, settings: Settings
+) -> None:
+    await old_rows.answers(database, 1)
+    async with database.connection() as connection:
+        taken = await storage.retention.lease(connection, other := uuid4(), length=timedelta(9))
+        again = await storage.retention.lease(connection, other, length=timedelta(9))
+
+    await retention.tick(database, settings)
+    while_anothers = (await old_rows.counts(database))["answers"]
+    async with database.connection() as connection:
+        await storage.retention.give_back(connection, other, due_after=timedelta(0))
+    await retention.tick(database, settings)
+    await old_rows.answers(database, 1)
+    await retention.tick(database, settings)
+
+    assert (taken, again, while_anothers) == (True, True, 1)
+    assert (await old_rows.counts(database))["answers"] == 1
+
+
+async def test_two_processes_that_delete_the_same_do_no_harm(database: Database) -> None:
+    await old_rows.deliveries(database, 900, state="delivered")
+
+    async def delete() -> int:
+        async with database.connection() as connection:
+            step = await storage.retention.delete_deliveries(
+                connection, keep=old_rows.MAY_GO, after=None, at_most=300
+            )
+            return step.rows
+
+    gone = await asyncio.gather(*(delete() for _ in range(6)))
+
+    assert sum(gone) + (await old_rows.counts(database))["deliveries"] == 900
+
+
+async def test_a_round_that_loses_its_lease_ends(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await old_rows.answers(database, AT_MOST + 1)
+    lease = storage.retention.lease
+    granted = iter([True, True, True, True, True])
+
+    async def lease_sometimes(*arguments: Any, **more: Any) -> bool:
+        return next(granted, False) and await lease(*arguments, **more)
+
+    monkeypatch.setattr(storage.retention, "lease", lease_sometimes)
+    await retention.tick(database, settings)
+
+    assert (await old_rows.counts(database))["answers"] == 1

@@ -1,0 +1,305 @@
+"""Nobody waits for what lets go of the old: which locks it takes, and how it finds its rows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from orderbus import storage
+from orderbus.services import retention, upkeep
+from orderbus.services.retention import AT_MOST
+from orderbus.settings import Settings
+from orderbus.storage.database import Connection, Database
+from tests.integration import old_rows, steps
+
+#: Locks that no INSERT, UPDATE or SELECT ever waits for.
+HARMLESS = {"AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock"}
+ONE_ROUND = """
+import asyncio
+from orderbus import services, settings
+from orderbus.storage.database import open_database
+
+async def main():
+    loaded = settings.load()
+    async with open_database(loaded) as database:
+        await services.retention.tick(database, loaded)
+
+asyncio.run(main())
+"""
+
+
+async def locks(connection: Connection, pid: int | None = None) -> set[str]:
+    """Tell which modes of locks a session holds on what intake and the bridge write."""
+    rows = await connection.fetch(
+        """
+        SELECT DISTINCT mode
+          FROM pg_locks
+          JOIN pg_class ON pg_class.oid = relation
+         WHERE pid = coalesce($1, pg_backend_pid())
+           AND (relname ~ '^(events|inbox)(_(2|pkey|received)|$)'
+                OR relname IN ('orders', 'order_items', 'order_history', 'outbox'))
+        """,
+        pid,
+    )
+    return {row["mode"] for row in rows}
+
+
+async def test_no_order_waits_while_the_partitions_of_days_ahead_are_made(
+    database: Database,
+) -> None:
+    async with database.transaction() as connection:
+        made = await storage.partitions.make_ahead(connection, days=upkeep.DAYS_AHEAD + 2)
+        held = await connection.fetch(
+            "SELECT DISTINCT mode FROM pg_locks WHERE pid = pg_backend_pid()"
+            " AND relation IN ('ops.events'::regclass, 'ops.inbox'::regclass)"
+        )
+
+    assert made == 4
+    assert {row["mode"] for row in held} <= HARMLESS
+
+
+async def test_a_partition_that_was_attached_is_like_one_that_was_made_in_place(
+    database: Database,
+) -> None:
+    await steps.value(database, "SELECT ops.make_partitions((now() AT TIME ZONE 'UTC')::date + 22)")
+    async with database.connection() as connection:
+        await old_rows.make_day(connection, ago=90)
+        rows = await connection.fetch(
+            """
+            SELECT to_jsonb(array_agg(DISTINCT things.what ORDER BY things.what)) AS parts
+              FROM pg_inherits
+             CROSS JOIN LATERAL (
+                    SELECT 'column ' || attname || attnum || format_type(atttypid, atttypmod)
+                           || attnotnull || coalesce(pg_get_expr(adbin, adrelid), '') AS what
+                      FROM pg_attribute
+                      LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+                     WHERE attrelid = inhrelid AND attnum > 0
+                     UNION ALL
+                    SELECT 'constraint ' || contype::text || pg_get_constraintdef(oid)
+                      FROM pg_constraint WHERE conrelid = inhrelid
+                     UNION ALL
+                    SELECT 'trigger ' || tgname FROM pg_trigger WHERE tgrelid = inhrelid
+                     UNION ALL
+                    SELECT 'index ' || indkey::text || indisunique
+                           || EXISTS (SELECT FROM pg_inherits AS of WHERE of.inhrelid = indexrelid)
+                      FROM pg_index WHERE indrelid = inhrelid) AS things
+             WHERE inhparent IN ('ops.events'::regclass, 'ops.inbox'::regclass)
+             GROUP BY inhparent, inhrelid
+            """
+        )
+
+    assert len({str(row["parts"]) for row in rows}) == 2
+
+
+async def test_while_rows_are_deleted_no_order_and_no_bridge_waits(database: Database) -> None:
+    await old_rows.deliveries(database, 3, state="delivered")
+    await old_rows.letters(database, 3, "redriven")
+    await old_rows.consumptions(database, 3)
+    await old_rows.answers(database, 3)
+    delete = storage.retention
+
+    async with database.transaction() as connection:
+        gone = [
+            (await each(connection, keep=timedelta(1), after=None, at_most=9)).rows
+            for each in (
+                delete.delete_consumptions,
+                delete.delete_deliveries,
+                delete.delete_dead_letters,
+                delete.delete_answers,
+            )
+        ]
+        held = await locks(connection)
+
+    assert gone == [3, 3, 3, 3]
+    assert held <= HARMLESS
+
+
+async def test_a_day_that_a_long_query_reads_is_dropped_later_and_orders_come_in_meanwhile(
+    database: Database, settings: Settings
+) -> None:
+    async with database.connection() as connection:
+        day = await old_rows.make_day(connection)
+    there = f"SELECT to_regclass('ops.events_{day:%Y%m%d}') IS NOT NULL"
+
+    async with database.transaction() as reader:
+        await reader.fetch("SELECT FROM ops.events")
+        await asyncio.gather(retention.tick(database, settings), steps.place(database))
+        while_read = await steps.value(database, there)
+    await steps.value(database, "UPDATE ops.retention SET due_at = now()")
+    await retention.tick(database, settings)
+
+    assert while_read
+    assert not await steps.value(database, there)
+
+
+async def test_whoever_drops_a_day_waits_for_a_lock_for_a_tenth_of_a_second_at_most(
+    database: Database,
+) -> None:
+    """All orders wait behind it."""
+    waits = await steps.value(
+        database, "SELECT proconfig FROM pg_proc WHERE oid = 'ops.drop_day'::regproc"
+    )
+
+    assert waits == ["lock_timeout=100ms"]
+
+
+@asynccontextmanager
+async def one_round(
+    database: Database, env: dict[str, str]
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
+    """Run a round in a process of its own until it waits to delete the last kind of rows."""
+    async with database.transaction() as connection:
+        await connection.execute("LOCK TABLE ops.idempotency_keys")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", ONE_ROUND, env={**os.environ, **env, "DEBUG": "true"}
+        )
+        try:
+            yield process, await waiting(database)
+        except BaseException:
+            await end(process)
+            raise
+
+
+async def end(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
+async def waiting(database: Database) -> int:
+    """Wait until a session waits for a lock; returns its process's number."""
+    session: int = await true(
+        database,
+        "SELECT pid FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    )
+    return session
+
+
+async def true(database: Database, query: str, *arguments: object) -> Any:
+    async with asyncio.timeout(60):
+        while not (found := await steps.value(database, query, *arguments)):
+            await asyncio.sleep(0.05)
+    return found
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
+async def test_another_process_goes_on_where_one_was_killed_or_stopped(
+    database: Database, env: dict[str, str], settings: Settings, sent: signal.Signals
+) -> None:
+    await old_rows.deliveries(database, AT_MOST + 1, state="delivered")
+    await old_rows.answers(database, 1)
+
+    async with one_round(database, env) as (process, session):
+        process.send_signal(sent)
+    await true(
+        database,
+        "SELECT NOT EXISTS (SELECT FROM pg_stat_activity"
+        "                    WHERE pid = $1 AND wait_event_type = 'Lock')",
+        session,
+    )
+    left, held = await left_and_locks(database, session)
+    await retention.tick(database, settings)
+    while_leased = (await old_rows.counts(database))["deliveries"]
+    await steps.value(database, "UPDATE ops.retention SET due_at = now()")  # the lease ends
+    await retention.tick(database, settings)
+    await end(process)
+
+    assert (left, held, while_leased) == (1, set(), 1)
+    assert set((await old_rows.counts(database)).values()) == {0}
+
+
+async def left_and_locks(database: Database, session: int) -> tuple[int, set[str]]:
+    async with database.connection() as connection:
+        return (await old_rows.counts(database))["deliveries"], await locks(connection, session)
+
+
+Delete = Callable[..., Awaitable[storage.retention.Step]]
+
+
+@pytest.mark.parametrize("plans", ["force_generic_plan", "force_custom_plan"])
+async def test_every_delete_finds_its_rows_by_an_index_past_all_that_may_not_go(
+    database: Database, plans: str
+) -> None:
+    """A plan may have been made for any state of the tables, so both kinds have to be good."""
+    await many_rows(database)
+    kinds: dict[str, tuple[Delete, timedelta]] = {
+        "deliveries_by_age": (storage.retention.delete_deliveries, old_rows.MAY_GO),
+        "dead_letters_by_age": (storage.retention.delete_dead_letters, old_rows.MAY_GO),
+        "consumptions_by_age": (storage.retention.delete_consumptions, old_rows.MAY_GO),
+        "idempotency_keys_by_age": (storage.retention.delete_answers, timedelta(days=2)),
+    }
+
+    async with database.connection() as connection:
+        await connection.execute(f"SET plan_cache_mode = {plans}")
+        found = {
+            index: await plan(connection, delete, keep) for index, (delete, keep) in kinds.items()
+        }
+
+    for index, lines in found.items():
+        assert [line for line in lines if index in line], lines
+        assert [line for line in lines if "Seq Scan on" in line and "pg_" not in line] == []
+        assert passed_over(lines) <= AT_MOST, lines
+
+
+async def many_rows(database: Database) -> None:
+    """Have few rows that may go behind many older ones that may not, and many younger ones."""
+    async with database.connection() as connection:
+        await old_rows.make_day(connection, ago=90)
+    await old_rows.consumptions(database, 20_000, ago=90)
+    await old_rows.consumptions(database, 20_000, ago=0)
+    await old_rows.consumptions(database, 3_000)
+    await old_rows.deliveries(database, 15_000, state="held", ago=90)
+    await old_rows.deliveries(database, 5_000, state="dead", ago=90)
+    await old_rows.letters_of_dead_deliveries(database, None)
+    await old_rows.deliveries(database, 10_000, state="delivered", ago=0)
+    await old_rows.deliveries(database, 3_000, state="delivered")
+    await old_rows.letters(database, 20_000, None)
+    await old_rows.letters(database, 10_000, "redriven", ago=0)
+    await old_rows.letters(database, 3_000, "redriven")
+    await old_rows.answers(database, 20_000, ago=0)
+    await old_rows.answers(database, 3_000)
+    async with database.connection() as connection:
+        await connection.execute("ANALYZE")
+
+
+async def plan(connection: Connection, delete: Delete, keep: timedelta) -> list[str]:
+    """Show how a step's statement is executed; it is undone."""
+    seen: list[Any] = []
+    async with undone(connection):
+        with connection.query_logger(seen.append):
+            await delete(connection, keep=keep, after=None, at_most=AT_MOST)
+    (query,) = [each.query for each in seen if "DELETE" in each.query]
+    async with undone(connection):
+        await connection.execute(f"PREPARE step AS {query}")
+        lines = await connection.fetch(
+            "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)"
+            f" EXECUTE step (NULL, '{keep.days} days', {AT_MOST})"
+        )
+        await connection.execute("DEALLOCATE step")
+    return [line[0] for line in lines]
+
+
+@asynccontextmanager
+async def undone(connection: Connection) -> AsyncIterator[None]:
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        yield
+    finally:
+        await transaction.rollback()
+
+
+def passed_over(lines: list[str]) -> int:
+    """Count the rows that a plan read in vain."""
+    removed = (re.search(r"Rows Removed by \w+(?: \w+)?: (\d+)", line) for line in lines)
+    return sum(int(found[1]) for found in removed if found)
