@@ -23,10 +23,9 @@ import dramatiq
 from orderbus import services
 from orderbus.actors import boot
 from orderbus.actors.broker import broker
-from orderbus.domain.events import Event, check_pattern
+from orderbus.domain.events import check_pattern
 from orderbus.errors import Invalid, Misconfigured
-from orderbus.resources import Resources
-from orderbus.services.consumption import LEASE, GiveUp, Work
+from orderbus.services.consumption import LEASE, GiveUp, Prepare, Work
 from orderbus.settings import Settings
 
 #: Milliseconds: the lease must not end before the work does.
@@ -48,7 +47,7 @@ _registered: Final[dict[str, Consumer]] = {}
 def consumer(
     events: str,
     *,
-    prepare: Callable[[Resources, Event], Awaitable[Any]] | None = None,
+    prepare: Prepare | None = None,
     give_up: GiveUp | None = None,
 ) -> Callable[[Callable[..., Awaitable[None]]], dramatiq.Actor[..., Any]]:
     """Make an actor of a function that consumes events whose type fits ``events``.
@@ -65,7 +64,7 @@ def consumer(
 
         async def consume(consumption: int, **_of_later_versions: object) -> None:
             held = boot.resources()
-            if await services.consumption.consume(held, consumption, work):
+            if await services.consumption.consume(held, name, consumption, work):
                 held.outbox_written.set()
 
         consume.__doc__ = effect.__doc__

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
@@ -29,6 +31,9 @@ _ERROR_AT_MOST: Final = 2000
 
 
 GiveUp = Callable[[Connection, Event, str], Awaitable[None]]
+#: Opens a transaction that only commits while the event is still ours to consume.
+Ours = Callable[[], AbstractAsyncContextManager[Connection]]
+Prepare = Callable[[Resources, Event, Ours], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +42,29 @@ class Work:
 
     ``effect`` has its effect through the connection, in the transaction that marks the event as
     consumed: once. What takes long or goes outside belongs into ``prepare``, which runs before, in
-    no transaction, and perhaps more than once; its result is handed to ``effect``. ``give_up`` is
-    called instead, in the transaction that writes the dead letter, with the reason.
+    no transaction, and perhaps more than once; its result is handed to ``effect``. What it writes
+    down of its own goes through ``ours``, a transaction that a worker without the lease cannot
+    commit. ``give_up`` is called instead, in the transaction that writes the dead letter, with the
+    reason.
     """
 
     effect: Callable[..., Awaitable[None]]
-    prepare: Callable[[Resources, Event], Awaitable[Any]] | None = None
+    prepare: Prepare | None = None
     give_up: GiveUp | None = None
 
 
-async def consume(held: Resources, consumption_id: int, work: Work) -> bool:
+async def consume(held: Resources, consumer: str, consumption_id: int, work: Work) -> bool:
     """Do ``work`` on an event if it is due; returns whether this changed anything for good.
 
-    Called twice or too early it does nothing. Work that raises is tried again as often as the
-    settings say, and then a dead letter; so is work whose worker died as often. ``Unavailable`` is
-    tried again for as long as it takes, ``Poisoned`` and ``Refused`` never. Raises
-    ``Unavailable`` where PostgreSQL is away.
+    Called twice, too early or for what is another consumer's, it does nothing. Work that raises is
+    tried again as often as the settings say, and then a dead letter; so is work whose worker died
+    as often. ``Unavailable`` is tried again for as long as it takes, ``Poisoned`` and ``Refused``
+    never. Raises ``Unavailable`` where PostgreSQL is away.
     """
     database = held.database
     async with database.connection() as connection:
         claim = await storage.consumptions.claim(
-            connection, consumption_id, lease=uuid4(), length=LEASE
+            connection, consumer, consumption_id, lease=uuid4(), length=LEASE
         )
     if claim is None:
         return False
@@ -67,7 +74,8 @@ async def consume(held: Resources, consumption_id: int, work: Work) -> bool:
         said = f"{claim.attempt - 1} attempts in a row had no end"
         return await _bury(database, claim, work, "crashed", said)
     try:
-        prepared = () if work.prepare is None else (await work.prepare(held, claim.event),)
+        ours = partial(_ours, database, claim)
+        prepared = () if work.prepare is None else (await work.prepare(held, claim.event, ours),)
         async with database.transaction() as connection:
             await work.effect(connection, claim.event, *prepared)
             await storage.consumptions.mark_done(connection, claim)
@@ -86,6 +94,13 @@ async def consume(held: Resources, consumption_id: int, work: Work) -> bool:
         attempt=claim.attempt,
     )
     return True
+
+
+@asynccontextmanager
+async def _ours(database: Database, claim: Claim) -> AsyncIterator[Connection]:
+    async with database.transaction() as connection:
+        yield connection
+        await storage.consumptions.hold(connection, claim)
 
 
 async def hint_due(database: Database, consumers: Sequence[str]) -> Mapping[str, list[int]]:
@@ -128,14 +143,12 @@ async def _put_off(held: Resources, claim: Claim, error: str, *, charged: bool) 
 
 async def _bury(database: Database, claim: Claim, work: Work, reason: str, error: str) -> bool:
     try:
-        buried = await _bury_with(work.give_up, database, claim, reason, error)
+        await _bury_with(work.give_up, database, claim, reason, error)
     except Unavailable:
         raise
     except Exception as failure:  # noqa: BLE001 - a door: a letter is written whatever else fails
         telemetry.log.error("giving_up_failed", consumer=claim.consumer, exc_info=failure)
-        buried = await _bury_with(None, database, claim, reason, error)
-    if not buried:
-        return False
+        await _bury_with(None, database, claim, reason, error)
     telemetry.CONSUMED.labels(consumer=claim.consumer, outcome="buried").inc()
     telemetry.DEAD_LETTERS.labels(kind="consumption").inc()
     telemetry.log.error(
@@ -150,9 +163,9 @@ async def _bury(database: Database, claim: Claim, work: Work, reason: str, error
 
 async def _bury_with(
     give_up: GiveUp | None, database: Database, claim: Claim, reason: str, error: str
-) -> bool:
+) -> None:
     async with database.transaction() as connection:
-        buried = await storage.consumptions.bury(connection, claim, reason=reason, error=error)
-        if buried and give_up is not None and claim.event is not None:
+        # The order's lock comes before the consumption's, here as everywhere.
+        if give_up is not None and claim.event is not None:
             await give_up(connection, claim.event, error)
-        return buried
+        await storage.consumptions.bury(connection, claim, reason=reason, error=error)

@@ -19,6 +19,7 @@ from orderbus.domain.text import storable
 from orderbus.errors import Conflict, IllegalMove, Misconfigured
 from orderbus.resources import Resources
 from orderbus.services import orders
+from orderbus.services.consumption import Ours
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection
 
@@ -57,23 +58,24 @@ def _made(path: str) -> Processor:
     return cast("Processor", made)
 
 
-async def process(held: Resources, event: Event) -> Outcome | None:
+async def process(held: Resources, event: Event, ours: Ours) -> Outcome | None:
     """Have an order processed; returns what came of it, None where nothing is to be done about it.
 
-    It is in progress from here on, visibly. What the processor raises is raised.
+    It is in progress from here on, visibly. A worker that was frozen for longer than its lease
+    cannot begin: the order may be done with. What the processor raises is raised.
     """
     processor = chosen(held.settings)
     if processor is None:
         return None
-    began_with = await _begin(held, event)
+    began_with = await _begin(held, event, ours)
     if began_with is None:
         return None
     task = Task(event, idempotency_key=f"{event.order_id}:{began_with}")
     try:
         return await processor.process(task)
     except Exception as error:
-        async with held.database.connection() as connection:
-            order = await storage.orders.get(connection, str(event.order_id))
+        async with ours() as connection:
+            order = await storage.orders.lock(connection, event.order_id)
             await storage.processing.wait(connection, order["number"], error=_said(error))
         raise
 
@@ -115,9 +117,9 @@ async def retry(connection: Connection, id_or_ref: str, *, seen: int | None) -> 
     return orders.shown(order)
 
 
-async def _begin(held: Resources, event: Event) -> int | None:
+async def _begin(held: Resources, event: Event, ours: Ours) -> int | None:
     """Take an order into progress, or go on with one whose worker died."""
-    async with held.database.transaction() as connection:
+    async with ours() as connection:
         order = await storage.orders.lock(connection, event.order_id)
         match Status(order["status"]):
             case Status.CREATED | Status.FAILED:

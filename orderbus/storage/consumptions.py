@@ -30,9 +30,11 @@ class Claim:
 
 
 async def claim(
-    connection: Connection, consumption_id: int, *, lease: UUID, length: timedelta
+    connection: Connection, consumer: str, consumption_id: int, *, lease: UUID, length: timedelta
 ) -> Claim | None:
     """Take an event for one attempt, counted now; None if it may not go now.
+
+    An event that another consumer is given is not taken, whoever names its id.
 
     Asked again with the same ``lease``, it is taken once: the answer may have got lost.
     """
@@ -43,6 +45,7 @@ async def claim(
                SET lease = $2, leased_until = now() + $3::interval, hinted_at = NULL,
                    attempts = attempts + (lease IS DISTINCT FROM $2)::int
              WHERE id = $1
+               AND consumer = $4
                AND state = 'pending'
                AND due_at <= now()
                AND (leased_until IS NULL OR leased_until <= now() OR lease = $2)
@@ -56,6 +59,7 @@ async def claim(
         consumption_id,
         lease,
         length,
+        consumer,
     )
     if row is None:
         return None
@@ -78,8 +82,26 @@ async def mark_done(connection: Connection, claim: Claim) -> None:
         claim.lease,
     )
     if status != "UPDATE 1":
-        message = "The lease ended before the work did"
-        raise Unavailable(message)
+        raise _lost()
+
+
+async def hold(connection: Connection, claim: Claim) -> None:
+    """Keep a claimed event ours until the caller's transaction ends.
+
+    Raises ``Unavailable`` if the lease is lost: another worker may have done the work since. Comes
+    after the lock of the order, as ``mark_done`` does.
+    """
+    held = await connection.fetchval(
+        "SELECT true FROM ops.consumptions WHERE id = $1 AND lease = $2 FOR UPDATE",
+        claim.consumption_id,
+        claim.lease,
+    )
+    if not held:
+        raise _lost()
+
+
+def _lost() -> Unavailable:
+    return Unavailable("The lease ended before the work did")
 
 
 async def put_off(
@@ -101,8 +123,8 @@ async def put_off(
     )
 
 
-async def bury(connection: Connection, claim: Claim, *, reason: str, error: str) -> bool:
-    """Give it up, as a dead letter; false if the lease is lost."""
+async def bury(connection: Connection, claim: Claim, *, reason: str, error: str) -> None:
+    """Give it up, as a dead letter. Raises ``Unavailable`` if the lease is lost."""
     buried: int = await connection.fetchval(
         """
         WITH dead AS (
@@ -124,7 +146,8 @@ async def bury(connection: Connection, claim: Claim, *, reason: str, error: str)
         reason,
         error,
     )
-    return buried == 1
+    if not buried:
+        raise _lost()
 
 
 async def hint(

@@ -30,7 +30,7 @@ ALL = {"count_event": "order.created", "audit": "*"}
 async def consume(database: Database, due: int, effect: Effect, **more: Any) -> bool:
     settings = load(_env_file=None, secret_key="a key for tests")
     held = living.resources(database, settings)
-    return await services.consumption.consume(held, due, Work(effect, **more))
+    return await services.consumption.consume(held, "count_event", due, Work(effect, **more))
 
 
 async def count(connection: Connection, _: Event) -> None:
@@ -193,7 +193,7 @@ async def test_a_consumer_whose_worker_dies_every_time_is_a_dead_letter(database
     async with database.connection() as connection:
         for _ in range(ATTEMPTS):
             await storage.consumptions.claim(
-                connection, due, lease=uuid4(), length=timedelta(seconds=0)
+                connection, "count_event", due, lease=uuid4(), length=timedelta(seconds=0)
             )
 
     await consume(database, due, count)
@@ -210,7 +210,7 @@ async def test_a_worker_that_lost_its_lease_has_no_effect(database: Database) ->
         await hurry(database)
         async with database.connection() as other:
             await storage.consumptions.claim(
-                other, due, lease=uuid4(), length=timedelta(seconds=60)
+                other, "count_event", due, lease=uuid4(), length=timedelta(seconds=60)
             )
 
     await consume(database, due, slow)

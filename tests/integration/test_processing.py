@@ -220,11 +220,11 @@ async def test_an_order_whose_worker_died_in_the_middle_is_gone_on_with_by_the_n
     held = living.resources(database, settings)
     async with database.connection() as connection:
         claim = await storage.consumptions.claim(
-            connection, one, lease=uuid4(), length=timedelta(seconds=60)
+            connection, NAME, one, lease=uuid4(), length=timedelta(seconds=60)
         )
     assert claim is not None
     assert claim.event is not None
-    await services.processing.process(held, claim.event)
+    await services.processing.process(held, claim.event, database.transaction)
     assert (await order(database, public_id))["status"] == "in_progress"
     await living.consume(database, settings, NAME, one)  # the lease still holds
     assert (await order(database, public_id))["status"] == "in_progress"
@@ -242,7 +242,7 @@ async def test_an_order_that_kills_every_worker_fails_and_is_a_dead_letter(
     async with database.connection() as connection:
         for _ in range(ATTEMPTS):
             await storage.consumptions.claim(
-                connection, one, lease=uuid4(), length=timedelta(seconds=0)
+                connection, NAME, one, lease=uuid4(), length=timedelta(seconds=0)
             )
 
     await process(database, settings, one)

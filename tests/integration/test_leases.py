@@ -1,0 +1,184 @@
+"""A worker that was frozen for longer than its lease changes nothing any more."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from orderbus import services, storage
+from orderbus.domain.processing import Outcome, Task
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.integration import living, steps
+
+NAME = "process_order"
+#: What is left of a lease after SIGSTOP and SIGCONT.
+LEASE_ENDS = "UPDATE ops.consumptions SET leased_until = now() - interval '1 s'"
+
+
+class Counting:
+    """A processor that can be held up, and remembers under which keys it was called."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self.outcome = Outcome()
+        self.called = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def process(self, task: Task) -> Outcome:
+        self.keys.append(task.idempotency_key)
+        self.called.set()
+        if len(self.keys) == 1:
+            await self.go_on.wait()
+        return self.outcome
+
+
+@pytest.fixture
+def processor(monkeypatch: pytest.MonkeyPatch) -> Counting:
+    counting = Counting()
+    monkeypatch.setattr(services.processing, "chosen", lambda _: counting)
+    return counting
+
+
+class Ice:
+    """Stops the first worker that comes by, until it is thawed."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.thawed = asyncio.Event()
+
+    async def hold(self) -> None:
+        if not self.reached.is_set():
+            self.reached.set()
+            await self.thawed.wait()
+
+
+async def due(database: Database) -> tuple[UUID, int]:
+    placed = await steps.place(database)
+    async with database.transaction() as connection:
+        _, found, _ = await services.bridge.record(
+            connection, await steps.events(database), wanted={NAME: "order.created"}
+        )
+    return placed.order_id, found.consumptions[NAME][0]
+
+
+def frozen_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> Ice:
+    """Freeze the first worker that has claimed an order and not begun with it."""
+    ice, lock = Ice(), storage.orders.lock
+
+    async def slow_lock(connection: Any, public_id: UUID) -> dict[str, Any]:
+        await ice.hold()
+        return await lock(connection, public_id)
+
+    monkeypatch.setattr(storage.orders, "lock", slow_lock)
+    return ice
+
+
+async def stuck(database: Database) -> int:
+    """Count orders in progress of which no consumption will ever take care."""
+    count: int = await steps.value(
+        database,
+        "SELECT count(*) FROM orders.orders WHERE status = 'in_progress'"
+        " AND NOT EXISTS (SELECT FROM ops.consumptions WHERE state = 'pending')",
+    )
+    return count
+
+
+@pytest.mark.parametrize("outcome", [Outcome(), Outcome(reason="Out of stock")])
+async def test_a_worker_that_lost_its_lease_before_it_began_does_not_begin(
+    database: Database,
+    settings: Settings,
+    processor: Counting,
+    monkeypatch: pytest.MonkeyPatch,
+    outcome: Outcome,
+) -> None:
+    public_id, one = await due(database)
+    processor.outcome = outcome
+    ice = frozen_before_it_begins(monkeypatch)
+    frozen = asyncio.create_task(living.consume(database, settings, NAME, one))
+    await ice.reached.wait()
+    await steps.value(database, LEASE_ENDS)
+    await living.consume(database, settings, NAME, one)
+    before = await services.orders.find(database, str(public_id))
+
+    ice.thawed.set()
+    with suppress(Exception):
+        await frozen
+
+    assert processor.keys == [f"{public_id}:2"]
+    assert await services.orders.find(database, str(public_id)) == before
+    assert before["status"] in {"completed", "failed"}
+    assert await stuck(database) == 0
+
+
+async def test_an_order_whose_worker_froze_in_the_middle_is_processed_under_the_same_key(
+    database: Database, settings: Settings, processor: Counting
+) -> None:
+    public_id, one = await due(database)
+    processor.go_on.clear()
+    frozen = asyncio.create_task(living.consume(database, settings, NAME, one))
+    await processor.called.wait()
+    await steps.value(database, LEASE_ENDS)
+    await living.consume(database, settings, NAME, one)
+
+    processor.go_on.set()
+    await frozen
+
+    assert processor.keys == [f"{public_id}:2"] * 2
+    assert (await services.orders.find(database, str(public_id)))["status"] == "completed"
+    assert await steps.value(database, "SELECT count(*) FROM ops.events") == 4
+    assert await stuck(database) == 0
+
+
+async def test_a_worker_that_lost_its_lease_says_nothing_of_another_ones_try(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, one = await due(database)
+    called, go_on, first = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    class Fails:
+        async def process(self, _: Task) -> Outcome:
+            if not first.is_set():
+                first.set()
+                await go_on.wait()
+                raise OSError("the bank is gone")
+            called.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    monkeypatch.setattr(services.processing, "chosen", lambda _: Fails())
+    frozen = asyncio.create_task(living.consume(database, settings, NAME, one))
+    await first.wait()
+    await steps.value(database, LEASE_ENDS)
+    working = asyncio.create_task(living.consume(database, settings, NAME, one))
+    await called.wait()
+
+    go_on.set()
+    await frozen
+
+    row = "SELECT status || ' ' || coalesce(error_message, '-') FROM orders.order_processing"
+    assert await steps.value(database, row) == "PROCESSING -"
+    assert await steps.value(database, "SELECT lease IS NOT NULL FROM ops.consumptions")
+    working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+
+
+async def test_an_id_of_another_consumers_is_not_claimed_and_changes_nothing(
+    database: Database, settings: Settings, processor: Counting
+) -> None:
+    _, one = await due(database)
+    row = "SELECT to_jsonb(consumptions) FROM ops.consumptions"
+    before = await steps.value(database, row)
+
+    await living.consume(database, settings, "count_event", one)
+
+    assert await steps.value(database, row) == before
+    assert await steps.value(database, "SELECT count(*) FROM ops.metrics") == 0
+    await living.consume(database, settings, NAME, one)
+    assert len(processor.keys) == 1
