@@ -152,6 +152,44 @@ async def record(
     return recorded.new, due, {event.returned.event_id for event in known}
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event stands in its order's line; ``known`` is empty for a cart's without payload.
+
+    ``kept`` is whether the event's payload is still there.
+    """
+
+    known: Sequence[Known]
+    kept: bool
+
+
+async def find_place(connection: Connection, event: Returned) -> Place:
+    """Find the place of an event that its order shall pass over; its payload may be gone."""
+    known = await storage.inbox.recognise(connection, [event])
+    if known:
+        return Place(known, kept=True)
+    places = await storage.inbox.recognise(connection, [event], without_payload=True)
+    return Place(places, kept=False)
+
+
+async def pass_over(connection: Connection, event: Returned, place: Place) -> Sequence[int]:
+    """Let an order go on without an event, in the caller's transaction.
+
+    Returns the deliveries that may go now. A cart has one event and no history: nothing comes after
+    it, so there is nothing to go on with, and only the pointer is let go of. Raises ``Busy`` where
+    somebody else is at work on the order.
+    """
+    locked = await storage.inbox.lock_watermarks(connection, place.known)
+    if len(locked) < len(place.known):
+        message = "An event of the same order is being recorded at this moment: try again"
+        raise Busy(message)
+    if place.kept:
+        await storage.inbox.add(connection, locked, wanted={})
+    else:
+        await storage.outbox.forget(connection, event.event_id)
+    return await storage.inbox.advance_watermarks(connection, locked)
+
+
 def _decoded(received: Sequence[Received]) -> tuple[list[tuple[Received, Returned]], list[_Letter]]:
     returned: list[tuple[Received, Returned]] = []
     letters: list[_Letter] = []

@@ -45,7 +45,7 @@ class Work:
     no transaction, and perhaps more than once; its result is handed to ``effect``. What it writes
     down of its own goes through ``ours``, a transaction that a worker without the lease cannot
     commit. ``give_up`` is called instead, in the transaction that writes the dead letter, with the
-    reason.
+    reason; where the payload is gone, the event it gets has an empty ``order``.
     """
 
     effect: Callable[..., Awaitable[None]]
@@ -166,6 +166,9 @@ async def _bury_with(
 ) -> None:
     async with database.transaction() as connection:
         # The order's lock comes before the consumption's, here as everywhere.
-        if give_up is not None and claim.event is not None:
-            await give_up(connection, claim.event, error)
+        event = claim.event or await storage.orders.remembered(
+            connection, claim.event_id, claim.occurred_at
+        )
+        if give_up is not None and event is not None:
+            await give_up(connection, event, error)
         await storage.consumptions.bury(connection, claim, reason=reason, error=error)

@@ -8,7 +8,7 @@ from typing import Any
 
 from orderbus import storage, telemetry
 from orderbus.domain.text import storable
-from orderbus.errors import Busy, Conflict
+from orderbus.errors import Conflict
 from orderbus.services import bridge
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.inbox import Returned
@@ -93,22 +93,17 @@ async def _bring_back(connection: Connection, letter: Mapping[str, Any]) -> Redr
 async def discard(database: Database, letter_id: int, *, note: str) -> list[int]:
     """Decide that a dead letter stays dead, with the reason; raises ``NotFound``.
 
-    A parked event is passed over: nobody is told of it, and its order's later events may go.
-    Returns the deliveries that may go now. Raises ``Busy`` where its order is being worked on.
+    A parked event is passed over: nobody is told of it, and its order's later events may go, also
+    where its payload is gone. Returns the deliveries that may go now. Raises ``Busy`` where its
+    order is being worked on.
     """
     async with database.connection() as connection:
         letter = await storage.dead_letters.get(connection, letter_id)
-        skipped = [Returned(letter["event_id"], letter["occurred_at"], None, None)]
-        known = (
-            await storage.inbox.recognise(connection, skipped) if letter["kind"] == "outbox" else []
-        )
+        skipped = Returned(letter["event_id"], letter["occurred_at"], None, None)
+        place = await bridge.find_place(connection, skipped) if letter["kind"] == "outbox" else None
     async with database.transaction() as connection:
         letter = await storage.dead_letters.lock_open(connection, letter_id)
         await storage.dead_letters.resolve(connection, letter_id, resolution="discarded", note=note)
-        if letter["kind"] != "outbox":
+        if place is None:
             return []
-        _, due, recorded = await bridge.record(connection, known, wanted={})
-        if known and not recorded:
-            message = "An event of the same order is being recorded at this moment: try again"
-            raise Busy(message)
-        return list(due.deliveries)
+        return list(await bridge.pass_over(connection, skipped, place))

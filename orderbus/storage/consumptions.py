@@ -20,12 +20,14 @@ from orderbus.storage.outbox import event_of
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An event that is ours to consume for the length of the lease."""
+    """An event that is ours to consume for the length of the lease; None if its payload is gone."""
 
     consumption_id: int
     consumer: str
     lease: UUID
     attempt: int
+    event_id: UUID
+    occurred_at: datetime
     event: Event | None
 
 
@@ -51,7 +53,8 @@ async def claim(
                AND (leased_until IS NULL OR leased_until <= now() OR lease = $2)
             RETURNING *
         )
-        SELECT claimed.id, claimed.consumer, claimed.attempts, events.*
+        SELECT claimed.id, claimed.consumer, claimed.attempts, claimed.event_id AS given_id,
+               claimed.occurred_at AS given_at, events.*
           FROM claimed
           LEFT JOIN ops.events
             ON events.occurred_at = claimed.occurred_at AND events.event_id = claimed.event_id
@@ -64,7 +67,15 @@ async def claim(
     if row is None:
         return None
     event = None if row["event_id"] is None else event_of(row)
-    return Claim(row["id"], row["consumer"], lease, row["attempts"], event)
+    return Claim(
+        row["id"],
+        row["consumer"],
+        lease,
+        row["attempts"],
+        row["given_id"],
+        row["given_at"],
+        event,
+    )
 
 
 async def mark_done(connection: Connection, claim: Claim) -> None:

@@ -53,9 +53,12 @@ class Recorded:
     consumptions: Mapping[str, Sequence[int]]
 
 
-async def recognise(connection: Connection, returned: Sequence[Returned]) -> list[Known]:
+async def recognise(
+    connection: Connection, returned: Sequence[Returned], *, without_payload: bool = False
+) -> list[Known]:
     """Keep the events we know; make or restore the watermarks that their orders miss.
 
+    ``without_payload`` keeps those whose payload is gone, and of which the history alone knows.
     Belongs into a transaction of its own: other bridges wait for a row that is not committed.
     """
     rows = await connection.fetch(
@@ -64,6 +67,13 @@ async def recognise(connection: Connection, returned: Sequence[Returned]) -> lis
             SELECT event_id, occurred_at, order_id, sequence, type
               FROM unnest($1::timestamptz[], $2::uuid[]) AS came (occurred_at, event_id)
               JOIN ops.events USING (occurred_at, event_id)
+             WHERE NOT $3
+             UNION ALL
+            SELECT history.event_id, history.at, history.order_id, history.sequence, history.type
+              FROM unnest($1::timestamptz[], $2::uuid[]) AS came (occurred_at, event_id)
+              JOIN orders.order_history AS history
+                ON history.at = came.occurred_at AND history.event_id = came.event_id
+             WHERE $3
         ), added AS (
             INSERT INTO ops.watermarks (order_id, sequence, day)
             SELECT order_id,
@@ -79,6 +89,7 @@ async def recognise(connection: Connection, returned: Sequence[Returned]) -> lis
         """,
         [event.occurred_at for event in returned],
         [event.event_id for event in returned],
+        without_payload,
     )
     place = {row["event_id"]: (row["order_id"], row["sequence"], row["type"]) for row in rows}
     return [Known(event, *place[event.event_id]) for event in returned if event.event_id in place]

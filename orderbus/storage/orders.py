@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from orderbus.domain.events import Event
 from orderbus.domain.orders import PlaceOrder
 from orderbus.errors import NotFound
 from orderbus.storage.database import Connection
@@ -285,6 +286,26 @@ async def list_after(connection: Connection, number: int, *, at_most: int) -> li
         at_most,
     )
     return [dict(row) for row in rows]
+
+
+async def remembered(connection: Connection, event_id: UUID, occurred_at: datetime) -> Event | None:
+    """Find what the history knows of an event whose payload is gone: all but the order's content.
+
+    None for an event of a cart, which has no history.
+    """
+    row = await connection.fetchrow(
+        """
+        SELECT history.event_id, history.type, history.sequence, history.at, placed.public_id
+          FROM orders.order_history AS history
+          JOIN orders.orders AS placed ON placed.id = history.order_id
+         WHERE history.at = $2 AND history.event_id = $1
+        """,
+        event_id,
+        occurred_at,
+    )
+    if row is None:
+        return None
+    return Event(row["event_id"], row["type"], row["sequence"], row["at"], row["public_id"], {})
 
 
 async def history(connection: Connection, public_id: UUID) -> list[dict[str, Any]]:

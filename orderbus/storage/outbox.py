@@ -220,6 +220,11 @@ async def unpark(connection: Connection, event_id: UUID) -> bool:
     return status == "UPDATE 1"
 
 
+async def forget(connection: Connection, event_id: UUID) -> None:
+    """Let go of the pointer at an event that is passed over."""
+    await connection.execute("DELETE FROM ops.outbox WHERE event_id = $1", event_id)
+
+
 async def open_breaker(connection: Connection, *, longest_pause: timedelta) -> bool:
     """Pause publishing; the pause doubles with each failed probe. True if it was closed before."""
     failures: int = await connection.fetchval(

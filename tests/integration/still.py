@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from orderbus import services
+from orderbus import services, storage
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.inbox import Returned
@@ -87,7 +87,8 @@ class Still(Database):
 
     async def come_back(self, events: list[Returned]) -> None:
         """Let the bridge have these events, now."""
-        await services.bridge.record(self._connection, events, wanted={})
+        known = await storage.inbox.recognise(self._connection, events)
+        await services.bridge.record(self._connection, known, wanted={})
 
     async def take_back_lost(self) -> int:
         """Do what every beat does."""

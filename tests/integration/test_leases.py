@@ -60,10 +60,9 @@ class Ice:
 
 async def due(database: Database) -> tuple[UUID, int]:
     placed = await steps.place(database)
-    async with database.transaction() as connection:
-        _, found, _ = await services.bridge.record(
-            connection, await steps.events(database), wanted={NAME: "order.created"}
-        )
+    _, found = await steps.record(
+        database, await steps.events(database), wanted={NAME: "order.created"}
+    )
     return placed.order_id, found.consumptions[NAME][0]
 
 

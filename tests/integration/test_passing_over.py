@@ -1,0 +1,104 @@
+"""An event whose payload is gone holds nobody up for ever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+import pytest
+
+from orderbus import services, storage
+from orderbus.domain.carts import OpenCart
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.integration import living, steps
+
+
+async def park(database: Database, event_id: UUID) -> int:
+    """Lose an event's payload, and park its pointer as the relay does; returns the letter's id."""
+    await steps.value(database, "DELETE FROM ops.events WHERE event_id = $1", event_id)
+    token = uuid4()
+    async with database.connection() as connection:
+        leased = await storage.outbox.lease(
+            connection, token, at_most=100, length=timedelta(minutes=1)
+        )
+        assert [each.event for each in leased if each.event_id == event_id] == [None]
+        await storage.outbox.park(
+            connection, token, event_id, reason="payload_gone", error="It is gone"
+        )
+    letter: int = await steps.value(database, "SELECT id FROM ops.dead_letters")
+    return letter
+
+
+async def test_discarding_an_event_whose_payload_is_gone_lets_its_order_go_on(
+    database: Database,
+) -> None:
+    await steps.add_endpoint(database)
+    order = await steps.place(database)
+    await steps.append(database, order)
+    first, second = await steps.events(database)
+    letter = await park(database, first.event_id)
+    assert await steps.come_back(database, second) == []
+
+    freed = await services.dead_letters.discard(database, letter, note="a test order")
+
+    assert len(freed) == 1
+    assert await steps.claim(database, freed[0])
+    assert await steps.value(database, "SELECT sequence FROM ops.watermarks") == 2
+    assert await steps.value(database, "SELECT count(*) FROM ops.early_events") == 0
+    pointer = "SELECT count(*) FROM ops.outbox WHERE event_id = $1"
+    assert await steps.value(database, pointer, first.event_id) == 0
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+async def test_discarding_the_event_of_a_cart_lets_go_of_its_pointer(
+    database: Database, *, is_lost: bool
+) -> None:
+    async with database.transaction() as connection:
+        cart = await services.carts.open_cart(connection, OpenCart(total_amount=Decimal(5)))
+    await services.carts.check_out(database, cart, traceparent=None)
+    (event,) = await steps.events(database)
+    content = await steps.value(database, "SELECT to_jsonb(events) FROM ops.events")
+    letter = await park(database, event.event_id)
+    if not is_lost:
+        await steps.value(
+            database,
+            "INSERT INTO ops.events SELECT * FROM jsonb_populate_record(NULL::ops.events, $1)",
+            content,
+        )
+
+    assert await services.dead_letters.discard(database, letter, note="a test cart") == []
+
+    assert await steps.value(database, "SELECT count(*) FROM ops.outbox") == 0
+
+
+async def test_an_order_whose_event_lost_its_payload_fails_instead_of_waiting_for_ever(
+    database: Database, settings: Settings
+) -> None:
+    placed = await steps.place(database)
+    _, found = await steps.record(
+        database, await steps.events(database), wanted={"process_order": "order.created"}
+    )
+    await steps.value(database, "DELETE FROM ops.events")
+
+    await living.consume(
+        database, settings, "process_order", found.consumptions["process_order"][0]
+    )
+
+    order = await services.orders.find(database, str(placed.order_id))
+    assert (order["status"], order["reason"]) == ("failed", "The event's payload is gone")
+    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "payload_gone"
+
+
+async def test_the_place_of_an_event_is_found_without_reading_all_history(
+    database: Database,
+) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        plan = await connection.fetch(
+            "EXPLAIN SELECT order_id FROM orders.order_history"
+            " WHERE at = now() AND event_id = gen_random_uuid()"
+        )
+
+    assert any("order_history_by_time" in row[0] for row in plan), plan
