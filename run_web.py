@@ -11,14 +11,16 @@ import threading
 
 from orderbus import settings as settings_module
 from orderbus import telemetry
+from orderbus.domain.addresses import is_loopback
 from orderbus.errors import Misconfigured
 
 
 def main() -> int:
     """Read the settings, bind, and serve; 2 where the settings cannot work."""
     arguments = _arguments()
+    inherited = None if arguments.inherit is None else socket.socket(fileno=arguments.inherit)
     try:
-        settings = settings_module.load(**_given(arguments))
+        settings = settings_module.load(**_given(arguments, inherited))
         settings.require_signatures()
     except Misconfigured as error:
         sys.stderr.write(f"orderbus: {error}\n")
@@ -26,9 +28,9 @@ def main() -> int:
     telemetry.configure_logging(settings, process="web")
     from orderbus.web import server  # noqa: PLC0415 - what reads the settings comes after them
 
-    if arguments.inherit is not None:
+    if inherited is not None:
         _end_with_parent()
-        listening = socket.socket(fileno=arguments.inherit)
+        listening = inherited
     else:
         try:
             listening = server.bind(settings.web_host, settings.web_port)
@@ -36,7 +38,10 @@ def main() -> int:
             place = f"{settings.web_host}:{settings.web_port}"
             sys.stderr.write(f"orderbus: cannot listen on {place}: {error}\n")
             return 1
-    if arguments.workers > 1 and arguments.inherit is None:
+    if settings.is_open and not is_loopback(listening.getsockname()[0]):
+        sys.stderr.write(f"orderbus: AUTH=open, but {settings.web_host} is no loopback address\n")
+        return 2
+    if arguments.workers > 1 and inherited is None:
         telemetry.log.info("web_bound", url=server.url_of(listening), workers=arguments.workers)
         return server.Supervisor(listening, workers=arguments.workers).run()
     _run(server.serve(settings, listening))
@@ -61,8 +66,11 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _given(arguments: argparse.Namespace) -> dict[str, object]:
+def _given(arguments: argparse.Namespace, inherited: socket.socket | None) -> dict[str, object]:
+    """Say what the environment does not: a worker goes by the place its parent has bound."""
     given = {"web_host": arguments.host, "web_port": arguments.port}
+    if inherited is not None:
+        given["web_host"], given["web_port"] = inherited.getsockname()[:2]
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -36,7 +36,7 @@ async def parts(folder: Path, names: Sequence[str]) -> AsyncIterator[dict[str, s
         await asyncio.gather(*(part.start(silent) for part in chosen))
         env = {
             "SECRET_KEY": "a key for measurements",
-            "ORDERBUS_OPEN_ON_LOOPBACK": "true",
+            "AUTH": "open",
             "PYTHONPATH": str(ROOT),
             **{name: value for part in chosen for name, value in part.env.items()},
         }

@@ -5,6 +5,7 @@
     OrderbusError
     ├── Refused            the answer is no, and asking again will not change it
     │   ├── Unauthenticated    who you are was not shown, or not believed
+    │   ├── Forbidden          who you are does not allow it
     │   ├── NotFound
     │   ├── Invalid            the input is wrong; ``faults`` names each field and its reason
     │   │   ├── TooLarge
@@ -47,6 +48,12 @@ class Unauthenticated(Refused):
     """Who is calling was not shown, or not believed."""
 
     code = "unauthenticated"
+
+
+class Forbidden(Refused):
+    """The caller may not do this."""
+
+    code = "forbidden"
 
 
 class NotFound(Refused):

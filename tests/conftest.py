@@ -83,7 +83,7 @@ def settings_from(env: dict[str, str], **changes: Any) -> Settings:
     }
     defaults: dict[str, Any] = {
         "secret_key": "a key for tests",
-        "open_on_loopback": True,
+        "auth": "open",
         "webhook_allowed_networks": "127.0.0.0/8,::1/128",
         "worker_metrics_port": 0,
         "bridge_metrics_port": 0,
@@ -153,7 +153,7 @@ def _no_settings_from_outside(
 ) -> None:
     """Keep a developer's .env and DEBUG out of the tests."""
     if "parts" not in request.fixturenames:
-        for name in ("DEBUG", "SECRET_KEY", "WEBHOOK_SECRET", "ORDERBUS_OPEN_ON_LOOPBACK"):
+        for name in ("DEBUG", "SECRET_KEY", "WEBHOOK_SECRET", "AUTH"):
             monkeypatch.delenv(name, raising=False)
 
 

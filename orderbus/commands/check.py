@@ -65,11 +65,11 @@ def _keys(settings: Settings) -> Iterator[Finding]:
 
 
 def _callers(settings: Settings) -> Iterator[Finding]:
-    if settings.open_on_loopback:
+    if settings.is_open:
         yield _fault(
-            "ORDERBUS_OPEN_ON_LOOPBACK",
-            "is on: every process of the machine may place and read orders unsigned",
-            "unset it and set WEBHOOK_SECRET",
+            "AUTH",
+            "is open: every process of the machine may place and read orders unsigned",
+            "set AUTH=required and WEBHOOK_SECRET",
         )
     if not settings.webhook_secrets:
         yield _fault("WEBHOOK_SECRET", "is not set: nobody could tell who sends an order", _RANDOM)

@@ -70,7 +70,7 @@ def _ingress(settings: Settings) -> Finding:
         settings.require_signatures()
     except Misconfigured as error:
         return Finding(subject, Verdict.FAULT, str(error), "set WEBHOOK_SECRET")
-    if settings.open_on_loopback:
+    if settings.is_open:
         found = "unsigned orders are taken, on this machine alone"
         todo = "set WEBHOOK_SECRET before going further"
         return Finding(subject, Verdict.WARNING, found, todo)

@@ -32,13 +32,18 @@ def _rules(settings: Fields) -> tuple[tuple[bool, str], ...]:
             "an endpoint would be called twice at the same time",
         ),
         (
-            settings.open_on_loopback and not is_loopback(settings.web_host),
-            "ORDERBUS_OPEN_ON_LOOPBACK is set but ORDERBUS_WEB_HOST is not a loopback address: "
-            "set WEBHOOK_SECRET instead",
+            _said_otherwise(settings),
+            "AUTH and ORDERBUS_OPEN_ON_LOOPBACK, its older name, contradict one another: "
+            "set AUTH alone",
         ),
         (
-            settings.secret_key.get_secret_value() == INSECURE_SECRET_KEY
-            and not (settings.debug or settings.open_on_loopback),
+            settings.is_open and not is_loopback(settings.web_host),
+            "AUTH=open (or ORDERBUS_OPEN_ON_LOOPBACK=true) needs a loopback address, and "
+            "ORDERBUS_WEB_HOST is none: other machines could come in. Set AUTH=required and "
+            "WEBHOOK_SECRET",
+        ),
+        (
+            settings.secret_key.get_secret_value() == INSECURE_SECRET_KEY and not settings.debug,
             "SECRET_KEY is not set: give it 32 random bytes, for example "
             "the output of: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
         ),
@@ -72,4 +77,12 @@ def _rules(settings: Fields) -> tuple[tuple[bool, str], ...]:
             "ORDERBUS_IDEMPOTENCY_RETENTION must be an hour or more: "
             "a sender that tries again after an outage would have its request done twice",
         ),
+    )
+
+
+def _said_otherwise(settings: Fields) -> bool:
+    return (
+        "auth" in settings.model_fields_set
+        and settings.open_on_loopback is not None
+        and settings.open_on_loopback != settings.is_open
     )

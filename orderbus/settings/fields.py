@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
@@ -22,6 +22,7 @@ from orderbus.errors import Invalid
 _CLASS: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 #: What is kept for longer is kept for ever; PostgreSQL would not reckon so far back.
 _LONGEST: Final = timedelta(days=36_500)
+_ORIGIN: Final = re.compile(r"https?://[^/\s@*?#]+")
 QUEUES_IN_MEMORY = "memory://"
 INSECURE_SECRET_KEY = "insecure-development-key-change-it"  # noqa: S105 - refused outside development
 
@@ -41,7 +42,7 @@ class Fields(BaseSettings):
     secret_key: SecretStr = Field(
         SecretStr(INSECURE_SECRET_KEY), validation_alias=_named("SECRET_KEY")
     )
-    """Keys the hashes of API keys. Must be set unless DEBUG or ORDERBUS_OPEN_ON_LOOPBACK is."""
+    """Keys the hashes of API keys. Must be set unless DEBUG is."""
     debug: bool = Field(False, validation_alias=_named("DEBUG"))
     """Logs for people instead of JSON lines, and the development SECRET_KEY is accepted."""
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -52,8 +53,18 @@ class Fields(BaseSettings):
         (), validation_alias=_named("WEBHOOK_SECRET", "WEBHOOK_SECRETS")
     )
     """Secrets that sign incoming orders, comma-separated; any of them is accepted."""
-    open_on_loopback: bool = Field(False, validation_alias=_named("ORDERBUS_OPEN_ON_LOOPBACK"))
-    """Take unsigned orders and show orders without an API key; only while bound to loopback."""
+    auth: Literal["open", "required"] = Field("required", validation_alias=_named("AUTH"))
+    """required: orders are signed, everything else takes an API key. open: who comes from this
+    machine, directly, needs neither; only while the web server is bound to loopback."""
+    open_on_loopback: bool | None = Field(
+        None, validation_alias=_named("ORDERBUS_OPEN_ON_LOOPBACK")
+    )
+    """Older name of AUTH: true is open, false is required."""
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), validation_alias=_named("ORDERBUS_ALLOWED_ORIGINS")
+    )
+    """Pages elsewhere that may change things without an API key while AUTH is open, as their
+    origins, comma-separated: https://shop.example.com."""
 
     # -- the web server ----------------------------------------------------------------------
     web_host: str = Field("127.0.0.1", validation_alias=_named("ORDERBUS_WEB_HOST"))
@@ -240,6 +251,7 @@ class Fields(BaseSettings):
 
     @field_validator(
         "allowed_hosts",
+        "allowed_origins",
         "webhook_secrets",
         "webhook_allowed_networks",
         "webhook_outgoing_events",
@@ -271,6 +283,15 @@ class Fields(BaseSettings):
             return timedelta(seconds=float(value))
         return value
 
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        origins = tuple(origin.rstrip("/").lower() for origin in value)
+        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+            message = "holds what is no origin: write scheme, host and port, https://shop.example"
+            raise ValueError(message)
+        return origins
+
     @field_validator("webhook_outgoing_events")
     @classmethod
     def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -296,3 +317,10 @@ class Fields(BaseSettings):
             message = "is not one of DEBUG, INFO, WARNING, ERROR"
             raise ValueError(message)
         return value.upper()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether who comes from this machine, directly, needs no signature and no API key."""
+        if "auth" in self.model_fields_set:
+            return self.auth == "open"
+        return bool(self.open_on_loopback)

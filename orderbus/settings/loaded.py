@@ -56,10 +56,10 @@ class Settings(Fields):
 
         Raises ``Misconfigured`` otherwise.
         """
-        if not self.webhook_secrets and not self.open_on_loopback:
+        if not self.webhook_secrets and not self.is_open:
             message = (
                 "WEBHOOK_SECRET is not set, so nobody could tell who sends an order. Set it, or "
-                "set ORDERBUS_OPEN_ON_LOOPBACK=true to take unsigned orders on this machine alone."
+                "set AUTH=open to take unsigned orders from this machine alone."
             )
             raise Misconfigured(message)
 

@@ -18,6 +18,7 @@ from orderbus import telemetry
 from orderbus.errors import OrderbusError
 from orderbus.web import problems
 from orderbus.web.keys import SETTINGS, UNDER_WAY
+from orderbus.web.openness import host_name
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -80,6 +81,4 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 def _meant_for_us(request: web.Request) -> bool:
     allowed = request.app[SETTINGS].allowed_hosts
-    host = request.headers.get("Host", "").rpartition(":")
-    name = host[0] if host[2].isdigit() and host[0] else request.headers.get("Host", "")
-    return "*" in allowed or name.lower() in allowed
+    return "*" in allowed or host_name(request) in allowed

@@ -24,6 +24,7 @@ _NEW_ORDER_EXAMPLE: Final = {
     "amount": "140",
 }
 _KEY_REUSED: Final = "The idempotency key was used with another content"
+_OTHER_ORIGIN: Final = "Sent for a page of another origin, without an API key"
 _BODY_REFUSALS: Final = {
     "408": "Sent too slowly",
     "413": "Too large",
@@ -102,6 +103,7 @@ def _receive() -> dict[str, Any]:
                     **_BODY_REFUSALS,
                     "400": "Not an order",
                     "401": "Signature missing, wrong or stale",
+                    "403": _OTHER_ORIGIN,
                     "409": "The reference exists with another content",
                     "422": _KEY_REUSED,
                     "503": "Not stored; send again after Retry-After",
@@ -165,7 +167,14 @@ def _check_out() -> dict[str, Any]:
         "parameters": [_id("the cart's uuid")],
         "responses": {
             "200": _answer("Closed", "CartAnswer"),
-            **_refusals({"401": "No valid API key", "404": "No such cart", "503": "Try again"}),
+            **_refusals(
+                {
+                    "401": "No valid API key",
+                    "403": _OTHER_ORIGIN,
+                    "404": "No such cart",
+                    "503": "Try again",
+                }
+            ),
         },
     }
 
@@ -284,7 +293,14 @@ def _writes(
         "requestBody": takes,
         "responses": {
             **answers,
-            **_refusals({**refusals, "401": "No valid API key", "503": "Try again"}),
+            **_refusals(
+                {
+                    **refusals,
+                    "401": "No valid API key",
+                    "403": _OTHER_ORIGIN,
+                    "503": "Try again",
+                }
+            ),
         },
     }
 

@@ -15,6 +15,7 @@ from aiohttp import web
 from orderbus.errors import (
     Changed,
     Conflict,
+    Forbidden,
     IllegalMove,
     Invalid,
     KeyReused,
@@ -35,6 +36,7 @@ CARTS_PATH: Final = "/carts"
 #: The first class that fits decides.
 STATUSES: Final = (
     (Unauthenticated, HTTPStatus.UNAUTHORIZED),
+    (Forbidden, HTTPStatus.FORBIDDEN),
     (NotFound, HTTPStatus.NOT_FOUND),
     (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (UnknownMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),

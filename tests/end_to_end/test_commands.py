@@ -189,7 +189,7 @@ async def test_a_request_under_way_is_finished_after_sigterm(system: System) -> 
 async def test_without_a_secret_the_web_server_refuses_to_start_and_says_why(
     system: System,
 ) -> None:
-    system.env["ORDERBUS_OPEN_ON_LOOPBACK"] = "false"
+    system.env["AUTH"] = "required"
 
     web = await system.command("run_web.py")
     code = await system.ended(web)

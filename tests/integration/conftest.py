@@ -88,7 +88,7 @@ def start(env: dict[str, str], rabbitmq_url: str, tmp_path: Path) -> Iterator[St
                 **env,
                 "RABBITMQ_URL": rabbitmq_url,
                 "SECRET_KEY": "a key for tests",
-                "ORDERBUS_OPEN_ON_LOOPBACK": "true",
+                "AUTH": "open",
                 "ORDERBUS_WORKER_METRICS_PORT": port,
                 "TMPDIR": str(tmp_path),
                 **behind,

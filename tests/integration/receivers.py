@@ -77,7 +77,7 @@ def answering(answer: bytes) -> Behave:
 
 
 def settings_that_allow(*networks: str) -> Settings:
-    return load(_env_file=None, open_on_loopback=True, webhook_allowed_networks=",".join(networks))
+    return load(_env_file=None, secret_key="k", webhook_allowed_networks=",".join(networks))
 
 
 async def post(session: Session, url: str, deadline: float = DEADLINE) -> Answer:

@@ -216,7 +216,7 @@ async def test_an_expired_outbox_row_does_not_exist(
 async def test_carts_take_an_api_key_where_not_everything_is_open(
     settings: Settings, database: Database
 ) -> None:
-    closed = settings.model_copy(update={"open_on_loopback": False, "webhook_secrets": ("s",)})
+    closed = settings.model_copy(update={"auth": "required", "webhook_secrets": ("s",)})
     _, key = await services.keys.create(database, closed, name="shop")
     async with serving(closed) as client:
         refused = await client.post("/carts", json={"total_amount": 1})

@@ -131,7 +131,7 @@ async def test_a_reason_that_is_none_is_refused(client: Client, body: bytes) -> 
 async def test_nobody_without_an_api_key_learns_or_changes_anything(
     settings: Settings, method: str, path: str
 ) -> None:
-    closed = settings.model_copy(update={"open_on_loopback": False})
+    closed = settings.model_copy(update={"auth": "required"})
     async with serving(closed.model_copy(update={"webhook_secrets": ("s",)})) as client:
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"X-API-Key": "obk_" + "x" * 43}):
             response = await client.request(method, path, headers=headers)

@@ -37,7 +37,7 @@ async def client(settings: Settings) -> AsyncIterator[Client]:
 @pytest.fixture
 async def guarded(env: dict[str, str]) -> AsyncIterator[Client]:
     """A front door that wants signatures and API keys."""
-    settings = settings_from(env, open_on_loopback=False, webhook_secrets=f"{SECRET},{STANDARD}")
+    settings = settings_from(env, auth="required", webhook_secrets=f"{SECRET},{STANDARD}")
     async with serving(settings) as client:
         yield client
 

@@ -34,7 +34,7 @@ async def client(settings: Settings) -> AsyncIterator[Client]:
 
 @pytest.fixture
 def guarded_settings(env: dict[str, str]) -> Settings:
-    return settings_from(env, open_on_loopback=False, webhook_secrets="shared")
+    return settings_from(env, auth="required", webhook_secrets="shared")
 
 
 @pytest.fixture

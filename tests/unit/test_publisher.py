@@ -43,7 +43,7 @@ def publish(monkeypatch: pytest.MonkeyPatch) -> Mock:
 
 @pytest.fixture
 async def publisher(publish: Mock) -> AsyncIterator[Publisher]:
-    settings = load(_env_file=None, open_on_loopback=True, pubsub_emulator_host="127.0.0.1:1")
+    settings = load(_env_file=None, secret_key="k", pubsub_emulator_host="127.0.0.1:1")
     async with open_publisher(settings) as publisher:
         yield publisher
 

@@ -61,12 +61,28 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("ORDERBUS_DELIVERY_LEASE", "ORDERBUS_WEBHOOK_TIMEOUT", "twice"),
     ),
     "open to every machine": (
+        {"auth": "open", "web_host": "0.0.0.0"},  # noqa: S104 - it is refused
+        ("AUTH=open", "ORDERBUS_WEB_HOST", "WEBHOOK_SECRET"),
+    ),
+    "open to every machine under the older name": (
         {"open_on_loopback": True, "web_host": "0.0.0.0"},  # noqa: S104 - it is refused
-        ("ORDERBUS_OPEN_ON_LOOPBACK", "ORDERBUS_WEB_HOST", "WEBHOOK_SECRET"),
+        ("ORDERBUS_OPEN_ON_LOOPBACK", "ORDERBUS_WEB_HOST"),
+    ),
+    "open to every machine while developing": (
+        {"auth": "open", "debug": True, "web_host": "0.0.0.0"},  # noqa: S104 - it is refused
+        ("AUTH=open", "ORDERBUS_WEB_HOST"),
+    ),
+    "open under one name and not under the other": (
+        {"auth": "open", "open_on_loopback": False},
+        ("AUTH", "ORDERBUS_OPEN_ON_LOOPBACK", "contradict"),
+    ),
+    "required under one name and open under the other": (
+        {"auth": "required", "open_on_loopback": True},
+        ("AUTH", "ORDERBUS_OPEN_ON_LOOPBACK", "contradict"),
     ),
     "open to every machine over IPv6": (
-        {"open_on_loopback": True, "web_host": "::"},
-        ("ORDERBUS_OPEN_ON_LOOPBACK", "ORDERBUS_WEB_HOST"),
+        {"auth": "open", "web_host": "::"},
+        ("AUTH=open", "ORDERBUS_WEB_HOST"),
     ),
     "the key that everybody knows": (
         {"secret_key": INSECURE_SECRET_KEY},
@@ -106,9 +122,10 @@ def test_a_contradiction_is_refused_in_words(
     [
         {"relay_lease": "2.1", "publish_timeout": "2"},
         {"delivery_lease": "20.1", "webhook_timeout": "15"},
-        {"open_on_loopback": True, "web_host": "::1"},
+        {"auth": "open", "web_host": "::1"},
+        {"auth": "open", "open_on_loopback": True},
+        {"auth": "required", "open_on_loopback": False, "web_host": "0.0.0.0"},  # noqa: S104
         {"secret_key": INSECURE_SECRET_KEY, "debug": True},
-        {"secret_key": INSECURE_SECRET_KEY, "open_on_loopback": True},
         {"event_retention": "P7D"},
         {"event_retention": "P365D"},
         {"event_retention": "P7D", "delivery_retention": "P9D", "dead_letter_retention": "P9D"},
@@ -130,6 +147,8 @@ WRONG: dict[str, Any] = {
     "ORDERBUS_DELIVERY_RETENTION": "P40000D",
     "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "10.0.0.0/8,everything",
     "LOG_LEVEL": "LOUD",
+    "AUTH": "sometimes",
+    "ORDERBUS_ALLOWED_ORIGINS": "*",
     "DEBUG": "perhaps",
 }
 
@@ -238,6 +257,7 @@ def test_the_database_url_survives_any_password() -> None:
 
 def test_a_server_to_which_nobody_could_prove_who_they_are_does_not_start() -> None:
     settings(webhook_secrets="s").require_signatures()
+    settings(auth="open").require_signatures()
     settings(open_on_loopback=True).require_signatures()
 
     with pytest.raises(Misconfigured, match="WEBHOOK_SECRET is not set"):

@@ -1,0 +1,86 @@
+"""Who may do without a signature or an API key where AUTH is open.
+
+The address the server is bound to is not enough: a proxy on this machine brings in everybody, and a
+page in a browser on this machine sends what its author likes.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from orderbus.domain.addresses import is_loopback
+from orderbus.errors import Forbidden, Unauthenticated
+from orderbus.web.keys import SETTINGS
+
+#: How the history names who comes in this way.
+CALLER: Final = "loopback"
+
+_SAFE: Final = {"GET", "HEAD", "OPTIONS"}
+#: Headers in which proxies say for whom they speak; so does every one that begins as the last.
+_PROXY: Final = {"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip"}
+_PROXY_PREFIXES: Final = ("x-forwarded-", "cf-connecting-")
+
+
+def host_name(request: web.BaseRequest) -> str:
+    """Read the name a request was sent to, in small letters and without the port."""
+    host = request.headers.get("Host", "").lower()
+    name, _, port = host.rpartition(":")
+    return name if port.isdigit() and name else host
+
+
+def admit(request: web.Request) -> str:
+    """Let a request in that shows neither signature nor key; returns who it is.
+
+    Raises ``Unauthenticated`` where it needs one, ``Forbidden`` where somebody else's page makes a
+    browser on this machine change something.
+    """
+    why_not = _why_not(request)
+    if why_not:
+        raise Unauthenticated(why_not)
+    if request.method not in _SAFE and _is_foreign(request):
+        message = (
+            "A page of another origin may change nothing here without an API key: "
+            "add its origin to ORDERBUS_ALLOWED_ORIGINS, or send a key"
+        )
+        raise Forbidden(message)
+    return CALLER
+
+
+def _why_not(request: web.Request) -> str:
+    if not request.app[SETTINGS].is_open:
+        return "This takes an API key: Authorization: Bearer KEY"
+    proxy = _proxy_header(request)
+    if proxy:
+        return f"AUTH=open does not hold through a proxy ({proxy}): sign it, or send an API key"
+    if not is_loopback(request.remote or "") or not is_loopback(host_name(request)):
+        return "AUTH=open holds for this machine under its own name: sign it, or send an API key"
+    return ""
+
+
+def _proxy_header(request: web.Request) -> str | None:
+    return next(
+        (
+            name
+            for name in request.headers
+            if name.lower() in _PROXY or name.lower().startswith(_PROXY_PREFIXES)
+        ),
+        None,
+    )
+
+
+def _is_foreign(request: web.Request) -> bool:
+    """Whether a browser sent this for a page that is neither ours nor allowed.
+
+    A browser says where a page comes from in ``Origin`` (RFC 6454) or, lacking that, in
+    ``Sec-Fetch-Site`` (W3C Fetch Metadata). Programs send neither.
+    """
+    origins = [origin.lower() for origin in request.headers.getall("Origin", ())]
+    if origins and set(origins) <= set(request.app[SETTINGS].allowed_origins):
+        return False
+    own = request.headers.get("Host", "").lower()
+    return any(urlsplit(origin).netloc != own for origin in origins) or request.headers.get(
+        "Sec-Fetch-Site", "none"
+    ) not in {"none", "same-origin"}
