@@ -5,21 +5,25 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterator
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import click
+from pydantic import SecretStr
 
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
 from orderbus.commands.findings import Finding, Verdict, report
-from orderbus.domain.addresses import is_loopback
-from orderbus.settings import INSECURE_SECRET_KEY, Settings
+from orderbus.domain.addresses import is_loopback, is_private
+from orderbus.settings import Settings
+from orderbus.settings.published import is_published
 
 #: Characters of a secret below which it can be guessed.
 _SHORT: Final = 16
 _KEY_SHORT: Final = 32
 #: Where clouds keep the credentials of a machine.
 _METADATA: Final = (ipaddress.ip_address("169.254.169.254"), ipaddress.ip_address("fd00:ec2::254"))
+_FEWER: Final = "unset it: an endpoint of production has a public address"
+_PUBLISHED: Final = "is published with orderbus: everybody knows it"
 _RANDOM: Final = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 _Check = Callable[[Settings], Iterator[Finding]]
@@ -57,10 +61,9 @@ def _development(settings: Settings) -> Iterator[Finding]:
 
 
 def _keys(settings: Settings) -> Iterator[Finding]:
-    key = settings.secret_key.get_secret_value()
-    if key == INSECURE_SECRET_KEY:
-        yield _fault("SECRET_KEY", "is the development key, which everybody knows", _RANDOM)
-    elif len(key) < _KEY_SHORT:
+    if is_published(settings.secret_key):
+        yield _fault("SECRET_KEY", _PUBLISHED, _RANDOM)
+    elif len(settings.secret_key.get_secret_value()) < _KEY_SHORT:
         yield _fault("SECRET_KEY", f"is shorter than {_KEY_SHORT} characters", _RANDOM)
 
 
@@ -73,6 +76,8 @@ def _callers(settings: Settings) -> Iterator[Finding]:
         )
     if not settings.webhook_secrets:
         yield _fault("WEBHOOK_SECRET", "is not set: nobody could tell who sends an order", _RANDOM)
+    if any(is_published(secret) for secret in settings.webhook_secrets):
+        yield _fault("WEBHOOK_SECRET", _PUBLISHED, _RANDOM)
     if any(len(secret.get_secret_value()) < _SHORT for secret in settings.webhook_secrets):
         yield _fault("WEBHOOK_SECRET", f"holds one shorter than {_SHORT} characters", _RANDOM)
     if "*" in settings.allowed_hosts:
@@ -83,10 +88,10 @@ def _callers(settings: Settings) -> Iterator[Finding]:
 
 
 def _parts(settings: Settings) -> Iterator[Finding]:
-    if settings.db_pass.get_secret_value() in {"", "postgres"} and not settings.db_host.startswith(
-        "/"
-    ):
-        yield _fault("DB_PASS", "is empty or the usual one", "give the database user a password")
+    is_known = is_published(settings.db_pass) or not settings.db_pass.get_secret_value()
+    if is_known and not settings.db_host.startswith("/"):
+        found = "is empty, or published with orderbus"
+        yield _fault("DB_PASS", found, "give the database user a password")
     if settings.queues_in_memory:
         yield _fault(
             "RABBITMQ_URL",
@@ -95,8 +100,8 @@ def _parts(settings: Settings) -> Iterator[Finding]:
         )
     else:
         url = urlsplit(settings.rabbitmq_url.get_secret_value())
-        if url.username in {None, "guest"}:
-            found = "names the user guest, whose password everybody knows"
+        if url.username in {None, "guest"} or is_published(SecretStr(unquote(url.password or ""))):
+            found = "names the user guest, or a password that everybody knows"
             yield _fault("RABBITMQ_URL", found, "rabbitmqctl add_user orderbus")
         if url.scheme == "amqp" and not is_loopback(url.hostname or ""):
             found = "sends its password in the clear to another machine"
@@ -114,10 +119,15 @@ def _webhooks(settings: Settings) -> Iterator[Finding]:
     networks = settings.webhook_allowed_networks
     if any(address in network for network in networks for address in _METADATA):
         found = "lets an endpoint's URL reach the credentials of the machine (metadata service)"
-        yield _fault(subject, found, "name the few networks your endpoints are in")
+        yield _fault(subject, found, _FEWER)
     elif any(network.is_loopback or network.prefixlen == 0 for network in networks):
         found = "lets an endpoint's URL reach this machine itself"
-        yield _fault(subject, found, "name the few networks your endpoints are in")
+        yield _fault(subject, found, _FEWER)
+    elif private := [str(network) for network in networks if is_private(network)]:
+        found = f"lets an endpoint's URL reach private networks: {', '.join(private)}"
+        yield _fault(subject, found, _FEWER)
+    if is_published(settings.webhook_outgoing_secret):
+        yield _fault("WEBHOOK_OUTGOING_SECRET", _PUBLISHED, "unset it, or: orderbus endpoints add")
     if settings.webhook_outgoing_url and not settings.webhook_outgoing_url.startswith("https://"):
         found = "is not https: anyone on the way can read the orders"
         yield _warning("WEBHOOK_OUTGOING_URL", found, "use an https:// URL")

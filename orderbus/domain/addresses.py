@@ -19,6 +19,15 @@ _RESERVED: Final = (
     IPv4Network("192.88.99.0/24"),  # 6to4 relay anycast, RFC 7526
     IPv4Network("168.63.129.16/32"),  # Azure's platform, which answers every machine inside it
 )
+#: What of IPv4 is nobody's in public; of IPv6 everything but 2000::/3 (RFC 4291).
+_PRIVATE: Final = tuple(
+    IPv4Network(network)
+    for network in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+        *("172.16.0.0/12", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3"),
+    )
+)
+_PUBLIC: Final = IPv6Network("2000::/3")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
@@ -50,6 +59,15 @@ def _inner(ip: IPv4Address | IPv6Address) -> IPv4Address | None:
     if ip in _NAT64:
         return IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip.ipv4_mapped or ip.sixtofour
+
+
+def is_private(network: Network) -> bool:
+    """Say whether ``network`` holds an address that is not public."""
+    if any(network.overlaps(part) for part in _RESERVED if part.version == network.version):
+        return True
+    if isinstance(network, IPv6Network):
+        return not network.subnet_of(_PUBLIC)
+    return any(network.overlaps(part) for part in _PRIVATE)
 
 
 def is_loopback(host: str) -> bool:

@@ -4,7 +4,8 @@
 another; ``loaded`` is what everybody else is handed.
 """
 
-from orderbus.settings.fields import INSECURE_SECRET_KEY, QUEUES_IN_MEMORY
+from orderbus.settings.fields import QUEUES_IN_MEMORY
 from orderbus.settings.loaded import Settings, load
+from orderbus.settings.published import INSECURE_SECRET_KEY, PUBLISHED
 
-__all__ = ["INSECURE_SECRET_KEY", "QUEUES_IN_MEMORY", "Settings", "load"]
+__all__ = ["INSECURE_SECRET_KEY", "PUBLISHED", "QUEUES_IN_MEMORY", "Settings", "load"]

@@ -7,7 +7,8 @@ from typing import Final
 
 from orderbus.domain.addresses import is_loopback
 from orderbus.domain.webhooks import can_sign
-from orderbus.settings.fields import INSECURE_SECRET_KEY, QUEUES_IN_MEMORY, Fields
+from orderbus.settings.fields import QUEUES_IN_MEMORY, Fields
+from orderbus.settings.published import is_published
 
 #: An event is dropped with its whole day, up to a day after its time; what tells of it goes later.
 BEYOND_EVENTS: Final = timedelta(days=2)
@@ -43,9 +44,18 @@ def _rules(settings: Fields) -> tuple[tuple[bool, str], ...]:
             "WEBHOOK_SECRET",
         ),
         (
-            settings.secret_key.get_secret_value() == INSECURE_SECRET_KEY and not settings.debug,
-            "SECRET_KEY is not set: give it 32 random bytes, for example "
+            is_published(settings.secret_key) and not settings.debug,
+            "SECRET_KEY is not set, or to a published one: give it 32 random bytes, for example "
             "the output of: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+        ),
+        (
+            any(is_published(secret) for secret in settings.webhook_secrets) and not settings.debug,
+            "WEBHOOK_SECRET holds a published secret, as .env.example does: anyone could sign; "
+            "it is taken while DEBUG is true alone",
+        ),
+        (
+            is_published(settings.webhook_outgoing_secret) and not settings.debug,
+            "WEBHOOK_OUTGOING_SECRET is a published one: anyone could send webhooks as you",
         ),
         (
             not all(can_sign(secret.get_secret_value()) for secret in settings.webhook_secrets),

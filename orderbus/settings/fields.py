@@ -18,13 +18,13 @@ from orderbus.domain.addresses import Network
 from orderbus.domain.events import check_pattern
 from orderbus.domain.processing import BUILT_IN
 from orderbus.errors import Invalid
+from orderbus.settings.published import INSECURE_SECRET_KEY
 
 _CLASS: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 #: What is kept for longer is kept for ever; PostgreSQL would not reckon so far back.
 _LONGEST: Final = timedelta(days=36_500)
 _ORIGIN: Final = re.compile(r"https?://[^/\s@*?#]+")
 QUEUES_IN_MEMORY = "memory://"
-INSECURE_SECRET_KEY = "insecure-development-key-change-it"  # noqa: S105 - refused outside development
 
 
 def _named(name: str, *also: str) -> Any:  # noqa: ANN401 - pydantic takes any alias here
