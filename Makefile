@@ -85,7 +85,7 @@ createsuperuser: venv ## Make an API key that may read orders; ARGS is its name
 
 ## Docker
 setup: .env venv ## Build and start all containers, and wait until they are migrated and healthy
-	$(COMPOSE) up --build --detach --wait
+	$(COMPOSE) up --build --detach --wait && echo 'To read orders, make an API key: $(COMPOSE) exec web orderbus keys create NAME'
 start: .env ## Build the images and start all containers in the background
 	$(COMPOSE) up --build --detach
 up: .env ## Start all containers
@@ -119,7 +119,7 @@ reset: clean setup ## Remove everything and set up again
 parts:
 	@scripts/install-services --optional
 .env:
-	@cp .env.example .env
+	@scripts/make-env
 .venv/.installed: requirements-embedded.lock setup.cfg pyproject.toml
 	@scripts/install requirements-embedded.lock && : > $@
 .venv/.installed-dev: .venv/.installed requirements-dev.lock

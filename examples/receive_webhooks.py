@@ -83,6 +83,14 @@ async def received_as_json(request: web.Request) -> web.Response:
     return web.json_response(list(received))
 
 
+def is_secret(secret: str) -> bool:
+    """Say whether ``secret`` is one that orderbus signs with: ``whsec_`` and base64."""
+    try:
+        return secret.startswith("whsec_") and bool(base64.b64decode(secret[6:], validate=True))
+    except ValueError:
+        return False
+
+
 def build_app(secret: str) -> web.Application:
     """Build the receiver; without a secret it takes everything and verifies nothing."""
     app = web.Application(client_max_size=10 * 2**20)
@@ -99,5 +107,8 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9000)
     arguments = parser.parse_args()
-    app = build_app(os.environ.get("WEBHOOK_SECRET", ""))
+    secret = os.environ.get("WEBHOOK_SECRET", "")
+    if secret and not is_secret(secret):
+        parser.error("WEBHOOK_SECRET is not whsec_ and base64: it is what orderbus signs with")
+    app = build_app(secret)
     web.run_app(app, host=arguments.host, port=arguments.port, print=None, access_log=None)

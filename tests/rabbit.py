@@ -10,18 +10,33 @@ import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from orderbus.local.parts import Part
 from orderbus.local.rabbitmq import NativeRabbitmq
 
 
-def call(rabbitmq: Part, method: str, path: str, body: object = None) -> Any:
+def login_of(rabbitmq: Part) -> tuple[str, str]:
+    """The name and the password of the tests' user."""
+    url = urlsplit(rabbitmq.env["RABBITMQ_URL"])
+    return str(url.username), str(url.password)
+
+
+def call(
+    rabbitmq: Part,
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    login: tuple[str, str] | None = None,
+) -> Any:
     """Ask the management API; the answer's JSON, or None."""
     url = f"{rabbitmq.urls['rabbitmq_management']}api/{path}"
     request = urllib.request.Request(  # noqa: S310 - loopback
         url, data=None if body is None else json.dumps(body).encode(), method=method
     )
-    request.add_header("Authorization", "Basic " + base64.b64encode(b"guest:guest").decode())
+    known = ":".join(login or login_of(rabbitmq)).encode()
+    request.add_header("Authorization", "Basic " + base64.b64encode(known).decode())
     request.add_header("Content-Type", "application/json")
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
         text = answer.read()
@@ -32,7 +47,7 @@ def make_vhost(rabbitmq: Part, name: str) -> None:
     """Make a virtual host and let the tests' user in."""
     call(rabbitmq, "PUT", f"vhosts/{name}", {})
     rights = {"configure": ".*", "write": ".*", "read": ".*"}
-    call(rabbitmq, "PUT", f"permissions/{name}/guest", rights)
+    call(rabbitmq, "PUT", f"permissions/{name}/{login_of(rabbitmq)[0]}", rights)
 
 
 def has_alarm(rabbitmq: Part) -> bool:

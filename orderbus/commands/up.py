@@ -14,7 +14,7 @@ import click
 
 from orderbus.commands import terminal
 from orderbus.errors import Misconfigured
-from orderbus.local.folders import default_data, locked_folder
+from orderbus.local.folders import default_data, locked_folder, write_private
 from orderbus.local.parts import Way
 from orderbus.local.processes import DiedError, is_free
 from orderbus.local.whole import Whole, first_error, whole
@@ -133,11 +133,8 @@ async def _cancel_when(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
 @contextmanager
 def _env_file(path: Path, env: dict[str, str]) -> Iterator[Path]:
     """Write down, for this user alone, what other commands need to reach this orderbus."""
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(
-        "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(env.items()))
-    )
+    lines = (f"export {name}={shlex.quote(value)}\n" for name, value in sorted(env.items()))
+    write_private(path, "".join(lines))
     try:
         yield path
     finally:
@@ -150,6 +147,9 @@ def _tell(running: Whole, env_file: Path, *, as_json: bool, own_receiver: bool) 
         return
     for name, url in running.urls.items():
         _say(f"{name.replace('_', ' ')}: {url}")
+    if "RABBIT_PASS" in running.env:
+        login = f"{running.env['RABBIT_USER']}, password {running.env['RABBIT_PASS']}"
+        _say(f"rabbitmq management login: {login}")
     if not own_receiver:
         _say(f"webhook secret: {running.env['WEBHOOK_OUTGOING_SECRET']}")
     _say(f"for other commands, in another terminal: . {shlex.quote(str(env_file))}")

@@ -7,6 +7,7 @@ import contextlib
 import secrets
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orderbus.local.processes import Process, Sink, free_port, until
@@ -56,28 +57,33 @@ class Container:
         local = {name: free_port() for name in self.ports}
         self.env = {name: value.format(**local) for name, value in self.named.items()}
         self.urls = {name: value.format(**local) for name, value in self.shown.items()}
-        publish = [
-            f"--publish=127.0.0.1:{local[name]}:{inside}" for name, inside in self.ports.items()
-        ]
         self._process = await Process.start(
             self.image.split(":", maxsplit=1)[0].rpartition("/")[2],
-            [
-                "docker",
-                "run",
-                "--rm",
-                "--init",
-                "--label=orderbus.part",  # `make test-stop` finds it by this
-                *publish,
-                *(f"--env={name}={value}" for name, value in self.given.items()),
-                self.image,
-                *self.command,
-            ],
+            self.run(local),
             sink=sink,
+            env=self.given,
         )
         port = next(iter(local.values()))
         await until(
             lambda: _speaks(port, self.greeting), self._process, seconds=180, what=self.image
         )
+
+    def run(self, local: Mapping[str, int]) -> list[str]:
+        """Write the command; every user of this machine may read it, so no value stands in it."""
+        publish = [
+            f"--publish=127.0.0.1:{local[name]}:{inside}" for name, inside in self.ports.items()
+        ]
+        return [
+            "docker",
+            "run",
+            "--rm",
+            "--init",
+            "--label=orderbus.part",  # `make test-stop` finds it by this
+            *publish,
+            *(f"--env={name}" for name in self.given),  # the client's own environment has it
+            self.image,
+            *self.command,
+        ]
 
     async def stop(self) -> None:
         """Stop the container."""
@@ -111,8 +117,12 @@ def container(name: str) -> Container:
                 name,
                 "rabbitmq:3-management",
                 ports={"amqp": 5672, "management": 15672},
-                given={},
-                named={"RABBITMQ_URL": "amqp://guest:guest@127.0.0.1:{amqp}/"},
+                given={"RABBITMQ_DEFAULT_USER": "orderbus", "RABBITMQ_DEFAULT_PASS": password},
+                named={
+                    "RABBITMQ_URL": f"amqp://orderbus:{password}@127.0.0.1:{{amqp}}/",
+                    "RABBIT_USER": "orderbus",
+                    "RABBIT_PASS": password,
+                },
                 shown={
                     "rabbitmq": "amqp://127.0.0.1:{amqp}/",
                     "rabbitmq_management": "http://127.0.0.1:{management}/",

@@ -23,6 +23,13 @@ def default_data() -> Path:
     return Path(os.environ.get("ORDERBUS_DATA", ".orderbus"))
 
 
+def write_private(file: Path, text: str) -> None:
+    """Write a file that this user alone may read, whoever could read the one that was there."""
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(text)
+
+
 @contextmanager
 def locked_folder(folder: Path, *, ending: float = _ENDING) -> Iterator[Path]:
     """Keep the folder for one starter at a time, until the last process it started has ended.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from orderbus import settings as settings_module
+from orderbus.local.folders import write_private
 from orderbus.local.processes import Process, Sink, free_port, run, until
 from orderbus.storage.database import open_database
 
@@ -159,8 +160,7 @@ class NativePostgres:
                 cwd=data,
                 user=self._user,
             )
-        password_file.touch(mode=0o600)
-        password_file.write_text(password)
+        write_private(password_file, password)
 
     def _runnable(self) -> Path:
         """Find the binaries; those of a wheel may have to be copied to where the user can get."""

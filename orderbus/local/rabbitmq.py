@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import Final
 
+from orderbus.local.folders import write_private
 from orderbus.local.processes import DiedError, Process, Sink, free_port, until
+
+USER: Final = "orderbus"
 
 _PLACES: Final = (
     "/usr/lib/rabbitmq/bin/rabbitmq-server",
@@ -41,8 +45,9 @@ def _first(*places: str | None) -> Path | None:
 
 
 class NativeRabbitmq:
-    """A node with its own name, home and ports, reached over loopback alone.
+    """A node with its own name, home, ports and password, reached over loopback alone.
 
+    It admits nobody but its own user: every program of this machine reaches loopback.
     It has its own epmd too, on a port of its own: two nodes never meet, and it ends with the node.
     """
 
@@ -74,12 +79,18 @@ class NativeRabbitmq:
         if not self._ports:
             self._ports = [free_port() for _ in range(4)]  # the same again after a restart
         amqp, management, _, names = self._ports
-        self.env = {"RABBITMQ_URL": f"amqp://guest:guest@127.0.0.1:{amqp}/"}
+        password = self._password()
+        self.env = {
+            "RABBITMQ_URL": f"amqp://{USER}:{password}@127.0.0.1:{amqp}/",
+            # The same login, for people: the management page asks for it.
+            "RABBIT_USER": USER,
+            "RABBIT_PASS": password,
+        }
         self.urls = {
             "rabbitmq": f"amqp://127.0.0.1:{amqp}/",
             "rabbitmq_management": f"http://127.0.0.1:{management}/",
         }
-        self._configure()
+        self._configure(password)
         epmd = _first(shutil.which("epmd"), *_EPMDS)
         if epmd is not None:
             process = await Process.start(
@@ -105,15 +116,30 @@ class NativeRabbitmq:
     def _mnesia(self) -> Path:
         return self._folder / "mnesia"
 
-    def _configure(self) -> None:
-        amqp, management, distribution, names = self._ports
+    def _password(self) -> str:
+        """Read the password, or make one up.
+
+        The node takes it over when it begins. One that began without it admits somebody else, and
+        begins anew.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
+        file = self._folder / "password"
+        if not file.exists() or not file.read_text():
+            if self._mnesia.exists():
+                shutil.rmtree(self._mnesia)
+            write_private(file, secrets.token_urlsafe(24))
+        return file.read_text()
+
+    def _configure(self, password: str) -> None:
+        amqp, management, distribution, names = self._ports
         config = self._folder / "rabbitmq.conf"
-        config.write_text(
+        write_private(
+            config,
+            f"default_user = {USER}\ndefault_pass = {password}\n"
             f"listeners.tcp.1 = 127.0.0.1:{amqp}\n"
             f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n"
             "disk_free_limit.absolute = 50MB\nlog.console = true\nlog.console.level = warning\n"
-            "log.file = false\ncollect_statistics_interval = 2000\n"
+            "log.file = false\ncollect_statistics_interval = 2000\n",
         )
         plugins = self._folder / "enabled_plugins"
         plugins.write_text("[rabbitmq_management].\n")

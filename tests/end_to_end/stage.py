@@ -31,6 +31,7 @@ from tests.door import Door
 from tests.end_to_end.system import System, environment
 from tests.integration import steps
 from tests.integration.rabbitmq_node import Node
+from tests.integration.worker_process import elsewhere
 from tests.parts import Background
 
 #: Orders that are posted at the same time, and seconds each sender waits after one.
@@ -117,7 +118,7 @@ class Stage:
     def _doors(self, env: dict[str, str]) -> dict[str, str]:
         """Put a door before each part; returns the variables that lead through them."""
         pubsub = env["PUBSUB_EMULATOR_HOST"].rpartition(":")
-        rabbitmq, _, vhost = env["RABBITMQ_URL"].rpartition("@")[2].partition("/")
+        rabbitmq = env["RABBITMQ_URL"].rpartition("@")[2].partition("/")[0]
         self.doors = {
             "postgres": Door(env["DB_HOST"], int(env["DB_PORT"])),
             "rabbitmq": Door(rabbitmq.partition(":")[0], int(rabbitmq.partition(":")[2])),
@@ -127,7 +128,9 @@ class Stage:
             door.open()
         return {
             "DB_PORT": str(self.doors["postgres"].port),
-            "RABBITMQ_URL": f"amqp://guest:guest@127.0.0.1:{self.doors['rabbitmq'].port}/{vhost}",
+            "RABBITMQ_URL": elsewhere(
+                env["RABBITMQ_URL"], f"127.0.0.1:{self.doors['rabbitmq'].port}"
+            ),
             "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{self.doors['pubsub'].port}",
         }
 

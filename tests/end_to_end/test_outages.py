@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from orderbus.errors import Misconfigured
+from orderbus.local.rabbitmq import USER
 from tests.end_to_end.stage import Stage, silent_sink
 
 # One after the other on one stage: two of them would be a load of their own for all others.
@@ -95,7 +96,7 @@ def test_rabbitmq_closes_every_connection(stage: Stage) -> None:
 def test_the_virtual_host_is_deleted_and_made_again(stage: Stage) -> None:
     def make_again() -> None:
         stage.node.control("add_vhost", stage.vhost)
-        stage.node.control("set_permissions", "-p", stage.vhost, "guest", ".*", ".*", ".*")
+        stage.node.control("set_permissions", "-p", stage.vhost, USER, ".*", ".*", ".*")
 
     stage.endure(
         "RabbitMQ's virtual host deleted, made again",

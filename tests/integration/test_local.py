@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NoReturn
+from urllib.error import HTTPError
 
 import pytest
 
@@ -150,7 +151,38 @@ async def test_two_rabbitmq_nodes_run_side_by_side_and_do_not_meet(folder: Path)
     assert [[node["name"] for node in one] for one in seen] == [["orderbus@localhost"]] * 2
 
 
+async def test_a_rabbitmq_admits_its_own_user_alone_and_keeps_its_password(folder: Path) -> None:
+    of_before = folder / "mnesia" / "made when there was a guest"
+    of_before.parent.mkdir()
+    of_before.touch()
+    async with own_rabbitmq(folder) as part:
+        users = await asyncio.to_thread(rabbit.call, part, "GET", "users")
+        with pytest.raises(HTTPError, match="401"):
+            await asyncio.to_thread(rabbit.call, part, "GET", "users", login=("guest", "guest"))
+        first = dict(part.env)
+    readable = {
+        file.name
+        for file in folder.rglob("*")
+        if file.is_file() and file.stat().st_mode & 0o077 and first["RABBIT_PASS"] in text(file)
+    }
+    async with own_rabbitmq(folder) as part:
+        await asyncio.to_thread(rabbit.make_vhost, part, "known-still")
+        again = dict(part.env)
+
+    assert [user["name"] for user in users] == [first["RABBIT_USER"]]
+    assert first["RABBIT_USER"] != "guest"
+    assert f"{first['RABBIT_USER']}:{first['RABBIT_PASS']}@" in first["RABBITMQ_URL"]
+    assert again["RABBIT_PASS"] == first["RABBIT_PASS"]
+    assert not of_before.exists()
+    assert not readable, "the password stands where other users of this machine may read it"
+
+
+def text(file: Path) -> str:
+    return file.read_text(errors="replace")
+
+
 async def test_a_rabbitmq_that_cannot_read_its_files_begins_anew(folder: Path) -> None:
+    (folder / "password").write_text("made with the files")
     schema = folder / "mnesia" / "orderbus@localhost" / "schema.DAT"
     schema.parent.mkdir(parents=True)
     schema.write_text("left by a crash, or by a version to come")

@@ -103,9 +103,15 @@ def through(doors: dict[str, Door], rabbitmq_url: str) -> dict[str, str]:
     return {
         "DB_HOST": "127.0.0.1",
         "DB_PORT": str(doors["postgres"].port),
-        "RABBITMQ_URL": urlsplit(rabbitmq_url)._replace(netloc=f"guest:guest@{place}").geturl(),
+        "RABBITMQ_URL": elsewhere(rabbitmq_url, place),
         "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{doors['pubsub'].port}",
     }
+
+
+def elsewhere(url: str, place: str) -> str:
+    """The same URL, login included, at another ``host:port``."""
+    login = urlsplit(url).netloc.rpartition("@")[0]
+    return urlsplit(url)._replace(netloc=f"{login}@{place}").geturl()
 
 
 def send(url: str, queue: str, actor: str, **kwargs: Any) -> None:

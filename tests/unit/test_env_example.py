@@ -14,7 +14,7 @@ from orderbus.settings import Settings, fields
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 #: Settings that .env.example sets to something else than their default, for a first run.
-FIRST_RUN = {"DEBUG", "PUBSUB_EMULATOR_HOST", "WEBHOOK_SECRET"}
+FIRST_RUN = {"DEBUG", "PUBSUB_EMULATOR_HOST", "RABBIT_USER", "WEBHOOK_SECRET"}
 
 
 def environment_names() -> dict[str, str]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -98,3 +101,20 @@ async def test_what_is_not_signed_now_by_who_knows_the_secret_is_refused(
 
     assert answer.status == 401
     assert await (await receiver.get("/received")).json() == []
+
+
+@pytest.mark.parametrize("secret", ["development-only-change-it", "whsec_", "whsec_*", "whsec_abc"])
+def test_a_secret_that_cannot_verify_is_refused_at_the_start_and_not_with_every_webhook(
+    secret: str,
+) -> None:
+    started = subprocess.run(
+        [sys.executable, EXAMPLE, "--port", "0"],
+        env={**os.environ, "WEBHOOK_SECRET": secret},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert started.returncode == 2
+    assert "WEBHOOK_SECRET is not whsec_ and base64" in started.stderr
