@@ -48,7 +48,7 @@ def _migrate(wait: timedelta, *, rollback: int, as_json: bool) -> None:
 
 async def _prepare(settings: Settings, wait: timedelta) -> bool:
     async with open_database(settings) as database:
-        async with database.transaction() as connection:
+        async with database.connection() as connection:
             await _refuse_contradictions(settings, connection)
             if settings.webhook_outgoing_url is not None:
                 given = settings.webhook_outgoing_secret

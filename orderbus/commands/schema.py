@@ -12,13 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlencode
 
 import psycopg
 import yoyo
 
-from orderbus.errors import Misconfigured, Unavailable
+from orderbus.errors import Busy, Misconfigured, Unavailable
 from orderbus.settings import Settings
+from orderbus.storage import database
 
 _BESIDE: Final = Path(__file__).resolve().parents[2] / "migrations"
 #: Beside the package in a checkout and in the image; a wheel carries them to its prefix.
@@ -44,8 +46,24 @@ def locked(
         if connection.info.server_version < OLDEST_VERSION:
             version = connection.info.server_version
             raise Misconfigured(f"PostgreSQL {version // 10_000} is too old: 15 or newer is needed")
-        connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        _take_lock(connection, wait=wait, waiting=waiting)
         yield
+
+
+def _take_lock(
+    connection: psycopg.Connection, *, wait: timedelta, waiting: Callable[[str], None]
+) -> None:
+    deadline = time.monotonic() + wait.total_seconds()
+    while not _got(connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))):
+        if time.monotonic() > deadline:
+            raise Unavailable("Another migration is under way, or stands still: it has the lock")
+        waiting("waiting for another migration")
+        time.sleep(0.5)
+
+
+def _got(cursor: psycopg.Cursor[tuple[bool]]) -> bool:
+    row = cursor.fetchone()
+    return row is not None and row[0]
 
 
 def _connected(
@@ -54,7 +72,9 @@ def _connected(
     deadline = time.monotonic() + wait.total_seconds()
     while True:
         try:
-            return psycopg.connect(settings.database_url, connect_timeout=3, autocommit=True)
+            return psycopg.connect(
+                settings.database_url, connect_timeout=3, autocommit=True, **_session()
+            )
         except psycopg.OperationalError as error:
             reason = str(error).strip().splitlines()[-1]
             if "authentication failed" in reason or "does not exist" in reason:
@@ -65,9 +85,17 @@ def _connected(
             time.sleep(0.5)
 
 
+def _session() -> dict[str, Any]:
+    options = " ".join(f"-c {name}={value}" for name, value in database.SESSION.items())
+    return {"options": options, **database.KEEPALIVE}
+
+
 def migrate(settings: Settings) -> list[str]:
-    """Apply what is missing, in order; returns the names. Call it inside ``locked``."""
-    with _backend(settings) as backend:
+    """Apply what is missing, in order; returns the names. Call it inside ``locked``.
+
+    Raises ``Busy`` where somebody else uses a table: each migration is applied whole or not at all.
+    """
+    with _backend(settings) as backend, _waiting_briefly():
         missing = backend.to_apply(_all())
         backend.apply_migrations(missing)
         return [migration.id for migration in missing]
@@ -75,7 +103,7 @@ def migrate(settings: Settings) -> list[str]:
 
 def rollback(settings: Settings, *, newest: int = 1) -> list[str]:
     """Undo the ``newest`` migrations that are applied; returns their names."""
-    with _backend(settings) as backend:
+    with _backend(settings) as backend, _waiting_briefly():
         applied = backend.to_rollback(_all())[:newest]
         backend.rollback_migrations(applied)
         return [migration.id for migration in applied]
@@ -118,8 +146,20 @@ def _all() -> yoyo.migrations.MigrationList:
 
 @contextmanager
 def _backend(settings: Settings) -> Iterator[yoyo.backends.DatabaseBackend]:
-    backend = yoyo.get_backend(settings.database_url.replace("postgresql", "postgresql+psycopg", 1))
+    url = settings.database_url.replace("postgresql", "postgresql+psycopg", 1)
+    url += ("&" if "?" in url else "?") + urlencode(_session())
+    backend = yoyo.get_backend(url)
     try:
         yield backend
     finally:
         backend.connection.close()
+
+
+@contextmanager
+def _waiting_briefly() -> Iterator[None]:
+    """Give up a lock that does not come soon: every order would wait behind us."""
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable as error:
+        message = f"Somebody else uses what is to be migrated: run it again ({error})"
+        raise Busy(message) from error

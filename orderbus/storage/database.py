@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,32 @@ else:  # asyncpg's own classes take no parameters while running
 #: Longest wait for a free connection, and for one statement, in seconds.
 ACQUIRE_TIMEOUT: Final = 3.0
 COMMAND_TIMEOUT: Final = 10.0
+
+#: What PostgreSQL does about a session whose process stands still, or whose machine is gone: its
+#: transaction, and the locks of it that others wait for, end within seconds. And nobody waits for
+#: a lock as long as for an answer.
+SESSION: Final = {
+    "idle_in_transaction_session_timeout": "10s",
+    "lock_timeout": "3s",
+    "client_connection_check_interval": "2s",
+    "tcp_user_timeout": "10s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+#: The same for our end of the connection, by the names of libpq; times in seconds but the last.
+KEEPALIVE: Final = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+_OPTIONS: Final = {
+    "keepalives_idle": "TCP_KEEPIDLE",
+    "keepalives_interval": "TCP_KEEPINTVL",
+    "keepalives_count": "TCP_KEEPCNT",
+    "tcp_user_timeout": "TCP_USER_TIMEOUT",
+}
 
 _WRONG_SETTINGS = (
     asyncpg.InvalidPasswordError,
@@ -158,8 +185,8 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         max_inactive_connection_lifetime=300,
         command_timeout=COMMAND_TIMEOUT,
         timeout=ACQUIRE_TIMEOUT,
-        server_settings={"application_name": "orderbus"},
-        init=_read_json,
+        server_settings={"application_name": "orderbus", **SESSION},
+        init=_prepare,
         reset=_leave_as_it_is,
     )
     async with pool:
@@ -173,14 +200,28 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
 
 
 async def _connect(settings: Settings) -> asyncpg.Connection[asyncpg.Record]:
-    return await asyncpg.connect(
+    connection = await asyncpg.connect(
         settings.database_url,
         timeout=ACQUIRE_TIMEOUT,
-        server_settings={"application_name": "orderbus-listen"},
+        server_settings={"application_name": "orderbus-listen", **SESSION},
     )
+    _keep_alive(connection)
+    return connection
 
 
-async def _read_json(connection: Any) -> None:  # noqa: ANN401 - asyncpg hands out its proxy here
+def _keep_alive(connection: Any) -> None:  # noqa: ANN401 - as below
+    """Notice a server that vanished while nothing is sent to it; asyncpg has no option for it."""
+    sock = connection._transport.get_extra_info("socket")  # noqa: SLF001 - no other way to it
+    if sock.family == socket.AF_UNIX:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, option in _OPTIONS.items():
+        if hasattr(socket, option):  # each system has some of them
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), KEEPALIVE[name])
+
+
+async def _prepare(connection: Any) -> None:  # noqa: ANN401 - asyncpg hands out its proxy here
+    _keep_alive(connection)
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
     )

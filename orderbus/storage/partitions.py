@@ -20,7 +20,8 @@ GRACE: Final = timedelta(hours=1)
 async def make_ahead(connection: Connection, *, days: int) -> int:
     """Make the partitions of today and the next ``days`` days where missing; returns how many.
 
-    Skips at once where another process is making them; no order has to wait meanwhile.
+    Skips at once where another process is making them; no order has to wait meanwhile. Never call
+    it in a transaction: its locks would be held until that ends.
     """
     made: int | None = await connection.fetchval(
         """

@@ -83,6 +83,23 @@ async def test_an_unavailable_handler_gets_the_same_batch_again_and_it_is_acked_
     assert set(acked.values()) == {1}
 
 
+async def test_what_is_put_off_is_handed_over_again_and_everything_else_is_acked_meanwhile(
+    settings: Settings, acked: Counter[str]
+) -> None:
+    inbox = Inbox()
+    inbox.puts_off = lambda message: message.attributes["n"] == "3"
+
+    async with publishing(settings) as publisher, bridging(settings, inbox):
+        await published(publisher, numbered(10))
+        await until(lambda: sum(acked.values()) == 9)
+        await until(lambda: [n for batch in inbox.tries for n in batch].count(3) >= 2)
+        inbox.puts_off = lambda _: False
+        await until(lambda: sum(acked.values()) == 10)
+
+    assert sorted(inbox.numbers) == list(range(10))
+    assert set(acked.values()) == {1}
+
+
 async def test_a_batch_that_takes_longer_than_the_ack_deadline_does_not_come_again(
     settings: Settings,
 ) -> None:

@@ -1,0 +1,1 @@
+ALTER FUNCTION ops.make_partitions(date) RESET lock_timeout;

@@ -1,0 +1,212 @@
+"""Whoever stands still in the middle of its work holds up what it works on, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orderbus import services, storage
+from orderbus.errors import Busy
+from orderbus.pubsub.bridge import Received
+from orderbus.pubsub.messages import Message
+from orderbus.services import upkeep
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests import statements
+from tests.integration import steps
+from tests.integration.test_inbox import messages, received
+
+#: A bridge that stops itself in its transaction, as SIGSTOP from outside would at this point.
+FROZEN_BRIDGE = """
+import asyncio, os, signal, sys
+from orderbus import services, storage
+from orderbus.settings import load
+from orderbus.storage.database import open_database
+from tests.integration import steps
+
+async def main():
+    async with open_database(load(_env_file=None)) as database:
+        first = (await steps.events(database))[:1]
+        async with database.connection() as connection:
+            known = await storage.inbox.recognise(connection, first)
+            async with connection.transaction():
+                # What the session says of itself is tested elsewhere; here nobody waits for 10 s.
+                limit = f"SET idle_in_transaction_session_timeout = '{sys.argv[1]}'"
+                await connection.execute(limit)
+                await services.bridge.record(connection, known, wanted={})
+                print("in its transaction", flush=True)
+                os.kill(os.getpid(), signal.SIGSTOP)
+
+asyncio.run(main())
+"""
+
+
+@asynccontextmanager
+async def frozen_bridge(env: dict[str, str], *, ended_after: str) -> AsyncIterator[None]:
+    """A bridge that stands still after it recorded the oldest event and before it commits."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", FROZEN_BRIDGE, ended_after),
+        env={**os.environ, **env, "SECRET_KEY": "a key for tests"},
+        cwd=Path(__file__).parents[2],
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            assert await process.stdout.readline() == b"in its transaction\n"
+        yield
+    finally:
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+
+
+async def three_orders(database: Database) -> list[Received]:
+    await steps.add_endpoint(database)
+    for _ in range(3):
+        await steps.place(database)
+    return await messages(database)
+
+
+async def until_recorded(database: Database, left: Sequence[Received]) -> None:
+    async with asyncio.timeout(30):
+        while left:
+            await asyncio.sleep(0.02)
+            left = (await services.bridge.receive(database, left, wanted={})).later
+
+
+async def recorded(database: Database) -> int:
+    return int(await steps.value(database, "SELECT count(*) FROM ops.inbox"))
+
+
+async def test_a_bridge_frozen_in_its_transaction_holds_up_its_own_order_and_no_other(
+    database: Database, env: dict[str, str]
+) -> None:
+    batch = await three_orders(database)
+
+    async with frozen_bridge(env, ended_after="1min"):
+        made = await steps.value(database, "SELECT count(*) FROM ops.watermarks")
+        due = await services.bridge.receive(database, batch, wanted={})
+        while_frozen = await recorded(database)
+
+    assert made == 1, "a watermark is committed before anything else is done"
+    assert due.later == batch[:1]
+    assert len(due.deliveries) == while_frozen == 2
+
+
+async def test_the_order_of_a_frozen_bridge_goes_on_when_its_session_is_ended(
+    database: Database, env: dict[str, str]
+) -> None:
+    batch = await three_orders(database)
+
+    async with frozen_bridge(env, ended_after="100ms"):
+        await until_recorded(database, batch)
+
+    assert await recorded(database) == 3
+
+
+async def test_a_message_whose_pointer_is_locked_is_left_for_later_and_the_others_are_recorded(
+    database: Database,
+) -> None:
+    await steps.add_endpoint(database)
+    for _ in range(20):
+        await steps.place(database)
+    batch = await messages(database)
+    async with database.transaction() as connection:
+        await connection.execute(
+            "SELECT FROM ops.outbox WHERE event_id = $1::text::uuid FOR UPDATE",
+            batch[13].attributes["ce-id"],
+        )
+
+        due = await services.bridge.receive(database, batch, wanted={})
+
+    assert due.later == [batch[13]]
+    assert len(due.deliveries) == 19
+    await until_recorded(database, due.later)
+    assert await recorded(database) == 20
+
+
+async def test_a_table_that_is_locked_does_not_make_every_message_be_tried_alone(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage.inbox, "_PATIENCE", "10ms")
+    for _ in range(60):
+        await steps.place(database)
+    batch = await messages(database)
+    tries: list[int] = []
+    receive = services.bridge._receive
+
+    async def counted(database: Database, part: Sequence[Received], wanted: Any) -> Any:
+        tries.append(len(part))
+        return await receive(database, part, wanted)
+
+    monkeypatch.setattr(services.bridge, "_receive", counted)
+    async with database.transaction() as connection:
+        await connection.execute("LOCK TABLE ops.outbox IN ACCESS EXCLUSIVE MODE")
+        due = await services.bridge.receive(database, batch, wanted={})
+
+    assert sorted(m.message_id for m in due.later) == sorted(m.message_id for m in batch)
+    assert len(tries) <= 2 * services.bridge._VAIN_WAITS + 1
+
+
+async def test_a_dead_letter_that_another_bridge_is_writing_holds_up_no_order(
+    database: Database,
+) -> None:
+    (good, *_) = await three_orders(database)
+    bad = received(Message(b"\xff", {}), "m-bad")
+    async with database.transaction() as connection:
+        await storage.dead_letters.add_pubsub(connection, [("m-bad", b"", {}, "undecodable", "x")])
+
+        due = await services.bridge.receive(database, [bad, good], wanted={})
+
+    assert due.later == [bad]
+    assert len(due.deliveries) == 1
+
+
+async def test_discarding_an_event_of_a_busy_order_is_refused_and_decides_nothing(
+    database: Database,
+) -> None:
+    await steps.place(database)
+    (event,) = await steps.events(database)
+    async with database.connection() as connection:
+        letter = await connection.fetchval(
+            "INSERT INTO ops.dead_letters (kind, event_id, occurred_at, reason, error)"
+            " VALUES ('outbox', $1, $2, 'x', 'x') RETURNING id",
+            event.event_id,
+            event.occurred_at,
+        )
+        await storage.inbox.recognise(connection, [event])
+    async with database.transaction() as connection:
+        await connection.execute("SELECT FROM ops.watermarks FOR UPDATE")
+        with pytest.raises(Busy):
+            await services.dead_letters.discard(database, letter, note="gone")
+
+    decided = "SELECT resolved_at IS NOT NULL FROM ops.dead_letters"
+    assert not await steps.value(database, decided)
+
+
+async def test_partitions_are_made_in_a_statement_that_commits_by_itself(
+    database: Database, settings: Settings
+) -> None:
+    with statements.recorded() as sent:
+        await upkeep.Upkeep(database, settings)._partitions()
+
+    making = next(n for n, statement in enumerate(sent) if "make_partitions" in statement)
+    assert not any(statement.startswith("BEGIN") for statement in sent[:making])
+
+
+async def test_making_partitions_gives_up_where_a_long_query_holds_the_table(
+    database: Database,
+) -> None:
+    async with database.transaction() as reader, database.connection() as connection:
+        await reader.execute("SELECT FROM ops.events")
+        with pytest.raises(Exception, match="lock timeout"):
+            await storage.partitions.make_ahead(connection, days=40)
+        assert await connection.fetchval("SHOW lock_timeout") == "3s"

@@ -1,0 +1,121 @@
+"""No session, whoever's process stands still or is gone, keeps a lock for long."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import psycopg
+import pytest
+
+from orderbus.commands import schema
+from orderbus.errors import Busy, Unavailable
+from orderbus.settings import Settings
+from orderbus.storage.database import SESSION, Database
+from tests.integration import steps
+
+ASKED = (
+    "idle_in_transaction_session_timeout",
+    "lock_timeout",
+    "client_connection_check_interval",
+    "tcp_user_timeout",
+    "tcp_keepalives_idle",
+    "tcp_keepalives_interval",
+    "tcp_keepalives_count",
+)
+SAID = ["10s", "3s", "2s", "10000", "10", "5", "3"]
+SETTINGS = f"SELECT ARRAY[{', '.join(f'current_setting({name!r})' for name in ASKED)}]"
+
+
+async def test_every_session_of_the_pool_has_its_limits(database: Database) -> None:
+    assert await steps.value(database, SETTINGS) == SAID
+
+
+async def test_the_session_that_listens_has_its_limits(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    connect = asyncpg.connect
+
+    async def seen(*arguments: Any, **options: Any) -> Any:
+        made.append(await connect(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr(asyncpg, "connect", seen)
+    async with database.listening("anything"):
+        (connection,) = made
+        assert await connection.fetchval(SETTINGS) == SAID
+        assert client_side(connection) == CLIENT_SIDE
+
+
+async def test_the_sessions_that_migrate_have_their_limits(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[psycopg.Connection] = []
+    connect = psycopg.connect
+
+    def seen(*arguments: Any, **options: Any) -> psycopg.Connection:
+        made.append(connect(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr(psycopg, "connect", seen)
+    asked: list[Any] = []
+
+    def migrate() -> None:
+        with schema.locked(settings, wait=timedelta(0), waiting=print):
+            asked.append(made[0].execute(SETTINGS).fetchone())
+            with schema._backend(settings):
+                asked.append(made[1].execute(SETTINGS).fetchone())
+
+    await asyncio.to_thread(migrate)
+
+    assert asked == [(SAID,), (SAID,)]
+
+
+CLIENT_SIDE = {"SO_KEEPALIVE": 1, "TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3} | {
+    "TCP_USER_TIMEOUT": 10_000
+}
+
+
+def client_side(connection: Any) -> dict[str, int]:
+    """Read the options of a connection's socket."""
+    sock = connection._transport.get_extra_info("socket")
+    levels = {"SO_KEEPALIVE": socket.SOL_SOCKET}
+    return {
+        name: sock.getsockopt(levels.get(name, socket.IPPROTO_TCP), getattr(socket, name))
+        for name in CLIENT_SIDE
+    }
+
+
+async def test_our_end_of_a_connection_notices_that_the_server_is_gone(database: Database) -> None:
+    async with database.connection() as connection:
+        assert client_side(connection) == CLIENT_SIDE
+
+
+async def test_a_migration_that_stands_still_is_told_of_instead_of_waited_for(
+    settings: Settings,
+) -> None:
+    said: list[str] = []
+
+    def second() -> None:
+        with schema.locked(settings, wait=timedelta(0), waiting=said.append):
+            pytest.fail("two migrations at once")
+
+    with (
+        schema.locked(settings, wait=timedelta(0), waiting=print),
+        pytest.raises(Unavailable, match="Another migration"),
+    ):
+        await asyncio.to_thread(second)
+
+
+async def test_a_migration_gives_up_a_table_that_is_in_use(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SESSION, "lock_timeout", "50ms")
+    async with database.transaction() as connection:
+        await connection.execute("SELECT FROM orders.orders")
+        with pytest.raises(Busy, match="run it again"):
+            await asyncio.to_thread(schema.rollback, settings, newest=100)
