@@ -29,7 +29,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, Final
+
+#: Faults that are said of one input, however many it has.
+MOST_FAULTS: Final = 100
 
 
 class OrderbusError(Exception):
@@ -77,9 +80,9 @@ class Invalid(Refused):
     code = "invalid"
 
     def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
-        """Carry every fault found, so that a sender can mend them in one go."""
+        """Carry the faults found, up to a hundred, so that a sender can mend them in one go."""
         super().__init__(message)
-        self.faults = tuple(faults)
+        self.faults = tuple(faults[:MOST_FAULTS])
 
 
 class TooLarge(Invalid):

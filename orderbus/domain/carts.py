@@ -5,10 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from orderbus.domain import json
-from orderbus.domain.orders import Item, Money, faults
+from orderbus.domain.orders import LINES, Item, Money, faults
 from orderbus.errors import Invalid
 
 LARGEST_TOTAL: Final = Decimal("99999999.99")
@@ -20,7 +20,7 @@ class OpenCart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     total_amount: Money | None = None
-    items: Annotated[tuple[Item, ...], Field(min_length=1, max_length=1000)] | None = None
+    items: Annotated[tuple[Item, ...], *LINES] | None = None
 
     @model_validator(mode="after")
     def _one_total(self) -> OpenCart:

@@ -1,34 +1,51 @@
 """What may a JSON text hold before anything looks at its meaning?
 
 RFC 8259 leaves duplicate names and numbers like NaN to the reader; here both are refused, since two
-readers that disagree about a body would disagree about its signature and its hash.
+readers that disagree about a body would disagree about its signature and its hash. It leaves bounds
+to the reader, too: numbers and nesting are bounded here before they are converted, so that a text
+costs its reader no more than its length.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from array import array
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any, Final, NoReturn
 
+from orderbus.domain.text import LONGEST_ECHO, brief
 from orderbus.errors import Fault, Invalid
 
+#: Lists and objects in one another. Python itself gives up near 1000, counted with its callers.
+DEEPEST: Final = 64
+#: Characters of a number, and digits of its exponent; a double has 24 and 3.
+LONGEST_NUMBER: Final = 100
+_LONGEST_EXPONENT: Final = 3
+
+_IN_PIECES: Final = json.JSONEncoder(default=str)
 _ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-class _DuplicateName(ValueError):
-    pass
+#: Never tried twice at one place, even where the text does not end: so it stays linear.
+_TEXT: Final = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)', re.DOTALL)
+#: A step down for what opens, a step up (-1 as a signed byte) for what closes, nothing else.
+_STEPS: Final = bytes(1 if byte in b"[{" else 255 for byte in range(256))
+_NO_STEP: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 def loads(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """Read ``text`` with every fraction as an exact ``Decimal``.
+    """Read ``text`` with every fraction as an exact ``Decimal``, in time linear in its length.
 
-    Raises ``Invalid`` for anything that is not UTF-8 JSON, for duplicate names, and for NaN and
-    Infinity.
+    Raises ``Invalid`` for anything that is not UTF-8 JSON, for duplicate names, for NaN and
+    Infinity, and for what is nested too deeply or has too long a number.
     """
+    if _depth(text) > DEEPEST:
+        raise _malformed(f"nested too deeply: {DEEPEST} levels are allowed")
     try:
         return json.loads(
             text.decode("utf-8"),
-            parse_float=Decimal,
+            parse_int=_whole,
+            parse_float=_fraction,
             parse_constant=_no_constant,
             object_pairs_hook=_unique,
         )
@@ -37,15 +54,50 @@ def loads(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         raise _malformed(f"not JSON: {error.msg} at {place}") from None
-    except RecursionError:
-        raise _malformed("nested too deeply") from None
-    except (ValueError, ArithmeticError) as error:  # an exponent no Decimal can hold, too
-        raise _malformed(str(error) or "a number is out of range") from None
+    except ValueError as error:
+        raise _malformed(str(error)) from None
 
 
 def dumps(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Write ``value`` so that equal values give equal text: names sorted, no spaces."""
     return _ENCODER.encode(value)
+
+
+def echo(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Give a value as it is, or the beginning of its text where that is long."""
+    if isinstance(value, str):
+        return brief(value)
+    text = ""
+    for piece in _IN_PIECES.iterencode(value):
+        text += piece
+        if len(text) > LONGEST_ECHO:
+            return brief(text)
+    return value
+
+
+def _depth(text: bytes) -> int:
+    """Count how deeply lists and objects stand in one another, reading nothing else."""
+    steps = _TEXT.sub(b"", text).translate(_STEPS, _NO_STEP)
+    return max(accumulate(array("b", steps)), default=0)
+
+
+def _whole(literal: str) -> int:
+    return int(_bounded(literal))
+
+
+def _fraction(literal: str) -> Decimal:
+    exponent = literal.lower().partition("e")[2]
+    if len(exponent.lstrip("+-0")) > _LONGEST_EXPONENT:
+        message = f"the number {brief(literal, 40)} is out of range"
+        raise ValueError(message)
+    return Decimal(_bounded(literal))
+
+
+def _bounded(literal: str) -> str:
+    if len(literal) > LONGEST_NUMBER:
+        message = f"the number {brief(literal, 40)} is longer than {LONGEST_NUMBER} characters"
+        raise ValueError(message)
+    return literal
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -56,10 +108,12 @@ def _no_constant(name: str) -> NoReturn:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        message = f"the name {twice[:40]!r} occurs twice in one object"
-        raise _DuplicateName(message)
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                message = f"the name {brief(name, 40)!r} occurs twice in one object"
+                raise ValueError(message)
+            seen.add(name)
     return members
 
 

@@ -12,13 +12,16 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticKnownError
 
 from orderbus.domain import json
 from orderbus.errors import Fault, Invalid
 
 CENT: Final = Decimal("0.01")
 LARGEST_QUANTITY: Final = 2_147_483_647
-_NUMERIC: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]+)?")
+#: Lines of an order; of a cart, and of an order by references, too.
+MOST_LINES: Final = 1000
+_NUMERIC: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,80})?")
 
 
 def without_nul(value: str) -> str:
@@ -44,6 +47,14 @@ def _two_places(value: Decimal) -> Decimal:
     return abs(value.quantize(CENT))  # abs: -0 is 0
 
 
+def _not_too_many(value: object) -> object:
+    """Refuse a list that is too long before its lines are looked at, and by one fault alone."""
+    if isinstance(value, list) and len(value) > MOST_LINES:
+        bounds = {"field_type": "List", "max_length": MOST_LINES, "actual_length": len(value)}
+        raise PydanticKnownError("too_long", bounds)
+    return value
+
+
 def _length(longest: int) -> FieldInfo:
     info: FieldInfo = Field(strict=True, min_length=1, max_length=longest)
     return info
@@ -61,6 +72,9 @@ Address = Annotated[str, _length(2000), AfterValidator(without_nul)]
 Email = Annotated[
     str, _length(254), Field(pattern=r"^[^@\s]+@[^@\s]+$"), AfterValidator(without_nul)
 ]
+
+#: How many lines there may be.
+LINES: Final = (Field(min_length=1, max_length=MOST_LINES), BeforeValidator(_not_too_many))
 
 
 class _Part(BaseModel):
@@ -92,7 +106,7 @@ class IncomingOrder(_Part):
 
     order_id: Text255
     customer: IncomingCustomer
-    items: Annotated[tuple[Item, ...], Field(min_length=1, max_length=1000)]
+    items: Annotated[tuple[Item, ...], *LINES]
     shipping_address: Address
     total: Money
     idempotency_key: Text255 | None = None

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+#: Characters of what somebody sent that are said back to them.
+LONGEST_ECHO: Final = 200
+
+
+def brief(text: str, at_most: int = LONGEST_ECHO) -> str:
+    """Cut a text that is longer; its last character then says so."""
+    return text if len(text) <= at_most else f"{text[: at_most - 1]}\u2026"
+
 
 def storable(text: str) -> str:
     """Replace what PostgreSQL keeps in no text: NUL, and halves of surrogate pairs."""

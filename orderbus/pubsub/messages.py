@@ -14,9 +14,12 @@ from uuid import UUID
 
 from orderbus.domain import json
 from orderbus.domain.events import SCHEMA_VERSION, Announcement, Event, rfc3339
+from orderbus.domain.text import brief
 from orderbus.errors import Invalid, Poisoned
 
 SOURCE: Final = "/orderbus"
+#: Bytes of data that are looked into; what we publish has a few hundred, 4 KB at most.
+LARGEST_DATA: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ def _unencodable(event: Event, why: str) -> Poisoned:
 
 def decode(data: bytes, attributes: Mapping[str, str]) -> Announcement:
     """Read which event a message announces; raises ``Poisoned`` where it is not one of ours."""
+    if len(data) > LARGEST_DATA:
+        raise _undecodable(f"The data is {len(data)} bytes; {LARGEST_DATA} are allowed")
     try:
         members = json.loads(data)
     except Invalid as error:
@@ -86,7 +91,7 @@ def decode(data: bytes, attributes: Mapping[str, str]) -> Announcement:
     except KeyError as error:
         raise _undecodable(f"The attribute {error} is missing") from error
     except (ValueError, OverflowError) as error:
-        raise _undecodable(f"An attribute cannot be read: {error}") from error
+        raise _undecodable(f"An attribute cannot be read: {brief(str(error))}") from error
 
 
 def _undecodable(message: str) -> Poisoned:

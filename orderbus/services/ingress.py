@@ -10,6 +10,7 @@ from orderbus import storage, telemetry
 from orderbus.domain.events import ORDER_CREATED
 from orderbus.domain.orders import PlaceOrder
 from orderbus.domain.states import Status
+from orderbus.domain.text import brief
 from orderbus.errors import Conflict, KeyReused, Unavailable
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.orders import Kept
@@ -82,7 +83,7 @@ def _same_again(order: PlaceOrder, taken: list[Kept]) -> Placed:
             )
     for kept in taken:
         if kept.external_ref == order.order_id:
-            message = f"Order {order.order_id} exists with another content"
+            message = f"Order {brief(order.order_id)} exists with another content"
             raise Conflict(message)
     if taken:
         message = "This idempotency key was used with another content"

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from orderbus.domain.events import Event
 from orderbus.domain.orders import PlaceOrder
+from orderbus.domain.text import brief
 from orderbus.errors import NotFound
 from orderbus.storage.database import Connection
 
@@ -211,7 +212,7 @@ async def get(connection: Connection, id_or_ref: str) -> dict[str, Any]:
         id_or_ref,
     )
     if row is None:
-        raise NotFound(f"No order {id_or_ref}")
+        raise NotFound(f"No order {brief(id_or_ref)}")
     return dict(row)
 
 

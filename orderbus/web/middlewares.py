@@ -15,6 +15,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from orderbus import telemetry
+from orderbus.domain.text import brief
 from orderbus.errors import OrderbusError
 from orderbus.web import problems
 from orderbus.web.keys import SETTINGS, UNDER_WAY
@@ -37,7 +38,7 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         response = await _answer(request, handler)
     except Exception:  # noqa: BLE001 - a door: the caller gets a 500 without a traceback, the log has it
-        telemetry.log.exception("request_failed", request_id=request_id, path=request.path)
+        telemetry.log.exception("request_failed", request_id=request_id, path=brief(request.path))
         response = problems.problem(
             500, code="internal", detail="The server failed", path=request.path
         )
@@ -51,7 +52,7 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         "request",
         request_id=request_id,
         method=request.method,
-        path=request.path,
+        path=brief(request.path),
         status=response.status,
         ms=round((time.perf_counter() - began) * 1000, 1),
         remote=request.remote,

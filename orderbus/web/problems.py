@@ -7,14 +7,17 @@ clients read (``error``, ``errors``) stand beside the problem's own.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
 
+from orderbus.domain.text import brief
 from orderbus.errors import (
     Changed,
     Conflict,
+    Fault,
     Forbidden,
     IllegalMove,
     Invalid,
@@ -29,6 +32,8 @@ from orderbus.errors import (
 )
 
 CONTENT_TYPE: Final = "application/problem+json"
+#: Characters of a sentence: what is echoed in it is cut at 200 before.
+_LONGEST_SENTENCE: Final = 300
 #: Paths of source documents, and what their clients read beside the problem's own members.
 SOURCE_PATH: Final = "/webhooks/orders/create"
 CARTS_PATH: Final = "/carts"
@@ -60,10 +65,7 @@ def response_to(error: OrderbusError, request: web.BaseRequest) -> web.Response:
     """Answer a request with the problem that ``error`` is."""
     members: dict[str, Any] = {"detail": str(error)}
     if isinstance(error, Invalid) and error.faults:
-        members["faults"] = [
-            {"pointer": fault.pointer, "code": fault.code, "detail": fault.detail}
-            for fault in error.faults
-        ]
+        members["faults"] = [asdict(fault) for fault in _faults(error)]
     if isinstance(error, IllegalMove):
         members |= {"from": error.source, "to": error.target}
     members |= _members_of_the_path(error, request.path.rstrip("/"))
@@ -74,6 +76,13 @@ def response_to(error: OrderbusError, request: web.BaseRequest) -> web.Response:
         headers=_headers(error),
         **members,
     )
+
+
+def _faults(error: Invalid) -> list[Fault]:
+    return [
+        Fault(brief(fault.pointer), fault.code, brief(fault.detail, _LONGEST_SENTENCE))
+        for fault in error.faults
+    ]
 
 
 def _headers(error: OrderbusError) -> dict[str, str]:
@@ -92,7 +101,11 @@ def _members_of_the_path(error: OrderbusError, path: str) -> dict[str, Any]:
     if path == SOURCE_PATH:
         return _members_of_the_source(error)
     if path == CARTS_PATH or path.startswith(f"{CARTS_PATH}/"):
-        return {"error": _by_field(error) if isinstance(error, Invalid) else str(error)}
+        return {
+            "error": _by_field(error)
+            if isinstance(error, Invalid)
+            else brief(str(error), _LONGEST_SENTENCE)
+        }
     if path.endswith("/status") and isinstance(error, NotFound):
         return {"detail": "Order not found"}
     return {}
@@ -112,8 +125,8 @@ def problem(
         "type": f"/problems/{code.replace('_', '-')}",
         "title": HTTPStatus(status).phrase,
         "status": int(status),
-        "detail": detail,
-        "instance": path,
+        "detail": brief(detail, _LONGEST_SENTENCE),
+        "instance": brief(path),
         **members,
     }
     return web.Response(
@@ -128,12 +141,12 @@ def _members_of_the_source(error: OrderbusError) -> dict[str, Any]:
         return {"error": "Invalid signature"}
     if isinstance(error, Invalid):
         return {"errors": _by_field(error)}
-    return {"error": str(error)}
+    return {"error": brief(str(error), _LONGEST_SENTENCE)}
 
 
 def _by_field(error: Invalid) -> dict[str, list[str]]:
     errors: dict[str, list[str]] = {}
-    for fault in error.faults:
+    for fault in _faults(error):
         field = fault.pointer.removeprefix("/") or "non_field_errors"
         errors.setdefault(field, []).append(fault.detail)
     return errors

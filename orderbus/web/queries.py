@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -27,7 +28,7 @@ def page(request: web.Request) -> tuple[Filter, int, int | None]:
     if len(given) != len(request.query):
         raise _wrong("", "A parameter is given twice")
     readers: dict[str, Callable[[str], Any]] = {
-        "status": lambda value: str(Status(value)),
+        "status": _status,
         "source": _plain,
         "external_ref": _plain,
         "customer": _plain,
@@ -59,6 +60,13 @@ def _wrong(name: str, detail: str) -> Invalid:
     return Invalid("The list cannot be asked for like this", [Fault(f"/{name}", "query", detail)])
 
 
+def _status(value: str) -> str:
+    if value not in set(Status):
+        message = f"must be one of {', '.join(Status)}"
+        raise ValueError(message)
+    return value
+
+
 def _plain(value: str) -> str:
     if not 1 <= len(value) <= _TEXT or not value.isprintable():
         message = f"must be 1 to {_TEXT} printable characters"
@@ -78,7 +86,7 @@ def _moment(value: str) -> datetime:
 
 
 def _limit(value: str) -> int:
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:9]) <= _LONGEST_PAGE:
+    if not re.fullmatch("[0-9]{1,9}", value) or not 1 <= int(value) <= _LONGEST_PAGE:
         message = f"must be 1 to {_LONGEST_PAGE}"
         raise ValueError(message)
     return int(value)

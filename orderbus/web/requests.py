@@ -11,6 +11,7 @@ from aiohttp import web
 
 from orderbus import services
 from orderbus.domain import json
+from orderbus.domain.text import brief
 from orderbus.errors import Fault, Invalid, TooLarge, Unauthenticated, UnknownMediaType
 from orderbus.web import openness
 from orderbus.web.keys import DATABASE, SETTINGS
@@ -29,7 +30,7 @@ async def body(request: web.Request) -> bytes:
     if kind != "application/json" and not (
         kind.startswith("application/") and kind.endswith("+json")
     ):
-        message = f"Send application/json, not {kind}"
+        message = f"Send application/json, not {brief(kind)}"
         raise UnknownMediaType(message)
     if request.headers.get("Content-Encoding", "identity") != "identity":
         message = "Send the body without Content-Encoding"

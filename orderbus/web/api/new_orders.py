@@ -13,8 +13,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from orderbus import services, telemetry
 from orderbus.domain import json as strict_json
 from orderbus.domain.events import rfc3339
-from orderbus.domain.orders import LARGEST_QUANTITY, Customer, Item, Money, PlaceOrder, without_nul
-from orderbus.errors import Invalid
+from orderbus.domain.orders import (
+    LARGEST_QUANTITY,
+    LINES,
+    Customer,
+    Item,
+    Money,
+    PlaceOrder,
+    without_nul,
+)
+from orderbus.errors import MOST_FAULTS, Invalid
 from orderbus.storage.database import Connection
 from orderbus.web import requests
 from orderbus.web.keys import DATABASE, WAKER
@@ -40,7 +48,7 @@ class NewOrder(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     user_id: _Text
-    products: Annotated[list[Product], Field(min_length=1, max_length=1000)]
+    products: Annotated[list[Product], *LINES]
     amount: _Text
 
 
@@ -113,12 +121,12 @@ async def status(request: web.Request) -> web.Response:
 def _faults(error: ValidationError) -> list[dict[str, Any]]:
     return [
         _fault(fault["type"], ["body", *fault["loc"]], fault["msg"], fault["input"])
-        for fault in error.errors(include_url=False, include_context=False)
+        for fault in error.errors(include_url=False, include_context=False)[:MOST_FAULTS]
     ]
 
 
 def _fault(kind: str, place: list[str | int], said: str, given: object) -> dict[str, Any]:
-    return {"type": kind, "loc": place, "msg": said, "input": given}
+    return {"type": kind, "loc": place, "msg": said, "input": strict_json.echo(given)}
 
 
 def _unprocessable(faults: list[dict[str, Any]]) -> web.Response:
