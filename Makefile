@@ -46,7 +46,7 @@ test-integration: install parts ## Run the tests against PostgreSQL, RabbitMQ an
 test-fuzz: install parts ## Send the front door what nobody would think of, for a minute
 	$(BIN)/pytest tests/fuzz $(ARGS)
 test-e2e: install parts ## Run the tests of the real commands as processes, native and embedded
-	$(BIN)/pytest tests/end_to_end -n 2 --dist loadgroup $(ARGS) && $(BIN)/pytest tests/end_to_end -n 2 --dist loadgroup --parts embedded $(ARGS)
+	$(BIN)/pytest tests/end_to_end -n 2 --dist loadfile $(ARGS) && $(BIN)/pytest tests/end_to_end -n 2 --dist loadfile --parts embedded $(ARGS)
 integration-tests: install parts ## Run the tests that speak HTTP alone, against a system of their own
 	$(BIN)/pytest integration_tests $(ARGS)
 test-stop: ## Stop the containers that a test run which was killed left behind

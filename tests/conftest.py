@@ -18,6 +18,7 @@ from orderbus.local.parts import Part, Way
 from orderbus.settings import Settings, load
 from orderbus.storage.database import Database, open_database
 from tests.parts import MEETING, WAY, meeting_place, running_parts, shared_parts, way
+from tests.waiting import PATIENCE
 
 HERE = Path(__file__).parent
 
@@ -87,8 +88,6 @@ def settings_from(env: dict[str, str], **changes: Any) -> Settings:
         "webhook_allowed_networks": "127.0.0.0/8,::1/128",
         "worker_metrics_port": 0,
         "bridge_metrics_port": 0,
-        "webhook_timeout": "3",
-        "delivery_lease": "9",
     }
     return load(_env_file=None, **{**defaults, **fields, **changes})
 
@@ -99,7 +98,7 @@ def template(part_env: dict[str, str]) -> str:
     settings = settings_from(
         {**part_env, "DB_NAME": _create(part_env, f"template_{uuid4().hex[:12]}")}
     )
-    with schema.locked(settings, wait=timedelta(seconds=30), waiting=print):
+    with schema.locked(settings, wait=timedelta(seconds=PATIENCE), waiting=print):
         schema.migrate(settings)
     return settings.db_name
 

@@ -37,7 +37,8 @@ class Door:
         self._background.close()
 
     async def _open(self) -> None:
-        self._server = await asyncio.start_server(self._let_in, "127.0.0.1", self.port)
+        if self._server is None:
+            self._server = await asyncio.start_server(self._let_in, "127.0.0.1", self.port)
 
     async def _shut(self) -> None:
         if self._server is not None:

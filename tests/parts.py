@@ -25,6 +25,7 @@ from orderbus.local import parts as local_parts
 from orderbus.local.parts import Named, Part, Way
 from orderbus.local.processes import Sink
 from orderbus.local.rabbitmq import NativeRabbitmq
+from tests.waiting import PATIENCE
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ class Background:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=120)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=2 * PATIENCE)
 
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)

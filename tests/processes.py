@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import subprocess
 
+from tests.waiting import PATIENCE
+
 
 def descendants(pid: int) -> set[int]:
     """List the processes that ``pid`` started, and those that they started in their turn."""
@@ -30,7 +32,7 @@ def alive(pids: set[int]) -> set[int]:
     return {pid for pid in pids if not states.get(str(pid), "Z").startswith("Z")}
 
 
-async def until_gone(pids: set[int], *, seconds: float = 20) -> None:
+async def until_gone(pids: set[int], *, seconds: float = PATIENCE) -> None:
     """Wait until none of the processes runs any more."""
     async with asyncio.timeout(seconds):
         while await asyncio.to_thread(alive, pids):

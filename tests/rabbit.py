@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from orderbus.local.parts import Part
 from orderbus.local.rabbitmq import NativeRabbitmq
+from tests.waiting import PATIENCE
 
 
 def login_of(rabbitmq: Part) -> tuple[str, str]:
@@ -38,7 +39,7 @@ def call(
     known = ":".join(login or login_of(rabbitmq)).encode()
     request.add_header("Authorization", "Basic " + base64.b64encode(known).decode())
     request.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - loopback
         text = answer.read()
     return json.loads(text) if text else None
 
@@ -66,5 +67,5 @@ def control(rabbitmq: Part, *command: str) -> None:
         env={**os.environ, **rabbitmq.node_env},
         check=True,
         capture_output=True,
-        timeout=30,
+        timeout=PATIENCE,
     )

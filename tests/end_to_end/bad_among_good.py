@@ -17,6 +17,7 @@ from orderbus.actors.broker import Broker
 from orderbus.pubsub import channels, topology
 from tests.end_to_end.die_of import BREAKS, KILLS
 from tests.end_to_end.system import System
+from tests.waiting import PATIENCE
 
 DIE_OF = str(Path(__file__).with_name("die_of.py"))
 CLIENTS = 20
@@ -76,6 +77,7 @@ async def _supervise(system: System) -> None:
         workers = await system.command(DIE_OF, "run_actors.py", "--processes", "1")
         await workers.wait()
         await system.kill(workers)
+        await system.end_leases()
 
 
 async def _post(system: System, customers: list[str]) -> None:
@@ -97,7 +99,7 @@ def _send_unreadable(system: System, count: int) -> None:
     publisher: pubsub_v1.PublisherClient = channels.publisher(system.settings)
     topic = topology.topic_path(system.settings)
     for future in [publisher.publish(topic, b"\xff not an order %d" % n) for n in range(count)]:
-        future.result(timeout=20)
+        future.result(timeout=PATIENCE)
     publisher.stop()
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 import aiohttp
+import psycopg
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -33,16 +34,17 @@ from tests.integration import steps
 from tests.integration.rabbitmq_node import Node
 from tests.integration.worker_process import elsewhere
 from tests.parts import Background
+from tests.waiting import PATIENCE
 
 #: Orders that are posted at the same time, and seconds each sender waits after one.
 SENDERS, PAUSE = 8, 0.4
 #: Names a file to which each outage's figures are appended, one JSON object a line.
 REPORT: Final = "ORDERBUS_OUTAGES"
-#: Seconds after which everything flows again once a part is back. The goal is 5: the rest is for
-#: machines that are busy with something else.
-BACK_WITHIN: Final = 10.0
+#: Whom the processes are to PostgreSQL: the owner of the database, and no superuser, so that it
+#: can be told to refuse them.
+ROLE: Final = "shop"
 
-_Step = Callable[[], Awaitable[object] | None]
+_Step = Callable[[], object]
 
 
 @dataclass
@@ -69,6 +71,8 @@ class Stage:
         self.doors: dict[str, Door] = {}
         self.system: System
         self.processes: dict[str, asyncio.subprocess.Process] = {}
+        #: What PostgreSQL said.
+        self.said: list[str] = []
         self._stack = AsyncExitStack()
         self._accepted: dict[str, float] = {}
         self._answers: dict[str, int] = {}
@@ -90,8 +94,14 @@ class Stage:
         self.background.close()
 
     async def _open(self) -> None:
-        await asyncio.gather(self.postgres.start(silent_sink), self.pubsub.start(silent_sink))
-        env = {**self.postgres.env, **self.pubsub.env, "RABBITMQ_URL": self.node.vhost()}
+        await asyncio.gather(self.postgres.start(self.note), self.pubsub.start(silent_sink))
+        await asyncio.to_thread(self._make_role)
+        env = {
+            **self.postgres.env,
+            **self.pubsub.env,
+            "RABBITMQ_URL": self.node.vhost(),
+            "DB_USER": ROLE,
+        }
         self.vhost = env["RABBITMQ_URL"].rpartition("/")[2]
         env |= self._doors(env)
         settings = settings_from({**self.postgres.env, **self.pubsub.env})
@@ -107,6 +117,32 @@ class Stage:
         started = await asyncio.gather(*(self.system.start(name) for name in names))
         self.processes = dict(zip(names, started, strict=True))
         self._sending = [asyncio.create_task(self._send()) for _ in range(SENDERS)]
+
+    def note(self, _name: str, line: str) -> None:
+        self.said.append(line)
+
+    def _make_role(self) -> None:
+        password, database = self.postgres.env["DB_PASS"], self.postgres.env["DB_NAME"]
+        self.execute(
+            f"CREATE ROLE {ROLE} LOGIN PASSWORD '{password}'",
+            f"ALTER DATABASE {database} OWNER TO {ROLE}",
+        )
+
+    def execute(self, *statements: str) -> int:
+        """Run statements past every door, as a superuser; returns the last one's count of rows."""
+        env = self.postgres.env
+        with psycopg.connect(
+            host=env["DB_HOST"],
+            port=env["DB_PORT"],
+            dbname=env["DB_NAME"],
+            user=env["DB_USER"],
+            password=env["DB_PASS"],
+            autocommit=True,
+        ) as connection:
+            rows = 0
+            for statement in statements:
+                rows = connection.execute(statement.encode()).rowcount
+        return rows
 
     async def _close(self) -> None:
         for task in self._sending:
@@ -142,7 +178,7 @@ class Stage:
         return answer
 
     async def _send(self) -> None:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=8)) as http:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as http:
             while True:
                 reference = await self._post(http)
                 if len(self._accepted) % 5 == 0:
@@ -213,7 +249,6 @@ class Stage:
                 await self.system.until(
                     partial(self._misses, process, part),
                     f"{process} says that it misses {part}",
-                    seconds=max(10.0, seconds),
                 )
             await asyncio.sleep(max(0.0, began + seconds - time.monotonic()))
         finally:
@@ -227,7 +262,6 @@ class Stage:
         await self._nothing_was_lost_repeated_or_charged()
         allowed = {"200", "201", "503", *(["no answer"] if silent else [])}
         assert set(outage.answers) <= allowed, outage
-        assert max(outage.orders_after, outage.webhooks_after) < BACK_WITHIN, outage
         return outage
 
     async def _flows_after(self, moment: float) -> tuple[float, float]:
@@ -245,7 +279,7 @@ class Stage:
             found[:] = [at for at in times() if at > moment]
             return bool(found)
 
-        await self.system.until(there, "it flows again", seconds=60)
+        await self.system.until(there, "it flows again")
         return round(min(found) - moment, 1)
 
     async def _drained_after(self, moment: float) -> float:
@@ -255,7 +289,7 @@ class Stage:
         async def drained() -> bool:
             return posted <= {entry["body"]["order_id"] for entry in self.system.customer.accepted}
 
-        await self.system.until(drained, "all is delivered", seconds=60)
+        await self.system.until(drained, "all is delivered")
         return round(time.monotonic() - moment, 1)
 
     async def _nothing_was_lost_repeated_or_charged(self) -> None:
@@ -285,7 +319,7 @@ class Stage:
 async def _do(step: _Step) -> None:
     """Do it on this loop, or on a thread if it blocks."""
     done = await asyncio.to_thread(step)
-    if done is not None:
+    if isinstance(done, Awaitable):
         await done
 
 

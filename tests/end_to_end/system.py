@@ -22,6 +22,7 @@ from orderbus.local.processes import free_port
 from orderbus.settings import QUEUES_IN_MEMORY, Settings
 from orderbus.storage.database import Database
 from tests import samples
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 KILL_AT = str(Path(__file__).with_name("kill_at.py"))
@@ -81,7 +82,7 @@ class System:
         self.database = database
         self.customer = Customer()
         self.api = f"http://127.0.0.1:{env['ORDERBUS_WEB_PORT']}"
-        self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE))
         self.started: dict[str, asyncio.subprocess.Process] = {}
         self._running: list[asyncio.subprocess.Process] = []
         self._log = Path(env["LOG"]).open("ab")  # noqa: SIM115 - closed with the system
@@ -114,7 +115,7 @@ class System:
             command = [KILL_AT, killed_at, *command]
         process = self.started[name] = await self.command(*command)
         if ready:
-            await self.until(lambda: self.is_ready(name), f"{name} is ready", seconds=40)
+            await self.until(lambda: self.is_ready(name), f"{name} is ready")
         return process
 
     async def command(self, *command: str) -> asyncio.subprocess.Process:
@@ -153,7 +154,7 @@ class System:
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
-    async def ended(self, process: asyncio.subprocess.Process, seconds: float = 70) -> int:
+    async def ended(self, process: asyncio.subprocess.Process, seconds: float = PATIENCE) -> int:
         """Wait until a process, and its whole group, has ended by itself.
 
         A Dramatiq master whose worker died before it said that it booted notices after thirty
@@ -171,7 +172,7 @@ class System:
     async def post(self, reference: str | None = None, **changes: Any) -> str:
         """POST an order as a careful sender does: again until it reads 2xx."""
         body = samples.order_body(reference or f"SO-{uuid4()}", **changes)
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 with suppress(aiohttp.ClientError, TimeoutError):
                     url = f"{self.api}/webhooks/orders/create/"
@@ -186,7 +187,7 @@ class System:
             return await connection.fetchval(query, *arguments)
 
     async def until(
-        self, holds: Callable[[], Awaitable[Any]], what: str, *, seconds: float = 30
+        self, holds: Callable[[], Awaitable[Any]], what: str, *, seconds: float = PATIENCE
     ) -> None:
         """Wait until a condition holds, and fail with its name when it does not."""
         deadline = asyncio.get_running_loop().time() + seconds
@@ -198,13 +199,24 @@ class System:
         log = Path(self.env["LOG"]).read_text()[-6000:]
         raise AssertionError(f"not within {seconds:.0f} s: {what}\n{log}")
 
-    async def until_accepted(self, count: int, *, seconds: float = 40) -> None:
+    async def until_accepted(self, count: int, *, seconds: float = PATIENCE) -> None:
         """Wait until the customer has accepted ``count`` different events."""
 
         async def enough() -> bool:
             return len(self.customer.times()) >= count
 
         await self.until(enough, f"{count} events accepted", seconds=seconds)
+
+    async def end_leases(self) -> None:
+        """Let the time pass for which the work of dead workers stays theirs.
+
+        Only where no worker lives: what a living one has begun would be begun again.
+        """
+        for table in ("ops.webhook_deliveries", "ops.consumptions"):
+            await self.value(
+                f"UPDATE {table} SET leased_until = now(), hinted_at = NULL"
+                " WHERE lease IS NOT NULL AND state = 'pending'"
+            )
 
     async def close(self) -> None:
         for process in self._running:
@@ -235,8 +247,6 @@ def environment(parts: dict[str, str], log: Path) -> dict[str, str]:
         "SECRET_KEY": "a key for tests",
         "AUTH": "open",
         "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
-        "ORDERBUS_WEBHOOK_TIMEOUT": "3",
-        "ORDERBUS_DELIVERY_LEASE": "9",
         "ORDERBUS_WEBHOOK_OUTGOING_EVENTS": "*",
         "ORDERBUS_PROCESSOR": "none",
         "WEBHOOK_OUTGOING_SECRET": webhooks.new_secret(),

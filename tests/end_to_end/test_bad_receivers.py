@@ -41,21 +41,39 @@ async def test_a_receiver_that_fails_twice_gets_the_same_bytes_a_third_time(
 
 
 async def test_a_receiver_that_hangs_holds_up_nobody_else(system: System) -> None:
+    system.env |= {"ORDERBUS_WEBHOOK_TIMEOUT": "100", "ORDERBUS_DELIVERY_LEASE": "110"}
     await system.orderbus("endpoints", "add", f"{system.customer.url}/hangs")
     await system.start_all()
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        if request.path.endswith("/hangs"):
-            await asyncio.sleep(60)
-        return web.Response(status=204)
-
-    system.customer.answer = answer
+    system.customer.answer = hang_there
     await asyncio.gather(*(system.post() for _ in range(40)))
-    await system.until_accepted(40, seconds=20)
+    await system.until_accepted(40)
 
-    timeouts = "SELECT count(*) > 0 FROM ops.webhook_attempts WHERE error = 'timeout'"
-    await system.until(lambda: system.value(timeouts), "the one that hangs is given up")
+    given_up = "SELECT count(*) FROM ops.webhook_attempts WHERE error = 'timeout'"
+    assert await system.value(given_up) == 0, "it hung all the while"
     assert len(system.customer.times()) == 40
+
+
+async def test_a_receiver_that_hangs_is_given_up(system: System) -> None:
+    system.env |= {"ORDERBUS_WEBHOOK_TIMEOUT": "1", "ORDERBUS_DELIVERY_LEASE": "30"}
+    await system.orderbus("endpoints", "add", f"{system.customer.url}/hangs")
+    await system.start_all()
+    system.customer.answer = hang_there
+    await system.post()
+
+    given_up = (
+        "SELECT count(*) > 0 FROM ops.webhook_attempts AS attempt"
+        " JOIN ops.webhook_deliveries AS delivery ON delivery.id = attempt.delivery_id"
+        " JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id"
+        " WHERE attempt.error IN ('timeout', 'stalled') AND endpoint.url LIKE '%/hangs'"
+    )
+    await system.until(lambda: system.value(given_up), "the one that hangs is given up")
+
+
+async def hang_there(request: web.Request) -> web.StreamResponse:
+    """Never answer on one path."""
+    if request.path.endswith("/hangs"):
+        await asyncio.Event().wait()
+    return web.Response(status=204)
 
 
 async def test_a_redirect_is_not_followed_and_counts_as_failed(system: System) -> None:

@@ -18,6 +18,7 @@ from orderbus.local.parts import Way
 from tests import samples
 from tests.end_to_end.system import ROOT, System
 from tests.parts import in_the_way, way
+from tests.waiting import PATIENCE
 
 PARTS = ("DB_HOST", "RABBITMQ_URL", "PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS")
 
@@ -61,7 +62,7 @@ def alive(mark: str) -> list[str]:
 
 
 async def until_none_is_alive(mark: str) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while alive(mark):
             await asyncio.sleep(0.1)
 
@@ -98,13 +99,13 @@ async def test_up_is_ready_takes_orders_and_nothing_outlives_it(
     options = ("--port", "0", "--data", str(tmp_path / "up"), *in_the_way())
     up = await start(mark, tmp_path, "up", "--json", *options)
     assert up.stdout is not None
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(PATIENCE):
         urls = json.loads(await up.stdout.readline())
     async with aiohttp.ClientSession() as http:
         order = samples.order_body()
         async with http.post(f"{urls['api']}/webhooks/orders/create", json=order) as answer:
             status = answer.status
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 async with http.get(f"{urls['receiver']}received") as answer:
                     received = await answer.json()

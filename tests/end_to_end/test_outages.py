@@ -9,29 +9,25 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
 
-import psycopg
 import pytest
 
 from orderbus.errors import Misconfigured
 from orderbus.local.rabbitmq import USER
-from tests.end_to_end.stage import Stage, silent_sink
+from tests.end_to_end.stage import ROLE, Stage, silent_sink
+from tests.waiting import until
 
-# One after the other on one stage: two of them would be a load of their own for all others.
-pytestmark = [
-    pytest.mark.native,
-    pytest.mark.timeout(150),
-    pytest.mark.xdist_group("outages"),
-]
+# One after the other on one stage (`--dist loadfile`): two would be a load for all other tests.
+pytestmark = [pytest.mark.native, pytest.mark.timeout(400)]
 
 ALL_MISS_POSTGRES = {"web": "postgres", "workers": "postgres", "bridge": "postgres"}
 ALL_MISS_RABBITMQ = {"workers": "rabbitmq", "bridge": "rabbitmq"}
-TERMINATE = b"""
+TERMINATE = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
        AND application_name LIKE 'orderbus%'
 """
+END_SESSIONS = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'"
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +111,7 @@ def test_postgresql_restarted(stage: Stage) -> None:
         "PostgreSQL stopped and restarted",
         begin=stage.postgres.stop,
         seconds=5,
-        end=lambda: stage.postgres.start(silent_sink),
+        end=lambda: stage.postgres.start(stage.note),
         red=ALL_MISS_POSTGRES,
     )
 
@@ -123,55 +119,54 @@ def test_postgresql_restarted(stage: Stage) -> None:
 def test_postgresql_terminates_every_backend(stage: Stage) -> None:
     stage.endure(
         "every backend of PostgreSQL terminated",
-        begin=lambda: execute(stage, TERMINATE),
+        begin=lambda: stage.execute(TERMINATE),
         seconds=0,
         end=nothing,
     )
 
 
 def test_postgresql_has_no_connection_left(stage: Stage) -> None:
-    ours = psycopg.connect(stage.system.settings.database_url, autocommit=True)
-    taken = [ours]
+    """SQLSTATE 53300: PostgreSQL itself refuses, so nobody can be quicker than this test."""
 
-    def take_all() -> None:
-        # Those of orderbus are taken as they fall free, until it has none left.
-        while ours.execute(TERMINATE).rowcount:
-            with suppress(psycopg.OperationalError):
-                while True:
-                    taken.append(psycopg.connect(stage.system.settings.database_url))
+    def refuse() -> None:
+        # While the door is shut, whoever is half inside is cut off too.
+        stage.doors["postgres"].shut()
+        stage.execute(f"ALTER ROLE {ROLE} CONNECTION LIMIT 0")
+        until(lambda: stage.execute(END_SESSIONS) == 0, "no session of orderbus is left")
+        stage.doors["postgres"].open()
+        until(lambda: any("too many connections" in line for line in stage.said), "one is refused")
 
-    def give_back() -> None:
-        for connection in taken:
-            connection.close()
+    def let_in() -> None:
+        stage.execute(f"ALTER ROLE {ROLE} CONNECTION LIMIT -1")
+        stage.doors["postgres"].open()
 
     stage.endure(
         "PostgreSQL's connections exhausted",
-        begin=take_all,
+        begin=refuse,
         seconds=5,
-        end=give_back,
+        end=let_in,
         red=ALL_MISS_POSTGRES,
     )
 
 
 def test_postgresql_cannot_write_because_its_disk_is_full(stage: Stage) -> None:
     """SQLSTATE 53100 from a trigger: every write of ours fails as on a full disk."""
-    tables = (b"orders.orders", b"ops.outbox", b"ops.inbox", b"ops.webhook_deliveries")
+    tables = ("orders.orders", "ops.outbox", "ops.inbox", "ops.webhook_deliveries")
 
     def fill() -> None:
-        execute(
-            stage,
-            b"CREATE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            b" RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100';"
-            b" END $$",
+        stage.execute(
+            "CREATE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100';"
+            " END $$",
             *(
-                b"CREATE TRIGGER disk_full BEFORE INSERT OR UPDATE OR DELETE ON %s"
-                b" FOR EACH STATEMENT EXECUTE FUNCTION disk_full()" % table
+                f"CREATE TRIGGER disk_full BEFORE INSERT OR UPDATE OR DELETE ON {table}"
+                " FOR EACH STATEMENT EXECUTE FUNCTION disk_full()"
                 for table in tables
             ),
         )
 
     def free() -> None:
-        execute(stage, b"DROP FUNCTION disk_full CASCADE")
+        stage.execute("DROP FUNCTION disk_full CASCADE")
 
     outage = stage.endure(
         "PostgreSQL's disk full (SQLSTATE 53100)", begin=fill, seconds=5, end=free
@@ -237,9 +232,3 @@ def test_the_network_to_a_part_is_slow_for_5_seconds(stage: Stage, part: str) ->
         door.delay = 0.0
 
     stage.endure(f"network to {part} 300 ms slower each way", begin=slow, seconds=5, end=quick)
-
-
-def execute(stage: Stage, *statements: bytes) -> None:
-    with psycopg.connect(stage.system.settings.database_url, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement)

@@ -76,7 +76,7 @@ async def test_500_orders_by_20_clients_are_each_delivered_once_and_in_order(
                 await _append(system, reference)
 
     await asyncio.gather(*(client(number) for number in range(20)))
-    await system.until_accepted(700, seconds=55)
+    await system.until_accepted(700)
 
     assert set(system.customer.times().values()) == {1}
     sequences = system.customer.sequences()

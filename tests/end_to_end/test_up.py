@@ -21,6 +21,7 @@ from tests import samples
 from tests.end_to_end.system import ROOT
 from tests.parts import in_the_way, way
 from tests.processes import descendants, until_gone
+from tests.waiting import PATIENCE
 
 PARTS = ("DB_HOST", "RABBITMQ_URL", "PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS")
 
@@ -69,7 +70,7 @@ def pubsub() -> str:
 async def test_a_port_in_use_is_told_before_anything_starts(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         starting = await up(folder / "data", server.getsockname()[1])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             _, errors = await starting.communicate()
 
     assert starting.returncode == 2
@@ -82,7 +83,7 @@ async def test_other_commands_reach_it_and_the_death_of_one_process_ends_it_all(
 ) -> None:
     running = await up(folder, 0)
     assert running.stdout is not None
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(PATIENCE):
         urls = json.loads(await running.stdout.readline())
     started = await asyncio.to_thread(descendants, running.pid)
     order = samples.order_body()
@@ -100,7 +101,7 @@ async def test_other_commands_reach_it_and_the_death_of_one_process_ends_it_all(
     shown, _ = await asking.communicate()
 
     os.kill(await asyncio.to_thread(process_of, started, pubsub()), signal.SIGKILL)
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(PATIENCE):
         _, errors = await running.communicate()
 
     assert accepted == 201

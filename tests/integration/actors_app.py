@@ -10,9 +10,10 @@ import dramatiq
 from orderbus.actors.broker import broker
 
 
-@dramatiq.actor(broker=broker, queue_name="probes", time_limit=30_000, max_retries=0)
-async def write_slowly(path: str, seconds: float) -> None:
-    """Say that it began, and ``seconds`` later that it ended."""
+@dramatiq.actor(broker=broker, queue_name="probes", time_limit=180_000, max_retries=0)
+async def write_slowly(path: str, go_on: str) -> None:
+    """Say that it began and, once there is a file ``go_on``, that it ended."""
     Path(path).write_text("began")
-    await asyncio.sleep(seconds)
+    while not Path(go_on).exists():
+        await asyncio.sleep(0.05)
     Path(path).write_text("ended")

@@ -12,6 +12,7 @@ from dramatiq.middleware import AsyncIO
 
 from orderbus.actors.broker import Broker
 from tests.integration.rabbitmq_node import ready
+from tests.waiting import PATIENCE
 
 if __name__ == "__main__":
     url = sys.argv[1]
@@ -22,7 +23,7 @@ if __name__ == "__main__":
         os.kill(os.getpid(), signal.SIGKILL)
 
     dramatiq.Worker(broker, worker_threads=1, worker_timeout=100).start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and ready(url, "probes.XQ") == 0:
         time.sleep(0.1)
     os._exit(0)

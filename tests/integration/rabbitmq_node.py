@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,6 +13,9 @@ import pika
 from orderbus.local.rabbitmq import NativeRabbitmq, server
 from tests import rabbit
 from tests.parts import Background
+from tests.waiting import until, until_async
+
+__all__ = ["Node", "ready", "until", "until_async"]
 
 
 class Node:
@@ -86,17 +86,3 @@ def ready(url: str, queue: str) -> int:
         return int(declared.method.message_count)
     finally:
         connection.close()
-
-
-def until(holds: Callable[[], Any], what: str, *, seconds: float = 15) -> float:
-    """Wait until a condition holds; returns the seconds it took, and fails with its name."""
-    began = time.monotonic()
-    while time.monotonic() < began + seconds:
-        if holds():
-            return time.monotonic() - began
-        time.sleep(0.02)
-    raise AssertionError(f"not within {seconds:.0f} s: {what}")
-
-
-async def until_async(holds: Callable[[], Any], what: str, *, seconds: float = 15) -> float:
-    return await asyncio.to_thread(until, holds, what, seconds=seconds)

@@ -12,8 +12,8 @@ from orderbus.domain.webhooks import Answer
 from orderbus.egress import exchange
 from orderbus.egress.session import Session
 from orderbus.settings import Settings, load
+from tests.waiting import PATIENCE
 
-DEADLINE = 1.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 Behave = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -80,7 +80,7 @@ def settings_that_allow(*networks: str) -> Settings:
     return load(_env_file=None, secret_key="k", webhook_allowed_networks=",".join(networks))
 
 
-async def post(session: Session, url: str, deadline: float = DEADLINE) -> Answer:
+async def post(session: Session, url: str, deadline: float = PATIENCE) -> Answer:
     return await exchange.post(
         session, url, body=b"{}", headers={"webhook-id": "1"}, deadline=timedelta(seconds=deadline)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,7 +18,8 @@ from orderbus.storage.inbox import Returned
 from orderbus.storage.outbox import Leased
 from tests import samples
 
-LEASE = timedelta(seconds=5)
+#: No test outlasts it: a lease ends here when a test says so.
+LEASE = timedelta(hours=1)
 
 
 async def place(database: Database, reference: str | None = None, **changes: Any) -> Placed:
@@ -107,3 +108,9 @@ async def claim(
 async def value(database: Database, query: str, *arguments: object) -> Any:
     async with database.connection() as connection:
         return await connection.fetchval(query, *arguments)
+
+
+async def clock(database: Database) -> datetime:
+    """What PostgreSQL's clock shows: between two of these lies what happened meanwhile."""
+    moment: datetime = await value(database, "SELECT clock_timestamp()")
+    return moment

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
 from aiohttp import web
 from standardwebhooks import Webhook
@@ -16,6 +15,7 @@ from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Settlement
 from tests.integration import steps
 from tests.integration.delivering import NO_TIME, Receiver, deliver, one_due, state
+from tests.waiting import until_here
 
 
 async def test_a_delivery_is_signed_and_verifies_with_the_reference_library(
@@ -55,12 +55,15 @@ async def test_a_failed_attempt_is_in_the_ledger_and_the_next_follows_the_schedu
     due = await one_due(database, receiver.url)
     receiver.answers = [500]
 
+    before = await steps.clock(database)
     await deliver(database, http, settings, due)
+    after = await steps.clock(database)
 
     row = await state(database, due)
     attempt = "SELECT array[outcome, status::text] FROM ops.webhook_attempts"
     assert row["state"] == "pending"
-    assert timedelta(seconds=4) < row["due_in"] < timedelta(seconds=7)
+    pause, jitter = webhooks.SCHEDULE[1], webhooks.JITTER
+    assert before + pause * (1 - jitter) <= row["due_at"] <= after + pause * (1 + jitter)
     assert await steps.value(database, attempt) == ["failed", "500"]
 
 
@@ -164,9 +167,7 @@ async def test_the_attempt_is_written_down_before_the_request_is_sent(
     receiver.hold.clear()
 
     delivering = asyncio.create_task(deliver(database, http, settings, due))
-    async with asyncio.timeout(5):
-        while not receiver.requests:
-            await asyncio.sleep(0.01)
+    await until_here(lambda: receiver.requests, "it is asked")
     open_attempts = await steps.value(
         database, "SELECT count(*) FROM ops.webhook_attempts WHERE finished_at IS NULL"
     )
@@ -186,9 +187,8 @@ async def test_an_endpoint_that_hangs_never_takes_more_than_its_places(
     receiver.hold.clear()
 
     tasks = [asyncio.create_task(deliver(database, http, settings, one)) for one in due]
-    async with asyncio.timeout(5):
-        while sum(task.done() for task in tasks) < 12 - settings.webhook_in_flight:
-            await asyncio.sleep(0.01)
+    others = 12 - settings.webhook_in_flight
+    await until_here(lambda: sum(task.done() for task in tasks) == others, "the others gave up")
     under_way = await steps.value(
         database, "SELECT count(*) FROM ops.webhook_deliveries WHERE lease IS NOT NULL"
     )

@@ -19,6 +19,7 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration import steps
 from tests.integration.delivering import NO_TIME, Receiver, deliver, one_due, state
+from tests.waiting import until_here
 
 
 async def test_a_worker_that_died_leaves_an_attempt_of_which_nobody_knows_the_end(
@@ -128,24 +129,19 @@ async def test_a_delivery_that_may_have_killed_its_worker_is_attempted_alone(
     await steps.place(database)
     (first,) = await steps.come_back(database, *(await steps.events(database))[1:])
     receiver.hold.clear()
-    turns = Turns()
+    turns, patient = Turns(), settings.model_copy(update={"delivery_lease": steps.LEASE})
 
     def begin(delivery: int) -> asyncio.Task[list[int]]:
-        delivering = services.delivery.deliver(database, http, settings, turns, delivery)
+        delivering = services.delivery.deliver(database, http, patient, turns, delivery)
         return asyncio.create_task(delivering)
 
     async def begun(count: int) -> None:
-        async with asyncio.timeout(5):
-            while len(receiver.requests) < count:
-                await asyncio.sleep(0.01)
+        await until_here(lambda: len(receiver.requests) >= count, f"{count} are asked")
 
     beside = begin(first)
     await begun(1)
     alone = begin(suspect)
-    async with asyncio.timeout(5):
-        while (await state(database, suspect))["crashes"] < webhooks.CRASHES_UNSUSPECTED:
-            await asyncio.sleep(0.01)
-    await asyncio.sleep(0.2)
+    await until_here(turns._door.locked, "it waits until it is alone")
     before_the_first_ended = len(receiver.requests)
     receiver.hold.set()
     await asyncio.gather(beside, alone)
@@ -161,9 +157,7 @@ async def test_a_worker_told_to_stop_hands_its_delivery_back_uncharged(
     due = await one_due(database, receiver.url)
     receiver.hold.clear()
     delivering = asyncio.create_task(deliver(database, http, settings, due))
-    async with asyncio.timeout(5):
-        while not receiver.requests:
-            await asyncio.sleep(0.01)
+    await until_here(lambda: receiver.requests, "it is asked")
 
     delivering.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
-import time
+import threading
 import tracemalloc
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from orderbus.egress.session import Session, open_session
+from orderbus.egress import exchange
+from orderbus.egress.session import KEEP_ALIVE, Session, open_session
 from tests.integration.receivers import (
-    DEADLINE,
     OK,
     Behave,
     answering,
@@ -23,24 +22,30 @@ from tests.integration.receivers import (
     post,
     settings_that_allow,
 )
+from tests.waiting import until_here
 
 MEBIBYTE = 1 << 20
 
 
+#: Seconds for exchanges that cannot end: that they end at all is the deadline's doing.
+SHORT = 0.3
+
+
 async def hang(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(60)
+    await asyncio.Event().wait()
 
 
 async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    for byte in b"HTTP/1.1 200 OK\r\n" + b"X-Slow: 1\r\n" * 100:
-        writer.write(bytes([byte]))
+    writer.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    while True:
+        writer.write(b"x")
         await writer.drain()
         await asyncio.sleep(0.05)
 
 
 async def drip_the_body(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-    for _number in range(1000):
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    while True:
         writer.write(b"x")
         await writer.drain()
         await asyncio.sleep(0.05)
@@ -84,44 +89,49 @@ async def test_the_address_is_known_on_a_connection_that_is_used_again(session: 
     assert server.connections == 1
 
 
+@pytest.fixture
+def starved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However late this machine notices that a deadline passed, it was not stopped meanwhile."""
+    monkeypatch.setattr(exchange, "_STALLED", 3600.0)
+
+
 @pytest.mark.parametrize("behave", [hang, drip, drip_the_body])
-async def test_an_endpoint_that_takes_too_long_ends_with_the_deadline(
-    session: Session, behave: Behave
+async def test_an_endpoint_that_never_ends_is_ended_by_the_deadline(
+    session: Session, behave: Behave, starved: None
 ) -> None:
     async with listening(behave) as server:
-        began = time.monotonic()
-        answer = await post(session, server.url)
-        took = time.monotonic() - began
+        answer = await post(session, server.url, deadline=SHORT)
 
     assert answer.error == "timeout"
-    assert took < DEADLINE + 1
-    assert timedelta(seconds=DEADLINE) <= answer.duration < timedelta(seconds=DEADLINE + 1)
 
 
 @pytest.mark.parametrize("status", [200, 410, 503])
 async def test_an_answer_that_begins_and_does_not_end_in_time_has_failed(
-    session: Session, status: int
+    session: Session, status: int, starved: None
 ) -> None:
     head = f"HTTP/1.1 {status} Soon\r\nRetry-After: 7\r\nContent-Length: 9\r\n\r\nhalf"
 
     async with listening(answering(head.encode())) as server:
-        answer = await post(session, server.url, deadline=0.3)
+        deadline = SHORT
+        answer = await post(session, server.url, deadline=deadline)
+        while answer.status is None:  # the deadline was there before the beginning of the answer
+            deadline *= 4
+            answer = await post(session, server.url, deadline=deadline)
 
     assert (answer.status, answer.error, answer.retry_after) == (status, "timeout", "7")
 
 
-async def test_an_endpoint_that_never_accepts_ends_with_the_deadline(session: Session) -> None:
+async def test_an_endpoint_that_never_accepts_ends_with_the_deadline(
+    session: Session, starved: None
+) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=1) as full:
         port = full.getsockname()[1]
         waiting = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
-        began = time.monotonic()
-        answer = await post(session, f"http://127.0.0.1:{port}/")
-        took = time.monotonic() - began
+        answer = await post(session, f"http://127.0.0.1:{port}/", deadline=SHORT)
         for _, writer in waiting:
             writer.close()
 
     assert answer.error == "timeout"
-    assert took < DEADLINE + 1
 
 
 async def test_an_endless_body_is_judged_by_its_status_and_read_no_further(
@@ -130,13 +140,12 @@ async def test_an_endless_body_is_judged_by_its_status_and_read_no_further(
     tracemalloc.start()
 
     async with listening(ENDLESS_BODY) as server:
-        answer = await post(session, server.url, deadline=10)
+        answer = await post(session, server.url)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
     assert (answer.status, answer.error) == (200, None)
     assert answer.head == b"x" * 2048
-    assert answer.duration < timedelta(seconds=5)
     assert peak < 8 * MEBIBYTE
 
 
@@ -146,7 +155,7 @@ async def test_a_decompression_bomb_does_not_fill_the_memory(session: Session) -
     tracemalloc.start()
 
     async with listening(answering(head.encode() + bomb)) as server:
-        answer = await post(session, server.url, deadline=10)
+        answer = await post(session, server.url)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
@@ -170,18 +179,17 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("behave", FLOODS.values(), ids=FLOODS)
-async def test_a_flood_that_is_no_answer_is_cut_off_long_before_the_deadline(
+async def test_a_flood_that_is_no_answer_is_cut_off_and_not_by_the_deadline(
     session: Session, behave: Behave
 ) -> None:
     tracemalloc.start()
 
     async with listening(behave) as server:
-        answer = await post(session, server.url, deadline=20)
+        answer = await post(session, server.url)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
     assert answer.error == "protocol"
-    assert answer.duration < timedelta(seconds=10)
     assert peak < 40 * MEBIBYTE
 
 
@@ -266,14 +274,10 @@ async def test_a_connection_that_breaks_when_it_is_used_again_repeats_nothing(
 async def test_a_connection_is_given_up_before_endpoints_do_it(session: Session) -> None:
     async with listening(answering(OK)) as server:
         await post(session, server.url)
-        idle = time.monotonic()
-        async with asyncio.timeout(5):
-            while server.still_open:
-                await asyncio.sleep(0.01)
-        idle = time.monotonic() - idle
+        await until_here(lambda: not server.still_open, "the connection is given up")
         again = await post(session, server.url)
 
-    assert idle < 2  # gunicorn's patience, the shortest of the usual ones
+    assert KEEP_ALIVE < 2  # gunicorn's patience, the shortest of the usual ones
     assert (again.status, server.connections) == (200, 2)
 
 
@@ -322,10 +326,8 @@ async def test_cookies_are_not_kept(session: Session) -> None:
 
 async def test_a_stop_in_the_middle_is_not_taken_for_an_answer(session: Session) -> None:
     async with listening(hang) as server:
-        posting = asyncio.create_task(post(session, server.url, deadline=30))
-        async with asyncio.timeout(5):
-            while not server.requests:
-                await asyncio.sleep(0.01)
+        posting = asyncio.create_task(post(session, server.url))
+        await until_here(lambda: server.requests, "it is asked")
         posting.cancel()
 
         with pytest.raises(asyncio.CancelledError):
@@ -354,24 +356,37 @@ async def test_the_url_is_asked_for_as_it_was_written(session: Session, target: 
     ("answers", "status", "error"), [(True, 204, None), (False, None, "stalled")]
 )
 async def test_a_process_that_was_stopped_meanwhile_still_finds_the_answer_that_is_there(
-    session: Session, *, answers: bool, status: int | None, error: str | None
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    answers: bool,
+    status: int | None,
+    error: str | None,
 ) -> None:
+    asked, stopped, served = threading.Event(), threading.Event(), threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
             connection, _ = server.accept()
             with connection:
                 connection.recv(65_536)
+                asked.set()
+                stopped.wait()
                 if answers:
                     connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+                served.set()
                 connection.recv(1)
 
         serving = asyncio.create_task(asyncio.to_thread(serve))
         posting = asyncio.create_task(
             post(session, f"http://127.0.0.1:{server.getsockname()[1]}/hooks")
         )
-        await asyncio.sleep(0.05)
-        time.sleep(DEADLINE + 1.2)  # noqa: ASYNC251 - this is how it was stopped
+        await until_here(asked.is_set, "it is asked")
+        stopped.set()
+        served.wait()  # nothing else runs on this loop meanwhile, and then it is an hour later
+        loop = asyncio.get_running_loop()
+        now = loop.time
+        monkeypatch.setattr(loop, "time", lambda: now() + 3600.0)
         came = await posting
         await session.close()
         await serving

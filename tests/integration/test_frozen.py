@@ -18,7 +18,6 @@ from orderbus.errors import Busy
 from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import Message
 from orderbus.services import upkeep
-from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests import statements
 from tests.integration import steps
@@ -193,20 +192,20 @@ async def test_discarding_an_event_of_a_busy_order_is_refused_and_decides_nothin
 
 
 async def test_partitions_are_made_in_a_statement_that_commits_by_itself(
-    database: Database, settings: Settings
+    database: Database,
 ) -> None:
     with statements.recorded() as sent:
-        await upkeep.Upkeep(database, settings)._partitions()
+        await upkeep.Upkeep(database)._partitions()
 
     making = next(n for n, statement in enumerate(sent) if "make_partitions" in statement)
     assert not any(statement.startswith("BEGIN") for statement in sent[:making])
 
 
-async def test_making_partitions_gives_up_where_a_long_query_holds_the_table(
+async def test_making_partitions_gives_up_where_somebody_maintains_the_table(
     database: Database,
 ) -> None:
-    async with database.transaction() as reader, database.connection() as connection:
-        await reader.execute("SELECT FROM ops.events")
+    async with database.transaction() as other, database.connection() as connection:
+        await other.execute("LOCK TABLE ops.events IN SHARE UPDATE EXCLUSIVE MODE")
         with pytest.raises(Exception, match="lock timeout"):
             await storage.partitions.make_ahead(connection, days=40)
         assert await connection.fetchval("SHOW lock_timeout") == "3s"

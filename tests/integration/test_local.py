@@ -22,6 +22,7 @@ from orderbus.storage.database import open_database
 from tests import rabbit
 from tests.conftest import settings_from
 from tests.processes import descendants, until_gone
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,7 +36,7 @@ async def main():
     parts = find(Path(sys.argv[1]), {}, safe=False)
     await asyncio.gather(*(part.start(lambda name, line: None) for part in parts))
     print("up", flush=True)
-    await asyncio.sleep(60)
+    await asyncio.sleep(180)
 
 asyncio.run(main())
 """
@@ -198,7 +199,7 @@ async def test_no_part_outlives_a_starter_that_is_killed(folder: Path) -> None:
         stdout=asyncio.subprocess.PIPE,
     )
     assert starter.stdout is not None
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(PATIENCE):
         said = await starter.stdout.readline()
     started = await asyncio.to_thread(descendants, starter.pid)
 

@@ -17,6 +17,7 @@ from orderbus.domain.states import MOVES, Action, Status, allowed_actions
 from orderbus.errors import IllegalMove
 from orderbus.storage.database import Database
 from tests.integration import steps
+from tests.waiting import PATIENCE
 
 PAIRS = {(str(source), str(move.target)) for move in MOVES for source in move.sources}
 
@@ -137,6 +138,6 @@ async def test_whatever_is_tried_in_any_order_the_history_tells_exactly_what_hap
     )
     @hypothesis.given(st.lists(st.sampled_from(list(Action)), max_size=8))
     def anything(actions: list[Action]) -> None:
-        asyncio.run_coroutine_threadsafe(tried(actions), loop).result(timeout=20)
+        asyncio.run_coroutine_threadsafe(tried(actions), loop).result(timeout=PATIENCE)
 
     await asyncio.to_thread(anything)

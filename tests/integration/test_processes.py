@@ -18,6 +18,7 @@ from orderbus.local.folders import free_folder, locked_folder
 from orderbus.local.parts import Way, find
 from orderbus.local.processes import DiedError, Process
 from tests.processes import descendants, until_gone
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +33,7 @@ async def main():
     with locked_folder(Path(sys.argv[1])) as folder:
         say = lambda name, line: print(line, flush=True)
         await Process.start("sh", ["sh", "-c", sys.argv[2]], sink=say, cwd=folder, grace=1.5)
-        await asyncio.sleep(60)
+        await asyncio.sleep(180)
 
 asyncio.run(main())
 """
@@ -51,7 +52,7 @@ async def killed_starter(folder: Path, script: str) -> AsyncIterator[set[int]]:
         stdout=asyncio.subprocess.PIPE,
     )
     assert starter.stdout is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await starter.stdout.readline()
     started = await asyncio.to_thread(descendants, starter.pid)
     starter.kill()
@@ -61,7 +62,7 @@ async def killed_starter(folder: Path, script: str) -> AsyncIterator[set[int]]:
 
 
 async def test_a_process_that_will_not_end_is_killed_with_its_children(tmp_path: Path) -> None:
-    deaf = "trap '' TERM; (trap '' TERM; echo up; sleep 60) & wait; wait"
+    deaf = "trap '' TERM; (trap '' TERM; echo up; sleep 180) & wait; wait"
 
     async with killed_starter(tmp_path, deaf) as started:
         assert len(started) >= 3, "the guard, the shell and its child"
@@ -120,7 +121,7 @@ async def test_waiting_for_a_process_that_died_ends_at_once() -> None:
         raise ConnectionError
 
     with pytest.raises(DiedError, match="it ended with code 3"):
-        await processes.until(never, process, seconds=20, what="It")
+        await processes.until(never, process, seconds=PATIENCE, what="It")
     await process.stop()
 
 

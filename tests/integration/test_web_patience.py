@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -17,11 +16,10 @@ async def test_a_slow_sender_is_told_so(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orderbus.web.requests.READ_TIMEOUT", 0.2)
-    began = time.monotonic()
 
     async def drip() -> AsyncIterator[bytes]:
         yield b"{"
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
 
     async with front_door.serving(settings) as door:
         try:
@@ -31,4 +29,3 @@ async def test_a_slow_sender_is_told_so(
             status = 408  # the connection was closed on the sender
 
     assert status == 408
-    assert time.monotonic() - began < 10

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +13,9 @@ from orderbus.services import ingress
 from orderbus.storage.database import Database
 from tests import samples
 from tests.door import Door
-from tests.integration.rabbitmq_node import ready, until, until_async
+from tests.integration.rabbitmq_node import ready
 from tests.integration.worker_process import Start, Worker, send
+from tests.waiting import until, until_async, until_true
 
 PARTS = ("postgres", "rabbitmq", "pubsub")
 
@@ -36,7 +36,7 @@ def test_settings_that_cannot_work_end_the_whole_worker_with_a_sentence(
 ) -> None:
     worker = start("--processes", processes, **wrong)
 
-    code = worker.wait(15)
+    code = worker.wait()
 
     assert code == 2
     assert f"orderbus: {said}" in worker.log
@@ -57,7 +57,7 @@ def test_a_part_that_refuses_us_ends_the_whole_worker_with_a_sentence(
         value = rabbitmq_url.rpartition("/")[0] + value
     worker = start("--processes", "2", "--threads", "2", **{variable: value})
 
-    code = worker.wait(20)
+    code = worker.wait()
 
     assert code == 2
     assert f"orderbus: {sentence}" in worker.log
@@ -107,7 +107,7 @@ def test_a_worker_that_waits_for_a_part_can_be_stopped(
     assert not worker.is_there()
 
 
-def test_parts_that_go_away_in_mid_run_cost_seconds_and_no_restart(
+def test_parts_that_go_away_in_mid_run_cost_no_restart(
     start: Start, doors: dict[str, Door], rabbitmq_url: str
 ) -> None:
     for door in doors.values():
@@ -115,20 +115,16 @@ def test_parts_that_go_away_in_mid_run_cost_seconds_and_no_restart(
     worker = start("--processes", "2", "--threads", "2", doors=doors)
     until(worker.is_ready, "it is ready")
 
-    healed = {}
     for part in ("rabbitmq", "postgres"):
         before = worker.count("deliver_webhook")
         doors[part].shut()
         until(partial(_both_said, worker, "part_away", part), f"both processes miss {part}")
         send(rabbitmq_url, "deliver_webhook", "deliver_webhook", delivery=1)
         doors[part].open()
-        healed[part] = until(
-            partial(_processed_more, worker, before), f"it works on although {part} was away"
-        )
+        until(partial(_processed_more, worker, before), f"it works on although {part} was away")
         until(partial(_both_said, worker, "part_back", part), f"both processes reach {part}")
         until(worker.is_ready, "it is ready again")
 
-    assert max(healed.values()) < 5, healed
     assert worker.said("part_away") == worker.said("part_back") == 4, "said once by each process"
     assert worker.said("beat_failed") == 0
 
@@ -144,18 +140,13 @@ def _processed_more(worker: Worker, than: float) -> bool:
 async def test_a_notification_is_answered_before_the_next_beat(
     start: Start, database: Database
 ) -> None:
-    worker = start()
+    worker = start(ORDERBUS_POLL_INTERVAL="60")  # so five beats last longer than any test may
     await until_async(worker.is_ready, "it is ready")
-    times = []
     for _ in range(5):
         await ingress.place_order(database, samples.order(), traceparent=None)
-        began = time.monotonic()
         await database.notify("outbox")
-        while not await _all_published(database):
-            assert time.monotonic() < began + 10
-        times.append(time.monotonic() - began)
+        await until_true(lambda: _all_published(database), "it is published")
 
-    assert sorted(times)[2] < 0.3, times
     assert worker.count("publish_outbox") >= 5
 
 
@@ -182,13 +173,14 @@ def test_a_worker_told_to_stop_finishes_what_it_began(
 ) -> None:
     worker = start("--processes", "2", app="tests.integration.actors_app")
     until(worker.is_ready, "it is ready")
-    page = tmp_path / "page"
-    send(rabbitmq_url, "probes", "write_slowly", path=str(page), seconds=2)
+    page, go_on = tmp_path / "page", tmp_path / "go-on"
+    send(rabbitmq_url, "probes", "write_slowly", path=str(page), go_on=str(go_on))
     until(page.exists, "it began")
 
     worker.process.send_signal(signal.SIGTERM)
     until(lambda: worker.ask("/readyz")[0] == 503, "it is not ready any more, but answers")
-    code = worker.wait(10)
+    go_on.touch()
+    code = worker.wait()
 
     assert code == 0
     assert page.read_text() == "ended"

@@ -19,6 +19,7 @@ import pika
 from dramatiq import Message
 
 from tests.door import Door
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,7 +53,7 @@ class Worker:
     def ask(self, path: str) -> tuple[int, str]:
         try:
             url = f"http://127.0.0.1:{self.port}{path}"
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -72,18 +73,18 @@ class Worker:
         found = re.search(line, self.ask("/metrics")[1], re.MULTILINE)
         return float(found[1]) if found else 0.0
 
-    def wait(self, seconds: float) -> int:
+    def wait(self, seconds: float = PATIENCE) -> int:
         return self.process.wait(seconds)
 
-    def stop(self, *, seconds: float = 8) -> int:
+    def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.wait(seconds)
+        return self.wait()
 
     def kill(self) -> None:
         """SIGKILL all of it."""
         if self.is_there():
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(5)
+        self.wait()
 
     def is_there(self) -> bool:
         """Whether any of its processes is."""

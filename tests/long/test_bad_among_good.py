@@ -13,7 +13,5 @@ from tests.end_to_end.system import System
 async def test_500_bad_messages_among_5000_good_ones_are_one_dead_letter_each(
     system: System,
 ) -> None:
-    system.env |= {"ORDERBUS_WEBHOOK_TIMEOUT": "1", "ORDERBUS_DELIVERY_LEASE": "6.5"}
-
     bad = Bad(kills=5, breaks=245, unreadable=200, unknown=50)
     await survives(system, good=5000, bad=bad, seconds=600)

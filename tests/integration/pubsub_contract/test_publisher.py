@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from google import pubsub_v1 as plain
 
 from orderbus.errors import Poisoned, Unavailable
+from orderbus.pubsub import publisher as publisher_module
 from orderbus.pubsub import topology
 from orderbus.pubsub.messages import Message
 from orderbus.pubsub.publisher import open_publisher
 from orderbus.settings import Settings
 from tests.conftest import settings_from
 from tests.integration.pubsub_contract.pubsub import (
-    BACK_WITHIN,
     DEADLINE,
+    SHORT,
     Inbox,
     Server,
     at,
@@ -28,6 +31,7 @@ from tests.integration.pubsub_contract.pubsub import (
     publishing,
     until,
 )
+from tests.waiting import PATIENCE
 
 
 async def test_every_message_of_a_batch_gets_an_id_of_its_own(settings: Settings) -> None:
@@ -35,17 +39,6 @@ async def test_every_message_of_a_batch_gets_an_id_of_its_own(settings: Settings
         ids = await published(publisher, numbered(1000))
 
     assert len(set(ids)) == 1000
-
-
-async def test_one_message_is_published_within_a_few_milliseconds(settings: Settings) -> None:
-    async with publishing(settings) as publisher:
-        took = []
-        for message in numbered(20):
-            started = time.monotonic()
-            await published(publisher, [message])
-            took.append(time.monotonic() - started)
-
-    assert sorted(took)[10] < 0.05
 
 
 async def test_bad_messages_of_a_batch_are_poisoned_alone(settings: Settings) -> None:
@@ -78,16 +71,26 @@ async def test_a_bad_message_of_one_caller_is_not_held_against_another(settings:
 
 
 async def test_a_batch_of_nothing_but_bad_messages_keeps_to_its_deadline(
-    settings: Settings,
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    requests, ask = 0, plain.PublisherClient.publish
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal requests
+        requests += 1
+        return ask(*arguments, **options)
+
+    def now() -> float:
+        return time.monotonic() + (3600 if requests >= 40 else 0)  # the deadline passes then
+
     async with publishing(settings) as publisher:
-        started = time.monotonic()
-        answers = await publisher.publish([Message(b"", {})] * 500, deadline=timedelta(seconds=0.3))
-        took = time.monotonic() - started
+        monkeypatch.setattr(plain.PublisherClient, "publish", counted)
+        monkeypatch.setattr(publisher_module, "time", SimpleNamespace(monotonic=now))
+        answers = await publisher.publish([Message(b"", {})] * 500, deadline=DEADLINE)
 
     assert all(isinstance(answer, Poisoned | Unavailable) for answer in answers)
     assert any(isinstance(answer, Poisoned) for answer in answers)
-    assert took < 0.8
+    assert requests == 40
 
 
 async def test_a_topic_name_pubsub_refuses_condemns_no_message(pubsub_host: str) -> None:
@@ -121,7 +124,7 @@ async def test_the_settings_win_over_the_environment(
         await until(lambda: inbox.numbers == [0])
 
 
-async def test_while_pubsub_is_away_all_are_unavailable_in_time_and_later_all_go(
+async def test_while_pubsub_is_away_all_are_unavailable_and_later_all_go(
     restartable: Server,
 ) -> None:
     settings = at(restartable.host)
@@ -129,18 +132,16 @@ async def test_while_pubsub_is_away_all_are_unavailable_in_time_and_later_all_go
         await published(publisher, numbered(1))
         restartable.stop()
         for count in (1, 200, 1):
-            started = time.monotonic()
-            answers = await publisher.publish(numbered(count), deadline=DEADLINE)
+            answers = await publisher.publish(numbered(count), deadline=SHORT)
 
             assert all(isinstance(answer, Unavailable) for answer in answers)
-            assert time.monotonic() - started < DEADLINE.total_seconds() + 0.3
 
         restartable.start()
         # Forgotten with everything else, the topic is made again on the way.
-        assert await publish_until_it_works(publisher, numbered(200)) < BACK_WITHIN
+        await publish_until_it_works(publisher, numbered(200))
 
 
-async def test_a_pubsub_that_never_answers_costs_no_more_than_the_deadline() -> None:
+async def test_a_pubsub_that_never_answers_is_given_up_at_the_deadline() -> None:
     left = asyncio.Event()
 
     async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -154,11 +155,8 @@ async def test_a_pubsub_that_never_answers_costs_no_more_than_the_deadline() -> 
     port = server.sockets[0].getsockname()[1]
     async with server:
         async with open_publisher(at(f"127.0.0.1:{port}")) as publisher:
-            started = time.monotonic()
-            answers = await publisher.publish(numbered(10), deadline=timedelta(seconds=1))
-            took = time.monotonic() - started
-        async with asyncio.timeout(5):
+            answers = await publisher.publish(numbered(10), deadline=SHORT)
+        async with asyncio.timeout(PATIENCE):
             await left.wait()
 
     assert all(isinstance(answer, Unavailable) for answer in answers)
-    assert took < 1.5
