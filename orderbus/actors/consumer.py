@@ -18,6 +18,8 @@ from dramatiq.broker import MessageProxy
 from dramatiq.brokers.rabbitmq import _RabbitmqConsumer, _RabbitmqMessage
 from dramatiq.errors import ConnectionClosed
 
+from orderbus.actors import intake
+
 if TYPE_CHECKING:
     from orderbus.actors.broker import Broker
 
@@ -34,6 +36,8 @@ class Delivery(_RabbitmqMessage):
         self.consumer = consumer
         #: What its acknowledgement waits for; cancelled where it is to be given out again.
         self.settled: Future[None] | None = None
+        #: The bytes of a message that must not be acted on.
+        self.refused: bytes | None = None
 
     @property
     def is_ours(self) -> bool:
@@ -59,6 +63,7 @@ class Consumer(_RabbitmqConsumer):
         except OSError as error:  # a name that does not resolve, for one
             raise ConnectionClosed(error) from error
         self._unsettled: set[Future[None]] = set()
+        self.iterator = map(self._judged, self.iterator)
 
     def __next__(self) -> Delivery | None:
         """Hand out a message, or None after a while without one."""
@@ -67,6 +72,26 @@ class Consumer(_RabbitmqConsumer):
             return None
         message = super().__next__()
         return None if message is None else Delivery(message, self)
+
+    def _judged(self, came: tuple[Any, Any, bytes]) -> tuple[Any, Any, Any]:
+        """Let pass what may be acted on; the rest is buried, and nothing came."""
+        method, _, body = came
+        if method is None:
+            return came
+        try:
+            intake.read(body, self.queue_name, self.broker.actors)
+        except intake.Refusal as refusal:
+            message = refusal.message or intake.stand_in(body, self.queue_name)
+            delivery = Delivery(
+                _RabbitmqMessage(method.redelivered, method.delivery_tag, message), self
+            )
+            delivery.refused = body
+            self.known_tags.add(method.delivery_tag)
+            delivery.stuff_exception(refusal)
+            self.broker.emit_before("nack", delivery)  # where ``Retries`` buries it
+            self.nack(delivery)
+            return None, None, None
+        return came
 
     def ack(self, message: MessageProxy) -> None:
         """Acknowledge a message as soon as it is settled."""

@@ -84,6 +84,8 @@ class _Delivery(MessageProxy):
     def __init__(self, message: dramatiq.Message[Any]) -> None:
         super().__init__(message)
         self.settled: Future[None] | None = None
+        #: Only this process puts messages here, so there is nobody to mistrust.
+        self.refused: bytes | None = None
 
     def leave(self) -> None:
         """Let it go: it ends with this process."""

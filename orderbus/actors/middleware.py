@@ -33,6 +33,7 @@ from dramatiq.middleware import Shutdown
 from orderbus import services, telemetry
 from orderbus.actors import boot
 from orderbus.actors.consumer import Delivery
+from orderbus.actors.intake import NOBODY
 from orderbus.errors import Misconfigured, OrderbusError, Poisoned, Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ _MAX_BACKOFF: Final = 30_000
 #: Characters of an error and of a traceback that are kept: the last ones say most.
 _ERROR_AT_MOST: Final = 2_000
 _TRACEBACK_AT_MOST: Final = 20_000
+#: Bytes of a message that was refused; as many as RabbitMQ 4 takes.
+_BYTES_AT_MOST: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +105,21 @@ def _backoff(times: int) -> int:
 
 
 async def bury_in_postgres(
-    message: dramatiq.Message[Any], *, reason: str, error: str, traceback: str
+    message: dramatiq.Message[Any],
+    *,
+    reason: str,
+    error: str,
+    traceback: str,
+    refused: bytes | None,
 ) -> None:
-    """Keep a message as a row. Raises ``Unavailable``."""
+    """Keep a message as a row, with its bytes where it was refused. Raises ``Unavailable``."""
+    is_readable = message.actor_name != NOBODY
     await services.dead_letters.bury_message(
         boot.resources().database,
         message_id=message.message_id,
-        actor=message.actor_name,
-        arguments={"args": list(message.args), "kwargs": message.kwargs},
+        actor=message.actor_name if is_readable else None,
+        arguments={"args": list(message.args), "kwargs": message.kwargs} if is_readable else None,
+        data=None if refused is None else refused[:_BYTES_AT_MOST],
         reason=reason,
         error=error,
         traceback=traceback,
@@ -120,7 +130,7 @@ class Retries(Middleware):
     """Tries again, buries or leaves; never loses."""
 
     def __init__(self, *, bury: Callable[..., Awaitable[None]] = bury_in_postgres) -> None:
-        """Bury with ``bury(message, reason=, error=, traceback=)``, or try until it can."""
+        """Bury with ``bury(message, reason=, error=, traceback=, refused=)``; try until it can."""
         self._bury = bury
 
     @property
@@ -146,12 +156,12 @@ class Retries(Middleware):
     ) -> None:
         """Decide what becomes of a message, and have it done."""
         if exception is None:
-            _count(message, "done")
+            _count(broker, message, "done")
         else:
             self._decide(cast("Broker", broker), cast("Delivery", message), exception)
 
     def before_nack(self, broker: dramatiq.Broker, message: MessageProxy) -> None:
-        """Bury a message for an actor we do not have: Dramatiq refuses it without asking."""
+        """Bury a message that was refused before any actor had it."""
         message = cast("Delivery", message)
         if message.settled is None and message._exception is not None:  # noqa: SLF001 - nowhere else
             self._decide(cast("Broker", broker), message, message._exception)  # noqa: SLF001 - the same
@@ -178,14 +188,14 @@ class Retries(Middleware):
     ) -> Future[None] | None:
         match verdict:
             case Leave():
-                _count(message, "left")
+                _count(broker, message, "left")
                 message.leave()
                 return message.settled
             case Again():
-                _count(message, "again")
+                _count(broker, message, "again")
                 return boot.submit(_again(broker, message, verdict, error))
             case Bury():
-                _count(message, "buried")
+                _count(broker, message, "buried")
                 return boot.submit(self._buried(message, verdict, error))
 
     async def _buried(self, message: Delivery, verdict: Bury, error: BaseException) -> None:
@@ -197,6 +207,7 @@ class Retries(Middleware):
                 reason=verdict.reason,
                 error=_sentence(error),
                 traceback=said,
+                refused=message.refused,
             )
 
         await _until_done(message, bury)
@@ -240,8 +251,10 @@ async def _until_done(message: Delivery, attempt: Callable[[], Awaitable[None]])
             raise asyncio.CancelledError
 
 
-def _count(message: MessageProxy, outcome: str) -> None:
-    telemetry.ACTOR_MESSAGES.labels(actor=message.actor_name, outcome=outcome).inc()
+def _count(broker: dramatiq.Broker, message: MessageProxy, outcome: str) -> None:
+    # A name of the message's own making would be one more series for each.
+    actor = message.actor_name if message.actor_name in broker.actors else NOBODY
+    telemetry.ACTOR_MESSAGES.labels(actor=actor, outcome=outcome).inc()
 
 
 def _sentence(error: BaseException) -> str:

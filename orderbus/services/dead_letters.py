@@ -27,15 +27,17 @@ async def bury_message(
     database: Database,
     *,
     message_id: str,
-    actor: str,
-    arguments: Mapping[str, Any],
+    actor: str | None,
+    arguments: Mapping[str, Any] | None,
     reason: str,
     error: str,
     traceback: str | None,
+    data: bytes | None = None,
 ) -> int | None:
     """Keep a queue message that failed for good; returns the dead letter's id.
 
-    None for a message that is kept already. Raises ``Unavailable``.
+    ``data`` are the bytes of one that no actor was given; one that cannot be read has neither
+    ``actor`` nor ``arguments``. None for a message that is kept already. Raises ``Unavailable``.
     """
     async with database.connection() as connection:
         letter = await storage.dead_letters.add_message(
@@ -46,6 +48,7 @@ async def bury_message(
             reason=reason,
             error=storable(error),
             traceback=traceback and storable(traceback),
+            data=data,
         )
     if letter is not None:
         telemetry.DEAD_LETTERS.labels(kind="message").inc()
@@ -85,6 +88,9 @@ async def _bring_back(connection: Connection, letter: Mapping[str, Any]) -> Redr
                 raise Conflict(message)
             return Redriven()
         case "message":
+            if letter["arguments"] is None:
+                message = "No worker can read this message, so it cannot be sent again: discard it"
+                raise Conflict(message)
             return Redriven(message=(letter["actor"], letter["arguments"]))
         case _:
             return Redriven(publication=(letter["data"], letter["attributes"]))

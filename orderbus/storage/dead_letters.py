@@ -13,11 +13,12 @@ async def add_message(
     connection: Connection,
     *,
     message_id: str,
-    actor: str,
-    arguments: Mapping[str, Any],
+    actor: str | None,
+    arguments: Mapping[str, Any] | None,
     reason: str,
     error: str,
     traceback: str | None,
+    data: bytes | None = None,
 ) -> int | None:
     """Keep a queue message that failed for good; returns the dead letter's id.
 
@@ -25,8 +26,9 @@ async def add_message(
     """
     letter: int | None = await connection.fetchval(
         """
-        INSERT INTO ops.dead_letters (kind, message_id, actor, arguments, reason, error, traceback)
-        VALUES ('message', $1, $2, $3, $4, $5, $6)
+        INSERT INTO ops.dead_letters
+               (kind, message_id, actor, arguments, reason, error, traceback, data)
+        VALUES ('message', $1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT DO NOTHING
         RETURNING id
         """,
@@ -36,6 +38,7 @@ async def add_message(
         reason,
         error,
         traceback,
+        data,
     )
     return letter
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 from uuid import uuid4
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from orderbus import telemetry
 from orderbus.domain.text import brief
@@ -47,7 +47,8 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     response.headers[REQUEST_ID] = request_id
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "none"
-    telemetry.HTTP_REQUESTS.labels(route, request.method, response.status).inc()
+    method = request.method if request.method in hdrs.METH_ALL else "other"
+    telemetry.HTTP_REQUESTS.labels(route, method, response.status).inc()
     telemetry.log.info(
         "request",
         request_id=request_id,

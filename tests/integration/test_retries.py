@@ -11,7 +11,6 @@ import threading
 from pathlib import Path
 
 import dramatiq
-import pika
 import pytest
 from dramatiq.errors import ConnectionClosed
 
@@ -148,17 +147,6 @@ def test_a_message_for_an_actor_we_do_not_have_is_buried(workshop: Workshop) -> 
     until(lambda: workshop.desk.letters, "it is buried")
     assert workshop.desk.letters[0][:2] == ("newer", "unknown_actor")
     assert ready(workshop.url, "probes.XQ") == 0
-
-
-def test_what_is_no_message_at_all_is_kept_by_rabbitmq(workshop: Workshop) -> None:
-    workshop.actor(nothing).send("first")
-    connection = pika.BlockingConnection(pika.URLParameters(workshop.url))
-    connection.channel().basic_publish("", "probes", b"\xff not a message")
-    connection.close()
-    workshop.work()
-
-    until(lambda: ready(workshop.url, "probes.XQ") == 1, "it is in the queue of the dead")
-    assert workshop.ran == {"first": 1}
 
 
 def test_a_message_that_kills_its_process_is_given_up_and_kept(workshop: Workshop) -> None:

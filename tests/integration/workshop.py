@@ -19,16 +19,24 @@ class Desk:
 
     def __init__(self) -> None:
         self.letters: list[tuple[str, str, str]] = []
+        self.refused: list[bytes | None] = []
         self.away = 0
 
     async def bury(
-        self, message: dramatiq.Message[Any], *, reason: str, error: str, traceback: str
+        self,
+        message: dramatiq.Message[Any],
+        *,
+        reason: str,
+        error: str,
+        traceback: str,
+        refused: bytes | None,
     ) -> None:
         if self.away:
             self.away -= 1
             raise Unavailable("PostgreSQL did not answer")
         assert traceback
         self.letters.append((message.actor_name, reason, error))
+        self.refused.append(refused)
 
 
 class Workshop:

@@ -28,9 +28,16 @@ class Worker:
         self._worker: dramatiq.Worker | None = None
 
     async def _bury(
-        self, _message: dramatiq.Message[Any], *, reason: str, error: str, traceback: str
+        self,
+        _message: dramatiq.Message[Any],
+        *,
+        reason: str,
+        error: str,
+        traceback: str,
+        refused: bytes | None,
     ) -> None:
         assert error
+        assert refused is None
         assert traceback
         if self.away:
             self.away -= 1

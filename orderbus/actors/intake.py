@@ -1,0 +1,212 @@
+"""May a worker act on what a queue gave it?
+
+Whoever can write to a queue could otherwise stop a worker: Dramatiq believes a message's options,
+its actor and its queue. So its bytes are judged as those of a request are, before Dramatiq sees
+them. What is refused is buried with its bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, Final
+
+import dramatiq
+from dramatiq.common import current_millis, q_name
+from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+
+from orderbus.domain import json as strict_json
+from orderbus.domain.text import storable
+from orderbus.errors import Invalid, Poisoned
+
+#: Bytes of a message. Ours have 300: they are hints at rows.
+AT_MOST: Final = 65_536
+#: Arrays and objects within one another.
+DEPTH_AT_MOST: Final = 16
+#: Milliseconds a message may ask to wait. Ours ask for 30 s; the rest is for clocks that differ.
+WAIT_AT_MOST: Final = 600_000
+#: Stands for the actor of a message that names none we know, in metrics too.
+NOBODY: Final = "unknown"
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
+_ID: Final = re.compile(r"[\x21-\x7e]{1,100}")
+_SHOWN: Final = 100
+_BIGINT: Final = range(-(2**63), 2**63)
+_COUNT: Final = range(2**31)
+
+
+class Refusal(Poisoned):
+    """A worker must not act on this message; ``message`` is what could be read of it."""
+
+    code = "refused_message"
+
+    def __init__(
+        self, why: str, *, reason: str = "malformed", message: dramatiq.Message[Any] | None = None
+    ) -> None:
+        """Say in ``why`` which member is wrong, and what is allowed."""
+        super().__init__(why, reason=reason)
+        self.message = message
+
+
+def read(body: bytes, queue: str, actors: Mapping[str, dramatiq.Actor[..., Any]]) -> None:
+    """Pass if one of our ``actors`` may be given this message of ``queue``; raises ``Refusal``."""
+    if len(body) > AT_MOST:
+        message = f"The message has {len(body)} bytes; {AT_MOST} are allowed"
+        raise Refusal(message, reason="too_large")
+    members = _members(body)
+    for name, allowed in _MEMBERS.items():
+        if not allowed(members[name]):
+            raise Refusal(f"The message's {name} is {_shown(members[name])}, which is not allowed")
+    if members["queue_name"] != queue:
+        raise Refusal(f"The message is for queue {_shown(members['queue_name'])}, not for {queue}")
+    _check_options(members["options"], is_delayed=q_name(queue) != queue)
+    _check_arguments(members, q_name(queue), actors)
+
+
+def stand_in(body: bytes, queue: str) -> dramatiq.Message[Any]:
+    """Stand for a message that cannot be read; the same bytes have the same id."""
+    mark = f"sha256:{hashlib.sha256(body).hexdigest()}"
+    return dramatiq.Message(queue, NOBODY, (), {}, {}, message_id=mark, message_timestamp=0)
+
+
+def _members(body: bytes) -> dict[str, Any]:
+    try:
+        strict_json.loads(body)
+        members = json.loads(body)
+    except Invalid as error:
+        raise Refusal(f"The message is {error.faults[0].detail}") from error
+    except (ValueError, RecursionError) as error:
+        raise Refusal(f"The message is not JSON: {error}") from error
+    if not isinstance(members, dict) or members.keys() != _MEMBERS.keys():
+        raise Refusal(f"The message is not an object with the members {', '.join(_MEMBERS)}")
+    for depth, value in _all_within(members):
+        if depth > DEPTH_AT_MOST:
+            raise Refusal(f"The message is nested more than {DEPTH_AT_MOST} deep")
+        if not _is_plain(value):
+            raise Refusal(f"The message holds {_shown(value)}, which is not allowed")
+    return members
+
+
+def _all_within(value: object) -> Iterator[tuple[int, object]]:
+    """List every value and every name within, with its depth, without recursion."""
+    waiting = [(0, value)]
+    while waiting:
+        depth, each = waiting.pop()
+        yield depth, each
+        if depth > DEPTH_AT_MOST:
+            continue
+        if isinstance(each, dict):
+            waiting += [(depth + 1, inner) for pair in each.items() for inner in pair]
+        elif isinstance(each, list):
+            waiting += [(depth + 1, inner) for inner in each]
+
+
+def _is_plain(value: object) -> bool:
+    """Whether PostgreSQL can keep it: no huge number, no NUL, no half of a surrogate pair."""
+    match value:
+        case bool():
+            return True
+        case int():
+            return value in _BIGINT
+        case float():
+            return math.isfinite(value)
+        case str():
+            return value == storable(value)
+    return True
+
+
+def _is_count(value: object, within: range) -> bool:
+    return type(value) is int and value in within
+
+
+def _matches(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _is_a(kind: type) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, kind)
+
+
+_MEMBERS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "queue_name": _matches(_NAME),
+    "actor_name": _matches(_NAME),
+    "args": _is_a(list),
+    "kwargs": _is_a(dict),
+    "options": _is_a(dict),
+    "message_id": _matches(_ID),
+    "message_timestamp": lambda value: _is_count(value, range(2**53)),
+}
+
+
+def _check_options(options: Mapping[str, Any], *, is_delayed: bool) -> None:
+    """Allow what ``Retries`` counts, and the moment until which a delayed message waits."""
+    known = {"waits": _COUNT, "retries": _COUNT}
+    if is_delayed:
+        known["eta"] = range(current_millis() + WAIT_AT_MOST)
+        if "eta" not in options:
+            raise Refusal("The message's option eta is missing, in a queue of those that wait")
+    for name, value in options.items():
+        if name not in known:
+            allowed = ", ".join(known)
+            raise Refusal(f"The message has the option {_shown(name)}; allowed are {allowed}")
+        if not _is_count(value, known[name]):
+            most = known[name][-1]
+            raise Refusal(f"The message's option {name} is {_shown(value)}; 0 to {most} is allowed")
+
+
+def _check_arguments(
+    members: dict[str, Any], queue: str, actors: Mapping[str, dramatiq.Actor[..., Any]]
+) -> None:
+    message: dramatiq.Message[Any] = dramatiq.Message(**members)
+    actor = actors.get(message.actor_name)
+    if actor is None:
+        # It may be a later version's: whoever redrives it then has all it needs.
+        why = f"There is no actor {message.actor_name}"
+        raise Refusal(why, reason="unknown_actor", message=message)
+    if actor.queue_name != queue:
+        raise Refusal(
+            f"The actor {actor.actor_name} works on queue {actor.queue_name}", message=message
+        )
+    signature, kinds = _asks_for(actor.fn)
+    try:
+        given = signature.bind(*message.args, **message.kwargs).arguments
+    except TypeError as error:
+        why = f"The actor {actor.actor_name} does not take these arguments: {error}"
+        raise Refusal(why, message=message) from error
+    for name, value in given.items():
+        try:
+            kinds[name].validate_python(value)
+        except ValidationError as error:
+            why = f"The actor {actor.actor_name} does not take {_shown(value)} as {name}"
+            raise Refusal(why, message=message) from error
+
+
+@cache
+def _asks_for(fn: Callable[..., Any]) -> tuple[inspect.Signature, Mapping[str, TypeAdapter[Any]]]:
+    """Tell what an actor's function takes, and of which type; what has no plain type is any."""
+    try:
+        signature = inspect.signature(fn, eval_str=True)
+    except NameError:  # a type that is only there while types are checked
+        signature = inspect.signature(fn)
+    return signature, {name: _kind(one) for name, one in signature.parameters.items()}
+
+
+def _kind(parameter: inspect.Parameter) -> TypeAdapter[Any]:
+    several = parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}
+    asked = parameter.annotation
+    if several or asked is parameter.empty or isinstance(asked, str):
+        return TypeAdapter(Any)
+    try:
+        return TypeAdapter(asked, config=ConfigDict(strict=True))
+    except PydanticSchemaGenerationError:
+        return TypeAdapter(Any)
+
+
+def _shown(value: object) -> str:
+    text = storable(repr(value))
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -1,0 +1,187 @@
+"""Whoever can write to a queue can stop no worker, and what they wrote is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dramatiq
+import pika
+import psycopg
+import pytest
+from dramatiq.common import q_name
+
+from orderbus import services, telemetry
+from orderbus.actors import boot, intake, middleware
+from orderbus.errors import Conflict, Poisoned
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests import hostile
+from tests.integration import living, steps
+from tests.integration.rabbitmq_node import ready, until
+from tests.integration.workshop import Workshop, nothing
+
+MIGRATION = Path(__file__).resolve().parents[2] / "migrations" / "0013.hostile-messages"
+
+
+@pytest.fixture
+def workshop(rabbitmq_url: str) -> Iterator[Workshop]:
+    workshop = Workshop(rabbitmq_url)
+
+    def probe(mark: str) -> None:
+        workshop.ran[mark] += 1
+
+    dramatiq.actor(actor_name="probe", queue_name="probes", broker=workshop.broker)(probe)
+    dramatiq.actor(actor_name="elsewhere", queue_name="others", broker=workshop.broker)(nothing)
+    for queue in ("probes", "others"):
+        workshop.broker.declare_queue(queue, ensure=True)
+    yield workshop
+    workshop.close()
+
+
+def put(url: str, queue: str, *bodies: bytes) -> None:
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    channel = connection.channel()
+    channel.confirm_delivery()
+    for body in bodies:
+        channel.basic_publish("", queue, body, mandatory=True)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("queue", "bodies"), [("probes", hostile.MESSAGES), ("probes.DQ", hostile.DELAYED)]
+)
+def test_hostile_messages_are_kept_with_their_bytes_and_stop_nobody(
+    workshop: Workshop, queue: str, bodies: dict[str, bytes]
+) -> None:
+    put(workshop.url, queue, *bodies.values())
+    put(workshop.url, "probes", hostile.message(args=["harmless"]))
+    worker = workshop.work()
+
+    until(lambda: len(workshop.desk.letters) == len(bodies), "all of them are buried")
+    until(lambda: workshop.ran["harmless"] == 1, "others are processed")
+    until(lambda: ready(workshop.url, queue) == 0, "they are acknowledged")
+    threads = [*worker.workers, *worker.consumers.values()]
+    assert all(thread.is_alive() for thread in threads)
+    assert set(workshop.ran) == {"harmless"}
+    assert sorted(workshop.desk.refused, key=repr) == sorted(bodies.values(), key=repr)
+    workshop.close()
+    assert [ready(workshop.url, f"{q_name(queue)}{kind}") for kind in ("", ".DQ", ".XQ")] == [0] * 3
+
+
+def test_a_hostile_message_is_acknowledged_only_once_it_is_kept(workshop: Workshop) -> None:
+    workshop.desk.away = 1_000_000
+    put(workshop.url, "probes", b"not a message")
+    workshop.work()
+    until(lambda: workshop.desk.away < 1_000_000, "the desk was asked")
+
+    for thread in workshop._workers[0].consumers.values():
+        if thread.consumer is not None:
+            thread.consumer.settle_within = 0.1  # type: ignore[attr-defined]
+    workshop.close()
+
+    assert workshop.desk.letters == []
+    assert ready(workshop.url, "probes") == 1
+
+
+def test_names_from_outside_are_no_labels(workshop: Workshop) -> None:
+    put(workshop.url, "probes", *(hostile.message(actor_name=f"name_{n}") for n in range(5)))
+    workshop.work()
+
+    until(lambda: len(workshop.desk.letters) == 5, "they are buried")
+
+    labels = {
+        sample.labels["actor"]
+        for metric in telemetry.ACTOR_MESSAGES.collect()
+        for sample in metric.samples
+    }
+    assert intake.NOBODY in labels
+    assert not [label for label in labels if label.startswith("name_")]
+
+
+async def bury(
+    database: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    message: dramatiq.Message[Any],
+    refused: bytes | None,
+) -> None:
+    held = living.resources(database, settings)
+    monkeypatch.setattr(boot, "resources", lambda: held)
+    await middleware.bury_in_postgres(
+        message, reason="malformed", error="no", traceback="Traceback", refused=refused
+    )
+
+
+async def letters(database: Database) -> list[dict[str, Any]]:
+    async with database.connection() as connection:
+        rows = await connection.fetch("SELECT * FROM ops.dead_letters ORDER BY id")
+    return [dict(row) for row in rows]
+
+
+async def test_a_message_nobody_can_read_can_be_discarded_and_not_be_sent_again(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = hostile.MESSAGES["10 MB"]
+    await bury(database, settings, monkeypatch, intake.stand_in(body, "probes"), body)
+    (letter,) = await letters(database)
+
+    with pytest.raises(Conflict, match="discard it"):
+        async with database.transaction() as connection:
+            await services.dead_letters.redrive(connection, letter["id"])
+    await services.dead_letters.discard(database, letter["id"], note="an attack")
+
+    assert bytes(letter["data"]) == body
+    assert (letter["actor"], letter["arguments"]) == (None, None)
+    assert (await letters(database))[0]["resolution"] == "discarded"
+
+
+async def test_a_message_of_a_later_version_can_be_sent_again(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = hostile.message(actor_name="later", kwargs={"a": 1})
+    later = dramatiq.Message.decode(body)
+    await bury(database, settings, monkeypatch, later, body)
+    (letter,) = await letters(database)
+
+    async with database.transaction() as connection:
+        owed = await services.dead_letters.redrive(connection, letter["id"])
+
+    assert owed.message == ("later", {"args": ["hostile"], "kwargs": {"a": 1}})
+
+
+async def test_two_messages_that_claim_one_id_are_both_kept(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for mark in ("a", "b", "b"):
+        body = hostile.message(args=[mark])
+        await bury(database, settings, monkeypatch, dramatiq.Message.decode(body), None)
+
+    assert [letter["arguments"]["args"] for letter in await letters(database)] == [["a"], ["b"]]
+
+
+async def test_no_letter_is_lost_when_the_schema_goes_back_and_forth(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bury(database, settings, monkeypatch, intake.stand_in(b"\xff", "probes"), b"\xff")
+    for mark in ("a", "b"):
+        message = dramatiq.Message.decode(hostile.message(args=[mark]))
+        await bury(database, settings, monkeypatch, message, None)
+    await steps.place(database)
+
+    with psycopg.connect(settings.database_url, autocommit=True) as connection:
+        for step in (".rollback.sql", ".sql"):
+            connection.execute(MIGRATION.with_name(MIGRATION.name + step).read_bytes())
+
+    found = await letters(database)
+    assert len(found) == 3
+    assert bytes(found[0]["data"]) == b"\xff"
+    assert len({letter["message_id"] for letter in found}) == 3
+
+
+def test_a_refusal_is_buried_at_once() -> None:
+    verdict = middleware.judge(intake.Refusal("no"), waits=0, retries=0, max_retries=3)
+
+    assert verdict == middleware.Bury("malformed")
+    assert issubclass(intake.Refusal, Poisoned)

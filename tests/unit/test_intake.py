@@ -1,0 +1,79 @@
+"""What comes from a queue is judged before anything acts on it."""
+
+from __future__ import annotations
+
+import time
+
+import dramatiq
+import pytest
+from dramatiq.brokers.stub import StubBroker
+
+from orderbus.actors import intake
+from orderbus.actors.broker import broker
+from orderbus.actors.intake import Refusal
+from tests import hostile
+
+
+@pytest.fixture
+def actors() -> dict[str, dramatiq.Actor[..., object]]:
+    stub = StubBroker(middleware=[])
+
+    def probe(mark: str) -> None:
+        raise AssertionError(mark)
+
+    dramatiq.actor(broker=stub, queue_name="probes")(probe)
+    dramatiq.actor(broker=stub, queue_name="others", actor_name="elsewhere")(probe)
+    return dict(stub.actors)
+
+
+@pytest.mark.parametrize("wrong", hostile.MESSAGES)
+def test_a_hostile_message_is_refused_in_words(
+    wrong: str, actors: dict[str, dramatiq.Actor[..., object]]
+) -> None:
+    with pytest.raises(Refusal) as refused:
+        intake.read(hostile.MESSAGES[wrong], "probes", actors)
+
+    assert refused.value.reason in {"malformed", "too_large", "unknown_actor"}
+    assert 20 < len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize("wrong", hostile.DELAYED)
+def test_a_message_that_would_wait_for_ever_is_refused(
+    wrong: str, actors: dict[str, dramatiq.Actor[..., object]]
+) -> None:
+    with pytest.raises(Refusal):
+        intake.read(hostile.DELAYED[wrong], "probes.DQ", actors)
+
+
+def test_what_workers_write_themselves_is_let_in() -> None:
+    soon = int(time.time() * 1000) + 30_000
+    deliver = broker.get_actor("deliver_webhook")
+    consume = broker.get_actor("count_event")
+    messages = [
+        deliver.message(2**63 - 1),
+        deliver.message(delivery=1),
+        broker.get_actor("publish_outbox").message(),
+        consume.message(consumption=1, of_a_later={"version": [1, "2", None, 2.5]}),
+        deliver.message(1).copy(options={"waits": 100_000, "retries": 3}),
+        deliver.message(1).copy(
+            queue_name="deliver_webhook.DQ", options={"waits": 1, "retries": 0, "eta": soon}
+        ),
+    ]
+
+    for message in messages:
+        intake.read(message.encode(), message.queue_name, broker.actors)
+
+
+@pytest.mark.parametrize("argument", ["1", 1.0, None, True, [1], 2**63])
+def test_an_id_that_is_no_id_is_refused_before_postgresql_is_asked(argument: object) -> None:
+    message = broker.get_actor("count_event").message(argument)
+
+    with pytest.raises(Refusal):
+        intake.read(message.encode(), "count_event", broker.actors)
+
+
+def test_messages_that_cannot_be_read_have_the_id_of_their_bytes() -> None:
+    first, again, other = (intake.stand_in(body, "probes") for body in (b"a", b"a", b"b"))
+
+    assert first.message_id == again.message_id != other.message_id
+    assert first.actor_name == intake.NOBODY
