@@ -6,7 +6,7 @@ from uuid import UUID
 
 import click
 
-from orderbus import storage
+from orderbus import services, storage
 from orderbus.commands import terminal
 from orderbus.domain import webhooks
 from orderbus.domain.events import check_pattern
@@ -99,8 +99,7 @@ async def secret(_: Settings, database: Database, *, endpoint_id: UUID) -> None:
 @terminal.with_database
 async def enable(_: Settings, database: Database, *, endpoint_id: UUID, as_json: bool) -> None:
     """Tell a disabled endpoint again; what was held for it is due now."""
-    async with database.connection() as connection:
-        released = await storage.endpoints.enable(connection, endpoint_id)
+    released = await services.endpoints.enable(database, endpoint_id)
     if as_json:
         terminal.show({"id": endpoint_id, "released": released})
         return
@@ -113,8 +112,7 @@ async def enable(_: Settings, database: Database, *, endpoint_id: UUID, as_json:
 @terminal.with_database
 async def remove(_: Settings, database: Database, *, endpoint_id: UUID, as_json: bool) -> None:
     """Stop telling an endpoint; what it is still owed is skipped."""
-    async with database.connection() as connection:
-        skipped = await storage.endpoints.remove(connection, endpoint_id)
+    skipped = await services.endpoints.remove(database, endpoint_id)
     if as_json:
         terminal.show({"id": endpoint_id, "skipped": skipped})
         return

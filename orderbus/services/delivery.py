@@ -157,7 +157,7 @@ def _settlement(verdict: webhooks.Verdict, answer: Answer) -> Settlement:
         case webhooks.NotCharged(after):
             return Settlement("pending", "not_charged", after=after, charged=False)
         case webhooks.Gone():
-            return Settlement("held", "failed", disabled_reason="The endpoint answered 410 Gone")
+            return Settlement("pending", "failed", disabled_reason="The endpoint answered 410 Gone")
         case webhooks.Exhausted(reason):
             return _dead(reason, f"The last answer was {answer.status or answer.error}")
 
@@ -183,6 +183,14 @@ async def _settle(
     database: Database, claimed: Claimed, settlement: Settlement, answer: Answer | None
 ) -> list[int]:
     async with database.connection() as connection:
+        if settlement.disabled_reason is not None:
+            await storage.endpoints.disable(
+                connection,
+                claimed.endpoint_id,
+                reason=settlement.disabled_reason,
+                delivery_id=claimed.delivery_id,
+                lease=claimed.lease,
+            )
         ours, took, following = await storage.deliveries.settle(
             connection, claimed, settlement, answer
         )

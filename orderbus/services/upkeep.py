@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from orderbus import storage, telemetry
-from orderbus.services import relay
+from orderbus.services import endpoints, relay
 from orderbus.storage.database import Database
 
 #: Daily partitions are made this far ahead, and an alarm is logged below the second figure.
@@ -21,6 +21,7 @@ class Upkeep:
     def __init__(self, database: Database) -> None:
         """Nothing is done before the first ``tick``."""
         self._database = database
+        self._next_owed = 0.0
         self._next_partitions = 0.0
 
     async def tick(self) -> None:
@@ -31,6 +32,9 @@ class Upkeep:
         lost = await relay.take_back_lost(self._database)
         if lost:
             telemetry.log.warning("events_lost_by_pubsub", count=lost)
+        if time.monotonic() >= self._next_owed:
+            self._next_owed = time.monotonic() + 60
+            await endpoints.skip_owed(self._database)
         if time.monotonic() >= self._next_partitions:
             self._next_partitions = time.monotonic() + 60
             await self._partitions()

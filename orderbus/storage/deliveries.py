@@ -44,7 +44,7 @@ async def claim(
 
     Asked again with the same ``lease``, it is taken once: the answer may have got lost. None if it
     may not go now: settled, not due, leased, behind its order's line or watermark,
-    endpoint disabled, or ``in_flight`` exchanges with the endpoint under way.
+    endpoint disabled or removed, or ``in_flight`` exchanges with the endpoint under way.
     """
     row = await connection.fetchrow(
         """
@@ -59,6 +59,7 @@ async def claim(
              WHERE delivery.id = $1
                AND endpoint.id = delivery.endpoint_id
                AND endpoint.disabled_at IS NULL
+               AND endpoint.removed_at IS NULL
                AND delivery.state = 'pending'
                AND delivery.due_at <= now()
                AND (delivery.leased_until IS NULL OR delivery.leased_until <= now()
@@ -116,6 +117,7 @@ class Settlement:
     """What becomes of a claimed delivery.
 
     ``state`` pending with ``after`` is a later attempt; ``charged`` false gives the attempt back.
+    ``disabled_reason``: its endpoint was disabled, see ``storage.endpoints.disable``.
     ``outcome`` is the attempt's: delivered, failed or not_charged. ``without_result`` counts it
     among those that ended without one.
     """
@@ -135,15 +137,16 @@ async def settle(
 ) -> tuple[bool, float, list[int]]:
     """Close the attempt and move the delivery on, if the lease is still ours.
 
-    Returns whether it was, the seconds from commit to now, and the deliveries to hint, noted as
-    hinted: the next of the order's line, and the endpoint's oldest that waits for a free place.
+    Waits for no other delivery: whose row is locked is told of by somebody else. Returns whether it
+    was, the seconds from commit to now, and the deliveries to hint, noted as hinted: the next of
+    the order's line, and the endpoint's oldest that waits for a free place.
     """
     row = await connection.fetchrow(
         """
         WITH settled AS (
             UPDATE ops.webhook_deliveries
                SET state = $3, lease = NULL, leased_until = NULL,
-                   crashes = CASE WHEN $16 THEN crashes + 1 ELSE 0 END,
+                   crashes = CASE WHEN $15 THEN crashes + 1 ELSE 0 END,
                    due_at = CASE WHEN $3 = 'pending' THEN now() + $4::interval ELSE due_at END,
                    attempts = attempts - (NOT $5)::int,
                    settled_at = CASE WHEN $3 IN ('delivered', 'dead') THEN now() END
@@ -162,52 +165,50 @@ async def settle(
               FROM settled
              WHERE $3 = 'dead'
             ON CONFLICT DO NOTHING
-        ), disabled AS (
-            UPDATE ops.webhook_endpoints AS endpoint
-               SET disabled_at = now(), disabled_reason = $15
+        ), goes_on AS (
+            SELECT settled.*
               FROM settled
-             WHERE endpoint.id = settled.endpoint_id AND $15::text IS NOT NULL
-               AND endpoint.disabled_at IS NULL
-        ), held AS (
-            UPDATE ops.webhook_deliveries AS delivery
-               SET state = 'held'
-              FROM settled
-             WHERE delivery.endpoint_id = settled.endpoint_id AND $15::text IS NOT NULL
-               AND delivery.state = 'pending' AND delivery.id <> settled.id
+              JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = settled.endpoint_id
+             WHERE endpoint.disabled_at IS NULL AND endpoint.removed_at IS NULL
         ), next_in_line AS (
             SELECT delivery.id
-              FROM settled
+              FROM goes_on
              CROSS JOIN LATERAL (
                     SELECT id
                       FROM ops.webhook_deliveries
-                     WHERE order_id = settled.order_id
-                       AND endpoint_id = settled.endpoint_id
-                       AND sequence > settled.sequence
-                       AND state IN ('pending', 'held')
+                     WHERE order_id = goes_on.order_id
+                       AND endpoint_id = goes_on.endpoint_id
+                       AND sequence > goes_on.sequence
+                       AND state = 'pending'
                      ORDER BY sequence
                      LIMIT 1) AS delivery
              WHERE $3 IN ('delivered', 'dead')
         ), next_at_endpoint AS (
             SELECT delivery.id
-              FROM settled
+              FROM goes_on
              CROSS JOIN LATERAL (
                     SELECT id
                       FROM ops.webhook_deliveries AS delivery
-                     WHERE endpoint_id = settled.endpoint_id
+                     WHERE endpoint_id = goes_on.endpoint_id
                        AND state = 'pending'
                        AND hinted_at IS NULL
                        AND due_at <= now()
                        AND lease IS NULL
-                       AND order_id <> settled.order_id
+                       AND order_id <> goes_on.order_id
                        AND ops.may_go(delivery)
                      ORDER BY due_at
                      LIMIT 1) AS delivery
-             WHERE $15::text IS NULL
+        ), free AS (
+            SELECT id
+              FROM ops.webhook_deliveries
+             WHERE id IN (SELECT id FROM next_in_line UNION SELECT id FROM next_at_endpoint)
+               AND state = 'pending' AND lease IS NULL AND due_at <= now()
+             ORDER BY id
+               FOR UPDATE SKIP LOCKED
         ), hinted AS (
             UPDATE ops.webhook_deliveries
                SET hinted_at = now()
-             WHERE id IN (SELECT id FROM next_in_line UNION SELECT id FROM next_at_endpoint)
-               AND state = 'pending' AND lease IS NULL AND due_at <= now() AND $15::text IS NULL
+             WHERE id IN (SELECT id FROM free)
             RETURNING id
         )
         SELECT (SELECT extract(epoch FROM clock_timestamp() - occurred_at)::float FROM settled)
@@ -228,7 +229,6 @@ async def settle(
         claimed.number,
         settlement.reason,
         settlement.error,
-        settlement.disabled_reason,
         settlement.without_result,
     )
     assert row is not None  # noqa: S101 - a SELECT without FROM has one row
@@ -300,8 +300,8 @@ async def redrive(connection: Connection, delivery_id: int) -> bool:
     status = await connection.execute(
         """
         UPDATE ops.webhook_deliveries AS delivery
-           SET state = CASE WHEN endpoint.disabled_at IS NULL THEN 'pending' ELSE 'held' END,
-               due_at = now(), hinted_at = NULL, attempts = 0, crashes = 0, settled_at = NULL
+           SET state = 'pending', due_at = now(), hinted_at = NULL, attempts = 0, crashes = 0,
+               settled_at = NULL
           FROM ops.webhook_endpoints AS endpoint
          WHERE delivery.id = $1 AND delivery.state = 'dead' AND endpoint.id = delivery.endpoint_id
            AND endpoint.removed_at IS NULL

@@ -62,11 +62,12 @@ async def list_all(connection: Connection) -> list[dict[str, Any]]:
         """
         SELECT endpoint.id, url, events, format, ordering, built_in, created_at, disabled_at,
                disabled_reason,
-               (SELECT count(*) FROM ops.webhook_deliveries AS delivery
-                 WHERE delivery.endpoint_id = endpoint.id AND state = 'pending') AS pending,
-               (SELECT count(*) FROM ops.webhook_deliveries AS delivery
-                 WHERE delivery.endpoint_id = endpoint.id AND state = 'held') AS held
+               CASE WHEN disabled_at IS NULL THEN owed ELSE 0 END AS pending,
+               CASE WHEN disabled_at IS NULL THEN 0 ELSE owed END AS held
           FROM ops.webhook_endpoints AS endpoint
+         CROSS JOIN LATERAL (SELECT count(*) AS owed
+                               FROM ops.webhook_deliveries
+                              WHERE endpoint_id = endpoint.id AND state = 'pending') AS deliveries
          WHERE removed_at IS NULL
          ORDER BY created_at, endpoint.id
         """
@@ -85,52 +86,120 @@ async def get_secret(connection: Connection, endpoint_id: UUID) -> str:
     return secret
 
 
-async def remove(connection: Connection, endpoint_id: UUID) -> int:
-    """Stop telling an endpoint; what it is still owed is skipped and counted.
+async def remove(connection: Connection, endpoint_id: UUID) -> None:
+    """Stop telling an endpoint: from now on no attempt begins. Raises ``NotFound``.
 
-    Its deliveries and attempts stay readable. Raises ``NotFound``.
+    What it is still owed is left to ``skip_owed``; its deliveries and attempts stay readable.
     """
-    row = await connection.fetchrow(
-        """
-        WITH removed AS (
-            UPDATE ops.webhook_endpoints SET removed_at = now()
-             WHERE id = $1 AND removed_at IS NULL
-            RETURNING id
-        ), skipped AS (
-            UPDATE ops.webhook_deliveries AS delivery
-               SET state = 'skipped', settled_at = now(), lease = NULL, leased_until = NULL
-              FROM removed
-             WHERE delivery.endpoint_id = removed.id AND state IN ('pending', 'held')
-            RETURNING 1
-        )
-        SELECT (SELECT count(*) FROM skipped) AS skipped FROM removed
-        """,
+    status = await connection.execute(
+        "UPDATE ops.webhook_endpoints SET removed_at = now() WHERE id = $1 AND removed_at IS NULL",
         endpoint_id,
     )
-    if row is None:
+    if status == "UPDATE 0":
         raise NotFound(f"No endpoint {endpoint_id}")
-    return int(row["skipped"])
+
+
+async def skip_owed(connection: Connection, *, at_most: int) -> int:
+    """Skip up to ``at_most`` deliveries to endpoints that were removed; returns how many.
+
+    Passes over those under way. An event that came back while its endpoint was being removed may
+    still owe it a delivery, so this is asked again and again.
+    """
+    status = await connection.execute(
+        """
+        UPDATE ops.webhook_deliveries
+           SET state = 'skipped', settled_at = now(), lease = NULL, leased_until = NULL
+         WHERE id IN (
+            SELECT delivery.id
+              FROM ops.webhook_endpoints AS endpoint
+             CROSS JOIN LATERAL (
+                    SELECT id
+                      FROM ops.webhook_deliveries
+                     WHERE endpoint_id = endpoint.id
+                       AND state = 'pending'
+                       AND (leased_until IS NULL OR leased_until <= now())
+                     ORDER BY due_at
+                     LIMIT $1
+                       FOR UPDATE SKIP LOCKED) AS delivery
+             WHERE endpoint.removed_at IS NOT NULL
+             LIMIT $1)
+        """,
+        at_most,
+    )
+    return int(status.removeprefix("UPDATE "))
+
+
+async def disable(
+    connection: Connection, endpoint_id: UUID, *, reason: str, delivery_id: int, lease: UUID
+) -> None:
+    """Tell an endpoint no more until a person enables it, if the lease is still ours.
+
+    What it is owed is held by this alone: nothing is written to its deliveries.
+    """
+    await connection.execute(
+        """
+        UPDATE ops.webhook_endpoints
+           SET disabled_at = now(), disabled_reason = $2
+         WHERE id = $1
+           AND disabled_at IS NULL
+           AND EXISTS (SELECT FROM ops.webhook_deliveries WHERE id = $3 AND lease = $4)
+        """,
+        endpoint_id,
+        reason,
+        delivery_id,
+        lease,
+    )
 
 
 async def enable(connection: Connection, endpoint_id: UUID) -> int:
-    """Tell a disabled endpoint again; what was held is due now and counted. Raises ``NotFound``."""
-    row = await connection.fetchrow(
+    """Tell a disabled endpoint again; returns how many deliveries were held for it.
+
+    Raises ``NotFound``.
+    """
+    held: int | None = await connection.fetchval(
         """
-        WITH enabled AS (
-            UPDATE ops.webhook_endpoints SET disabled_at = NULL, disabled_reason = NULL
+        WITH known AS (
+            SELECT id, disabled_at
+              FROM ops.webhook_endpoints
              WHERE id = $1 AND removed_at IS NULL
-            RETURNING id
-        ), released AS (
-            UPDATE ops.webhook_deliveries AS delivery
-               SET state = 'pending', due_at = least(due_at, now()), hinted_at = NULL
-              FROM enabled
-             WHERE delivery.endpoint_id = enabled.id AND state = 'held'
-            RETURNING 1
+               FOR NO KEY UPDATE
+        ), enabled AS (
+            UPDATE ops.webhook_endpoints AS endpoint
+               SET disabled_at = NULL, disabled_reason = NULL
+              FROM known
+             WHERE endpoint.id = known.id AND known.disabled_at IS NOT NULL
+            RETURNING endpoint.id
         )
-        SELECT (SELECT count(*) FROM released) AS released FROM enabled
+        SELECT (SELECT count(*)
+                  FROM enabled
+                  JOIN ops.webhook_deliveries AS delivery ON delivery.endpoint_id = enabled.id
+                 WHERE delivery.state = 'pending')
+          FROM known
         """,
         endpoint_id,
     )
-    if row is None:
+    if held is None:
         raise NotFound(f"No endpoint {endpoint_id}")
-    return int(row["released"])
+    return held
+
+
+async def make_due(connection: Connection, endpoint_id: UUID, *, at_most: int) -> int:
+    """Make up to ``at_most`` deliveries to an endpoint due now that wait for a later try."""
+    status = await connection.execute(
+        """
+        UPDATE ops.webhook_deliveries
+           SET due_at = now(), hinted_at = NULL
+         WHERE id IN (SELECT id
+                        FROM ops.webhook_deliveries
+                       WHERE endpoint_id = $1
+                         AND state = 'pending'
+                         AND due_at > now()
+                         AND lease IS NULL
+                       ORDER BY due_at
+                       LIMIT $2
+                         FOR UPDATE SKIP LOCKED)
+        """,
+        endpoint_id,
+        at_most,
+    )
+    return int(status.removeprefix("UPDATE "))

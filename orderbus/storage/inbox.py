@@ -160,9 +160,8 @@ async def add(
             RETURNING event_id, occurred_at, order_id, sequence, message_id
         ), owed AS (
             INSERT INTO ops.webhook_deliveries
-                   (endpoint_id, event_id, occurred_at, order_id, sequence, state)
-            SELECT endpoints.id, new.event_id, new.occurred_at, new.order_id, new.sequence,
-                   CASE WHEN endpoints.disabled_at IS NULL THEN 'pending' ELSE 'held' END
+                   (endpoint_id, event_id, occurred_at, order_id, sequence)
+            SELECT endpoints.id, new.event_id, new.occurred_at, new.order_id, new.sequence
               FROM new
              CROSS JOIN ops.webhook_endpoints AS endpoints
               JOIN came USING (event_id)
@@ -255,18 +254,26 @@ async def advance_watermarks(connection: Connection, known: Sequence[Known]) -> 
               JOIN watermark USING (order_id)
              WHERE came.sequence > watermark.sequence
             ON CONFLICT DO NOTHING
+        ), ready AS (
+            SELECT delivery.id
+              FROM watermark
+              JOIN ops.webhook_deliveries AS delivery USING (order_id)
+              JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
+             WHERE delivery.state = 'pending'
+               AND delivery.lease IS NULL
+               AND delivery.due_at <= now()
+               AND endpoint.disabled_at IS NULL
+               AND endpoint.removed_at IS NULL
+               -- ops.may_go would still see the watermarks as they were before this statement.
+               AND (delivery.sequence <= watermark.sequence AND ops.is_head(delivery)
+                    OR endpoint.ordering = 'none')
+             ORDER BY delivery.id
+               FOR UPDATE OF delivery SKIP LOCKED
         )
         UPDATE ops.webhook_deliveries AS delivery
            SET hinted_at = now()
-          FROM watermark
-         WHERE delivery.order_id = watermark.order_id
-           AND delivery.state IN ('pending', 'held')
-           AND delivery.state = 'pending'
-           AND delivery.lease IS NULL
-           AND delivery.due_at <= now()
-           -- ops.may_go would still see the watermarks as they were before this statement.
-           AND (delivery.sequence <= watermark.sequence AND ops.is_head(delivery)
-                OR ops.gave_order_up(delivery))
+          FROM ready
+         WHERE delivery.id = ready.id
         RETURNING delivery.id
         """,
         [event.order_id for event in known],

@@ -55,7 +55,9 @@ async def get(connection: Connection, public_id: UUID) -> dict[str, Any]:
                                          'id', delivery.id,
                                          'endpoint', delivery.endpoint_id,
                                          'url', endpoint.url,
-                                         'state', delivery.state,
+                                         'state', CASE WHEN delivery.state = 'pending'
+                                                        AND endpoint.disabled_at IS NOT NULL
+                                                       THEN 'held' ELSE delivery.state END,
                                          'due_at', delivery.due_at,
                                          'delivered_at', CASE WHEN delivery.state = 'delivered'
                                                               THEN delivery.settled_at END,

@@ -29,6 +29,16 @@ async def backlog(connection: Connection) -> Backlog:
     """Count what waits at each hop; counts stop at 100,000, so that asking stays cheap."""
     row = await connection.fetchrow(
         """
+        WITH owed AS NOT MATERIALIZED (
+            SELECT disabled
+              FROM (SELECT id, disabled_at IS NOT NULL AS disabled
+                      FROM ops.webhook_endpoints
+                     WHERE removed_at IS NULL) AS endpoint
+             CROSS JOIN LATERAL (
+                    SELECT FROM ops.webhook_deliveries
+                     WHERE endpoint_id = endpoint.id AND state = 'pending'
+                     LIMIT 100000) AS delivery
+        )
         SELECT (SELECT count(*) FROM (SELECT FROM ops.outbox WHERE due_at < 'infinity'
                                        LIMIT 100000) AS few) AS unpublished,
                (SELECT count(*) FROM (SELECT FROM ops.outbox WHERE published_at IS NOT NULL
@@ -37,9 +47,9 @@ async def backlog(connection: Connection) -> Backlog:
                  WHERE kind = 'outbox' AND resolved_at IS NULL) AS parked,
                (SELECT count(*) FROM (SELECT FROM ops.consumptions WHERE state = 'pending'
                                        LIMIT 100000) AS few) AS unconsumed,
-               (SELECT count(*) FROM (SELECT FROM ops.webhook_deliveries WHERE state = 'pending'
+               (SELECT count(*) FROM (SELECT FROM owed WHERE NOT disabled
                                        LIMIT 100000) AS few) AS undelivered,
-               (SELECT count(*) FROM (SELECT FROM ops.webhook_deliveries WHERE state = 'held'
+               (SELECT count(*) FROM (SELECT FROM owed WHERE disabled
                                        LIMIT 100000) AS few) AS held,
                (SELECT count(*) FROM ops.dead_letters WHERE resolved_at IS NULL) AS dead_letters,
                coalesce(extract(epoch FROM now() - (
@@ -49,8 +59,12 @@ async def backlog(connection: Connection) -> Backlog:
                    AS oldest_unpublished,
                coalesce(extract(epoch FROM now() - (
                    SELECT min(occurred_at)
-                     FROM (SELECT occurred_at FROM ops.webhook_deliveries WHERE state = 'pending'
-                            ORDER BY due_at LIMIT 1000) AS oldest)), 0)::float
+                     FROM ops.webhook_endpoints AS endpoint
+                    CROSS JOIN LATERAL (
+                           SELECT occurred_at FROM ops.webhook_deliveries
+                            WHERE endpoint_id = endpoint.id AND state = 'pending'
+                            ORDER BY due_at LIMIT 1000) AS oldest
+                    WHERE disabled_at IS NULL AND removed_at IS NULL)), 0)::float
                    AS oldest_undelivered,
                (SELECT max(to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD'))
                   FROM pg_inherits WHERE inhparent = 'ops.events'::regclass)

@@ -95,14 +95,17 @@ async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_en
     await deliver(database, http, settings, due)
     await steps.place(database)
     later = await steps.come_back(database, (await steps.events(database))[-1])
-    states = "SELECT array_agg(state ORDER BY id) FROM ops.webhook_deliveries"
-    held = await steps.value(database, states)
-    endpoint = await steps.value(database, "SELECT id FROM ops.webhook_endpoints")
     async with database.connection() as connection:
-        released = await storage.endpoints.enable(connection, endpoint)
+        (listed,) = await storage.endpoints.list_all(connection)
+        backlog = await storage.watch.backlog(connection)
+    journey = await services.orders.journey(database, "SO-10045")
+    hinted = await services.delivery.hint_due(database, settings)
+    released = await services.endpoints.enable(database, listed["id"])
 
-    assert later == []
-    assert held == ["held", "held"]
+    assert later == hinted == []
+    assert (listed["held"], listed["pending"]) == (2, 0)
+    assert (backlog.held, backlog.undelivered) == (2, 0)
+    assert journey["events"][0]["deliveries"][0]["state"] == "held"
     assert released == 2
     assert len(await services.delivery.hint_due(database, settings)) == 2
 
@@ -242,8 +245,7 @@ async def test_what_a_removed_endpoint_was_owed_is_skipped_and_later_orders_owe_
     due = await one_due(database, "https://shop.example/")
     endpoint = (await state(database, due))["endpoint_id"]
 
-    async with database.connection() as connection:
-        skipped = await storage.endpoints.remove(connection, endpoint)
+    skipped = await services.endpoints.remove(database, endpoint)
     await steps.place(database)
     later = await steps.come_back(database, (await steps.events(database))[-1])
 

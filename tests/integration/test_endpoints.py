@@ -1,0 +1,260 @@
+"""Enabling and removing an endpoint while the bridge and the workers go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from orderbus import services, storage
+from orderbus.commands import schema
+from orderbus.egress.session import Session
+from orderbus.services.upkeep import Upkeep
+from orderbus.settings import Settings
+from orderbus.storage.database import Connection, Database
+from tests.integration import steps
+from tests.integration.delivering import Receiver, deliver, one_due, state
+
+
+@asynccontextmanager
+async def coming_back(database: Database) -> AsyncIterator[None]:
+    """An event that is recorded when this begins, and committed when it ends."""
+    await steps.place(database)
+    event = (await steps.events(database))[-1]
+    async with database.connection() as connection:
+        known = await storage.inbox.recognise(connection, [event])
+        async with connection.transaction():
+            await services.bridge.record(connection, known, wanted={})
+            yield
+
+
+async def disable(connection: Connection, endpoint: UUID) -> None:
+    await connection.execute(
+        "UPDATE ops.webhook_endpoints SET disabled_at = now(), disabled_reason = 'x' WHERE id = $1",
+        endpoint,
+    )
+
+
+async def states(database: Database) -> Any:
+    return await steps.value(
+        database, "SELECT array_agg(state ORDER BY id) FROM ops.webhook_deliveries"
+    )
+
+
+async def test_an_event_that_comes_back_while_its_endpoint_is_enabled_does_not_stay_held(
+    database: Database, settings: Settings
+) -> None:
+    endpoint = await steps.add_endpoint(database)
+    async with database.connection() as connection:
+        await disable(connection, endpoint)
+
+    async with coming_back(database):
+        await services.endpoints.enable(database, endpoint)
+
+    assert len(await services.delivery.hint_due(database, settings)) == 1
+
+
+async def test_an_event_that_comes_back_while_its_endpoint_is_removed_is_never_sent(
+    database: Database, settings: Settings, http: Session, receiver: Receiver
+) -> None:
+    endpoint = await steps.add_endpoint(database, receiver.url)
+
+    async with coming_back(database):
+        skipped = await services.endpoints.remove(database, endpoint)
+    (late,) = await steps.value(database, "SELECT array_agg(id) FROM ops.webhook_deliveries")
+    await deliver(database, http, settings, late)
+    hinted = await services.delivery.hint_due(database, settings)
+    await Upkeep(database, settings).tick()
+
+    assert (skipped, hinted, receiver.requests) == (0, [], [])
+    assert await states(database) == ["skipped"]
+
+
+async def test_a_delivery_redriven_while_its_endpoint_is_removed_is_never_sent(
+    database: Database, settings: Settings, http: Session, receiver: Receiver
+) -> None:
+    due = await one_due(database, receiver.url)
+    await steps.value(
+        database, "UPDATE ops.webhook_deliveries SET state = 'dead', settled_at = now()"
+    )
+    async with database.transaction() as connection:
+        assert await storage.deliveries.redrive(connection, due)
+        await services.endpoints.remove(database, (await state(database, due))["endpoint_id"])
+    await deliver(database, http, settings, due)
+    await services.endpoints.skip_owed(database)
+
+    assert receiver.requests == []
+    assert await states(database) == ["skipped"]
+
+
+async def test_an_attempt_under_way_ends_as_it_ends_when_its_endpoint_is_removed(
+    database: Database, settings: Settings, http: Session, receiver: Receiver
+) -> None:
+    due = await one_due(database, receiver.url)
+    receiver.hold.clear()
+    delivering = asyncio.create_task(deliver(database, http, settings, due))
+    async with asyncio.timeout(20):
+        while not receiver.requests:
+            await asyncio.sleep(0.01)
+
+    skipped = await services.endpoints.remove(database, (await state(database, due))["endpoint_id"])
+    receiver.hold.set()
+    await delivering
+
+    outcomes = "SELECT array_agg(outcome) FROM ops.webhook_attempts"
+    assert skipped == 0
+    assert await states(database) == ["delivered"]
+    assert await steps.value(database, outcomes) == ["delivered"]
+
+
+async def test_removing_waits_for_nobody_who_works_on_a_delivery(database: Database) -> None:
+    first = await one_due(database, "https://shop.example/")
+    endpoint = (await state(database, first))["endpoint_id"]
+    await steps.place(database)
+    await steps.come_back(database, (await steps.events(database))[-1])
+    async with database.transaction() as connection:
+        await connection.execute(
+            "SELECT FROM ops.webhook_deliveries WHERE id = $1 FOR UPDATE", first
+        )
+        skipped = await services.endpoints.remove(database, endpoint)
+    later = await services.endpoints.skip_owed(database)
+
+    assert (skipped, later) == (1, 1)
+
+
+async def test_what_waited_for_a_later_try_is_due_when_its_endpoint_is_enabled(
+    database: Database,
+) -> None:
+    due = await one_due(database, "https://shop.example/")
+    endpoint = (await state(database, due))["endpoint_id"]
+    await steps.value(
+        database, "UPDATE ops.webhook_deliveries SET due_at = now() + interval '9 hours'"
+    )
+    async with database.connection() as connection:
+        await disable(connection, endpoint)
+
+    released = await services.endpoints.enable(database, endpoint)
+    again = await services.endpoints.enable(database, endpoint)
+
+    assert (released, again) == (1, 0)
+    assert await steps.claim(database, due) is not None
+
+
+async def test_disabling_an_endpoint_writes_nothing_to_its_deliveries(
+    database: Database, settings: Settings, http: Session, receiver: Receiver
+) -> None:
+    due = await one_due(database, receiver.url)
+    for _ in range(3):
+        await steps.place(database)
+    await steps.come_back(database, *await steps.events(database))
+    receiver.answers = [410]
+    versions = "SELECT array_agg(xmin::text ORDER BY id) FROM ops.webhook_deliveries WHERE id <> $1"
+    before = await steps.value(database, versions, due)
+
+    await deliver(database, http, settings, due)
+
+    assert await steps.value(database, versions, due) == before
+    assert await steps.claim(database, due) is None
+
+
+async def test_a_worker_that_lost_its_lease_disables_nothing(database: Database) -> None:
+    due = await one_due(database, "https://shop.example/")
+    claimed = await steps.claim(database, due)
+    assert claimed is not None
+    await steps.value(database, "UPDATE ops.webhook_deliveries SET lease = gen_random_uuid()")
+
+    async with database.connection() as connection:
+        await storage.endpoints.disable(
+            connection, claimed.endpoint_id, reason="x", delivery_id=due, lease=claimed.lease
+        )
+
+    disabled = "SELECT disabled_at IS NOT NULL FROM ops.webhook_endpoints"
+    assert not await steps.value(database, disabled)
+
+
+async def test_what_was_held_is_held_still_after_the_way_up_and_the_way_back(
+    database: Database, settings: Settings
+) -> None:
+    names = {path.name.split(".")[0] for path in schema.FOLDER.glob("*.sql")}
+    newer = sum(name >= "0012" for name in names)
+    due = await one_due(database, "https://shop.example/")
+    endpoint = (await state(database, due))["endpoint_id"]
+    async with database.connection() as connection:
+        await disable(connection, endpoint)
+
+    await asyncio.to_thread(schema.rollback, settings, newest=newer)
+    before = await states(database)
+    await asyncio.to_thread(schema.migrate, settings)
+    after = await states(database)
+    async with database.connection() as connection:
+        (listed,) = await storage.endpoints.list_all(connection)
+
+    assert (before, after) == (["held"], ["pending"])
+    assert listed["held"] == 1
+
+
+async def test_what_a_process_of_the_version_before_holds_is_pending(database: Database) -> None:
+    await one_due(database, "https://shop.example/")
+
+    await steps.value(database, "UPDATE ops.webhook_deliveries SET state = 'held'")
+
+    assert await states(database) == ["pending"]
+
+
+@pytest.fixture
+async def owed(database: Database) -> UUID:
+    """A disabled endpoint that is owed far more than the other one."""
+    await steps.add_endpoint(database, "https://healthy.example/")
+    for _ in range(3):
+        await steps.place(database)
+    await steps.come_back(database, *await steps.events(database))
+    disabled = await steps.add_endpoint(database, "https://gone.example/")
+    async with database.connection() as connection:
+        await disable(connection, disabled)
+        await connection.execute(
+            """
+            INSERT INTO ops.webhook_deliveries
+                   (endpoint_id, event_id, occurred_at, order_id, sequence)
+            SELECT $1, gen_random_uuid(), now(), 1000000 + n, 1
+              FROM generate_series(1, 20000) AS n
+            """,
+            disabled,
+        )
+        await connection.execute("ANALYZE ops.webhook_deliveries")
+    return disabled
+
+
+READ = """
+    SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0)
+      FROM pg_stat_xact_user_tables WHERE relname = 'webhook_deliveries'
+"""
+
+
+async def test_what_waits_for_a_disabled_endpoint_costs_the_others_nothing(
+    database: Database, settings: Settings, owed: UUID
+) -> None:
+    due = await services.delivery.hint_due(database, settings)
+    claimed = await steps.claim(database, min(due, default=1))
+    reads: dict[str, int] = {}
+
+    async def reading(name: str, step: Any) -> None:
+        async with database.transaction() as connection:
+            await step(connection)
+            reads[name] = await connection.fetchval(READ)
+
+    await reading(
+        "hint",
+        lambda c: storage.deliveries.hint(
+            c, per_endpoint=16, at_most=2000, again_after=services.delivery.HINT_AGAIN_AFTER
+        ),
+    )
+    assert claimed is not None
+    gone = storage.deliveries.Settlement("pending", "failed", disabled_reason="410")
+    await reading("settle", lambda c: storage.deliveries.settle(c, claimed, gone, None))
+    await reading("skip", lambda c: storage.endpoints.skip_owed(c, at_most=100))
+
+    assert {name: read for name, read in reads.items() if read > 100} == {}
