@@ -3,8 +3,11 @@ DROP TABLE orders.order_processing;
 DROP TRIGGER guard_move ON orders.orders;
 DROP FUNCTION orders.guard_move;
 DROP TABLE orders.moves;
--- Orders of the doors that are closed again would break the older rules.
-DELETE FROM orders.orders WHERE source <> 'webhook';
+-- Orders of the doors that are closed again would break the older rules, and so would those that
+-- name no customer or address.
+DELETE FROM orders.orders
+ WHERE source <> 'webhook' OR customer_name = '' OR customer_email = '' OR shipping_address = '';
+DROP INDEX orders.orders_of_customer;
 ALTER TABLE orders.orders
     DROP CONSTRAINT orders_source_check,
     DROP CONSTRAINT orders_customer_name_check,

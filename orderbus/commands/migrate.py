@@ -11,7 +11,7 @@ from orderbus import settings as settings_module
 from orderbus import storage
 from orderbus.commands import schema, terminal
 from orderbus.domain import webhooks
-from orderbus.errors import Invalid, Misconfigured, Unavailable
+from orderbus.errors import Invalid, Misconfigured, Refused, Unavailable
 from orderbus.pubsub import topology
 from orderbus.services import relay, upkeep
 from orderbus.settings import Settings
@@ -20,30 +20,64 @@ from orderbus.storage.database import Connection, open_database
 
 @click.command()
 @click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for each part.")
-@click.option("--rollback", default=0, metavar="N", help="Undo the newest N migrations instead.")
+@click.option(
+    "--rollback",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Undo the newest N migrations instead; says what that deletes, and asks.",
+)
+@click.option("--yes", is_flag=True, help="Answer the question of --rollback beforehand.")
+@click.option("--lose-rows", is_flag=True, help="Let --rollback delete what it says it deletes.")
 @terminal.as_json
-def migrate(*, wait: float, rollback: int, as_json: bool) -> None:
+def migrate(
+    *, wait: float, rollback: int | None, yes: bool, lose_rows: bool, as_json: bool
+) -> None:
     """Bring database and Pub/Sub to where this version needs them.
 
     Safe to run again and by several starters at once. Waits for the parts, applies what is
     missing, makes daily partitions, topics and subscriptions, and the built-in endpoint.
     """
-    terminal.with_exit_code(
-        lambda: _migrate(timedelta(seconds=wait), rollback=rollback, as_json=as_json)
-    )
+    patience = timedelta(seconds=wait)
+    if rollback is None:
+        if yes or lose_rows:
+            raise click.UsageError("--yes and --lose-rows belong to --rollback")
+        terminal.with_exit_code(lambda: _migrate(patience, as_json=as_json))
+    else:
+        terminal.with_exit_code(
+            lambda: _rollback(patience, rollback, yes=yes, lose_rows=lose_rows, as_json=as_json)
+        )
 
 
-def _migrate(wait: timedelta, *, rollback: int, as_json: bool) -> None:
+def _migrate(wait: timedelta, *, as_json: bool) -> None:
     settings = settings_module.load()
     _check_outgoing(settings)
     with schema.locked(settings, wait=wait, waiting=_say):
-        if rollback:
-            undone = schema.rollback(settings, newest=rollback)
-            _report({"rolled_back": undone}, as_json=as_json)
-            return
         applied = schema.migrate(settings)
         made = asyncio.run(_prepare(settings, wait))
     _report({"applied": applied, "subscription_made": made}, as_json=as_json)
+
+
+def _rollback(wait: timedelta, newest: int, *, yes: bool, lose_rows: bool, as_json: bool) -> None:
+    settings = settings_module.load()
+    with schema.locked(settings, wait=wait, waiting=_say):
+        undoing = schema.foresee(settings, newest=newest)
+        lost = [str(loss) for loss in undoing.losses]
+        _say(f"undoes {', '.join(undoing.names) or 'nothing'}")
+        for loss in lost:
+            _say(f"deletes for good: {loss}")
+        if lost and not lose_rows:
+            raise Refused("Nothing was changed: add --lose-rows if all this may be lost")
+        if not yes:
+            _ask("Undo it?")
+        undone = schema.rollback(settings, newest=newest, agreed=undoing.losses)
+    _report({"rolled_back": undone, "lost": lost}, as_json=as_json)
+
+
+def _ask(question: str) -> None:
+    if not terminal.is_person():
+        raise Refused("Nothing was changed: nobody is here to be asked, so add --yes")
+    if not click.confirm(question, err=True):
+        raise Refused("Nothing was changed")
 
 
 async def _prepare(settings: Settings, wait: timedelta) -> bool:

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 from urllib.parse import urlencode
 
 import psycopg
 import yoyo
 
-from orderbus.errors import Busy, Misconfigured, Unavailable
+from orderbus.commands import losses
+from orderbus.commands.losses import Loss
+from orderbus.errors import Busy, Misconfigured, Refused, Unavailable
 from orderbus.settings import Settings
 from orderbus.storage import database
 
@@ -39,31 +41,50 @@ def locked(
 ) -> Iterator[None]:
     """Wait until PostgreSQL answers, then keep every other migration out until the end.
 
-    Calls ``waiting`` with a sentence each time it has to wait. Raises ``Unavailable`` when the
-    time is over, ``Misconfigured`` where waiting cannot help.
+    Calls ``waiting`` with a sentence when it has to wait. Raises ``Unavailable`` when the
+    time is over, ``Conflict`` if another migration goes on for longer, ``Misconfigured`` where
+    waiting cannot help.
     """
     with _connected(settings, wait=wait, waiting=waiting) as connection:
         if connection.info.server_version < OLDEST_VERSION:
             version = connection.info.server_version
             raise Misconfigured(f"PostgreSQL {version // 10_000} is too old: 15 or newer is needed")
-        _take_lock(connection, wait=wait, waiting=waiting)
+        _lock(connection, wait=wait, waiting=waiting)
         yield
 
 
-def _take_lock(
+def _lock(
     connection: psycopg.Connection, *, wait: timedelta, waiting: Callable[[str], None]
 ) -> None:
     deadline = time.monotonic() + wait.total_seconds()
-    while not _got(connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK,))):
-        if time.monotonic() > deadline:
-            raise Unavailable("Another migration is under way, or stands still: it has the lock")
-        waiting("waiting for another migration")
-        time.sleep(0.5)
+    said = False
+    while not _value(connection, "SELECT pg_try_advisory_lock(%s)", LOCK):
+        holder = _value(
+            connection,
+            """
+            SELECT format('process %%s of PostgreSQL, since %%s', pid, backend_start)
+              FROM pg_locks
+              JOIN pg_stat_activity USING (pid)
+             WHERE locktype = 'advisory' AND classid = 0 AND objid = %s AND granted
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            """,
+            LOCK,
+        )
+        if holder and time.monotonic() > deadline:
+            message = (
+                f"Another `orderbus migrate` is at work ({holder}). If it hangs, end it:"
+                f" SELECT pg_terminate_backend({holder.split()[1]})"
+            )
+            raise Busy(message)
+        if holder and not said:
+            waiting(f"waiting for another `orderbus migrate` ({holder})")
+            said = True
+        time.sleep(0.2)
 
 
-def _got(cursor: psycopg.Cursor[tuple[bool]]) -> bool:
-    row = cursor.fetchone()
-    return row is not None and row[0]
+def _value(connection: psycopg.Connection, statement: LiteralString, *values: object) -> Any:  # noqa: ANN401 - any column's
+    row = connection.execute(statement, values).fetchone()
+    return None if row is None else row[0]
 
 
 def _connected(
@@ -86,27 +107,98 @@ def _connected(
 
 
 def _session() -> dict[str, Any]:
+    """Name us, with the limits of all our sessions: one that was killed keeps nobody out."""
     options = " ".join(f"-c {name}={value}" for name, value in database.SESSION.items())
-    return {"options": options, **database.KEEPALIVE}
+    return {"application_name": "orderbus-migrate", "options": options, **database.KEEPALIVE}
 
 
 def migrate(settings: Settings) -> list[str]:
     """Apply what is missing, in order; returns the names. Call it inside ``locked``.
 
-    Raises ``Busy`` where somebody else uses a table: each migration is applied whole or not at all.
+    Each is applied and noted in one transaction. Raises ``Refused`` where one cannot be applied,
+    ``Unavailable`` where what it changes is in use.
     """
-    with _backend(settings) as backend, _waiting_briefly():
-        missing = backend.to_apply(_all())
-        backend.apply_migrations(missing)
+    with _backend(settings) as backend:
+        missing = list(backend.to_apply(_all()))
+        for migration in missing:
+            with _told(f"{migration.id} cannot be applied"), backend.transaction():
+                migration.process_steps(backend, "apply")
+                backend.mark_one(migration)
         return [migration.id for migration in missing]
 
 
-def rollback(settings: Settings, *, newest: int = 1) -> list[str]:
-    """Undo the ``newest`` migrations that are applied; returns their names."""
-    with _backend(settings) as backend, _waiting_briefly():
-        applied = backend.to_rollback(_all())[:newest]
-        backend.rollback_migrations(applied)
-        return [migration.id for migration in applied]
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """Which migrations a rollback undoes, newest first, and what is lost with them."""
+
+    names: list[str]
+    losses: list[Loss]
+
+
+def foresee(settings: Settings, *, newest: int) -> Undoing:
+    """Find out what ``rollback`` would do, by doing it in a transaction that is rolled back.
+
+    Call it inside ``locked``. Raises ``Refused`` where it could not be done, or could not be
+    migrated again afterwards.
+    """
+    return _undo(settings, newest=newest, agreed=None)
+
+
+def rollback(settings: Settings, *, newest: int, agreed: Sequence[Loss]) -> list[str]:
+    """Undo the ``newest`` migrations that are applied, all or none; returns their names.
+
+    Raises ``Refused`` as ``foresee`` does, and if more would be lost than was ``agreed`` to.
+    """
+    return _undo(settings, newest=newest, agreed=agreed).names
+
+
+def _undo(settings: Settings, *, newest: int, agreed: Sequence[Loss] | None) -> Undoing:
+    if unknown := level(settings).unknown:
+        message = (
+            f"This version does not know {', '.join(unknown)}, which would have to go first: roll "
+            "back with the version that brought it"
+        )
+        raise Refused(message)
+    with _backend(settings) as backend:
+        migrations = list(backend.to_rollback(_all()))[:newest]
+
+        def rows(statement: str) -> Any:  # noqa: ANN401 - psycopg's rows
+            return backend.connection.execute(statement).fetchall()
+
+        with _told("It cannot be undone"), backend.transaction(rollback_on_exit=agreed is None):
+            before = losses.contents(rows)
+            for migration in migrations:
+                with _told(f"The rollback of {migration.id} cannot work"):
+                    migration.process_steps(backend, "rollback")
+            down = losses.columns(rows)
+            with backend.transaction(rollback_on_exit=True):
+                for migration in reversed(migrations):
+                    with _told(f"After a rollback {migration.id} could not be applied again"):
+                        migration.process_steps(backend, "apply")
+                found = losses.between(before, down, losses.contents(rows))
+            if agreed is not None and (more := losses.more(found, agreed)):
+                raise Refused(f"More would be lost than you agreed to: {_listed(more)}")
+            for migration in migrations:
+                backend.unmark_one(migration)
+    return Undoing([migration.id for migration in migrations], found)
+
+
+def _listed(lost: Sequence[Loss]) -> str:
+    return "; ".join(str(loss) for loss in lost)
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn PostgreSQL's errors into ours; whoever meets them is in a transaction that ends."""
+    try:
+        yield
+    except psycopg.errors.LockNotAvailable as error:
+        message = f"{what} while what it changes is in use: nothing was changed, try again"
+        raise Busy(message) from error
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"{what}: PostgreSQL did not answer ({error})") from error
+    except psycopg.Error as error:
+        raise Refused(f"{what}, nothing was changed: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +233,15 @@ def level(settings: Settings) -> Level:
 def _all() -> yoyo.migrations.MigrationList:
     if not FOLDER.is_dir():
         raise Misconfigured(f"No migrations at {FOLDER}: run from a checkout or the image")
-    return yoyo.read_migrations(str(FOLDER))
+    migrations = yoyo.read_migrations(str(FOLDER))
+    for migration in migrations:
+        migration.load()
+        if not migration.use_transactions:
+            message = (
+                f"{migration.id} is not transactional: killed in the middle, it would stay half"
+            )
+            raise Misconfigured(message)
+    return migrations
 
 
 @contextmanager
@@ -150,16 +250,8 @@ def _backend(settings: Settings) -> Iterator[yoyo.backends.DatabaseBackend]:
     url += ("&" if "?" in url else "?") + urlencode(_session())
     backend = yoyo.get_backend(url)
     try:
+        # Ours is the lock that counts: a row in yoyo's is of a migration that was killed.
+        backend.break_lock()
         yield backend
     finally:
         backend.connection.close()
-
-
-@contextmanager
-def _waiting_briefly() -> Iterator[None]:
-    """Give up a lock that does not come soon: every order would wait behind us."""
-    try:
-        yield
-    except psycopg.errors.LockNotAvailable as error:
-        message = f"Somebody else uses what is to be migrated: run it again ({error})"
-        raise Busy(message) from error

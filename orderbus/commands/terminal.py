@@ -72,6 +72,11 @@ def fail(message: str, *, code: int) -> NoReturn:
     sys.exit(code)
 
 
+def is_person() -> bool:
+    """Say whether somebody may be asked: a terminal, and no pipe, is what answers come from."""
+    return sys.stdin.isatty()
+
+
 def show(value: object) -> None:
     """Print one JSON document."""
     click.echo(json.dumps(value, default=str, ensure_ascii=False))

@@ -68,7 +68,7 @@ async def test_an_event_that_comes_back_while_its_endpoint_is_removed_is_never_s
     (late,) = await steps.value(database, "SELECT array_agg(id) FROM ops.webhook_deliveries")
     await deliver(database, http, settings, late)
     hinted = await services.delivery.hint_due(database, settings)
-    await Upkeep(database, settings).tick()
+    await Upkeep(database).tick()
 
     assert (skipped, hinted, receiver.requests) == (0, [], [])
     assert await states(database) == ["skipped"]
@@ -186,7 +186,7 @@ async def test_what_was_held_is_held_still_after_the_way_up_and_the_way_back(
     async with database.connection() as connection:
         await disable(connection, endpoint)
 
-    await asyncio.to_thread(schema.rollback, settings, newest=newer)
+    await asyncio.to_thread(schema.rollback, settings, newest=newer, agreed=[])
     before = await states(database)
     await asyncio.to_thread(schema.migrate, settings)
     after = await states(database)

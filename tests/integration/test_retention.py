@@ -239,7 +239,7 @@ async def test_an_older_version_comes_back_though_letters_outlive_what_they_were
 
     undone: list[str] = []
     while "0009.retention" not in undone:
-        undone += await asyncio.to_thread(schema.rollback, settings, newest=1)
+        undone += await asyncio.to_thread(schema.rollback, settings, newest=1, agreed=[])
     await asyncio.to_thread(schema.migrate, settings)
 
     assert await old_rows.counts(database) == before

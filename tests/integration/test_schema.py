@@ -33,7 +33,7 @@ async def test_every_migration_goes_up_down_and_up_again(
 ) -> None:
     before = await _objects(database)
 
-    undone = await asyncio.to_thread(schema.rollback, settings, newest=100)
+    undone = await asyncio.to_thread(schema.rollback, settings, newest=100, agreed=[])
     emptied = await _objects(database)
     applied = await asyncio.to_thread(schema.migrate, settings)
 
@@ -47,7 +47,7 @@ async def test_two_starters_migrate_one_after_the_other(settings: Settings) -> N
         with schema.locked(settings, wait=timedelta(seconds=20), waiting=print):
             return schema.migrate(settings)
 
-    await asyncio.to_thread(schema.rollback, settings, newest=100)
+    await asyncio.to_thread(schema.rollback, settings, newest=100, agreed=[])
     first, second = await asyncio.gather(asyncio.to_thread(migrate), asyncio.to_thread(migrate))
 
     assert sorted([len(first), len(second)]) == [0, len(first) + len(second)]

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from orderbus.commands import schema
-from orderbus.errors import Busy, Unavailable
+from orderbus.errors import Busy
 from orderbus.settings import Settings
 from orderbus.storage.database import SESSION, Database
 from tests.integration import steps
@@ -95,27 +95,11 @@ async def test_our_end_of_a_connection_notices_that_the_server_is_gone(database:
         assert client_side(connection) == CLIENT_SIDE
 
 
-async def test_a_migration_that_stands_still_is_told_of_instead_of_waited_for(
-    settings: Settings,
-) -> None:
-    said: list[str] = []
-
-    def second() -> None:
-        with schema.locked(settings, wait=timedelta(0), waiting=said.append):
-            pytest.fail("two migrations at once")
-
-    with (
-        schema.locked(settings, wait=timedelta(0), waiting=print),
-        pytest.raises(Unavailable, match="Another migration"),
-    ):
-        await asyncio.to_thread(second)
-
-
 async def test_a_migration_gives_up_a_table_that_is_in_use(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(SESSION, "lock_timeout", "50ms")
     async with database.transaction() as connection:
         await connection.execute("SELECT FROM orders.orders")
-        with pytest.raises(Busy, match="run it again"):
-            await asyncio.to_thread(schema.rollback, settings, newest=100)
+        with pytest.raises(Busy, match="try again"):
+            await asyncio.to_thread(schema.rollback, settings, newest=100, agreed=[])

@@ -1,0 +1,290 @@
+"""A migration can be undone without surprise: it is said what is lost, and nothing breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yoyo
+from click.testing import CliRunner, Result
+
+from orderbus.commands import schema, terminal
+from orderbus.commands.losses import Loss
+from orderbus.commands.migrate import migrate as migrate_command
+from orderbus.errors import Busy, Refused
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.integration import filling, steps
+
+NAMES = sorted(
+    path.name.removesuffix(".sql")
+    for path in schema.FOLDER.glob("*.sql")
+    if not path.name.endswith(".rollback.sql")
+)
+
+
+@contextmanager
+def locked(settings: Settings, wait: float = 30) -> Iterator[None]:
+    with schema.locked(settings, wait=timedelta(seconds=wait), waiting=print):
+        yield
+
+
+def down(settings: Settings, newest: int) -> schema.Undoing:
+    """Undo what was foreseen, and agree to all of it."""
+    with locked(settings):
+        foreseen = schema.foresee(settings, newest=newest)
+        schema.rollback(settings, newest=newest, agreed=foreseen.losses)
+    return foreseen
+
+
+def up(settings: Settings) -> list[str]:
+    with locked(settings):
+        return schema.migrate(settings)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_with_rows_in_all_tables_every_migration_goes_down_by_one_and_up_again(
+    database: Database, settings: Settings, name: str
+) -> None:
+    newer = NAMES[NAMES.index(name) + 1 :]
+    if newer:
+        await asyncio.to_thread(down, settings, len(newer))
+    async with database.connection() as connection:
+        filled = await filling.fill(connection)
+
+    undone = await asyncio.to_thread(down, settings, 1)
+    applied = await asyncio.to_thread(up, settings)
+
+    assert [table for table, rows in filled.items() if rows == 0] == []
+    assert undone.names == [name]
+    assert applied == [name, *newer]
+
+
+async def test_a_rollback_says_how_many_rows_of_which_table_it_would_lose(
+    database: Database, settings: Settings
+) -> None:
+    async with database.connection() as connection:
+        filled = await filling.fill(connection)
+
+    foreseen = await asyncio.to_thread(down, settings, len(NAMES))
+
+    said = {loss.table: loss.count for loss in foreseen.losses if loss.column is None}
+    brought_along = {"orders.moves": 9, "ops.relay_breaker": 1, "ops.retention": 1}
+    assert said == {
+        table: rows - brought_along.get(table, 0)
+        for table, rows in filled.items()
+        if rows > brought_along.get(table, 0)
+    }
+
+
+async def test_what_a_column_held_is_lost_with_it(database: Database, settings: Settings) -> None:
+    await asyncio.to_thread(down, settings, len(NAMES) - NAMES.index("0006.consumers") - 1)
+    await steps.value(
+        database,
+        """
+        INSERT INTO ops.webhook_endpoints (url, secrets, format, events)
+        SELECT 'https://shop.example/', '{whsec_x}', 'event', events
+          FROM (VALUES ('{order.*}'::text[]), ('{cart.*}'), ('{*}')) AS given (events)
+        """,
+    )
+
+    foreseen = await asyncio.to_thread(down, settings, 1)
+
+    assert foreseen.losses == [Loss("ops.webhook_endpoints", "events", 2)]
+
+
+async def test_what_would_be_lost_beyond_what_was_agreed_to_is_not_lost(
+    database: Database, settings: Settings
+) -> None:
+    def agree_to_nothing() -> None:
+        with locked(settings):
+            schema.rollback(settings, newest=len(NAMES), agreed=[])
+
+    await steps.place(database)
+
+    with pytest.raises(Refused, match=r"More would be lost .* orders\.orders: 1 row"):
+        await asyncio.to_thread(agree_to_nothing)
+
+    assert await steps.value(database, "SELECT count(*) FROM orders.orders") == 1
+    assert await asyncio.to_thread(up, settings) == []
+
+
+@pytest.fixture
+def add_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Add a newest migration to a copy of ours."""
+
+    def add(apply: str, rollback: str) -> None:
+        folder = tmp_path / "migrations"
+        shutil.copytree(schema.FOLDER, folder)
+        (folder / "9999.bad.sql").write_text(f"-- depends: {NAMES[-1]}\n{apply}\n")
+        (folder / "9999.bad.rollback.sql").write_text(f"{rollback}\n")
+        monkeypatch.setattr(schema, "FOLDER", folder)
+
+    return add
+
+
+@pytest.mark.parametrize(
+    ("rollback", "why"),
+    [
+        ("ALTER TABLE ops.none DROP COLUMN x;", "9999.bad cannot work, nothing was changed"),
+        ("ALTER TABLE ops.extra RENAME TO rest;", "9999.bad could not be applied again"),
+    ],
+)
+async def test_a_rollback_that_cannot_work_is_refused_before_anything_changed(
+    settings: Settings, add_migration: Callable[[str, str], None], rollback: str, why: str
+) -> None:
+    leaves_behind = "CREATE TABLE ops.extra (x integer); CREATE INDEX extra_x ON ops.extra (x);"
+    add_migration(leaves_behind, rollback)
+    await asyncio.to_thread(up, settings)
+
+    with pytest.raises(Refused, match=why):
+        await asyncio.to_thread(down, settings, 2)
+
+    level = schema.level(settings)
+    assert (level.newest, level.missing) == ("9999.bad", [])
+
+
+async def test_a_migration_that_cannot_be_applied_leaves_nothing_behind(
+    database: Database, settings: Settings, add_migration: Callable[[str, str], None]
+) -> None:
+    add_migration("CREATE TABLE ops.extra (x integer); SELECT 1 / 0;", "DROP TABLE ops.extra;")
+
+    with pytest.raises(Refused, match=r"9999\.bad cannot be applied, nothing was changed"):
+        await asyncio.to_thread(up, settings)
+
+    assert await steps.value(database, "SELECT to_regclass('ops.extra')::text") is None
+
+
+async def test_a_migration_and_the_note_that_it_is_applied_commit_together(
+    database: Database,
+    settings: Settings,
+    add_migration: Callable[[str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that is killed in between would leave a migration that can never be applied."""
+
+    def die(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    add_migration("CREATE TABLE ops.extra (x integer);", "DROP TABLE ops.extra;")
+    with monkeypatch.context() as patched:
+        patched.setattr(yoyo.backends.DatabaseBackend, "mark_one", die)
+        with pytest.raises(SystemExit):
+            await asyncio.to_thread(up, settings)
+
+    assert await asyncio.to_thread(up, settings) == ["9999.bad"]
+
+
+async def test_a_rollback_by_a_version_that_does_not_know_the_newest_migration_is_refused(
+    settings: Settings, add_migration: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = schema.FOLDER
+    add_migration("CREATE TABLE ops.extra (x integer);", "DROP TABLE ops.extra;")
+    await asyncio.to_thread(up, settings)
+    monkeypatch.setattr(schema, "FOLDER", ours)
+
+    with pytest.raises(Refused, match=r"does not know 9999\.bad"):
+        await asyncio.to_thread(down, settings, 1)
+
+
+async def test_yoyos_lock_that_a_killed_migration_left_keeps_nobody_out(
+    database: Database, settings: Settings
+) -> None:
+    await steps.value(
+        database, "INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, '2026-01-01', 4711)"
+    )
+
+    assert await asyncio.to_thread(up, settings) == []
+    assert await steps.value(database, "SELECT count(*) FROM yoyo_lock") == 0
+
+
+async def test_one_that_hangs_is_named_and_whoever_ends_it_goes_on(settings: Settings) -> None:
+    with locked(settings):
+        with pytest.raises(Busy, match=r"SELECT pg_terminate_backend\(\d+\)") as refused:
+            await asyncio.to_thread(lambda: _enter(settings))
+        with psycopg.connect(settings.database_url, autocommit=True) as connection:
+            connection.execute("SET statement_timeout = '5s'")
+            connection.execute(str(refused.value).split("end it: ")[1].encode())
+
+        await asyncio.to_thread(lambda: _enter(settings, wait=30))
+
+
+def _enter(settings: Settings, wait: float = 0) -> None:
+    with locked(settings, wait):
+        pass
+
+
+@pytest.fixture
+def type_command(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Type ``orderbus migrate`` with options; ``answer`` is a person's, who is else not there."""
+    for name, value in {**env, "SECRET_KEY": "a key for tests"}.items():
+        monkeypatch.setenv(name, value)
+
+    async def type_command(*options: str, answer: str | None = None) -> Result:
+        monkeypatch.setattr(terminal, "is_person", lambda: answer is not None)
+        runner = CliRunner()
+        return await asyncio.to_thread(
+            runner.invoke, migrate_command, list(options), input=answer, catch_exceptions=False
+        )
+
+    return type_command
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "x"])
+async def test_a_rollback_takes_one_or_more(type_command: Callable[..., Any], number: str) -> None:
+    outcome = await type_command("--rollback", number)
+
+    assert outcome.exit_code == 2
+    assert "--rollback" in outcome.stderr
+
+
+FROM_CARTS_ON = str(len(NAMES) - NAMES.index("0007.order-life"))
+
+
+async def test_rows_are_lost_only_if_that_is_typed(
+    database: Database, type_command: Callable[..., Any]
+) -> None:
+    await steps.value(database, "INSERT INTO orders.carts (total_amount) VALUES (1) RETURNING uuid")
+
+    outcome = await type_command("--rollback", FROM_CARTS_ON, "--yes")
+
+    assert outcome.exit_code == 1
+    assert "deletes for good: orders.carts: 1 row" in outcome.stderr
+    assert "--lose-rows" in outcome.stderr
+    assert await steps.value(database, "SELECT count(*) FROM orders.carts") == 1
+
+    outcome = await type_command("--rollback", FROM_CARTS_ON, "--yes", "--lose-rows")
+
+    assert outcome.exit_code == 0
+    assert await steps.value(database, "SELECT to_regclass('orders.carts')::text") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        (None, 1, "add --yes"),
+        ("n\n", 1, "Nothing was changed"),
+        ("y\n", 0, f"undoes {NAMES[-1]}"),
+    ],
+)
+async def test_somebody_is_asked_before_anything_is_undone(
+    settings: Settings, type_command: Callable[..., Any], answer: str | None, code: int, said: str
+) -> None:
+    outcome = await type_command("--rollback", "1", answer=answer)
+
+    assert outcome.exit_code == code
+    assert said in " ".join(outcome.stderr.split())
+    assert schema.level(settings).missing == ([NAMES[-1]] if code == 0 else [])
+
+
+async def test_what_answers_a_rollback_is_refused_without_one(
+    type_command: Callable[..., Any],
+) -> None:
+    assert (await type_command("--lose-rows")).exit_code == 2
