@@ -36,9 +36,18 @@ MOST_FAULTS: Final = 100
 
 
 class OrderbusError(Exception):
-    """Something orderbus expected to go wrong went wrong."""
+    """Something orderbus expected to go wrong went wrong.
+
+    ``told`` is our own sentence, which a caller may read. ``because`` adds what a neighbour said:
+    hosts and users may be in it, so only ``str`` has it: for logs and who types commands.
+    """
 
     code: ClassVar[str] = "error"
+
+    def __init__(self, message: str = "", *, because: str = "") -> None:
+        """Say what went wrong."""
+        super().__init__(f"{message}: {because}" if because else message)
+        self.told = message
 
 
 class Refused(OrderbusError):
@@ -138,9 +147,17 @@ class Unavailable(OrderbusError):
 
     code = "unavailable"
 
-    def __init__(self, message: str, *, retry_after: timedelta = timedelta(seconds=1)) -> None:
-        """Name the neighbour in ``message``: an operator reads it first."""
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        *,
+        because: str = "",
+        part: str = "",
+        retry_after: timedelta = timedelta(seconds=1),
+    ) -> None:
+        """Name the neighbour in ``message``, which is read first; ``part`` is its short name."""
+        super().__init__(message, because=because)
+        self.part = part
         self.retry_after = retry_after
 
 

@@ -7,7 +7,7 @@ tells. While PostgreSQL is away no message is taken: none of them could succeed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -18,8 +18,10 @@ from orderbus.actors.line import Denied
 from orderbus.errors import Misconfigured, OrderbusError, Unavailable
 from orderbus.pubsub import topology
 from orderbus.resources import Resources
+from orderbus.services.health import Found
 
-Ask = Callable[[], Awaitable[None]]
+#: Asks for a part of its own name, or finds several.
+Ask = Callable[[], Awaitable[Found | None]]
 
 #: Seconds between two questions, and how long a part has to answer.
 _INTERVAL: Final = 1.0
@@ -37,7 +39,7 @@ class Parts:
             "rabbitmq": broker.ping,
             "pubsub": self._pubsub,
         }
-        self._up: dict[str, bool | None] = dict.fromkeys(self._asks)
+        self._up: dict[str, bool | None] = dict.fromkeys([*self._asks, *services.health.POSTGRES])
         self._topology_made = False
         self._events_lost = False
         self._paused = False
@@ -51,42 +53,50 @@ class Parts:
 
     async def _watch(self, name: str, ask: Ask) -> None:
         while True:
-            up = await self._answers(name, ask)
+            for part, error in (await self._found(name, ask)).items():
+                self._saw(part, error)
             if name == "postgres":
-                (broker.gate.set if up else broker.gate.clear)()
-            self._up[name] = up
+                can_work = self._up["postgres"] and self._up["schema"]
+                (broker.gate.set if can_work else broker.gate.clear)()
             await asyncio.sleep(_INTERVAL)
 
-    async def _answers(self, name: str, ask: Ask) -> bool:
-        was_up = self._up[name]
+    async def _found(self, name: str, ask: Ask) -> Mapping[str, Exception | None]:
         try:
             async with asyncio.timeout(_PATIENCE):
-                await ask()
-        except Misconfigured as error:
+                return await ask() or {name: None}
+        except Exception as error:  # noqa: BLE001 - a door: the others must be watched all the same
+            return {name: error}
+
+    def _saw(self, part: str, error: Exception | None) -> None:
+        """Note how a part answered; what changed is said once. Ends a worker that cannot work."""
+        was_up, self._up[part] = self._up[part], error is None
+        if isinstance(error, Misconfigured) or (isinstance(error, Denied) and was_up is None):
             boot.give_up(error)
-        except (OrderbusError, TimeoutError) as error:
-            if isinstance(error, Denied) and was_up is None:
-                boot.give_up(error)
-            if was_up is not False:
-                telemetry.log.warning("part_away", part=name, error=str(error) or "it was silent")
-            return False
-        except Exception:  # noqa: BLE001 - a door: the others must be watched all the same
-            if was_up is not False:
-                telemetry.log.exception("part_away", part=name)
-            return False
-        if was_up is False:
-            telemetry.log.info("part_back", part=name)
-        return True
+        if error is None:
+            if was_up is False:
+                telemetry.log.info("part_back", part=part)
+        elif was_up is not False:
+            ours = isinstance(error, OrderbusError | TimeoutError)
+            telemetry.log.warning(
+                "part_away",
+                part=part,
+                error=str(error) or "it was silent",
+                exc_info=None if ours else error,
+            )
 
     async def _report(self) -> None:
         while True:
             folder.report({name: up is True for name, up in self._up.items()})
             await asyncio.sleep(_INTERVAL / 2)
 
-    async def _postgres(self) -> None:
-        """Ask for something that needs the schema, too."""
-        async with self._resources.database.connection() as connection:
-            self._paused = await storage.outbox.breaker_is_open(connection)
+    async def _postgres(self) -> Found:
+        """Ask for the schema, too: without it no message could succeed."""
+        database = self._resources.database
+        found = await services.health.look(database)
+        if not any(found.values()):
+            async with database.connection() as connection:
+                self._paused = await storage.outbox.breaker_is_open(connection)
+        return found
 
     async def _pubsub(self) -> None:
         """Make what is missing once; after that the relay's breaker knows."""

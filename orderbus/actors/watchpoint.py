@@ -13,14 +13,16 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
+from orderbus import services, telemetry
 from orderbus import settings as settings_module
-from orderbus import telemetry
 from orderbus.actors import folder
+from orderbus.services.shared import SharedByThreads
 
 #: Seconds between two attempts to get a port that another worker has.
 _ASK_AGAIN: Final = 2.0
 
 _stopping = False
+_rendered: Final = SharedByThreads(telemetry.render)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -34,12 +36,18 @@ class _Handler(BaseHTTPRequestHandler):
             case "/readyz":
                 ready, parts = folder.readiness()
                 ready = ready and not _stopping
-                body = json.dumps({"ready": ready, "parts": parts}).encode()
+                body = json.dumps(services.health.readiness(parts, ready=ready)).encode()
                 self._answer(200 if ready else 503, "application/json", body)
             case "/metrics":
-                self._answer(200, telemetry.CONTENT_TYPE, telemetry.render())
+                self._show_metrics()
             case _:
                 self._answer(404, "application/json", b'{"error": "not found"}')
+
+    def _show_metrics(self) -> None:
+        try:
+            self._answer(200, telemetry.CONTENT_TYPE, _rendered.get())
+        except ValueError:  # the folder is gone, and with it what the workers counted
+            self._answer(503, "application/json", b'{"error": "no worker has counted yet"}')
 
     def _answer(self, status: int, content_type: str, body: bytes) -> None:
         self.send_response(status)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import signal
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import click
 
-from orderbus import actors, telemetry
+from orderbus import actors, services, telemetry
 from orderbus import settings as settings_module
 from orderbus.actors import broker
 from orderbus.commands import terminal
 from orderbus.errors import Misconfigured, OrderbusError
+from orderbus.services.health import Found, Health
 from orderbus.settings import Settings
 from orderbus.storage.database import open_database
-from orderbus.web.watchpoint import Health, open_watchpoint
+from orderbus.web.watchpoint import open_watchpoint
 
 _max_messages = click.option(
     "--max-messages", type=click.IntRange(min=1), help="Stop after this many messages."
@@ -45,21 +46,21 @@ async def _run(settings: Settings, max_messages: int | None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    health = Health("postgres", "pubsub", "rabbitmq")
+    health = Health(*services.health.POSTGRES, "pubsub", "rabbitmq")
     async with (
         open_database(settings) as database,
         open_watchpoint(settings.metrics_host, settings.bridge_metrics_port, health, database),
     ):
         watching = [
-            asyncio.create_task(_watch(health, "postgres", database.ping)),
-            asyncio.create_task(_watch(health, "rabbitmq", broker.ping)),
+            asyncio.create_task(_watch(health, partial(services.health.look, database))),
+            asyncio.create_task(_watch(health, _rabbitmq)),
         ]
         try:
             await actors.bridge.run(
                 settings,
                 database,
                 stop=stop,
-                connected=functools.partial(health.saw, "pubsub"),
+                connected=partial(health.saw, "pubsub"),
                 max_messages=max_messages,
             )
         finally:
@@ -68,13 +69,16 @@ async def _run(settings: Settings, max_messages: int | None) -> None:
             await asyncio.gather(*watching, return_exceptions=True)
 
 
-async def _watch(health: Health, part: str, ask: Callable[[], Awaitable[None]]) -> None:
-    """Ask a part once a second, so that readiness tells the truth."""
+async def _watch(health: Health, look: Callable[[], Awaitable[Found]]) -> None:
+    """Look once a second, so that readiness tells the truth."""
     while True:
-        try:
-            await ask()
-        except OrderbusError:
-            health.saw(part, up=False)
-        else:
-            health.saw(part, up=True)
+        health.found(await look())
         await asyncio.sleep(1)
+
+
+async def _rabbitmq() -> Found:
+    try:
+        await broker.ping()
+    except OrderbusError as error:
+        return {"rabbitmq": error}
+    return {"rabbitmq": None}

@@ -19,6 +19,7 @@ from orderbus.storage import (
     partitions,
     processing,
     retention,
+    schema,
     watch,
 )
 
@@ -41,5 +42,6 @@ __all__ = [
     "partitions",
     "processing",
     "retention",
+    "schema",
     "watch",
 ]

@@ -91,18 +91,19 @@ def our_errors() -> Iterator[None]:
     except asyncpg.CheckViolationError as error:
         if error.constraint_name is None and "partition" in str(error):
             message = "A daily partition is missing: run `orderbus migrate`"
-            raise Unavailable(message) from error
+            raise Unavailable(message, part="partitions") from error
         raise
     except _WRONG_SETTINGS as error:
-        raise Misconfigured(f"PostgreSQL refuses us: {error}") from error
+        raise Misconfigured("PostgreSQL refuses us", because=str(error)) from error
     except _SCHEMA_MISSING as error:
-        raise Unavailable(f"The schema is missing: run `orderbus migrate` ({error})") from error
+        message = "The schema is missing or older than this version: run `orderbus migrate`"
+        raise Unavailable(message, because=str(error), part="schema") from error
     except _BUSY as error:
-        raise Busy(f"PostgreSQL: somebody else has locked what this needs ({error})") from error
+        message = "Somebody else has locked what this needs in PostgreSQL"
+        raise Busy(message, because=str(error), part="postgres") from error
     except _AWAY as error:
-        raise Unavailable(
-            f"PostgreSQL did not answer: {str(error) or type(error).__name__}"
-        ) from error
+        because = str(error) or type(error).__name__
+        raise Unavailable("PostgreSQL did not answer", because=because, part="postgres") from error
 
 
 class Database:

@@ -8,10 +8,13 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from orderbus import services
+from orderbus.services.health import Found, Health
+from orderbus.services.shared import Shared
 from orderbus.settings import Settings
-from orderbus.storage.database import open_database
+from orderbus.storage.database import Database, open_database
 from orderbus.web.api import carts, docs, health, metrics, new_orders, orders
-from orderbus.web.keys import DATABASE, SETTINGS, UNDER_WAY, WAKER, UnderWay
+from orderbus.web.keys import DATABASE, HEALTH, METRICS, SETTINGS, UNDER_WAY, WAKER, UnderWay
 from orderbus.web.middlewares import around
 from orderbus.web.wake import Waker
 
@@ -70,8 +73,21 @@ async def _resources(app: web.Application) -> AsyncIterator[None]:
     async with open_database(app[SETTINGS]) as database:
         app[DATABASE] = database
         app[WAKER] = Waker(database)
+        app[HEALTH] = _watched(database)
+        app[METRICS] = metrics.metrics_of(database)
         waking = asyncio.create_task(app[WAKER].run())
         yield
         waking.cancel()
         with suppress(asyncio.CancelledError):
             await waking
+
+
+def _watched(database: Database) -> Shared[Found]:
+    health = Health(*services.health.POSTGRES)
+
+    async def look() -> Found:
+        found = await services.health.look(database)
+        health.found(found)
+        return found
+
+    return Shared(look)

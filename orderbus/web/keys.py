@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from asyncio import TimerHandle
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 
+from orderbus.services.health import Found
+from orderbus.services.shared import Shared
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.web.wake import Waker
@@ -28,7 +31,17 @@ class UnderWay:
             timer.cancel()
 
 
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """What is counted, in either format."""
+
+    text: Shared[bytes]
+    as_json: Shared[bytes]
+
+
 SETTINGS: Final = web.AppKey("settings", Settings)
 DATABASE: Final = web.AppKey("database", Database)
 WAKER: Final = web.AppKey("waker", Waker)
+HEALTH: Final = web.AppKey("health", Shared[Found])
+METRICS: Final = web.AppKey("metrics", Metrics)
 UNDER_WAY: Final = web.AppKey("under_way", UnderWay)

@@ -24,6 +24,8 @@ from orderbus.web.openness import host_name
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID: Final = "Correlation-ID"
+#: What tells nobody anything of an order or a customer.
+_WATCHING: Final = {"/healthz", "/readyz", "/metrics", "/metrics/prometheus", "/api/v1/metrics"}
 _ID: Final = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
 
 
@@ -57,6 +59,7 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         status=response.status,
         ms=round((time.perf_counter() - began) * 1000, 1),
         remote=request.remote,
+        **response.get(problems.REFUSAL, {}),
     )
     return response
 
@@ -82,5 +85,8 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _meant_for_us(request: web.Request) -> bool:
+    """Whether the name is ours; who probes or scrapes goes by address or by service name."""
+    if request.path in _WATCHING:
+        return True
     allowed = request.app[SETTINGS].allowed_hosts
     return "*" in allowed or host_name(request) in allowed

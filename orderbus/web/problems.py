@@ -31,6 +31,12 @@ from orderbus.errors import (
     UnknownMediaType,
 )
 
+#: Under which an answer carries why it refuses; the middleware logs it.
+REFUSAL: Final = web.ResponseKey("refusal", dict[str, str])
+#: Characters and faults of a refusal that are logged.
+_LOGGED: Final = 500
+_LOGGED_FAULTS: Final = 3
+
 CONTENT_TYPE: Final = "application/problem+json"
 #: Characters of a sentence: what is echoed in it is cut at 200 before.
 _LONGEST_SENTENCE: Final = 300
@@ -63,19 +69,30 @@ def status_of(error: OrderbusError) -> HTTPStatus:
 
 def response_to(error: OrderbusError, request: web.BaseRequest) -> web.Response:
     """Answer a request with the problem that ``error`` is."""
-    members: dict[str, Any] = {"detail": str(error)}
+    members: dict[str, Any] = {"detail": error.told}
     if isinstance(error, Invalid) and error.faults:
         members["faults"] = [asdict(fault) for fault in _faults(error)]
+    if isinstance(error, Unavailable) and error.part:
+        members["part"] = error.part
     if isinstance(error, IllegalMove):
         members |= {"from": error.source, "to": error.target}
     members |= _members_of_the_path(error, request.path.rstrip("/"))
-    return problem(
+    answer = problem(
         status_of(error),
         code=error.code,
         path=request.path,
         headers=_headers(error),
         **members,
     )
+    faults = getattr(error, "faults", ())[:_LOGGED_FAULTS]
+    why = "; ".join([str(error), *(f"{fault.pointer}: {fault.detail}" for fault in faults)])
+    return noted(answer, error.code, why)
+
+
+def noted(answer: web.Response, code: str, detail: str) -> web.Response:
+    """Note on an answer why it refuses, for its line in the log."""
+    answer[REFUSAL] = {"code": code, "detail": detail[:_LOGGED]}
+    return answer
 
 
 def _faults(error: Invalid) -> list[Fault]:
@@ -101,11 +118,8 @@ def _members_of_the_path(error: OrderbusError, path: str) -> dict[str, Any]:
     if path == SOURCE_PATH:
         return _members_of_the_source(error)
     if path == CARTS_PATH or path.startswith(f"{CARTS_PATH}/"):
-        return {
-            "error": _by_field(error)
-            if isinstance(error, Invalid)
-            else brief(str(error), _LONGEST_SENTENCE)
-        }
+        said = brief(error.told, _LONGEST_SENTENCE)
+        return {"error": _by_field(error) if isinstance(error, Invalid) else said}
     if path.endswith("/status") and isinstance(error, NotFound):
         return {"detail": "Order not found"}
     return {}
@@ -129,11 +143,12 @@ def problem(
         "instance": brief(path),
         **members,
     }
-    return web.Response(
+    answer = web.Response(
         status=status,
         body=json.dumps(body).encode(),
         headers={"Content-Type": CONTENT_TYPE, **(headers or {})},
     )
+    return noted(answer, code, detail)
 
 
 def _members_of_the_source(error: OrderbusError) -> dict[str, Any]:
@@ -141,7 +156,7 @@ def _members_of_the_source(error: OrderbusError) -> dict[str, Any]:
         return {"error": "Invalid signature"}
     if isinstance(error, Invalid):
         return {"errors": _by_field(error)}
-    return {"error": brief(str(error), _LONGEST_SENTENCE)}
+    return {"error": brief(error.told, _LONGEST_SENTENCE)}
 
 
 def _by_field(error: Invalid) -> dict[str, list[str]]:

@@ -8,36 +8,12 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from orderbus import storage, telemetry
+from orderbus import services, storage, telemetry
 from orderbus.errors import OrderbusError
+from orderbus.services.health import Health
+from orderbus.services.shared import Shared
 from orderbus.storage.database import Database
-
-
-class Health:
-    """Remembers of each part whether it answered when it was last asked."""
-
-    def __init__(self, *parts: str) -> None:
-        """Every part is away until it was seen."""
-        self._parts = dict.fromkeys(parts, False)
-
-    def saw(self, part: str, *, up: bool) -> None:
-        """Note how a part answered just now; a change is logged once."""
-        if self._parts[part] != up:
-            self._parts[part] = up
-            if up:
-                telemetry.log.info("part_back", part=part)
-            else:
-                telemetry.log.warning("part_away", part=part)
-
-    @property
-    def parts(self) -> dict[str, bool]:
-        """Each part and whether it answers."""
-        return dict(self._parts)
-
-    @property
-    def ready(self) -> bool:
-        """Whether every part answers."""
-        return all(self._parts.values())
+from orderbus.web import problems
 
 
 @asynccontextmanager
@@ -54,18 +30,21 @@ async def open_watchpoint(
         return web.json_response({"ok": True})
 
     async def readyz(_: web.Request) -> web.Response:
-        body = {"ready": health.ready, "parts": health.parts}
+        body = services.health.readiness(health.parts, ready=health.ready)
         return web.json_response(body, status=200 if health.ready else 503)
 
-    async def metrics(_: web.Request) -> web.Response:
+    async def render() -> bytes:
+        async with database.connection() as connection:
+            return telemetry.render(await storage.watch.backlog(connection))
+
+    rendered = Shared(render)
+
+    async def metrics(request: web.Request) -> web.Response:
         try:
-            async with database.connection() as connection:
-                backlog = await storage.watch.backlog(connection)
-        except OrderbusError:
-            backlog = None
-        return web.Response(
-            body=telemetry.render(backlog), headers={"Content-Type": telemetry.CONTENT_TYPE}
-        )
+            body = await rendered.get()
+        except OrderbusError as error:
+            return problems.response_to(error, request)
+        return web.Response(body=body, headers={"Content-Type": telemetry.CONTENT_TYPE})
 
     app.add_routes(
         [

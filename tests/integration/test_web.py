@@ -308,10 +308,6 @@ async def test_without_postgresql_the_server_lives_and_is_not_ready(alone: Clien
     assert (await ready.json())["parts"] == {"postgres": False}
 
 
-async def test_without_postgresql_what_this_process_counted_is_shown(alone: Client) -> None:
-    assert (await alone.get("/metrics")).status == 200
-
-
 async def test_with_postgresql_the_server_is_ready(client: Client) -> None:
     response = await client.get("/readyz")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from orderbus.errors import OrderbusError
-from orderbus.web.keys import DATABASE
+from orderbus import services
+from orderbus.web.keys import HEALTH
 
 
 async def healthz(_: web.Request) -> web.Response:
@@ -14,11 +14,10 @@ async def healthz(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Say which parts answer: 200 if orders can be taken, else 503."""
-    try:
-        await request.app[DATABASE].ping()
-    except OrderbusError as error:
-        parts = {"postgres": False}
-        body = {"ready": False, "parts": parts, "detail": str(error)}
-        return web.json_response(body, status=503, headers={"Retry-After": "1"})
-    return web.json_response({"ready": True, "parts": {"postgres": True}})
+    """Say which parts answer and are as we need them: 200 if orders can be taken, else 503."""
+    found = await request.app[HEALTH].get()
+    parts = {part: error is None for part, error in found.items()}
+    body = services.health.readiness(parts, ready=all(parts.values()))
+    if body["ready"]:
+        return web.json_response(body)
+    return web.json_response(body, status=503, headers={"Retry-After": "1"})

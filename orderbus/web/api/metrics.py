@@ -1,22 +1,45 @@
 """What is counted, for people and for Prometheus?
 
 JSON unless ``Accept`` names a Prometheus format: curl and browsers ask for anything, Prometheus
-names what it reads.
+names what it reads. 503 while PostgreSQL is away: what waits there cannot be known.
 """
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from aiohttp import web
 
 from orderbus import storage, telemetry
-from orderbus.errors import OrderbusError
+from orderbus.services.shared import Shared
+from orderbus.storage.database import Database
 from orderbus.storage.watch import Backlog
-from orderbus.web.keys import DATABASE
+from orderbus.web.keys import METRICS, Metrics
 
 _TEXT: Final = ("text/plain", "application/openmetrics-text")
+
+
+def metrics_of(database: Database) -> Metrics:
+    """Prepare what both formats show; each is worked out at most once a second, for all who ask."""
+
+    async def ask() -> tuple[Backlog, list[dict[str, Any]]]:
+        async with database.connection() as connection:
+            counted = await storage.metrics.list_all(connection)
+            return await storage.watch.backlog(connection), counted
+
+    figures = Shared(ask)
+
+    async def text() -> bytes:
+        backlog, counted = await figures.get()
+        exact = {metric["description"]: metric["count"] for metric in counted}
+        return telemetry.render(backlog, exact)
+
+    async def as_json() -> bytes:
+        return json.dumps({"metrics": _entries(*await figures.get())}).encode()
+
+    return Metrics(Shared(text), Shared(as_json))
 
 
 async def negotiated(request: web.Request) -> web.Response:
@@ -30,21 +53,20 @@ async def negotiated(request: web.Request) -> web.Response:
 
 async def as_text(request: web.Request) -> web.Response:
     """Answer in Prometheus' text format."""
-    exact = {metric["description"]: metric["count"] for metric in await _exact(request)}
-    return web.Response(
-        body=telemetry.render(await _backlog(request), exact),
-        headers={"Content-Type": telemetry.CONTENT_TYPE},
-    )
+    text = await request.app[METRICS].text.get()
+    return web.Response(body=text, headers={"Content-Type": telemetry.CONTENT_TYPE})
 
 
 async def as_json(request: web.Request) -> web.Response:
     """Answer with one entry for each count, in the shape the source document gives."""
+    body = await request.app[METRICS].as_json.get()
+    return web.Response(body=body, content_type="application/json", charset="utf-8")
+
+
+def _entries(backlog: Backlog, exact: list[dict[str, Any]]) -> list[dict[str, Any]]:
     counts: dict[str, float] = telemetry.counts()
-    backlog = await _backlog(request)
-    exact = await _exact(request)
-    if backlog is not None:
-        counts |= {name: float(getattr(backlog, field)) for field, name, _ in telemetry.BACKLOG}
-    metrics = [
+    counts |= {name: float(getattr(backlog, field)) for field, name, _ in telemetry.BACKLOG}
+    return [{**metric, "uuid": str(metric["uuid"])} for metric in exact] + [
         {
             "uuid": str(uuid5(NAMESPACE_URL, f"orderbus:metrics:{name}")),
             "count": int(count),
@@ -52,23 +74,3 @@ async def as_json(request: web.Request) -> web.Response:
         }
         for name, count in sorted(counts.items())
     ]
-    return web.json_response({"metrics": exact + metrics})
-
-
-async def _exact(request: web.Request) -> list[dict[str, Any]]:
-    """Show what consumers counted, one for each event; nothing while PostgreSQL is away."""
-    try:
-        async with request.app[DATABASE].connection() as connection:
-            counted = await storage.metrics.list_all(connection)
-    except OrderbusError:
-        return []
-    return [{**metric, "uuid": str(metric["uuid"])} for metric in counted]
-
-
-async def _backlog(request: web.Request) -> Backlog | None:
-    """Ask what waits at each hop; what this process counted is shown without it, too."""
-    try:
-        async with request.app[DATABASE].connection() as connection:
-            return await storage.watch.backlog(connection)
-    except OrderbusError:
-        return None

@@ -24,7 +24,7 @@ from orderbus.domain.orders import (
 )
 from orderbus.errors import MOST_FAULTS, Invalid
 from orderbus.storage.database import Connection
-from orderbus.web import requests
+from orderbus.web import problems, requests
 from orderbus.web.keys import DATABASE, WAKER
 from orderbus.web.once import answer_once
 
@@ -66,7 +66,7 @@ async def create(request: web.Request) -> web.Response:
         amount = _AMOUNT.validate_python(new.amount)
     except ValidationError:
         said = "amount must be a decimal number with at most two places, 0 to 99999999.99"
-        return _said(400, {"detail": said})
+        return problems.noted(_said(400, {"detail": said}), "invalid", said)
     public_id = uuid4()
     order = PlaceOrder(
         source="api",
@@ -130,7 +130,8 @@ def _fault(kind: str, place: list[str | int], said: str, given: object) -> dict[
 
 
 def _unprocessable(faults: list[dict[str, Any]]) -> web.Response:
-    return _said(422, {"detail": faults})
+    first = f"{'/'.join(map(str, faults[0]['loc']))}: {faults[0]['msg']}"
+    return problems.noted(_said(422, {"detail": faults}), "unprocessable", first)
 
 
 def _said(status: int, members: dict[str, Any]) -> web.Response:
