@@ -112,7 +112,7 @@ pubsub-logs: ## Follow the log of the Pub/Sub emulator
 	$(COMPOSE) logs --follow pubsub-emulator
 emulator: .env ## Start the Pub/Sub emulator alone
 	$(COMPOSE) up --detach --wait pubsub-emulator
-clean: ## Remove containers with their data, caches and what was built
+clean: ## Remove containers and local runs with their data, caches and what was built
 	@scripts/clean
 reset: clean setup ## Remove everything and set up again
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 import signal
 from collections.abc import Iterator
@@ -13,11 +14,25 @@ from pathlib import Path
 import click
 
 from orderbus.commands import terminal
-from orderbus.errors import Misconfigured
+from orderbus.domain import webhooks
+from orderbus.errors import Invalid, Misconfigured
+from orderbus.local import dotenv
+from orderbus.local.dotenv import Given
 from orderbus.local.folders import default_data, locked_folder, write_private
 from orderbus.local.parts import Way
 from orderbus.local.processes import DiedError, is_free
 from orderbus.local.whole import Whole, first_error, whole
+
+
+def _url(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
+    """Pass a URL that webhooks can be sent to; another is refused before anything starts."""
+    if url is not None:
+        try:
+            webhooks.check_url(url)
+        except Invalid as error:
+            raise click.BadParameter(f"{error}.") from None
+    return url
+
 
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta")
 
@@ -35,7 +50,10 @@ _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright
 )
 @terminal.parts
 @click.option(
-    "--webhook", metavar="URL", help="Tell URL of every order, instead of a receiver of its own."
+    "--webhook",
+    metavar="URL",
+    callback=_url,
+    help="Tell URL of every order, instead of a receiver of its own.",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object with all URLs when ready."
@@ -47,10 +65,11 @@ def up(
 
     PostgreSQL, RabbitMQ, Pub/Sub, web, workers, bridge, receiver. Each part is the one that a
     setting names, else a private one of what is installed, else a Docker container, else an
-    embedded one, which needs nothing but what pip installed.
+    embedded one, which needs nothing but what pip installed. Of `.env` it takes what is not about
+    parts, ports and who may call.
     """
     folder = (data or default_data() / "up").absolute()
-    wanted = Wanted(folder, port, way, webhook)
+    wanted = Wanted(folder, port, way, webhook, dotenv.read(Path(".env"), os.environ))
     terminal.with_exit_code(lambda: asyncio.run(_up(wanted, as_json=as_json)))
 
 
@@ -62,6 +81,23 @@ class Wanted:
     port: int
     way: Way | None
     webhook: str | None
+    given: Given
+
+    def refuse_what_cannot_work(self) -> None:
+        """Raise ``Misconfigured`` where something would fail only after the parts have started."""
+        if self.port and not is_free(self.port):
+            message = (
+                f"Port {self.port} is in use: name another with --port, or any free one with "
+                "--port 0"
+            )
+            raise Misconfigured(message)
+        name = "WEBHOOK_OUTGOING_SECRET"
+        secret = os.environ.get(name) or self.given.taken.get(name)
+        if secret is not None:
+            try:
+                webhooks.check_secret(secret)
+            except Invalid as error:
+                raise Misconfigured(f"{name}: {error}") from None
 
 
 async def _up(wanted: Wanted, *, as_json: bool) -> None:
@@ -69,11 +105,8 @@ async def _up(wanted: Wanted, *, as_json: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    if wanted.port and not is_free(wanted.port):
-        message = (
-            f"Port {wanted.port} is in use: name another with --port, or any free one with --port 0"
-        )
-        raise Misconfigured(message)
+    wanted.refuse_what_cannot_work()
+    _tell_of_dotenv(wanted.given)
     with locked_folder(wanted.folder):
         running = asyncio.create_task(_run(wanted, stop, as_json=as_json))
         stopping = asyncio.create_task(stop.wait())
@@ -86,20 +119,30 @@ async def _up(wanted: Wanted, *, as_json: bool) -> None:
             await running
         except BaseExceptionGroup as group:
             raise first_error(group) from None
+    if stop.is_set():
+        _say(f"Stopped. Everything it had stays in {wanted.folder}")
 
 
 async def _run(wanted: Wanted, stop: asyncio.Event, *, as_json: bool) -> None:
     starting = asyncio.current_task()
     assert starting is not None  # noqa: S101 - it runs
     watch = asyncio.create_task(_cancel_when(stop, starting))
+
+    def sink(name: str, line: str) -> None:
+        if (
+            not stop.is_set()
+        ):  # what a process says of its end, Java at length, tells nobody anything
+            _print(name, line)
+
     try:
         async with whole(
             wanted.folder,
-            sink=_print,
+            sink=sink,
             say=_say,
             way=wanted.way,
             port=wanted.port,
             webhook=wanted.webhook,
+            changes=wanted.given.taken,
         ) as running:
             watch.cancel()
             with _env_file(wanted.folder / "env", running.env) as env_file:
@@ -139,6 +182,14 @@ def _env_file(path: Path, env: dict[str, str]) -> Iterator[Path]:
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def _tell_of_dotenv(given: Given) -> None:
+    """Say which settings of ``.env`` hold here; never their values."""
+    if given.taken:
+        _say(f"of .env taken: {', '.join(given.taken)}")
+    if given.replaced:
+        _say(f"of .env replaced by its own: {', '.join(given.replaced)}")
 
 
 def _tell(running: Whole, env_file: Path, *, as_json: bool, own_receiver: bool) -> None:

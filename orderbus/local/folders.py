@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,10 @@ from typing import IO, Final
 from orderbus.errors import Misconfigured
 from orderbus.local.processes import kept_open
 
+#: How a folder is named that one of these leads to, where it cannot be in it.
+ELSEWHERE: Final = "orderbus-postgres-"
+#: What every folder of a run holds.
+_STARTER: Final = "starter.lock"
 #: Seconds that the processes of a starter that crashed may take to end.
 _ENDING: Final = 60.0
 
@@ -39,7 +44,7 @@ def locked_folder(folder: Path, *, ending: float = _ENDING) -> Iterator[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     message = f"Another orderbus uses {folder}: stop it, or name another folder with --data"
-    with (folder / "starter.lock").open("w") as starter, (folder / "lock").open("w") as lock:
+    with (folder / _STARTER).open("w") as starter, (folder / "lock").open("w") as lock:
         if not _lock(starter) or not _lock(lock, patience=ending):
             raise Misconfigured(message)
         # Every guard holds the second lock too. So it outlasts a starter that crashed.
@@ -61,6 +66,26 @@ def free_folder(parent: Path, name: str) -> Iterator[Path]:
                 continue
             yield folder
             return
+
+
+def remove_data(parent: Path) -> list[Path]:
+    """Remove what local runs kept below ``parent``, and nothing else that may be there.
+
+    Returns the folders that are gone. Raises ``Misconfigured``, and removes nothing, where one of
+    them is in use.
+    """
+    folders = sorted(lock.parent for lock in parent.glob(f"*/{_STARTER}"))
+    with ExitStack() as stack:
+        for folder in folders:
+            stack.enter_context(locked_folder(folder))
+        for folder in folders:
+            for link in folder.iterdir():  # root's PostgreSQL may have had to live elsewhere
+                if link.is_symlink() and link.resolve().name.startswith(ELSEWHERE):
+                    shutil.rmtree(link.resolve(), ignore_errors=True)
+            shutil.rmtree(folder)
+    if parent.is_dir() and not any(parent.iterdir()):
+        parent.rmdir()
+    return folders
 
 
 def _lock(file: IO[str], *, patience: float = 0) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from orderbus import settings as settings_module
-from orderbus.local.folders import write_private
+from orderbus.local.folders import ELSEWHERE, write_private
 from orderbus.local.processes import Process, Sink, free_port, run, until
 from orderbus.storage.database import open_database
 
@@ -185,7 +185,7 @@ class NativePostgres:
         if not folder.exists():
             folder.unlink(missing_ok=True)  # a link to a folder that is gone
             if self._user != "-" and not _others_may_enter(folder.parent):
-                folder.symlink_to(tempfile.mkdtemp(prefix="orderbus-postgres-"))
+                folder.symlink_to(tempfile.mkdtemp(prefix=ELSEWHERE))
             else:
                 folder.mkdir(mode=0o700)
         resolved = folder.resolve()

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import aiohttp
 import pytest
 
 from orderbus.local.parts import Way
+from orderbus.settings import QUEUES_IN_MEMORY
 from tests import samples
 from tests.end_to_end.system import ROOT
 from tests.parts import in_the_way, way
@@ -34,14 +36,18 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-async def up(folder: Path, port: int) -> asyncio.subprocess.Process:
+async def up(
+    folder: Path, port: int, *options: str, cwd: Path | None = None
+) -> asyncio.subprocess.Process:
     """Start ``orderbus up`` in an environment that names no part."""
     env = {name: value for name, value in os.environ.items() if name not in PARTS}
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "orderbus", "up", "--json", "--port", str(port)),
+        *(sys.executable, "-m", "orderbus", "up", "--port", str(port)),
         *("--data", str(folder)),
         *in_the_way(),
+        *options,
         env={**env, "PYTHONPATH": str(ROOT)},
+        cwd=cwd,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=2**20,
@@ -81,7 +87,7 @@ async def test_a_port_in_use_is_told_before_anything_starts(folder: Path) -> Non
 async def test_other_commands_reach_it_and_the_death_of_one_process_ends_it_all(
     folder: Path,
 ) -> None:
-    running = await up(folder, 0)
+    running = await up(folder, 0, "--json")
     assert running.stdout is not None
     async with asyncio.timeout(PATIENCE):
         urls = json.loads(await running.stdout.readline())
@@ -110,3 +116,55 @@ async def test_other_commands_reach_it_and_the_death_of_one_process_ends_it_all(
     assert b"pubsub ended with code" in errors
     assert not (folder / "env").exists()
     await until_gone(started)
+
+
+#: What a developer may have in .env, for other parts and for the containers.
+DOTENV = """
+SECRET_KEY=hidden-key
+LOG_LEVEL=WARNING
+DB_HOST=192.0.2.1
+DB_PASS=hidden-password
+RABBITMQ_URL=amqp://me:hidden-password@192.0.2.1/
+WEBHOOK_SECRET=hidden-secret
+"""
+
+
+async def test_ctrl_c_ends_it_with_a_sentence_and_it_says_what_of_dotenv_holds(
+    folder: Path,
+) -> None:
+    (folder / ".env").write_text(DOTENV)
+    data = folder / "data"
+    running = await up(data, 0, cwd=folder)
+    assert running.stdout is not None
+    said = asyncio.create_task(running.stderr.read() if running.stderr else asyncio.sleep(0, b""))
+    async with asyncio.timeout(50):
+        ready = (await running.stdout.readline()).decode()
+    env = dict(
+        line.removeprefix("export ").split("=", 1)
+        for line in (data / "env").read_text().splitlines()
+    )
+    mode = stat.S_IMODE((data / "env").stat().st_mode)
+    url = f"{ready.removeprefix('orderbus ready: ').strip()}/webhooks/orders/create/"
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(url, json=samples.order_body()) as answer,
+    ):
+        accepted = answer.status
+
+    running.send_signal(signal.SIGINT)
+    async with asyncio.timeout(40):
+        code = await running.wait()
+        lines = (await said).decode().splitlines()
+
+    assert (accepted, code, mode) == (201, 0, 0o600)
+    assert lines[-1] == f"orderbus  Stopped. Everything it had stays in {data}"
+    last_words = lines[lines.index("orderbus  stopping") :]
+    assert len(last_words) == 2, last_words
+    assert "orderbus  of .env taken: SECRET_KEY, LOG_LEVEL" in lines
+    replaced = "WEBHOOK_SECRET, DB_PASS, DB_HOST, RABBITMQ_URL"
+    assert f"orderbus  of .env replaced by its own: {replaced}" in lines
+    assert "hidden" not in "\n".join(lines)
+    assert env["LOG_LEVEL"] == "WARNING"
+    if env["RABBITMQ_URL"] != QUEUES_IN_MEMORY:
+        login = f"{env['RABBIT_USER']}, password {env['RABBIT_PASS']}"
+        assert f"orderbus  rabbitmq management login: {login}" in lines

@@ -1,0 +1,66 @@
+"""Which settings of ``.env`` does a local run take, and which does it replace with its own?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydantic_settings import DotEnvSettingsSource
+
+from orderbus.settings import Settings
+
+#: What a run finds, makes up, or must have as it is: other parts and another machine's doors are
+#: not for it, and whoever follows the README does not sign.
+_OWN: Final = frozenset(
+    {
+        "DB_NAME",
+        "DB_USER",
+        "DB_PASS",
+        "DB_HOST",
+        "DB_PORT",
+        "RABBITMQ_URL",
+        "RABBIT_HOST",
+        "RABBIT_PORT",
+        "RABBIT_USER",
+        "RABBIT_PASS",
+        "RABBIT_VHOST",
+        "PUBSUB_EMULATOR_HOST",
+        "AUTH",
+        "ORDERBUS_OPEN_ON_LOOPBACK",
+        "ALLOWED_HOSTS",
+        "WEBHOOK_SECRET",
+        "ORDERBUS_WEB_HOST",
+        "ORDERBUS_WEB_PORT",
+        "WEBHOOK_OUTGOING_URL",
+        "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS",
+        "ORDERBUS_METRICS_HOST",
+        "ORDERBUS_WORKER_METRICS_PORT",
+        "ORDERBUS_BRIDGE_METRICS_PORT",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What ``.env`` says: the settings that are taken, and the names of those that are not."""
+
+    taken: Mapping[str, str]
+    replaced: tuple[str, ...]
+
+
+def read(file: Path, environ: Mapping[str, str]) -> Given:
+    """Read the settings in ``file``; one that the environment has too counts there alone."""
+    lines = DotEnvSettingsSource(Settings, env_file=file).env_vars
+    said = {name.upper(): value for name, value in lines.items() if value is not None}
+    taken: dict[str, str] = {}
+    replaced: list[str] = []
+    for info in Settings.model_fields.values():
+        names = [str(name) for name in getattr(info.validation_alias, "choices", ())]
+        mine = [name for name in names if name in said]
+        if _OWN.intersection(names):
+            replaced += mine
+        elif not any(environ.get(name) for name in names):
+            taken |= {name: said[name] for name in mine}
+    return Given(taken, tuple(replaced))

@@ -1,0 +1,93 @@
+"""``orderbus up`` refuses what cannot work before anything starts, and takes what it may."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from orderbus.commands.cli import main
+from orderbus.local import dotenv
+
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
+
+
+def up(folder: Path, *options: str, **env: str) -> Result:
+    """Run the command; whatever it would start, it would first make the folder for."""
+    arguments = ["up", "--data", str(folder / "data"), "--port", "0", "--parts", "embedded"]
+    return CliRunner().invoke(main, [*arguments, *options], env=env)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("nonsense", "must begin with http:// or https://"),
+        ("", "must begin with http:// or https://"),
+        ("ftp://shop.example.com/", "must begin with http:// or https://"),
+        ("http://", "must name a host"),
+        ("http:///hooks", "must name a host"),
+        ("http://shop.example.com:0/", "must name a host"),
+        ("http://shop.example.com:99999/", "Port out of range"),
+        ("http://shop.example.com:hooks/", "Port could not be cast"),
+        ("http://me:secret@shop.example.com/", "must not hold a user name or password"),
+        ("http://shop.example.com/#fragment", "must not hold a fragment"),
+        ("http://shop.example.com/a b", "must hold no characters but"),
+    ],
+)
+def test_a_url_that_no_webhook_can_be_sent_to_is_refused_before_anything_starts(
+    tmp_path: Path, url: str, why: str
+) -> None:
+    refused = up(tmp_path, "--webhook", url)
+
+    assert refused.exit_code == 2
+    assert why in " ".join(refused.output.split())
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("secret", ["nonsense", "whsec_short"])
+def test_a_secret_that_cannot_sign_is_refused_before_anything_starts(
+    tmp_path: Path, secret: str
+) -> None:
+    refused = up(tmp_path, WEBHOOK_OUTGOING_SECRET=secret)
+
+    assert refused.exit_code == 2
+    assert not (tmp_path / "data").exists()
+
+
+def test_of_dotenv_is_taken_what_is_not_about_parts_ports_and_callers() -> None:
+    given = dotenv.read(EXAMPLE, {})
+
+    assert {"DEBUG", "SECRET_KEY", "ORDERBUS_PROCESSOR", "PUBSUB_PROJECT_ID"} <= set(given.taken)
+    assert {"DB_HOST", "DB_PASS", "RABBITMQ_URL", "PUBSUB_EMULATOR_HOST", "WEBHOOK_SECRET"} <= set(
+        given.replaced
+    )
+    assert not set(given.taken) & set(given.replaced)
+
+
+def test_a_setting_counts_by_any_of_its_names_in_any_case_and_others_are_left_alone(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / ".env"
+    lines = ("export OUTBOX_BATCH_SIZE=7", "postgres_host=db", "log_level=DEBUG", "MY_OWN=1")
+    file.write_text("\n".join([*lines, "ORDERBUS_CONSUMERS=", ""]))
+
+    given = dotenv.read(file, {})
+
+    assert given.taken == {"OUTBOX_BATCH_SIZE": "7", "LOG_LEVEL": "DEBUG"}
+    assert given.replaced == ("POSTGRES_HOST",)
+
+
+def test_what_the_environment_has_too_is_not_taken_from_dotenv(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("ORDERBUS_RELAY_BATCH=7\nLOG_LEVEL=DEBUG\n")
+
+    given = dotenv.read(file, {"OUTBOX_BATCH_SIZE": "9", "LOG_LEVEL": ""})
+
+    assert given.taken == {"LOG_LEVEL": "DEBUG"}
+
+
+def test_where_there_is_no_dotenv_nothing_is_taken(tmp_path: Path) -> None:
+    given = dotenv.read(tmp_path / ".env", {})
+
+    assert (dict(given.taken), given.replaced) == ({}, ())
