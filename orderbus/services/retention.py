@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from uuid import uuid4
 
 from orderbus import storage, telemetry
+from orderbus.errors import Unavailable
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.retention import Step
@@ -73,12 +74,15 @@ async def tick(database: Database, settings: Settings) -> None:
 
 
 async def _drop_days(database: Database, settings: Settings) -> None:
-    async with database.connection() as connection:
-        for day in await storage.partitions.list_old(connection, keep=settings.event_retention):
-            if not await storage.partitions.drop(connection, day):
-                telemetry.log.warning("partition_in_use", day=f"{day:%Y%m%d}")
-                return
-            telemetry.log.info("partition_dropped", day=f"{day:%Y%m%d}")
+    try:
+        async with database.connection() as connection:
+            for day in await storage.partitions.list_old(connection, keep=settings.event_retention):
+                if not await storage.partitions.drop(connection, day):
+                    telemetry.log.warning("partition_in_use", day=f"{day:%Y%m%d}")
+                    return
+                telemetry.log.info("partition_dropped", day=f"{day:%Y%m%d}")
+    except Unavailable as error:  # with many millions of open rows it may take too long to look
+        telemetry.log.warning("partitions_not_dropped", error=str(error))
 
 
 def _kinds(settings: Settings) -> dict[str, _Work]:

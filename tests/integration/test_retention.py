@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from orderbus import services, storage
 from orderbus.commands import schema
 from orderbus.commands.cli import main
+from orderbus.errors import Unavailable
 from orderbus.services import retention
 from orderbus.services.retention import AT_MOST
 from orderbus.settings import Settings
@@ -279,6 +280,20 @@ async def let_it_be_long_ago(database: Database) -> None:
                    settled_at = now() - {ago};
             """
         )
+
+
+async def test_days_that_cannot_be_dropped_keep_nothing_else_from_being_deleted(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_late(*_: object, **__: object) -> None:
+        message = "PostgreSQL did not answer"
+        raise Unavailable(message)
+
+    await old_rows.answers(database, 1)
+    monkeypatch.setattr(storage.partitions, "list_old", too_late)
+    await retention.tick(database, settings)
+
+    assert (await old_rows.counts(database))["answers"] == 0
 
 
 async def test_no_transaction_stays_open_between_two_statements(
