@@ -1,5 +1,5 @@
 -- A watermark goes with its order's last event, and comes back with a later one.
--- depends: 0007.order-life
+-- depends: 0009.retention
 
 -- The days (UTC) whose events are kept.
 CREATE VIEW ops.kept_days AS
