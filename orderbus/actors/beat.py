@@ -30,8 +30,8 @@ CHANNEL: Final = "outbox"
 RETENTION_LOOKS: Final = timedelta(seconds=10)
 
 
-async def run(resources: Resources, queues: Collection[str]) -> None:
-    """Beat for as long as the worker runs, whatever is away.
+async def run(resources: Resources, queues: Collection[str], lost: Callable[[], list[str]]) -> None:
+    """Beat for as long as the worker runs, whatever is away; ``lost`` names threads that ended.
 
     Consumers are told of events only where this worker works on their ``queues``: what nobody works
     on would pile up.
@@ -55,7 +55,7 @@ async def run(resources: Resources, queues: Collection[str]) -> None:
     async with asyncio.TaskGroup() as group:
         if resources.settings.queues_in_memory:
             group.create_task(repeat("bring_back", bring_back))
-        group.create_task(Parts(resources).watch())
+        group.create_task(Parts(resources, lost).watch())
         group.create_task(repeat("listen", listen))
         group.create_task(repeat("hint_outbox", partial(_hint_outbox, resources), notified))
         group.create_task(repeat("hint_deliveries", partial(_hint_deliveries, resources)))

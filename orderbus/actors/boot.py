@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
+import signal
 import threading
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
 import dramatiq
@@ -21,7 +23,7 @@ from dramatiq.asyncio import get_event_loop_thread
 
 from orderbus import services, telemetry
 from orderbus import settings as settings_module
-from orderbus.actors import folder, watchpoint
+from orderbus.actors import folder, loop, threads, watchpoint
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources, open_resources
 from orderbus.settings import Settings
@@ -36,9 +38,15 @@ CANNOT_WORK: Final = 2
 #: Time an actor needs beside the longest thing it waits for.
 _ROOM: Final = timedelta(seconds=15)
 
+#: Exit code of a process that lost a part of itself.
+BROKE: Final = 1
+#: Seconds it then has to end in an orderly way, beside the grace for what is under way.
+_ENDS_WITHIN: Final = 30.0
+
 _STDERR: Final = 2
 
 _open: Resources | None = None
+_broken = False
 
 
 def resources() -> Resources:
@@ -100,6 +108,7 @@ class Boot(Middleware):
         """Hold nothing until the worker boots."""
         self._stack = AsyncExitStack()
         self._beat: concurrent.futures.Future[None] | None = None
+        self._ending: concurrent.futures.Future[None] | None = None
 
     @property
     def forks(self) -> list[Any]:
@@ -138,20 +147,50 @@ class Boot(Middleware):
         from orderbus.actors import beat  # noqa: PLC0415 - the beat enqueues, so it needs the broker
 
         queues = cast("set[str]", worker.consumer_whitelist or set(broker.queues))
-        self._beat = submit(beat.run(resources(), queues))
+        self._beat = submit(beat.run(resources(), queues, partial(threads.lost, broker, worker)))
         self._beat.add_done_callback(_beat_ended)
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
-        """Stop hinting; what is under way goes on."""
+        """Stop hinting; what is under way goes on for a while, and is handed back then."""
         cast("Broker", broker).stopping.set()
         if self._beat is not None:
             self._beat.cancel()
+        self._ending = submit(_interrupt_after(resources().settings.stop_grace))
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
-        """Close what was opened."""
+        """Close what was opened, when nothing works with it any more."""
         global _open  # noqa: PLW0603 - see before_worker_boot
+        if self._ending is not None:
+            self._ending.cancel()
+        submit(_interrupt_after(timedelta(0))).result(timeout=30)
         _open = None
         submit(self._stack.aclose()).result(timeout=30)
+        if _broken:
+            os._exit(BROKE)
+
+
+async def _interrupt_after(grace: timedelta) -> None:
+    await asyncio.sleep(grace.total_seconds())
+    resources().ending.set()
+    await loop.interrupt()
+
+
+def end_broken(why: str, **details: object) -> None:
+    """End a process that lost a part of itself, in an orderly way: others do its work.
+
+    Its exit code then says so, and Dramatiq's master ends the whole worker, for whoever started it
+    to start it anew.
+    """
+    global _broken  # noqa: PLW0603 - one process, one end
+    if _broken:
+        return
+    _broken = True
+    telemetry.log.critical(why, **details)
+    limit = resources().settings.stop_grace.total_seconds() + _ENDS_WITHIN
+    ending = threading.Timer(limit, os._exit, (BROKE,))
+    ending.daemon = True
+    ending.start()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _beat_ended(beat: concurrent.futures.Future[None]) -> None:

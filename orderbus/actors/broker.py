@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
-from threading import Event
+from threading import Event, Thread
 from typing import Any, Final, TypeVar
 
 import dramatiq
@@ -20,13 +20,14 @@ from dramatiq import Middleware
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.common import current_millis, dq_name, q_name, xq_name
 from dramatiq.errors import ActorNotFound, ConnectionClosed
-from dramatiq.middleware import AsyncIO, ShutdownNotifications, TimeLimit
+from dramatiq.middleware import ShutdownNotifications, TimeLimit
 
 from orderbus import settings as settings_module
 from orderbus.actors.boot import Boot
 from orderbus.actors.consumer import Consumer
 from orderbus.actors.enqueuer import CONFIRM_WITHIN, Enqueuer
 from orderbus.actors.line import Outgoing, Queue
+from orderbus.actors.loop import Loop
 from orderbus.actors.memory import MemoryBroker
 from orderbus.actors.middleware import Retries
 from orderbus.errors import Conflict, Misconfigured, Unavailable
@@ -77,6 +78,11 @@ class Broker(RabbitmqBroker):
         parameters.stack_timeout = 10
         parameters.client_properties = {"connection_name": "orderbus"}
         return parameters
+
+    @property
+    def sender(self) -> Thread | None:
+        """The thread that sends, once there was something to send."""
+        return self._enqueuer.thread
 
     @property
     def consumer_class(self) -> type[Consumer]:
@@ -191,7 +197,7 @@ def _choose() -> Broker | MemoryBroker:
 
 
 def _middleware() -> list[Middleware]:
-    return [AsyncIO(), Boot(), TimeLimit(), ShutdownNotifications(), Retries()]
+    return [Loop(), Boot(), TimeLimit(), ShutdownNotifications(), Retries()]
 
 
 broker: Final = _choose()

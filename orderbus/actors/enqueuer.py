@@ -42,7 +42,7 @@ class Enqueuer:
         self._queues = queues
         self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self.thread: threading.Thread | None = None
         self._line: Line | None = None
         self._opening: asyncio.Task[Line] | None = None
         self._declaring: asyncio.Lock
@@ -52,15 +52,15 @@ class Enqueuer:
         with self._starting:
             if self._loop is None:
                 self._loop, self._declaring = asyncio.new_event_loop(), asyncio.Lock()
-                self._thread = threading.Thread(target=self._run, name="enqueuer", daemon=True)
-                self._thread.start()
+                self.thread = threading.Thread(target=self._run, name="enqueuer", daemon=True)
+                self.thread.start()
                 atexit.register(self.close)
             return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
         """Say goodbye to RabbitMQ and end the thread."""
         with self._starting:
-            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+            loop, thread, self._loop, self.thread = self._loop, self.thread, None, None
         if loop is None or thread is None:
             return
         atexit.unregister(self.close)

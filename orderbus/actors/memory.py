@@ -29,6 +29,9 @@ _LOOK_AGAIN: Final = 0.05
 class MemoryBroker(StubBroker):
     """Queues for the worker of this process alone; takes messages as RabbitMQ's broker does."""
 
+    #: There is no thread that sends.
+    sender: Final = None
+
     def __init__(self, middleware: Sequence[Middleware]) -> None:
         """Be nobody's queues until a worker boots."""
         #: Open while messages may be processed: everything they need is there.

@@ -143,8 +143,8 @@ class Retries(Middleware):
         broker: dramatiq.Broker,  # noqa: ARG002 - Dramatiq's hook
         actor: dramatiq.Actor[..., Any],
     ) -> None:
-        """Keep errors that are ours out of Dramatiq's log of failures: the line below says it."""
-        actor.options.setdefault("throws", OrderbusError)
+        """Keep what is no bug out of Dramatiq's log of failures: the line below says it."""
+        actor.options.setdefault("throws", (OrderbusError, Shutdown))
 
     def after_process_message(
         self,

@@ -31,9 +31,13 @@ _PATIENCE: Final = 10.0
 class Parts:
     """Asks every part, and writes down for readiness what answers."""
 
-    def __init__(self, resources: Resources) -> None:
-        """Take nothing for granted yet: a part that was not heard of counts as away."""
+    def __init__(self, resources: Resources, lost: Callable[[], list[str]]) -> None:
+        """Take nothing for granted yet: a part that was not heard of counts as away.
+
+        ``lost`` names threads of this worker that ended.
+        """
         self._resources = resources
+        self._lost = lost
         self._asks: dict[str, Ask] = {
             "postgres": self._postgres,
             "rabbitmq": broker.ping,
@@ -86,8 +90,15 @@ class Parts:
 
     async def _report(self) -> None:
         while True:
-            folder.report({name: up is True for name, up in self._up.items()})
+            self.report()
             await asyncio.sleep(_INTERVAL / 2)
+
+    def report(self) -> None:
+        """Write down what is up; a process that lost a thread is not ready, and ends."""
+        lost = self._lost()
+        folder.report({**{name: up is True for name, up in self._up.items()}, "threads": not lost})
+        if lost:
+            boot.end_broken("threads_lost", threads=lost)
 
     async def _postgres(self) -> Found:
         """Ask for the schema, too: without it no message could succeed."""

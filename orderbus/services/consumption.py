@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -16,6 +16,7 @@ from orderbus.domain.events import Event
 from orderbus.domain.text import storable
 from orderbus.errors import OrderbusError, Poisoned, Refused, Unavailable
 from orderbus.resources import Resources
+from orderbus.services.interruptions import ended, to_the_end
 from orderbus.storage.consumptions import Claim
 from orderbus.storage.database import Connection, Database
 
@@ -23,6 +24,7 @@ from orderbus.storage.database import Connection, Database
 LEASE: Final = timedelta(seconds=60)
 #: The pauses before it is tried again double up to this.
 _LONGEST_PAUSE: Final = timedelta(seconds=300)
+_NONE: Final = timedelta(0)
 #: How long a telling has to have an effect before the beat tells again.
 _HINT_AGAIN_AFTER: Final = timedelta(seconds=10)
 #: How many events each consumer is told of that it has not taken yet.
@@ -61,13 +63,36 @@ async def consume(held: Resources, consumer: str, consumption_id: int, work: Wor
     as often. ``Unavailable`` is tried again for as long as it takes, ``Poisoned`` and ``Refused``
     never. Raises ``Unavailable`` where PostgreSQL is away.
     """
-    database = held.database
+    claiming = asyncio.create_task(_claim(held.database, consumer, consumption_id))
+    try:
+        claim = await asyncio.shield(claiming)
+        return claim is not None and await _attempt(held, claim, work)
+    except asyncio.CancelledError:
+        await to_the_end(_hand_back(held, claiming))
+        raise
+
+
+async def _claim(database: Database, consumer: str, consumption_id: int) -> Claim | None:
     async with database.connection() as connection:
-        claim = await storage.consumptions.claim(
+        return await storage.consumptions.claim(
             connection, consumer, consumption_id, lease=uuid4(), length=LEASE
         )
+
+
+async def _hand_back(held: Resources, claiming: asyncio.Task[Claim | None]) -> None:
+    """Let go of an event whose work was interrupted, which only a time limit is charged for."""
+    claim = await ended(claiming)
     if claim is None:
-        return False
+        return
+    with suppress(Unavailable):  # the lease ends by itself
+        if held.ending.is_set():
+            await _put_off(held, claim, "The worker was told to stop", charged=False, pause=_NONE)
+        else:
+            await _put_off(held, claim, "It took too long", charged=True)
+
+
+async def _attempt(held: Resources, claim: Claim, work: Work) -> bool:
+    database = held.database
     if claim.event is None:
         return await _bury(database, claim, work, "payload_gone", "The event's payload is gone")
     if claim.attempt > 1 + held.settings.max_retry_attempts:
@@ -79,9 +104,6 @@ async def consume(held: Resources, consumer: str, consumption_id: int, work: Wor
         async with database.transaction() as connection:
             await work.effect(connection, claim.event, *prepared)
             await storage.consumptions.mark_done(connection, claim)
-    except asyncio.CancelledError:  # told to stop, or out of time: nobody can say which
-        await asyncio.shield(_put_off(held, claim, "It was interrupted", charged=True))
-        raise
     except Exception as error:  # noqa: BLE001 - a door: what becomes of it is decided here
         return await _failed(held, claim, work, error)
     telemetry.CONSUMED.labels(consumer=claim.consumer, outcome="done").inc()
@@ -127,9 +149,12 @@ async def _failed(held: Resources, claim: Claim, work: Work, error: Exception) -
     return await _put_off(held, claim, said, charged=True)
 
 
-async def _put_off(held: Resources, claim: Claim, error: str, *, charged: bool) -> bool:
-    doubled = held.settings.retry_delay_base * 2 ** min(claim.attempt - 1, 20)
-    pause = min(doubled, _LONGEST_PAUSE)
+async def _put_off(
+    held: Resources, claim: Claim, error: str, *, charged: bool, pause: timedelta | None = None
+) -> bool:
+    if pause is None:
+        doubled = held.settings.retry_delay_base * 2 ** min(claim.attempt - 1, 20)
+        pause = min(doubled, _LONGEST_PAUSE)
     async with held.database.connection() as connection:
         await storage.consumptions.put_off(
             connection, claim, after=pause, charged=charged, error=error

@@ -6,10 +6,10 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID, uuid4
 
 from orderbus import storage, telemetry
@@ -18,6 +18,7 @@ from orderbus.domain.webhooks import Answer
 from orderbus.egress import exchange
 from orderbus.egress.turns import Turns
 from orderbus.errors import Unavailable
+from orderbus.services.interruptions import ended, to_the_end
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Claimed, Settlement
@@ -61,22 +62,42 @@ async def deliver(
     """
     async with turns.beside_others():
         lease = uuid4()
-        claimed = await _patiently(lambda: _claim(database, settings, delivery_id, lease))
-        if claimed is None:
-            return []
+        claiming = asyncio.create_task(
+            _patiently(lambda: _claim(database, settings, delivery_id, lease))
+        )
         try:
-            async with _suspect(turns, settings, claimed):
-                answer, settlement = await _attempt(http, settings, claimed)
+            claimed = await asyncio.shield(claiming)
+            if claimed is None:
+                return []
+            answer, settlement = await _attempt_safely(turns, http, settings, claimed)
         except asyncio.CancelledError:
-            await asyncio.shield(_settle(database, claimed, _handed_back(), None))
+            await to_the_end(_hand_back(database, claiming))
             raise
-        except Exception as error:  # noqa: BLE001 - a door: our fault costs this delivery alone
-            telemetry.log.exception("delivery_failed_here", delivery_id=claimed.delivery_id)
-            answer, settlement = None, _failed_here(claimed, error)
-        return await _patiently(lambda: _settle(database, claimed, settlement, answer))
+        settled = claimed  # for the line below, which runs later
+        settling = _patiently(lambda: _settle(database, settled, settlement, answer))
+        return await to_the_end(settling)
 
 
-async def _patiently(step: Callable[[], Awaitable[T]]) -> T:
+async def _hand_back(database: Database, claiming: asyncio.Task[Claimed | None]) -> None:
+    """Let go of a delivery whose attempt was interrupted, uncharged."""
+    claimed = await ended(claiming)
+    if claimed is not None:
+        with suppress(Unavailable):  # the lease ends by itself
+            await _settle(database, claimed, _handed_back(), None)
+
+
+async def _attempt_safely(
+    turns: Turns, http: Session, settings: Settings, claimed: Claimed
+) -> tuple[Answer | None, Settlement]:
+    try:
+        async with _suspect(turns, settings, claimed):
+            return await _attempt(http, settings, claimed)
+    except Exception as error:  # noqa: BLE001 - a door: our fault costs this delivery alone
+        telemetry.log.exception("delivery_failed_here", delivery_id=claimed.delivery_id)
+        return None, _failed_here(claimed, error)
+
+
+async def _patiently(step: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Take a step again while PostgreSQL is away: nobody else can take the lease meanwhile.
 
     What we know would be lost otherwise: the endpoint would be told twice, or charged an attempt

@@ -7,15 +7,18 @@ behind the inbox, so any number of relays may run and a late one does no harm.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
 from orderbus import storage, telemetry
-from orderbus.errors import OrderbusError, Poisoned
+from orderbus.errors import OrderbusError, Poisoned, Unavailable
 from orderbus.pubsub.messages import Message, encode
 from orderbus.pubsub.publisher import Publisher
+from orderbus.services.interruptions import to_the_end
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.lost import Returns
@@ -76,15 +79,32 @@ async def publish_due(database: Database, publisher: Publisher, settings: Settin
             sendable.append((leased, _message_of(leased)))
         except Poisoned as poisoned:
             hopeless.append((leased.event_id, poisoned))
-    answers = await publisher.publish(
-        [message for _, message in sendable], deadline=settings.publish_timeout
-    )
+    try:
+        answers = await publisher.publish(
+            [message for _, message in sendable], deadline=settings.publish_timeout
+        )
+    except asyncio.CancelledError:
+        await to_the_end(_give_back(database, token, batch))
+        raise
     hopeless += [
         (leased.event_id, answer)
         for (leased, _), answer in zip(sendable, answers, strict=True)
         if isinstance(answer, Poisoned)
     ]
     return await _settle(database, token, sendable, answers, hopeless)
+
+
+async def _give_back(database: Database, token: UUID, batch: Sequence[Leased]) -> None:
+    """Let go of a batch that was interrupted: whoever publishes it again harms nobody."""
+    with suppress(Unavailable):  # the lease ends by itself
+        async with database.connection() as connection:
+            await storage.outbox.settle(
+                connection,
+                token,
+                published=[],
+                given_back=[leased.event_id for leased in batch],
+                again_after=timedelta(0),
+            )
 
 
 def _message_of(leased: Leased) -> Message:

@@ -216,6 +216,14 @@ class Fields(BaseSettings):
         9192, ge=0, le=65535, validation_alias=_named("ORDERBUS_BRIDGE_METRICS_PORT")
     )
     """Port of the bridge's metrics and health; 0 for none."""
+    stop_grace: timedelta = Field(
+        timedelta(seconds=20),
+        ge=timedelta(0),
+        le=timedelta(seconds=600),
+        validation_alias=_named("ORDERBUS_STOP_GRACE"),
+    )
+    """How long a worker that is told to stop goes on with what is under way; then it hands the
+    rest back, uncharged. Ten seconds less than what it has until it is killed."""
     event_retention: timedelta = Field(
         timedelta(days=35), le=_LONGEST, validation_alias=_named("ORDERBUS_EVENT_RETENTION")
     )
@@ -275,6 +283,7 @@ class Fields(BaseSettings):
         "delivery_retention",
         "dead_letter_retention",
         "idempotency_retention",
+        "stop_grace",
         mode="before",
     )
     @classmethod

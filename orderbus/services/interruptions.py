@@ -1,0 +1,37 @@
+"""What must not be left half done when work is interrupted?
+
+A step that was begun in PostgreSQL has happened or not, and who is interrupted in the middle of it
+does not know. So it is let end, for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+from orderbus.errors import Unavailable
+
+T = TypeVar("T")
+
+#: Seconds it may take; then nobody knows, and leases end by themselves.
+PATIENCE: Final = 3.0
+
+
+async def to_the_end(step: Coroutine[Any, Any, T]) -> T:
+    """Take a step whole, also where the caller is interrupted meanwhile: it hears so afterwards."""
+    task = asyncio.create_task(step)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await ended(task)
+        raise
+
+
+async def ended(task: asyncio.Task[T]) -> T | None:
+    """Wait for the end of a step that was begun; None where it had no end in time."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await task
+    except (TimeoutError, Unavailable):
+        return None

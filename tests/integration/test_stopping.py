@@ -1,0 +1,258 @@
+"""A worker that ends hands back what it had taken, and that is nobody's fault."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dramatiq
+import pytest
+from dramatiq.middleware import ShutdownNotifications, TimeLimit
+
+from orderbus import services, storage
+from orderbus.actors import beat, boot
+from orderbus.actors.boot import Boot
+from orderbus.actors.loop import Loop
+from orderbus.actors.memory import MemoryBroker
+from orderbus.actors.middleware import Retries
+from orderbus.services.consumption import Work
+from orderbus.settings import Settings
+from orderbus.storage.database import Connection, Database
+from tests.integration import delivering, living, steps
+from tests.integration.delivering import Receiver
+from tests.integration.rabbitmq_node import until, until_async
+from tests.integration.worker_process import Start, send
+
+Work_on = Callable[[int], Awaitable[Any]]
+
+
+class Stage:
+    """Dramatiq's own worker with our middleware, in this process, whose actor works on one row."""
+
+    def __init__(self, work_on: Work_on, *, time_limit: int = 60_000) -> None:
+        limits = TimeLimit(interval=20)
+        loop, boot_ = Loop(), Boot()
+        self.broker = MemoryBroker([loop, boot_, limits, ShutdownNotifications(), Retries()])
+        limits.after_process_boot(self.broker)  # type: ignore[no-untyped-call]
+
+        async def probe(row: int) -> None:
+            await work_on(row)
+
+        declare = dramatiq.actor(broker=self.broker, queue_name="probes", time_limit=time_limit)
+        self._actor = declare(probe)
+        self._worker = dramatiq.Worker(self.broker, worker_threads=2, worker_timeout=20)
+
+    def begin(self, row: int) -> None:
+        self._worker.start()
+        self.broker.gate.set()
+        self.broker.enqueue(self._actor.message(row))
+
+    def stop(self) -> None:
+        """Do what SIGTERM has Dramatiq do."""
+        self._worker.stop(timeout=20_000)
+
+
+@pytest.fixture(autouse=True)
+def _short_grace(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    async def beats(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(beat, "run", beats)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SECRET_KEY", "a key for tests")
+    monkeypatch.setenv("ORDERBUS_STOP_GRACE", "0")
+    monkeypatch.setenv("ORDERBUS_WEBHOOK_ALLOWED_NETWORKS", "127.0.0.0/8")
+    yield
+    assert boot._open is None
+
+
+async def one_due(database: Database, consumer: str = "count_event") -> int:
+    await steps.place(database)
+    _, due = await steps.record(database, await steps.events(database), wanted={consumer: "*"})
+    return due.consumptions[consumer][0]
+
+
+async def row(database: Database) -> tuple[str, int, bool, bool, str | None]:
+    async with database.connection() as connection:
+        found = await connection.fetchrow(
+            "SELECT state, attempts, lease IS NOT NULL AS leased, due_at <= now() AS due, error"
+            " FROM ops.consumptions"
+        )
+    assert found is not None
+    return tuple(found)
+
+
+def consuming(begun: threading.Event) -> Work_on:
+    async def effect(_: Connection, __: object, ___: None) -> None:
+        raise AssertionError
+
+    async def prepare(*_: object) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    work = Work(effect, prepare)
+    return lambda one: services.consumption.consume(boot.resources(), "count_event", one, work)
+
+
+async def test_a_consumer_stopped_four_times_in_a_row_is_charged_no_attempt(
+    database: Database, settings: Settings
+) -> None:
+    due = await one_due(database)
+
+    for _ in range(4):
+        begun = threading.Event()
+        stage = Stage(consuming(begun))
+        await asyncio.to_thread(stage.begin, due)
+        assert await asyncio.to_thread(begun.wait, 20)
+        await asyncio.to_thread(stage.stop)
+        assert await row(database) == ("pending", 0, False, True, "The worker was told to stop")
+
+    await living.consume(database, settings, "count_event", due)
+    assert (await row(database))[:2] == ("done", 1)
+
+
+async def test_a_consumer_that_is_out_of_time_is_charged_an_attempt(database: Database) -> None:
+    due = await one_due(database)
+    stage = Stage(consuming(threading.Event()), time_limit=50)
+    await asyncio.to_thread(stage.begin, due)
+    try:
+        async with asyncio.timeout(20):
+            while (await row(database))[4] is None:
+                await asyncio.sleep(0.02)
+    finally:
+        await asyncio.to_thread(stage.stop)
+
+    assert await row(database) == ("pending", 1, False, False, "It took too long")
+
+
+async def test_a_worker_stopped_while_it_claims_leaves_no_lease_behind(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    due = await one_due(database)
+    claim, claimed, go_on = storage.consumptions.claim, threading.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any, **more: Any) -> Any:
+        found = await claim(*arguments, **more)  # it is in PostgreSQL; the answer is on its way
+        claimed.set()
+        await asyncio.sleep(0.2)
+        return found
+
+    monkeypatch.setattr(storage.consumptions, "claim", slow)
+    stage = Stage(consuming(threading.Event()))
+    await asyncio.to_thread(stage.begin, due)
+    assert await asyncio.to_thread(claimed.wait, 20)
+    await asyncio.to_thread(stage.stop)
+    go_on.set()
+
+    assert (await row(database))[:4] == ("pending", 0, False, True)
+
+
+async def test_what_ends_within_the_grace_is_not_interrupted(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORDERBUS_STOP_GRACE", "60")
+    due = await one_due(database)
+    begun, stops = threading.Event(), threading.Event()
+
+    async def prepare(*_: object) -> None:
+        begun.set()
+        await asyncio.to_thread(stops.wait, 20)
+
+    async def count(connection: Connection, _: object, __: None) -> None:
+        await storage.metrics.count(connection, "orders_created")
+
+    work = Work(count, prepare)
+    stage = Stage(
+        lambda one: services.consumption.consume(boot.resources(), "count_event", one, work)
+    )
+    await asyncio.to_thread(stage.begin, due)
+    assert await asyncio.to_thread(begun.wait, 20)
+    stopping = asyncio.create_task(asyncio.to_thread(stage.stop))
+    await until_async(stage.broker.stopping.is_set, "it was told to stop")
+    stops.set()
+    await stopping
+
+    assert (await row(database))[:2] == ("done", 1)
+
+
+async def test_a_delivery_interrupted_four_times_is_neither_charged_nor_unknown(
+    database: Database, settings: Settings, receiver: Receiver
+) -> None:
+    due = await delivering.one_due(database, receiver.url)
+    receiver.hold.clear()
+
+    async def deliver(one: int) -> None:
+        held = boot.resources()
+        await services.delivery.deliver(held.database, held.http, settings, held.turns, one)
+
+    for times in range(1, 5):
+        stage = Stage(deliver)
+        await asyncio.to_thread(stage.begin, due)
+        await until_async(lambda: len(receiver.requests) == times, "it was sent")  # noqa: B023 - awaited
+        await asyncio.to_thread(stage.stop)
+
+    found = await delivering.state(database, due)
+    assert (found["state"], found["attempts"], found["crashes"]) == ("pending", 0, 0)
+    assert found["lease"] is None
+    outcomes = "SELECT array_agg(DISTINCT outcome) FROM ops.webhook_attempts"
+    assert await steps.value(database, outcomes) == ["not_charged"]
+
+
+async def test_a_batch_whose_publishing_is_interrupted_is_due_again_at_once(
+    database: Database, settings: Settings
+) -> None:
+    await steps.place(database)
+    begun = threading.Event()
+
+    class Silent:
+        async def publish(self, *_: object, **__: object) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+    async def publish(_: int) -> None:
+        publisher: Any = Silent()
+        await services.relay.publish_due(boot.resources().database, publisher, settings)
+
+    stage = Stage(publish)
+    await asyncio.to_thread(stage.begin, 1)
+    assert await asyncio.to_thread(begun.wait, 20)
+    await asyncio.to_thread(stage.stop)
+
+    left = "SELECT due_at <= now() AND lease IS NULL AND leases = 0 FROM ops.outbox"
+    assert await steps.value(database, left)
+
+
+async def test_sigterm_has_a_real_worker_hand_back_what_it_had_taken(
+    database: Database, start: Start, tmp_path: Path
+) -> None:
+    await one_due(database, "never_ends")
+    page = tmp_path / "page"
+    worker = start(
+        *("--processes", "1", "--threads", "2", "--queues", "never_ends"),
+        app="tests.integration.stopping_app",
+        ORDERBUS_STOP_GRACE="0",
+        PROBE_FILE=str(page),
+    )
+    await steps.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
+    await until_async(page.exists, "it is at work")
+
+    code = await asyncio.to_thread(worker.stop)
+
+    assert code == 0
+    assert await row(database) == ("pending", 0, False, True, "The worker was told to stop")
+
+
+def test_a_worker_that_lost_a_thread_is_not_ready_and_ends(start: Start, rabbitmq_url: str) -> None:
+    worker = start("--processes", "1", "--threads", "2", app="tests.integration.stopping_app")
+    until(worker.is_ready, "it is ready")
+    send(rabbitmq_url, "probes", "end_a_thread")
+
+    code = worker.wait(40)
+
+    assert code == boot.BROKE
+    assert worker.said("threads_lost") == 1, worker.log
+    assert worker.said("beat_failed") == 0
