@@ -108,16 +108,11 @@ def _all_within(value: object) -> Iterator[tuple[int, object]]:
 
 def _is_plain(value: object) -> bool:
     """Whether PostgreSQL can keep it: no huge number, no NUL, no half of a surrogate pair."""
-    match value:
-        case bool():
-            return True
-        case int():
-            return value in _BIGINT
-        case float():
-            return math.isfinite(value)
-        case str():
-            return value == storable(value)
-    return True
+    if isinstance(value, str):
+        return (value.isascii() and "\0" not in value) or value == storable(value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, int) or value in _BIGINT
 
 
 def _is_count(value: object, within: range) -> bool:

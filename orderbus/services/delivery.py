@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from orderbus.egress.session import Session
 
 T = TypeVar("T")
+#: A delivery that is ours, and the moment after which its lease may end before the answer comes.
+_Found = tuple[Claimed, float] | None
 
 #: How long a telling has to have an effect before the beat tells again.
 HINT_AGAIN_AFTER: Final = timedelta(seconds=10)
@@ -35,6 +37,8 @@ HINT_AT_MOST: Final = 2000
 PATIENCE: Final = timedelta(minutes=5)
 #: Seconds between two tries meanwhile.
 _PAUSES: Final = (0.05, 0.1, 0.2, 0.5)
+#: Counts on while a process is stopped, so it tells of a lease that ended meanwhile.
+_clock: Final = time.monotonic
 #: How long it takes to write down what came of an attempt.
 _SETTLES_WITHIN: Final = timedelta(seconds=3)
 
@@ -66,32 +70,34 @@ async def deliver(
             _patiently(lambda: _claim(database, settings, delivery_id, lease))
         )
         try:
-            claimed = await asyncio.shield(claiming)
-            if claimed is None:
+            found = await asyncio.shield(claiming)
+            if found is None:
                 return []
-            answer, settlement = await _attempt_safely(turns, http, settings, claimed)
+            claimed, send_before = found
+            answer, settlement = await _attempt_safely(
+                turns, http, settings, claimed, send_before=send_before
+            )
         except asyncio.CancelledError:
             await to_the_end(_hand_back(database, claiming))
             raise
-        settled = claimed  # for the line below, which runs later
-        settling = _patiently(lambda: _settle(database, settled, settlement, answer))
+        settling = _patiently(lambda: _settle(database, claimed, settlement, answer))
         return await to_the_end(settling)
 
 
-async def _hand_back(database: Database, claiming: asyncio.Task[Claimed | None]) -> None:
+async def _hand_back(database: Database, claiming: asyncio.Task[_Found]) -> None:
     """Let go of a delivery whose attempt was interrupted, uncharged."""
-    claimed = await ended(claiming)
-    if claimed is not None:
+    found = await ended(claiming)
+    if found is not None:
         with suppress(Unavailable):  # the lease ends by itself
-            await _settle(database, claimed, _handed_back(), None)
+            await _settle(database, found[0], _handed_back(), None)
 
 
 async def _attempt_safely(
-    turns: Turns, http: Session, settings: Settings, claimed: Claimed
+    turns: Turns, http: Session, settings: Settings, claimed: Claimed, *, send_before: float
 ) -> tuple[Answer | None, Settlement]:
     try:
         async with _suspect(turns, settings, claimed):
-            return await _attempt(http, settings, claimed)
+            return await _attempt(http, settings, claimed, send_before=send_before)
     except Exception as error:  # noqa: BLE001 - a door: our fault costs this delivery alone
         telemetry.log.exception("delivery_failed_here", delivery_id=claimed.delivery_id)
         return None, _failed_here(claimed, error)
@@ -124,11 +130,12 @@ def _suspect(
     return turns.alone(patience=spare)
 
 
-async def _claim(
-    database: Database, settings: Settings, delivery_id: int, lease: UUID
-) -> Claimed | None:
+async def _claim(database: Database, settings: Settings, delivery_id: int, lease: UUID) -> _Found:
     # One by one in each process, so that a claim counts the exchanges the one before it began.
     async with database.claiming, database.connection() as connection:
+        send_before = (
+            _clock() + (settings.delivery_lease - settings.webhook_timeout).total_seconds()
+        )
         claimed = await storage.deliveries.claim(
             connection,
             delivery_id,
@@ -138,11 +145,12 @@ async def _claim(
         )
         if claimed is None:
             await storage.deliveries.release_place(connection, delivery_id)
-        return claimed
+            return None
+        return claimed, send_before
 
 
 async def _attempt(
-    http: Session, settings: Settings, claimed: Claimed
+    http: Session, settings: Settings, claimed: Claimed, *, send_before: float
 ) -> tuple[Answer | None, Settlement]:
     if claimed.crashes >= webhooks.CRASHES_ALLOWED:
         said = f"{claimed.crashes} attempts in a row had no end: the worker died or failed"
@@ -156,6 +164,9 @@ async def _attempt(
         timestamp=int(claimed.now.timestamp()),
         body=body,
     )
+    if _clock() > send_before:
+        # We were stopped: what is sent now may come after what another worker sent meanwhile.
+        return None, _handed_back()
     answer = await exchange.post(
         http, claimed.url, body=body, headers=headers, deadline=settings.webhook_timeout
     )

@@ -16,7 +16,7 @@ from orderbus.egress.session import Session
 from orderbus.egress.turns import Turns
 from orderbus.errors import Unavailable
 from orderbus.settings import Settings
-from orderbus.storage.database import Database
+from orderbus.storage.database import Database, open_database
 from tests.integration import steps
 from tests.integration.delivering import NO_TIME, Receiver, deliver, one_due, state
 from tests.waiting import until_here
@@ -165,3 +165,39 @@ async def test_a_worker_told_to_stop_hands_its_delivery_back_uncharged(
 
     row = await state(database, due)
     assert (row["attempts"], row["lease"], row["state"]) == (0, None, "pending")
+
+
+async def test_a_worker_frozen_for_longer_than_its_lease_sends_nothing_any_more(
+    database: Database,
+    settings: Settings,
+    http: Session,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    due = await one_due(database, receiver.url)
+    reached, thawed = asyncio.Event(), asyncio.Event()
+    claim = storage.deliveries.claim
+
+    async def freezes(*arguments: Any, **more: Any) -> Any:
+        claimed = await claim(*arguments, **more)
+        if not reached.is_set():
+            reached.set()
+            await thawed.wait()
+        return claimed
+
+    monkeypatch.setattr(storage.deliveries, "claim", freezes)
+    frozen = asyncio.create_task(deliver(database, http, settings, due))
+    await reached.wait()
+    ends = "UPDATE ops.webhook_deliveries SET leased_until = now() - interval '1 s'"
+    await steps.value(database, ends)
+    async with open_database(settings) as others:
+        await deliver(others, http, settings, due)
+
+    clock = services.delivery._clock
+    monkeypatch.setattr(services.delivery, "_clock", lambda: clock() + 60)
+    thawed.set()
+    await frozen
+
+    assert len(receiver.requests) == 1
+    row = await state(database, due)
+    assert (row["state"], row["attempts"]) == ("delivered", 2)

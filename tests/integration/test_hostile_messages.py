@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests import hostile
 from tests.integration import living, steps
-from tests.integration.rabbitmq_node import ready, until
+from tests.integration.rabbitmq_node import ready, until, until_async
+from tests.integration.worker_process import Start, send
 from tests.integration.workshop import Workshop, nothing
 
 MIGRATION = Path(__file__).resolve().parents[2] / "migrations" / "0013.hostile-messages"
@@ -185,3 +187,33 @@ def test_a_refusal_is_buried_at_once() -> None:
 
     assert verdict == middleware.Bury("malformed")
     assert issubclass(intake.Refusal, Poisoned)
+
+
+async def test_a_real_worker_keeps_hostile_messages_as_rows_and_stays_ready(
+    database: Database, start: Start, rabbitmq_url: str
+) -> None:
+    worker = start("--processes", "1", "--threads", "2", "--queues", "deliver_webhook")
+    await until_async(worker.is_ready, "it is ready", seconds=30)
+    changes = {"actor_name": "deliver_webhook", "args": [1]}
+    bodies = [
+        b"not a message",
+        b"",
+        hostile.message("deliver_webhook", **changes, options={"throws": "ValueError"}),
+        hostile.message("deliver_webhook", **changes, options=None),
+        hostile.message("deliver_webhook", **changes, options={"eta": 2**62}),
+        hostile.message("elsewhere", **changes),
+        hostile.message("deliver_webhook", **{**changes, "args": [2**70]}),
+        hostile.message("deliver_webhook", **{**changes, "args": ["\0"]}),
+        hostile.MESSAGES["10 MB"],
+    ]
+
+    await asyncio.to_thread(put, rabbitmq_url, "deliver_webhook", *bodies)
+    await asyncio.to_thread(send, rabbitmq_url, "deliver_webhook", "deliver_webhook", delivery=1)
+
+    async with asyncio.timeout(30):
+        while await steps.value(database, "SELECT count(*) FROM ops.dead_letters") < len(bodies):
+            await asyncio.sleep(0.05)
+    await until_async(lambda: worker.count("deliver_webhook") == 1, "others are processed")
+    assert worker.is_ready()
+    assert sorted(bytes(each["data"]) for each in await letters(database)) == sorted(bodies)
+    assert worker.count("unknown", "buried") == len(bodies)
