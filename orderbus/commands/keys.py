@@ -1,4 +1,4 @@
-"""``orderbus keys``: who may read orders."""
+"""``orderbus keys``: who may read and change orders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from orderbus.storage.database import Database
 
 @click.group()
 def keys() -> None:
-    """Create, list and revoke the API keys that may read orders."""
+    """Create, list and revoke the API keys that may read and change orders and carts.
+
+    Until keys have scopes, each of them may read and change everything.
+    """
 
 
 @keys.command()
@@ -20,7 +23,11 @@ def keys() -> None:
 @terminal.as_json
 @terminal.with_database
 async def create(settings: Settings, database: Database, *, name: str, as_json: bool) -> None:
-    """Make a key and show it, this once. NAME says who it is for."""
+    """Make a key and show it, this once. NAME says who it is for.
+
+    It may read and change all orders and carts, until keys have scopes; what it does is in each
+    order's history as "key ID NAME".
+    """
     key_id, key = await services.keys.create(database, settings, name=name)
     if as_json:
         terminal.show({"id": key_id, "name": name, "key": key})

@@ -14,14 +14,17 @@ from orderbus.services import ingress
 from orderbus.storage.database import Connection, Database
 
 
-async def check_out(database: Database, cart_uuid: UUID, *, traceparent: str | None) -> bool:
+async def check_out(
+    database: Database, cart_uuid: UUID, *, actor: str | None = None, traceparent: str | None
+) -> bool:
     """Close a cart, and tell whoever listens; false if it was closed before.
 
-    Of many at once, one closes it. Raises ``NotFound``, ``Unavailable``.
+    ``actor`` is then who placed the order it becomes. Of many at once, one closes it. Raises
+    ``NotFound``, ``Unavailable``.
     """
     async with database.connection() as connection:
         return await storage.carts.check_out(
-            connection, cart_uuid, type=CART_CHECKED_OUT, traceparent=traceparent
+            connection, cart_uuid, type=CART_CHECKED_OUT, actor=actor, traceparent=traceparent
         )
 
 

@@ -34,7 +34,7 @@ async def place_order(database: Database, order: PlaceOrder, *, traceparent: str
     idempotency key does, ``Unavailable``.
     """
     async with database.connection() as connection:
-        placed = await place_in(connection, order, traceparent=traceparent)
+        placed = await place_in(connection, order, traceparent=traceparent, actor=order.source)
     if placed.created:
         telemetry.ACCEPTED.inc()
     return placed
@@ -46,6 +46,7 @@ async def place_in(
     *,
     traceparent: str | None,
     public_id: UUID | None = None,
+    actor: str | None = None,
 ) -> Placed:
     """Place an order as part of the caller's transaction; raises as ``place_order`` does."""
     kept = await storage.orders.add(
@@ -56,6 +57,7 @@ async def place_in(
         details=_details(order),
         traceparent=traceparent,
         public_id=public_id,
+        actor=actor,
     )
     if kept is not None:
         return Placed(kept.public_id, kept.external_ref, created=True, created_at=kept.created_at)

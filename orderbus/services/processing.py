@@ -100,7 +100,9 @@ async def give_up(connection: Connection, event: Event, error: str) -> None:
         await _end(connection, order, Outcome(reason=error), event)
 
 
-async def retry(connection: Connection, id_or_ref: str, *, seen: int | None) -> dict[str, Any]:
+async def retry(
+    connection: Connection, id_or_ref: str, *, actor: str | None, seen: int | None
+) -> dict[str, Any]:
     """Have an order that failed processed anew; shows it as it is still.
 
     Raises ``NotFound``; ``IllegalMove`` where it has not failed; ``Changed`` as ``orders.cancel``;
@@ -114,6 +116,7 @@ async def retry(connection: Connection, id_or_ref: str, *, seen: int | None) -> 
     if not await storage.consumptions.begin_again(connection, ACTOR, order["number"]):
         message = "The order's event is no longer kept, so it cannot be processed again"
         raise Conflict(message)
+    await storage.processing.ask(connection, order["number"], actor=actor)
     return orders.shown(order)
 
 
@@ -124,7 +127,11 @@ async def _begin(held: Resources, event: Event, ours: Ours) -> int | None:
         match Status(order["status"]):
             case Status.CREATED | Status.FAILED:
                 sequence = await orders.move(
-                    connection, order, Action.START, actor=ACTOR, traceparent=event.traceparent
+                    connection,
+                    order,
+                    Action.START,
+                    actor=await _starter(connection, order),
+                    traceparent=event.traceparent,
                 )
                 await storage.processing.begin(connection, order["number"], began_with=sequence)
             case Status.IN_PROGRESS:
@@ -133,6 +140,14 @@ async def _begin(held: Resources, event: Event, ours: Ours) -> int | None:
                 return None
     held.outbox_written.set()
     return sequence
+
+
+async def _starter(connection: Connection, order: dict[str, Any]) -> str:
+    """Name who begins: this consumer, and for another try whoever asked for it."""
+    if order["status"] != Status.FAILED:
+        return ACTOR
+    asked_by = await storage.processing.asked_by(connection, order["number"])
+    return f"{ACTOR} for {asked_by}" if asked_by else ACTOR
 
 
 async def _end(

@@ -1,4 +1,4 @@
-"""Which API keys may read orders? Only their hashes are kept."""
+"""Which API keys may read and change orders? Only their hashes are kept."""
 
 from __future__ import annotations
 

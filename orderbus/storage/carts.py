@@ -46,6 +46,7 @@ async def check_out(
     uuid: UUID,
     *,
     type: str,  # noqa: A002 - the event's type
+    actor: str | None,
     traceparent: str | None,
 ) -> bool:
     """Close a cart, with its event and outbox pointer; false if it was closed before.
@@ -57,7 +58,7 @@ async def check_out(
         """
         WITH closed AS (
             UPDATE orders.carts
-               SET closed_at = now()
+               SET closed_at = now(), closed_by = $4
              WHERE uuid = $1 AND closed_at IS NULL
             RETURNING *
         ), event AS (
@@ -79,6 +80,7 @@ async def check_out(
         uuid,
         type,
         traceparent,
+        actor,
     )
     if closed is None:
         raise NotFound("Cart not found")

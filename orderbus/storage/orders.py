@@ -35,9 +35,11 @@ async def add(
     details: Mapping[str, Any],
     traceparent: str | None,
     public_id: UUID | None = None,
+    actor: str | None = None,
 ) -> Kept | None:
     """Store an order with its items, history, first event and outbox pointer, all or nothing.
 
+    ``actor`` is who placed it: whoever closed its cart, or else its source, where it is not given.
     One statement, one round trip. Returns None where an order with this reference or this
     idempotency key, or of this cart, is there already; ``find_taken`` then tells which.
     """
@@ -66,7 +68,10 @@ async def add(
         ), history AS (
             INSERT INTO orders.order_history
                    (order_id, sequence, event_id, type, actor, at, details)
-            SELECT order_id, sequence, event_id, $13, $1, occurred_at, $16 FROM event
+            SELECT order_id, sequence, event_id, $13,
+                   coalesce($20, (SELECT closed_by FROM orders.carts WHERE uuid = $18), $1),
+                   occurred_at, $16
+              FROM event
         ), pointer AS (
             INSERT INTO ops.outbox (event_id, occurred_at)
             SELECT event_id, occurred_at FROM event
@@ -92,6 +97,7 @@ async def add(
         order.customer.ref,
         order.cart_uuid,
         public_id,
+        actor,
     )
     if row is None:
         return None
@@ -198,14 +204,16 @@ _COLUMNS: Final = """
 async def get(connection: Connection, id_or_ref: str) -> dict[str, Any]:
     """Show an order with its items, found by our uuid or by the sender's reference.
 
-    A reference that several sources use finds the newest. Raises ``NotFound``.
+    Of several orders under one reference it finds the one that was signed, then that of a cart:
+    whoever holds a key may choose any reference. Each is found by its uuid. Raises ``NotFound``.
     """
     row = await connection.fetchrow(
         f"""
         SELECT {_COLUMNS}
           FROM orders.orders o
          WHERE o.public_id = $1 OR o.external_ref = $2
-         ORDER BY o.public_id = $1 DESC NULLS LAST, o.id DESC
+         ORDER BY o.public_id = $1 DESC NULLS LAST,
+                  array_position(ARRAY['webhook', 'cart', 'api'], o.source), o.id DESC
          LIMIT 1
         """,  # noqa: S608 - the columns are a constant of ours
         _as_uuid(id_or_ref),

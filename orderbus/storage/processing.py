@@ -16,11 +16,26 @@ async def begin(connection: Connection, order_id: int, *, began_with: int) -> No
         VALUES ($1, 'PROCESSING', $2)
         ON CONFLICT (order_id) DO UPDATE
            SET status = 'PROCESSING', began_with = $2, attempts = 1, amount = NULL,
-               error_message = NULL, started_at = now(), processed_at = NULL
+               error_message = NULL, asked_by = NULL, started_at = now(), processed_at = NULL
         """,
         order_id,
         began_with,
     )
+
+
+async def ask(connection: Connection, order_id: int, *, actor: str | None) -> None:
+    """Note who asked for another try at an order that failed."""
+    await connection.execute(
+        "UPDATE orders.order_processing SET asked_by = $2 WHERE order_id = $1", order_id, actor
+    )
+
+
+async def asked_by(connection: Connection, order_id: int) -> str | None:
+    """Say who asked for the try that begins now; None where nobody did."""
+    actor: str | None = await connection.fetchval(
+        "SELECT asked_by FROM orders.order_processing WHERE order_id = $1", order_id
+    )
+    return actor
 
 
 async def go_on(connection: Connection, order_id: int) -> int:

@@ -111,6 +111,11 @@ async def authorize(request: web.Request) -> str:
     return await services.keys.check(database, settings, _presented_key(request))
 
 
+def key_of(caller: str) -> str | None:
+    """Name the key that ``authorize`` found; None where nobody had to show one."""
+    return None if caller == openness.CALLER else caller
+
+
 def _presented_key(request: web.Request) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:

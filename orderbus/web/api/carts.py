@@ -47,13 +47,15 @@ async def list_all(request: web.Request) -> web.StreamResponse:
 
 async def check_out(request: web.Request) -> web.Response:
     """Close a cart; doing it again changes nothing and is answered the same."""
-    await requests.authorize(request)
+    caller = await requests.authorize(request)
     try:
         uuid = UUID(request.match_info["id"])
     except ValueError:
         raise NotFound("Cart not found") from None
     traceparent = requests.traceparent(request)
-    closed = await services.carts.check_out(request.app[DATABASE], uuid, traceparent=traceparent)
+    closed = await services.carts.check_out(
+        request.app[DATABASE], uuid, actor=requests.key_of(caller), traceparent=traceparent
+    )
     if closed:
         request.app[WAKER].wake()
     return _answer("Cart closed successfully!", uuid, status=200)

@@ -87,7 +87,11 @@ async def create(request: web.Request) -> web.Response:
 
     async def place(connection: Connection) -> web.Response:
         placed = await services.ingress.place_in(
-            connection, order, traceparent=traceparent, public_id=public_id
+            connection,
+            order,
+            traceparent=traceparent,
+            public_id=public_id,
+            actor=requests.key_of(caller),
         )
         telemetry.ACCEPTED.inc()
         created_at = rfc3339(placed.created_at)

@@ -70,7 +70,11 @@ async def create(request: web.Request) -> web.Response:
 
     async def place(connection: Connection) -> web.Response:
         placed = await services.ingress.place_in(
-            connection, order, traceparent=traceparent, public_id=public_id
+            connection,
+            order,
+            traceparent=traceparent,
+            public_id=public_id,
+            actor=requests.key_of(caller),
         )
         if placed.created:
             telemetry.ACCEPTED.inc()
@@ -140,7 +144,9 @@ async def retry(request: web.Request) -> web.Response:
 
     async def retry(connection: Connection) -> web.Response:
         seen = requests.seen_sequence(request)
-        order = await services.processing.retry(connection, id_or_ref, seen=seen)
+        order = await services.processing.retry(
+            connection, id_or_ref, actor=requests.key_of(caller), seen=seen
+        )
         telemetry.log.info("order_tried_again", order_id=order["id"], actor=caller)
         return _order(order, status=202)
 
