@@ -46,7 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _show_metrics(self) -> None:
         try:
             self._answer(200, telemetry.CONTENT_TYPE, _rendered.get())
-        except ValueError:  # the folder is gone, and with it what the workers counted
+        except (ValueError, OSError):  # the folder is gone, and with it what the workers counted
             self._answer(503, "application/json", b'{"error": "no worker has counted yet"}')
 
     def _answer(self, status: int, content_type: str, body: bytes) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import fcntl
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orderbus import telemetry
 from orderbus.actors import folder, watchpoint
+from orderbus.services.shared import SharedByThreads
 
 
 @pytest.fixture
@@ -57,3 +60,31 @@ def test_it_ends_where_another_worker_swept_the_folder_away(
 
     assert not place.exists()
     assert ends()
+
+
+class Asked:
+    """Stands in for a request; notes the answer."""
+
+    status = 0
+
+    def _answer(self, status: int, _content_type: str, _body: bytes) -> None:
+        self.status = status
+
+
+def shown() -> int:
+    asked: Any = Asked()
+    watchpoint._Handler._show_metrics(asked)
+    status: int = asked.status
+    return status
+
+
+def test_it_shows_no_metrics_where_what_the_workers_counted_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchpoint, "_rendered", SharedByThreads(telemetry.render))
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "gone"))
+
+    assert shown() == 503
+
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    assert shown() == 200
