@@ -29,6 +29,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from structlog.typing import EventDict, Processor
 
+from orderbus.domain.text import printable
 from orderbus.settings import Settings
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -178,10 +179,10 @@ def configure_logging(settings: Settings, *, process: str) -> None:
 
     What libraries log goes the same way. ``process`` names the role in every line.
     """
-    final: Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    last: list[Processor] = (
+        [_visible, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
         if settings.debug
-        else structlog.processors.JSONRenderer(default=str)
+        else [structlog.processors.JSONRenderer(default=str)]
     )
     whose = {"process": process, "pid": os.getpid()}
 
@@ -199,12 +200,12 @@ def configure_logging(settings: Settings, *, process: str) -> None:
     # Ours go straight to stderr: the way through the standard library costs twice as much, and
     # every order writes two lines.
     structlog.configure(
-        processors=[*shared, final],
+        processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    _route_the_standard_library([*shared, structlog.stdlib.add_logger_name], final)
+    _route_the_standard_library([*shared, structlog.stdlib.add_logger_name], last)
     logging.root.setLevel(settings.log_level)
     for noisy in ("google", "asyncio", "aiohttp.access", "grpc"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.root.level))
@@ -212,12 +213,22 @@ def configure_logging(settings: Settings, *, process: str) -> None:
     logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
-def _route_the_standard_library(shared: list[Processor], final: Processor) -> None:
+def _visible(_: object, __: str, event: EventDict) -> EventDict:
+    """Keep what others wrote from steering the terminal; JSON escapes it by itself."""
+    return {
+        name: printable(value, lines=name in {"exception", "stack"})
+        if isinstance(value, str)
+        else value
+        for name, value in event.items()
+    }
+
+
+def _route_the_standard_library(shared: list[Processor], last: list[Processor]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, final],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
     logging.root.handlers[:] = [handler]

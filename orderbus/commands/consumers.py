@@ -56,4 +56,4 @@ async def forget(settings: Settings, database: Database, *, name: str, as_json: 
     if as_json:
         terminal.show({"consumer": name, "forgotten": forgotten})
         return
-    click.echo(f"{forgotten} events will not be consumed by {name}")
+    terminal.say(f"{forgotten} events will not be consumed by {name}")

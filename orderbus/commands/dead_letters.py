@@ -53,7 +53,7 @@ async def show(_: Settings, database: Database, *, letter: int, as_json: bool) -
         return
     for name, value in row.items():
         if value is not None:
-            click.echo(f"{name:12} {value}")
+            terminal.say(f"{name:12} {terminal.cell(value)}")
 
 
 @dead_letters.command()
@@ -96,9 +96,9 @@ def _report(done: list[int], refused: list[dict[str, object]], *, as_json: bool)
     if as_json:
         terminal.show({"redriven": done, "refused": refused})
     else:
-        click.echo(f"{len(done)} redriven")
+        terminal.say(f"{len(done)} redriven")
         for refusal in refused:
-            click.echo(f"{refusal['id']} not redriven: {refusal['error']}", err=True)
+            terminal.say(f"{refusal['id']} not redriven: {refusal['error']}", err=True)
     if refused:
         raise SystemExit(1)
 
@@ -136,7 +136,7 @@ async def discard(
     if as_json:
         terminal.show({"discarded": letter})
         return
-    click.echo(f"{letter} discarded")
+    terminal.say(f"{letter} discarded")
 
 
 async def _hint(deliveries: list[int] | tuple[int, ...]) -> None:
@@ -146,4 +146,4 @@ async def _hint(deliveries: list[int] | tuple[int, ...]) -> None:
             async with asyncio.timeout(5):
                 await broker.enqueue_deliveries(deliveries)
         except (Unavailable, TimeoutError):
-            click.echo("The workers could not be told: it goes on with their next beat", err=True)
+            terminal.say("The workers could not be told: it goes on with their next beat", err=True)

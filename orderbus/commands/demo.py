@@ -14,7 +14,6 @@ from typing import Any, Final
 from uuid import uuid4
 
 import click
-from rich.table import Table
 
 from orderbus import services
 from orderbus import settings as settings_module
@@ -29,6 +28,9 @@ from orderbus.storage.database import open_database
 
 #: Seconds the webhook may take.
 PATIENCE: Final = 30.0
+
+#: Characters of the longest step, so that both tables have the same columns.
+_WIDEST: Final = len("order.processing_started")
 
 #: The demo's order is not signed, whatever the environment says of other senders.
 _UNSIGNED: Final = {"WEBHOOK_SECRET": "", "WEBHOOK_SECRETS": "", "ALLOWED_HOSTS": ""}
@@ -69,9 +71,7 @@ async def _demo(way: Way | None, *, as_json: bool) -> None:
         except asyncio.CancelledError:
             terminal.fail("stopped", code=130)
         except (DiedError, BaseExceptionGroup) as error:
-            terminal.errors.print(
-                (folder / "log").read_text()[-4000:], highlight=False, markup=False
-            )
+            terminal.say((folder / "log").read_text()[-4000:], err=True, lines=True)
             raise first_error(error) from None
     _show(report, as_json=as_json)
 
@@ -202,12 +202,11 @@ def _show(report: dict[str, Any], *, as_json: bool) -> None:
         terminal.show(report)
         return
     for steps in (report["steps"], report["cart"]["steps"]):
-        table = Table("step", "ms", "what", box=None, header_style="bold")
-        table.columns[0].min_width = len("order.processing_started")
-        table.columns[1].justify = "right"
-        for step in steps:
-            table.add_row(step["step"], f"{step['ms']:.1f}", terminal.plain(step["what"]))
-        terminal.console.print(table)
+        rows = [
+            (f"{each['step']:{_WIDEST}}", f"{each['ms']:9.1f}", terminal.cell(each["what"]))
+            for each in steps
+        ]
+        terminal.show_table(("step", "       ms", "what"), rows)
     for name, how in report["parts"].items():
-        terminal.console.print(f"{name}: {terminal.plain(how)}", highlight=False)
-    terminal.console.print("[green]the webhook arrived and its signature held[/green]")
+        terminal.say(f"{name}: {how}")
+    terminal.say("", head=click.style("the webhook arrived and its signature held", fg="green"))

@@ -69,7 +69,8 @@ async def add(
     if as_json:
         terminal.show({"id": endpoint_id, "url": url, "secret": secret})
         return
-    click.echo(f"endpoint {endpoint_id}\nsecret   {secret}")
+    terminal.say(f"endpoint {endpoint_id}")
+    terminal.say(f"secret   {secret}")
 
 
 @endpoints.command("list")
@@ -90,7 +91,7 @@ async def list_endpoints(_: Settings, database: Database, *, as_json: bool) -> N
 async def secret(_: Settings, database: Database, *, endpoint_id: UUID) -> None:
     """Print the secret an endpoint's receiver verifies with."""
     async with database.connection() as connection:
-        click.echo(await storage.endpoints.get_secret(connection, endpoint_id))
+        terminal.say(await storage.endpoints.get_secret(connection, endpoint_id))
 
 
 @endpoints.command()
@@ -103,7 +104,7 @@ async def enable(_: Settings, database: Database, *, endpoint_id: UUID, as_json:
     if as_json:
         terminal.show({"id": endpoint_id, "released": released})
         return
-    click.echo(f"enabled; {released} held deliveries are due now")
+    terminal.say(f"enabled; {released} held deliveries are due now")
 
 
 @endpoints.command()
@@ -116,4 +117,4 @@ async def remove(_: Settings, database: Database, *, endpoint_id: UUID, as_json:
     if as_json:
         terminal.show({"id": endpoint_id, "skipped": skipped})
         return
-    click.echo(f"removed; {skipped} open deliveries were skipped")
+    terminal.say(f"removed; {skipped} open deliveries were skipped")

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+import click
+
 from orderbus.commands import terminal
 
 
@@ -37,10 +39,16 @@ def report(findings: Sequence[Finding], *, as_json: bool) -> None:
         terminal.show([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            verdict = f"[{_COLOURS[finding.verdict]}]{finding.verdict:8}[/]"
-            line = f"{finding.subject:20} {terminal.plain(finding.found)}"
-            terminal.console.print(verdict, line, highlight=False)
-            if finding.todo:
-                terminal.console.print(f"{'':29}-> {terminal.plain(finding.todo)}", highlight=False)
+            _say(finding)
     if any(finding.verdict is Verdict.FAULT for finding in findings):
         sys.exit(1)
+
+
+def _say(finding: Finding) -> None:
+    verdict = click.style(f"{finding.verdict:8}", fg=_COLOURS[finding.verdict])
+    first, *more = finding.found.splitlines() or [""]
+    terminal.say(f"{finding.subject:20} {first}", head=verdict)
+    for line in more:
+        terminal.say(f"{'':29} {line}")
+    if finding.todo:
+        terminal.say(f"{'':29}-> {finding.todo}")

@@ -32,7 +32,7 @@ async def create(settings: Settings, database: Database, *, name: str, as_json: 
     if as_json:
         terminal.show({"id": key_id, "name": name, "key": key})
         return
-    click.echo(key)
+    terminal.say(key)
 
 
 @keys.command("list")
@@ -54,4 +54,4 @@ async def revoke(_: Settings, database: Database, *, key_id: int) -> None:
     """Refuse a key from now on."""
     async with database.connection() as connection:
         await storage.api_keys.revoke(connection, key_id)
-    click.echo(f"key {key_id} revoked")
+    terminal.say(f"key {key_id} revoked")

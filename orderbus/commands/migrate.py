@@ -138,7 +138,7 @@ def _check_outgoing(settings: Settings) -> None:
 
 
 def _say(sentence: str) -> None:
-    click.echo(sentence, err=True)
+    terminal.say(sentence, err=True)
 
 
 def _report(outcome: dict[str, object], *, as_json: bool) -> None:
@@ -147,4 +147,4 @@ def _report(outcome: dict[str, object], *, as_json: bool) -> None:
         return
     for what, value in outcome.items():
         names = ", ".join(value) if isinstance(value, list) else value
-        terminal.console.print(f"{what.replace('_', ' ')}: {names or 'nothing'}", highlight=False)
+        terminal.say(f"{what.replace('_', ' ')}: {names or 'nothing'}")

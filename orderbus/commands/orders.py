@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
-from rich.tree import Tree
 
 from orderbus import services
 from orderbus.commands import terminal
@@ -31,24 +31,23 @@ async def show(_: Settings, database: Database, *, order: str, as_json: bool) ->
     if as_json:
         terminal.show(journey)
         return
-    terminal.console.print(_tree(journey), highlight=False)
+    for line in _lines(journey):
+        terminal.say(line)
 
 
-def _tree(journey: dict[str, Any]) -> Tree:
-    tree = Tree(terminal.plain(f"order {journey['external_ref']}  {journey['order_id']}"))
+def _lines(journey: dict[str, Any]) -> Iterator[str]:
+    """Tell the journey line by line, each further in than what it belongs to."""
+    yield f"order {journey['external_ref']}  {journey['order_id']}"
     for event in journey["events"]:
         title = f"{event['sequence']}. {event['type']}  {event['occurred_at']}  {event['event_id']}"
-        branch = tree.add(terminal.plain(title))
-        branch.add(terminal.plain(_publication(event)))
+        yield f"  {title}"
+        yield f"     {_publication(event)}"
         for each in event["consumptions"]:
-            branch.add(terminal.plain(_consumption(each)))
+            yield f"     {_consumption(each)}"
         for delivery in event["deliveries"]:
-            where = branch.add(
-                terminal.plain(f"delivery {delivery['id']}  {delivery['state']}  {delivery['url']}")
-            )
+            yield f"     delivery {delivery['id']}  {delivery['state']}  {delivery['url']}"
             for attempt in delivery["attempts"]:
-                where.add(terminal.plain(_attempt(attempt)))
-    return tree
+                yield f"       {_attempt(attempt)}"
 
 
 def _publication(event: dict[str, Any]) -> str:

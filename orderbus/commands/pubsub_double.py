@@ -36,5 +36,5 @@ async def _run(host: str, port: int, admin_port: int, *, as_json: bool) -> None:
             terminal.show({"PUBSUB_EMULATOR_HOST": double.address, "admin": admin})
         else:
             line = f"PUBSUB_EMULATOR_HOST={double.address}  admin: {admin}"
-            terminal.console.print(line, highlight=False)
+            terminal.say(line)
         await stop.wait()

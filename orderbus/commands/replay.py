@@ -88,7 +88,7 @@ async def replay(
         terminal.show(report)
         return
     for what, value in report.items():
-        terminal.console.print(f"{what.replace('_', ' ')}: {value}", highlight=False)
+        terminal.say(f"{what.replace('_', ' ')}: {value}")
 
 
 async def _give(

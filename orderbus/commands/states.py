@@ -25,4 +25,4 @@ def states(*, as_json: bool) -> None:
             ]
         )
         return
-    click.echo(table.diagram())
+    terminal.say(table.diagram(), lines=True)

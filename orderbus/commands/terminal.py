@@ -1,26 +1,41 @@
-"""How do the commands talk: tables and colour to people, plain JSON to machines?"""
+"""How do the commands talk: lines, tables and colour to people, plain JSON to machines?
+
+Whatever a command prints goes through here. Much of it was written by others (names, references,
+errors, answers of endpoints), and none of that may steer the terminal, pass for a line of ours, or
+be taken for markup. An id is never cut, since people copy it; where the output is no terminal, a
+row is a line, however long.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import json
+import re
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Concatenate, NoReturn, ParamSpec
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Concatenate, Final, NoReturn, ParamSpec
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from orderbus import settings as settings_module
+from orderbus.domain.text import printable
 from orderbus.errors import Misconfigured, OrderbusError, Unavailable
 from orderbus.local.parts import Way
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
 
-console = Console()
-errors = Console(stderr=True)
+console = Console(emoji=False)
+errors = Console(stderr=True, emoji=False)
+#: Columns that hold something to copy.
+_ID: Final = re.compile(r"(.+_)?(id|uuid|ref)")
+#: Below this width the text of another column is not worth reading.
+_NARROW: Final = 10
 
 parts = click.option(
     "--parts",
@@ -68,7 +83,7 @@ def with_exit_code(run: Callable[[], object]) -> None:
 
 def fail(message: str, *, code: int) -> NoReturn:
     """Print ``message`` to stderr and exit with ``code``."""
-    errors.print(f"[red]orderbus:[/red] {plain(message)}", highlight=False)
+    say(message, head=click.style("orderbus:", fg="red"), err=True, lines=True)
     sys.exit(code)
 
 
@@ -77,9 +92,21 @@ def is_person() -> bool:
     return sys.stdin.isatty()
 
 
+def say(text: str, *, head: str = "", err: bool = False, lines: bool = False) -> None:
+    """Print one line, or several with ``lines``, after a ``head`` that may have colour."""
+    shown = printable(text, lines=lines)
+    click.echo(" ".join(filter(None, (head, shown))), err=err)
+
+
 def show(value: object) -> None:
     """Print one JSON document."""
-    click.echo(json.dumps(value, default=str, ensure_ascii=False))
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    # What cannot be seen stands inside of strings alone, where JSON has its own escapes for it.
+    click.echo(text if text.isprintable() else "".join(map(_in_json, text)))
+
+
+def _in_json(char: str) -> str:
+    return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
 def show_rows(rows: Iterable[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
@@ -87,25 +114,57 @@ def show_rows(rows: Iterable[Mapping[str, Any]], *, as_json: bool, empty: str) -
     rows = list(rows)
     if as_json:
         show(rows)
-        return
-    if not rows:
-        console.print(empty, highlight=False)
-        return
-    table = Table(*rows[0], box=None, header_style="bold")
-    for row in rows:
-        table.add_row(*(cell(value) for value in row.values()))
-    console.print(table)
+    elif rows:
+        show_table(list(rows[0]), [[cell(value) for value in row.values()] for row in rows])
+    else:
+        say(empty)
+
+
+def show_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; row by row below one another where the terminal is too narrow for one."""
+    widths = [max(map(cell_len, column)) for column in zip(names, *rows, strict=True)]
+    if not console.is_terminal:
+        for row in (names, *rows):
+            click.echo("  ".join(map(_padded, row, widths)).rstrip())
+    elif _fits(names, widths):
+        table = Table(box=None, header_style="bold")
+        for name in names:
+            table.add_column(name, no_wrap=_is_id(name), overflow="fold")
+        for row in rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
+    else:
+        for row in rows:
+            for name, value in zip(names, row, strict=True):
+                click.echo(f"{click.style(f'{name:{max(map(len, names))}}', bold=True)}  {value}")
+            click.echo()
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - cell_len(text))
+
+
+def _fits(names: Sequence[str], widths: Sequence[int]) -> bool:
+    least = (
+        width if _is_id(name) else min(width, max(_NARROW, len(name)))
+        for name, width in zip(names, widths, strict=True)
+    )
+    return sum(least) + 2 * len(names) <= console.width
+
+
+def _is_id(name: str) -> bool:
+    return _ID.fullmatch(name) is not None
 
 
 def cell(value: object) -> str:
-    """Write a value so that a person reads it, and rich does not take it for markup."""
+    """Write a value so that a person reads it."""
     if value is None:
         return "-"
     if hasattr(value, "strftime"):
         return str(value.strftime("%Y-%m-%d %H:%M:%S"))
-    return plain(str(value))
+    return printable(str(value))
 
 
 def plain(text: str) -> str:
-    """Keep rich from taking brackets in ``text`` for markup."""
-    return text.replace("[", r"\[")
+    """Keep rich from taking anything in ``text`` for markup, where it shows how far it is."""
+    return escape(printable(text))

@@ -204,13 +204,13 @@ def _tell(running: Whole, env_file: Path, *, as_json: bool, own_receiver: bool) 
     if not own_receiver:
         _say(f"webhook secret: {running.env['WEBHOOK_OUTGOING_SECRET']}")
     _say(f"for other commands, in another terminal: . {shlex.quote(str(env_file))}")
-    click.echo(f"orderbus ready: {running.urls['api']}")
+    terminal.say(f"orderbus ready: {running.urls['api']}")
 
 
 def _print(name: str, line: str) -> None:
     colour = _COLOURS[sum(name.encode()) % len(_COLOURS)]
-    click.echo(f"{click.style(f'{name:9}', fg=colour)} {line}", err=True)
+    terminal.say(line, head=click.style(f"{name:9}", fg=colour), err=True)
 
 
 def _say(sentence: str) -> None:
-    click.echo(f"{click.style('orderbus ', bold=True)} {sentence}", err=True)
+    terminal.say(sentence, head=click.style("orderbus ", bold=True), err=True)

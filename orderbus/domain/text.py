@@ -13,6 +13,20 @@ def brief(text: str, at_most: int = LONGEST_ECHO) -> str:
     return text if len(text) <= at_most else f"{text[: at_most - 1]}\u2026"
 
 
+def printable(text: str, *, lines: bool = False) -> str:
+    r"""Write a text so that no terminal obeys it and no eye is deceived by it.
+
+    Control characters, overrides of direction and whatever else cannot be seen are shown as Python
+    writes them (``\x1b``, ``\u202e``); with ``lines``, line ends stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or (lines and char == "\n") else ascii(char)[1:-1]
+        for char in text
+    )
+
+
 def storable(text: str) -> str:
     """Replace what PostgreSQL keeps in no text: NUL, and halves of surrogate pairs."""
     whole = text.encode("utf-8", "replace").decode()

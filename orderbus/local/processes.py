@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
+from orderbus.domain.text import printable
 from orderbus.errors import OrderbusError
 
 Sink = Callable[[str, str], None]
@@ -99,7 +100,8 @@ class Process:
     async def _read(self, sink: Sink) -> None:
         assert self._guard.stdout is not None  # noqa: S101 - it was asked for
         while line := await _line(self._guard.stdout):
-            sink(self.name, line.decode("utf-8", "replace").rstrip())
+            text = line.decode("utf-8", "replace").expandtabs().rstrip()
+            sink(self.name, printable(text))
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:

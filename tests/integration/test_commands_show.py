@@ -1,0 +1,83 @@
+"""What senders and endpoints wrote into the database, as an operator sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from orderbus import storage
+from orderbus.commands.cli import main
+from orderbus.settings import Settings
+from orderbus.storage.database import open_database
+from tests.integration import steps
+
+HOSTILE = "\x1b]0;owned\x07\n\u202e\x9b31m[red]"
+SHOWN = r"\x1b]0;owned\x07\n\u202e\x9b31m[red]"
+
+
+async def fill(settings: Settings) -> dict[str, str]:
+    """Put a hostile text wherever somebody else's text is kept; returns what to ask for."""
+    async with open_database(settings) as database:
+        placed = await steps.place(database, HOSTILE)
+        await steps.add_endpoint(database)
+        async with database.connection() as connection:
+            await connection.execute(
+                "UPDATE ops.webhook_endpoints SET disabled_at = now(), disabled_reason = $1",
+                HOSTILE,
+            )
+            await storage.api_keys.add(connection, name=HOSTILE, key_hash=bytes(32))
+            await storage.dead_letters.add_pubsub(
+                connection,
+                [("message-1", HOSTILE.encode(), {HOSTILE: HOSTILE}, "undecodable", HOSTILE)],
+            )
+            letter = await connection.fetchval("SELECT id FROM ops.dead_letters")
+    return {"order": str(placed.order_id), "letter": str(letter)}
+
+
+@pytest.fixture
+def asked(env: dict[str, str], settings: Settings) -> dict[str, str]:
+    return {**env, **asyncio.run(fill(settings))}
+
+
+def run(asked: dict[str, str], *arguments: str) -> Result:
+    named = [argument.format(**asked) for argument in arguments]
+    keys = {"SECRET_KEY": "a key for tests", "ORDERBUS_OPEN_ON_LOOPBACK": "true"}
+    return CliRunner(env={**asked, **keys}).invoke(main, named, catch_exceptions=False)
+
+
+COMMANDS = (
+    ("orders", "show", "{order}"),
+    ("dead-letters", "list"),
+    ("dead-letters", "show", "{letter}"),
+    ("endpoints", "list"),
+    ("keys", "list"),
+)
+
+
+def test_no_command_lets_a_stored_text_steer_the_terminal(asked: dict[str, str]) -> None:
+    for command in COMMANDS:
+        said = run(asked, *command).output
+
+        assert all(char.isprintable() or char == "\n" for char in said), (command, said)
+        assert SHOWN in said, (command, said)
+
+
+def test_with_json_every_command_says_the_very_text(asked: dict[str, str]) -> None:
+    for command in COMMANDS:
+        said = run(asked, *command, "--json").stdout
+
+        line, *_ = said.splitlines()
+        assert line.isprintable(), command
+        assert HOSTILE in texts(json.loads(line)), command
+
+
+def texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for inner in value.values() for text in texts(inner)]
+    if isinstance(value, list):
+        return [text for inner in value for text in texts(inner)]
+    return [str(value)]
