@@ -3,7 +3,8 @@
     WEBHOOK_SECRET=whsec_... python examples/receive_webhooks.py --port 9000
 
 It verifies the signature, remembers which ids it has seen, answers 2xx first and thinks later.
-``/`` shows what came, ``/received`` the same as JSON. Needs aiohttp and nothing of orderbus.
+``/`` shows what came, ``/received`` the same as JSON, under the names of this machine and those
+given with ``--allow-host``. Needs aiohttp and nothing of orderbus.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import base64
 import hashlib
 import hmac
 import os
+import re
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -22,6 +25,17 @@ from aiohttp import web
 
 RECEIVED = web.AppKey("received", deque[dict[str, Any]])
 SECRET = web.AppKey("secret", str)
+HOSTS = web.AppKey("hosts", frozenset[str])
+#: The names of this machine: no page that a browser got from elsewhere can bear one of them.
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+#: Whatever came in, nothing of it runs, and nobody else shows it.
+PROTECTION = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 
 
 def verify(secret: str, headers: Any, body: bytes) -> bool:  # noqa: ANN401 - any mapping of headers
@@ -60,12 +74,39 @@ async def receive(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
+@web.middleware
+async def protect(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Show what came under known names only: DNS lets any name lead here, and its page read it."""
+    if request.method != "POST" and _name(request) not in request.app[HOSTS]:
+        return web.Response(status=421, text="This name is not known here", headers=PROTECTION)
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        error.headers.update(PROTECTION)
+        raise
+    response.headers.update(PROTECTION)
+    return response
+
+
+def _name(request: web.Request) -> str | None:
+    """Read the host as browsers write it, without its port; None where it is anything else."""
+    host = HOST.fullmatch(request.headers.get("Host", ""))
+    return host[1].lower() if host else None
+
+
+def _visible(text: str) -> str:
+    """Write a text as HTML, and what could not be seen in it as Python writes it."""
+    return escape("".join(char if char.isprintable() else ascii(char)[1:-1] for char in text))
+
+
 async def show(request: web.Request) -> web.Response:
     """Show a person what came, the newest first."""
     rows = "".join(
         f"<tr><td>{time.strftime('%H:%M:%S', time.localtime(one['at']))}"
         f"<td>{'verified' if one['verified'] else 'not verified'}"
-        f"<td>{escape(one['webhook_id'])}<td><code>{escape(one['body'])}</code>"
+        f"<td>{_visible(one['webhook_id'])}<td><code>{_visible(one['body'])}</code>"
         for one in request.app[RECEIVED]
     )
     return web.Response(
@@ -91,9 +132,13 @@ def is_secret(secret: str) -> bool:
         return False
 
 
-def build_app(secret: str) -> web.Application:
-    """Build the receiver; without a secret it takes everything and verifies nothing."""
-    app = web.Application(client_max_size=10 * 2**20)
+def build_app(secret: str, *, hosts: Sequence[str] = ()) -> web.Application:
+    """Build the receiver; without a secret it takes everything and verifies nothing.
+
+    ``hosts`` are names under which it shows what came, beside this machine's own.
+    """
+    app = web.Application(client_max_size=10 * 2**20, middlewares=[protect])
+    app[HOSTS] = frozenset(name.lower() for name in (*LOOPBACK, *hosts))
     app[RECEIVED] = deque(maxlen=10_000)
     app[SECRET] = secret
     app.router.add_get("/", show)
@@ -106,9 +151,16 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Receives webhooks and shows them.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9000)
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="Show what came there, too.",
+    )
     arguments = parser.parse_args()
     secret = os.environ.get("WEBHOOK_SECRET", "")
     if secret and not is_secret(secret):
         parser.error("WEBHOOK_SECRET is not whsec_ and base64: it is what orderbus signs with")
-    app = build_app(secret)
+    app = build_app(secret, hosts=arguments.allow_host)
     web.run_app(app, host=arguments.host, port=arguments.port, print=None, access_log=None)

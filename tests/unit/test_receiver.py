@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,25 +27,36 @@ Client = TestClient[Any, Any]
 
 
 def signed(
-    message_id: str = "id-1", *, age: timedelta = timedelta(), secret: str = SECRET
+    message_id: str = "id-1",
+    *,
+    age: timedelta = timedelta(),
+    secret: str = SECRET,
+    body: bytes = BODY,
 ) -> dict[str, str]:
     """Headers as the reference library signs them."""
     at = datetime.now(UTC) - age
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": Webhook(secret).sign(message_id, at, BODY.decode()),
+        "webhook-signature": Webhook(secret).sign(message_id, at, body.decode()),
     }
 
 
-@pytest.fixture
-async def receiver() -> AsyncIterator[Client]:
+@asynccontextmanager
+async def receiver_with(secret: str, **options: Any) -> AsyncIterator[Client]:
+    """The receiver as the file has it."""
     spec = importlib.util.spec_from_file_location("receive_webhooks", EXAMPLE)
     assert spec is not None
     assert spec.loader is not None
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
-    async with TestClient(TestServer(example.build_app(SECRET))) as client:
+    async with TestClient(TestServer(example.build_app(secret, **options))) as client:
+        yield client
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Client]:
+    async with receiver_with(SECRET) as client:
         yield client
 
 
