@@ -20,6 +20,8 @@ from orderbus.errors import Fault, Invalid
 
 #: Lists and objects in one another. Python itself gives up near 1000, counted with its callers.
 DEEPEST: Final = 64
+#: Lists and objects in all: many small ones cost Python most, for the bytes they take.
+MOST_CONTAINERS: Final = 50_000
 #: Characters of a number, and digits of its exponent; a double has 24 and 3.
 LONGEST_NUMBER: Final = 100
 _LONGEST_EXPONENT: Final = 3
@@ -39,8 +41,7 @@ def loads(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
     Raises ``Invalid`` for anything that is not UTF-8 JSON, for duplicate names, for NaN and
     Infinity, and for what is nested too deeply or has too long a number.
     """
-    if _depth(text) > DEEPEST:
-        raise _malformed(f"nested too deeply: {DEEPEST} levels are allowed")
+    _check_shape(text)
     try:
         return json.loads(
             text.decode("utf-8"),
@@ -75,10 +76,13 @@ def echo(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-def _depth(text: bytes) -> int:
-    """Count how deeply lists and objects stand in one another, reading nothing else."""
+def _check_shape(text: bytes) -> None:
+    """Count lists and objects, and how deeply they stand in one another; reads nothing else."""
     steps = _TEXT.sub(b"", text).translate(_STEPS, _NO_STEP)
-    return max(accumulate(array("b", steps)), default=0)
+    if steps.count(1) > MOST_CONTAINERS:
+        raise _malformed(f"more than {MOST_CONTAINERS} lists and objects")
+    if max(accumulate(array("b", steps)), default=0) > DEEPEST:
+        raise _malformed(f"nested too deeply: {DEEPEST} levels are allowed")
 
 
 def _whole(literal: str) -> int:

@@ -132,14 +132,18 @@ def spread(example: Any, value: bytes) -> bytes:
     return b"{" + b",".join(json.dumps(name).encode() + b":" + value for name in names) + b"}"
 
 
-async def test_a_list_longer_than_any_order_is_one_fault(client: Client) -> None:
-    body = json.dumps({"user_id": "u", "products": [{}] * 60_000, "amount": "1"}).encode()
+@pytest.mark.parametrize("lines", [1001, 40_000, 60_000])
+async def test_a_list_longer_than_any_order_is_one_fault(client: Client, lines: int) -> None:
+    body = json.dumps({"user_id": "u", "products": [{}] * lines, "amount": "1"}).encode()
 
     status, _, text = await ask(client, "POST", "/api/v1/orders/new/", body)
 
     (fault,) = json.loads(text)["detail"]
-    assert (status, fault["type"], fault["loc"]) == (422, "too_long", ["body", "products"])
-    assert len(fault["input"]) == 200
+    assert status == 422
+    assert len(text) < 1000
+    if lines < 50_000:  # more are not read at all
+        assert (fault["type"], fault["loc"]) == ("too_long", ["body", "products"])
+        assert len(fault["input"]) == 200
 
 
 async def test_a_small_input_is_echoed_as_it_came_and_a_large_one_cut(client: Client) -> None:

@@ -63,6 +63,8 @@ TOO_MUCH = {
     "a nest of lists": b"[" * 65 + b"]" * 65,
     "a nest of objects": b'{"a":' * 65 + b"1" + b"}" * 65,
     "a nest that is never closed": b'[{"a":' * 33,
+    "more lists than any order has": b"[" + b"[]," * 50_000 + b"1]",
+    "more objects than any order has": b"[" + b"{}," * 50_000 + b"1]",
     "a name twice": b'{"a":1,"b":2,"a":3}',
 }
 
@@ -87,6 +89,7 @@ def test_what_is_out_of_bounds_is_refused_wherever_it_stands(name: str, around: 
         (b'"' + b"[" * 5000 + b'"', "[" * 5000),
         (b'"\\"[[' + b"[" * 100 + b'\\\\"', '"[[' + "[" * 100 + "\\"),
         (b"[[], []]" + b" " * 1000, [[], []]),
+        (b"[" + b"[]," * 49_998 + b"[]]", [[]] * 49_999),
     ],
 )
 def test_what_is_within_bounds_is_read_exactly(text: bytes, value: object) -> None:
