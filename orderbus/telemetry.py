@@ -2,9 +2,9 @@
 
 Each metric is declared here, in one list, with the sentence an operator reads beside it. Names of
 log events are fixed, since people search for them: ``order_accepted``, ``event_published``,
-``event_received``, ``webhook_delivered``, ``webhook_attempt_failed``, ``dead_letter_written``,
-``beat_failed``, ``part_away``, ``part_back``, ``partition_dropped``, ``partition_in_use``,
-``old_rows_deleted``.
+``event_received``, ``webhook_delivered``, ``webhook_attempt_failed``, ``endpoint_disabled``,
+``dead_letter_written``, ``beat_failed``, ``part_away``, ``part_back``, ``partition_dropped``,
+``partition_in_use``, ``old_rows_deleted``.
 """
 
 from __future__ import annotations
@@ -97,6 +97,11 @@ BACKLOG: Final = (
     ("unconsumed", "orderbus_consumptions_pending", "Events that consumers have not had yet."),
     ("undelivered", "orderbus_deliveries_pending", "Deliveries that wait or are under way."),
     ("held", "orderbus_deliveries_held", "Deliveries that wait for a disabled endpoint."),
+    (
+        "disabled_endpoints",
+        "orderbus_endpoints_disabled",
+        "Endpoints that answered 410 and are told nothing until a person enables or removes them.",
+    ),
     ("dead_letters", "orderbus_dead_letters_open", "Dead letters nobody has decided about."),
     (
         "oldest_unpublished",

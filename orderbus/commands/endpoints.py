@@ -83,6 +83,25 @@ async def list_endpoints(_: Settings, database: Database, *, as_json: bool) -> N
     terminal.show_rows(
         rows, as_json=as_json, empty="No endpoints. Add one: orderbus endpoints add URL"
     )
+    disabled = [row["id"] for row in rows if row["disabled_at"] is not None]
+    if disabled and not as_json:
+        click.echo("Told nothing until you type one of these:")
+        for endpoint_id in disabled:
+            click.echo(f"  orderbus endpoints enable {endpoint_id}")
+
+
+@endpoints.command()
+@click.argument("endpoint_id", type=click.UUID)
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
+@terminal.as_json
+@terminal.with_database
+async def owed(
+    _: Settings, database: Database, *, endpoint_id: UUID, limit: int, as_json: bool
+) -> None:
+    """List what an endpoint is still owed, the next one first, and of which orders."""
+    async with database.connection() as connection:
+        rows = await storage.owed.by(connection, endpoint_id, at_most=limit)
+    terminal.show_rows(rows, as_json=as_json, empty="Nothing is owed to this endpoint.")
 
 
 @endpoints.command()

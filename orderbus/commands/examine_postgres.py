@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from orderbus import actors, storage
 from orderbus.commands import schema
@@ -22,6 +22,8 @@ _SKEW_FELT: Final = timedelta(seconds=1)
 _SKEW_HARMFUL: Final = timedelta(seconds=5)
 #: Days of partitions ahead that leave time to act.
 _DAYS_WELL, _DAYS_LEAST = 14, 2
+#: Disabled endpoints that are named; the list has all.
+_NAMED: Final = 5
 #: Seconds an event may wait to be published.
 _LATE: Final = 60.0
 
@@ -131,10 +133,15 @@ class _Postgres:
     async def endpoints(self) -> Finding:
         async with self._database.connection() as connection:
             rows = await storage.endpoints.list_all(connection)
-        disabled = sum(row["disabled_at"] is not None for row in rows)
-        found = f"{len(rows)} endpoint(s), {disabled} disabled"
+        disabled = [row for row in rows if row["disabled_at"] is not None]
+        found = f"{len(rows)} endpoint(s), {len(disabled)} disabled"
         if disabled:
-            return Finding("endpoints", Verdict.WARNING, found, "orderbus endpoints list")
+            told = [_cut_off(row) for row in disabled[:_NAMED]]
+            rest = [f"and {len(disabled) - _NAMED} more"] * (len(disabled) > _NAMED)
+            found = "; ".join([found, *told, *rest])
+            ids = disabled[0]["id"] if len(disabled) == 1 else "ID"
+            todo = f"orderbus endpoints enable {ids}, or: orderbus endpoints remove {ids}"
+            return Finding("endpoints", Verdict.FAULT, found, todo)
         if not rows:
             return Finding("endpoints", Verdict.WARNING, found, "orderbus endpoints add URL")
         return Finding("endpoints", Verdict.OK, found)
@@ -165,3 +172,12 @@ class _Postgres:
     async def _facts(self) -> storage.examination.Facts:
         async with self._database.connection() as connection:
             return await storage.examination.facts(connection)
+
+
+def _cut_off(endpoint: Mapping[str, Any]) -> str:
+    """Name an endpoint that is told nothing, since when, and what it is owed."""
+    since = f"{endpoint['disabled_at']:%Y-%m-%d %H:%M} UTC"
+    return (
+        f"{endpoint['id']} {endpoint['url']} is told nothing since {since} "
+        f"({endpoint['disabled_reason']}), {endpoint['held']} deliveries held"
+    )

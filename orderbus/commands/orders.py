@@ -45,7 +45,7 @@ def _lines(journey: dict[str, Any]) -> Iterator[str]:
         for each in event["consumptions"]:
             yield f"     {_consumption(each)}"
         for delivery in event["deliveries"]:
-            yield f"     delivery {delivery['id']}  {delivery['state']}  {delivery['url']}"
+            yield f"     {_delivery(delivery)}"
             for attempt in delivery["attempts"]:
                 yield f"       {_attempt(attempt)}"
 
@@ -60,6 +60,14 @@ def _publication(event: dict[str, Any]) -> str:
 def _consumption(consumption: dict[str, Any]) -> str:
     said = f"consumer {consumption['consumer']}  {consumption['state']}"
     return said if consumption["error"] is None else f"{said}  {consumption['error']}"
+
+
+def _delivery(delivery: dict[str, Any]) -> str:
+    said = f"delivery {delivery['id']}  {delivery['state']}  {delivery['url']}"
+    if delivery["disabled_at"] is None or delivery["state"] != "held":
+        return said
+    since = f"told nothing since {delivery['disabled_at']}: {delivery['disabled_reason']}"
+    return f"{said}  {since}; orderbus endpoints enable {delivery['endpoint']}"
 
 
 def _attempt(attempt: dict[str, Any]) -> str:

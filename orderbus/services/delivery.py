@@ -250,7 +250,12 @@ def _tell(claimed: Claimed, settlement: Settlement, answer: Answer | None, took:
         return
     log.warning("webhook_attempt_failed", again_in=settlement.after.total_seconds())
     if settlement.disabled_reason is not None:
-        log.warning("endpoint_disabled", reason=settlement.disabled_reason)
+        log.error(
+            "endpoint_disabled",
+            reason=settlement.disabled_reason,
+            external_ref=claimed.event.order["order_id"] if claimed.event else None,
+            todo=f"orderbus endpoints enable {claimed.endpoint_id}",
+        )
     if settlement.state == "dead":
         telemetry.DEAD_LETTERS.labels(kind="delivery").inc()
         log.error("dead_letter_written", kind="delivery", reason=settlement.reason)

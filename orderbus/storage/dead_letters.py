@@ -63,13 +63,20 @@ async def add_pubsub(
 async def list_open(
     connection: Connection, *, kind: str | None, at_most: int
 ) -> list[dict[str, Any]]:
-    """List dead letters nobody has decided about, oldest first."""
+    """List dead letters nobody has decided about, oldest first, with whose order and whose URL."""
     rows = await connection.fetch(
         """
-        SELECT id, kind, reason, error, delivery_id, event_id, actor, message_id, created_at
-          FROM ops.dead_letters
-         WHERE resolved_at IS NULL AND ($1::text IS NULL OR kind = $1)
-         ORDER BY id
+        SELECT letter.id, letter.kind, letter.reason, letter.error,
+               orders.external_ref AS reference, endpoint.url, letter.delivery_id,
+               letter.event_id, letter.actor, letter.message_id, letter.created_at
+          FROM ops.dead_letters AS letter
+          LEFT JOIN ops.webhook_deliveries AS delivery ON delivery.id = letter.delivery_id
+          LEFT JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
+          LEFT JOIN ops.events AS event
+            ON event.occurred_at = letter.occurred_at AND event.event_id = letter.event_id
+          LEFT JOIN orders.orders ON orders.id = coalesce(delivery.order_id, event.order_id)
+         WHERE letter.resolved_at IS NULL AND ($1::text IS NULL OR letter.kind = $1)
+         ORDER BY letter.id
          LIMIT $2
         """,
         kind,
@@ -79,8 +86,20 @@ async def list_open(
 
 
 async def get(connection: Connection, letter_id: int) -> dict[str, Any]:
-    """Show one dead letter whole. Raises ``NotFound``."""
-    row = await connection.fetchrow("SELECT * FROM ops.dead_letters WHERE id = $1", letter_id)
+    """Show one dead letter whole, with whose order and whose URL. Raises ``NotFound``."""
+    row = await connection.fetchrow(
+        """
+        SELECT letter.*, orders.external_ref AS reference, delivery.endpoint_id, endpoint.url
+          FROM ops.dead_letters AS letter
+          LEFT JOIN ops.webhook_deliveries AS delivery ON delivery.id = letter.delivery_id
+          LEFT JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
+          LEFT JOIN ops.events AS event
+            ON event.occurred_at = letter.occurred_at AND event.event_id = letter.event_id
+          LEFT JOIN orders.orders ON orders.id = coalesce(delivery.order_id, event.order_id)
+         WHERE letter.id = $1
+        """,
+        letter_id,
+    )
     if row is None:
         raise NotFound(f"No dead letter {letter_id}")
     return dict(row)

@@ -55,6 +55,8 @@ async def get(connection: Connection, public_id: UUID) -> dict[str, Any]:
                                          'id', delivery.id,
                                          'endpoint', delivery.endpoint_id,
                                          'url', endpoint.url,
+                                         'disabled_at', endpoint.disabled_at,
+                                         'disabled_reason', endpoint.disabled_reason,
                                          'state', CASE WHEN delivery.state = 'pending'
                                                         AND endpoint.disabled_at IS NOT NULL
                                                        THEN 'held' ELSE delivery.state END,

@@ -18,6 +18,7 @@ class Backlog:
     unconsumed: int
     undelivered: int
     held: int
+    disabled_endpoints: int
     dead_letters: int
     oldest_unpublished: float
     oldest_undelivered: float
@@ -51,6 +52,8 @@ async def backlog(connection: Connection) -> Backlog:
                                        LIMIT 100000) AS few) AS undelivered,
                (SELECT count(*) FROM (SELECT FROM owed WHERE disabled
                                        LIMIT 100000) AS few) AS held,
+               (SELECT count(*) FROM ops.webhook_endpoints
+                 WHERE disabled_at IS NOT NULL AND removed_at IS NULL) AS disabled_endpoints,
                (SELECT count(*) FROM ops.dead_letters WHERE resolved_at IS NULL) AS dead_letters,
                coalesce(extract(epoch FROM now() - (
                    SELECT min(occurred_at)

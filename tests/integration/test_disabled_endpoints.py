@@ -1,0 +1,152 @@
+"""A customer that answers 410 once is cut off, and whoever can act on it hears of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+from uuid import UUID
+
+import pytest
+from click.testing import CliRunner
+from structlog.testing import capture_logs
+
+from orderbus import storage, telemetry
+from orderbus.commands import examine_postgres
+from orderbus.commands.cli import main
+from orderbus.commands.findings import Finding, Verdict
+from orderbus.egress.session import Session
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.integration import steps
+from tests.integration.delivering import Receiver, deliver, one_due
+
+
+async def orderbus(env: dict[str, str], *arguments: str) -> str:
+    """Run a command; returns what it printed."""
+    given = {**env, "SECRET_KEY": "a key for tests"}
+    done = await asyncio.to_thread(CliRunner().invoke, main, arguments, env=given)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+async def examined(settings: Settings, database: Database) -> Finding:
+    examine, _ = examine_postgres.examinations(settings, database)["endpoints"]
+    return await examine()
+
+
+@pytest.fixture
+async def gone(
+    database: Database, settings: Settings, http: Session, receiver: Receiver
+) -> tuple[UUID, list[Any]]:
+    """An endpoint that answered 410, and what was logged about it."""
+    due = await one_due(database, receiver.url)
+    receiver.answers = [410]
+    with capture_logs() as logs:
+        await deliver(database, http, settings, due)
+    return await steps.value(database, "SELECT id FROM ops.webhook_endpoints"), logs
+
+
+async def test_a_410_is_an_error_in_the_log_and_in_the_metrics_until_it_is_enabled(
+    database: Database, gone: tuple[UUID, list[Any]]
+) -> None:
+    endpoint, logs = gone
+    async with database.connection() as connection:
+        disabled = await storage.watch.backlog(connection)
+        await storage.endpoints.enable(connection, endpoint)
+        enabled = await storage.watch.backlog(connection)
+
+    [alarm] = [line for line in logs if line["event"] == "endpoint_disabled"]
+    assert alarm["log_level"] == "error"
+    assert alarm["external_ref"] == "SO-10045"
+    assert alarm["endpoint_id"] == str(endpoint)
+    assert alarm["todo"] == f"orderbus endpoints enable {endpoint}"
+    assert b"\norderbus_endpoints_disabled 1.0\n" in telemetry.render(disabled)
+    assert b"\norderbus_endpoints_disabled 0.0\n" in telemetry.render(enabled)
+
+
+async def test_a_removed_endpoint_is_no_alarm_any_more(
+    database: Database, settings: Settings, gone: tuple[UUID, list[Any]]
+) -> None:
+    async with database.connection() as connection:
+        await storage.endpoints.remove(connection, gone[0])
+        backlog = await storage.watch.backlog(connection)
+
+    assert backlog.disabled_endpoints == 0
+    assert (await examined(settings, database)).verdict is Verdict.WARNING, "there is none at all"
+
+
+async def test_doctor_fails_and_says_which_since_when_why_and_what_to_type(
+    database: Database, settings: Settings, receiver: Receiver, gone: tuple[UUID, list[Any]]
+) -> None:
+    endpoint, _ = gone
+    found = await examined(settings, database)
+    since = await steps.value(database, "SELECT disabled_at FROM ops.webhook_endpoints")
+    async with database.connection() as connection:
+        await storage.endpoints.enable(connection, endpoint)
+
+    assert found.verdict is Verdict.FAULT
+    assert f"{endpoint} {receiver.url} is told nothing since {since:%Y-%m-%d %H:%M}" in found.found
+    assert "410 Gone" in found.found
+    assert "1 deliveries held" in found.found
+    assert f"orderbus endpoints enable {endpoint}" in found.todo
+    assert (await examined(settings, database)).verdict is Verdict.OK
+
+
+async def test_doctor_names_a_few_of_many_and_counts_the_rest(
+    database: Database, settings: Settings
+) -> None:
+    for number in range(7):
+        await steps.add_endpoint(database, f"https://shop-{number}.example/")
+    await steps.value(
+        database,
+        "UPDATE ops.webhook_endpoints SET disabled_at = now(), disabled_reason = 'for a test'",
+    )
+
+    found = await examined(settings, database)
+
+    assert found.found.startswith("7 endpoint(s), 7 disabled; ")
+    assert found.found.count("is told nothing since") == 5
+    assert found.found.endswith("; and 2 more")
+    assert found.todo.startswith("orderbus endpoints enable ID")
+
+
+async def test_the_lists_show_the_url_the_reference_and_what_to_type(
+    env: dict[str, str], receiver: Receiver, gone: tuple[UUID, list[Any]]
+) -> None:
+    endpoint, _ = gone
+    listed = await orderbus(env, "endpoints", "list")
+    [owed] = json.loads(await orderbus(env, "endpoints", "owed", str(endpoint), "--json"))
+    order = " ".join((await orderbus(env, "orders", "show", "SO-10045")).split())
+
+    assert f"orderbus endpoints enable {endpoint}" in listed.splitlines()[-1]
+    assert (owed["reference"], owed["last_status"]) == ("SO-10045", 410)
+    assert receiver.url in order
+    assert "410 Gone" in order
+
+
+async def test_a_dead_letter_shows_whose_order_and_whose_url_it_is(
+    database: Database,
+    settings: Settings,
+    http: Session,
+    receiver: Receiver,
+    env: dict[str, str],
+) -> None:
+    due = await one_due(database, receiver.url)
+    await steps.value(database, "UPDATE ops.webhook_deliveries SET attempts = 9")
+    receiver.answers = [500]
+    await deliver(database, http, settings, due)
+    await steps.value(
+        database,
+        "INSERT INTO ops.dead_letters (kind, event_id, occurred_at, reason, error)"
+        " SELECT 'outbox', event_id, occurred_at, 'test', 'test' FROM ops.events",
+    )
+
+    delivery, outbox = json.loads(await orderbus(env, "dead-letters", "list", "--json"))
+    shown = json.loads(await orderbus(env, "dead-letters", "show", str(delivery["id"]), "--json"))
+
+    assert (delivery["reference"], delivery["url"]) == ("SO-10045", receiver.url)
+    assert (outbox["reference"], outbox["url"]) == ("SO-10045", None)
+    assert (shown["reference"], shown["url"]) == ("SO-10045", receiver.url)
+    endpoint = await steps.value(database, "SELECT id::text FROM ops.webhook_endpoints")
+    assert shown["endpoint_id"] == endpoint
