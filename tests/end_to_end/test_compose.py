@@ -30,7 +30,7 @@ from tests import rabbit, samples
 from tests.conftest import settings_from
 from tests.end_to_end.compose import ROOT, Compose
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.timeout(150)]
 
 #: What one container is reached at by the others, and where it listens.
 LISTEN = {"web": 8000, "workers": 9191, "bridge": 9192, "catcher": 8080}
