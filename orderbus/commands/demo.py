@@ -23,7 +23,7 @@ from orderbus.local.client import Client, open_client
 from orderbus.local.folders import default_data, free_folder
 from orderbus.local.parts import Way
 from orderbus.local.processes import DiedError, Sink
-from orderbus.local.whole import ROOT, Whole, first_error, whole
+from orderbus.local.whole import ROOT, Whole, check_settings, first_error, for_settings, whole
 from orderbus.storage.database import open_database
 
 #: Seconds the webhook may take.
@@ -50,6 +50,7 @@ def demo(*, way: Way | None, as_json: bool) -> None:
 
 
 async def _demo(way: Way | None, *, as_json: bool) -> None:
+    check_settings(_UNSIGNED)
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - it runs
     loop = asyncio.get_running_loop()
@@ -99,7 +100,7 @@ async def _send(running: Whole) -> dict[str, Any]:
             raise DiedError(message)
         webhook = await _received(http, running, order["order_id"])
         cart = await _close_a_cart(http, running)
-    settings = settings_module.load(_env_file=None, **_for_settings(running.env))
+    settings = settings_module.load(_env_file=None, **for_settings(running.env))
     async with open_database(settings) as database:
         journey = await _journey(database, order["order_id"])
     return {**_report(running, journey, webhook, began=began, accepted=accepted), "cart": cart}
@@ -134,16 +135,6 @@ def _steps(steps: Sequence[tuple[str, str | float, str]], began: float) -> list[
         {"step": step, "ms": round(1000 * (_seconds(at) - began), 1), "what": what}
         for step, at, what in steps
     ]
-
-
-def _for_settings(env: dict[str, str]) -> dict[str, object]:
-    """Hand on what the run made up, without touching this process's environment."""
-    return {
-        field: env[alias]
-        for field, info in settings_module.Settings.model_fields.items()
-        for alias in getattr(info.validation_alias, "choices", ())
-        if alias in env
-    }
 
 
 async def _received(http: Client, running: Whole, reference: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from orderbus.local.dotenv import Given
 from orderbus.local.folders import default_data, locked_folder, write_private
 from orderbus.local.parts import Way
 from orderbus.local.processes import DiedError, is_free
-from orderbus.local.whole import Whole, first_error, whole
+from orderbus.local.whole import Whole, check_settings, first_error, whole
 
 
 def _url(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
@@ -91,13 +91,7 @@ class Wanted:
                 "--port 0"
             )
             raise Misconfigured(message)
-        name = "WEBHOOK_OUTGOING_SECRET"
-        secret = os.environ.get(name) or self.given.taken.get(name)
-        if secret is not None:
-            try:
-                webhooks.check_secret(secret)
-            except Invalid as error:
-                raise Misconfigured(f"{name}: {error}") from None
+        check_settings(self.given.taken)
 
 
 async def _up(wanted: Wanted, *, as_json: bool) -> None:

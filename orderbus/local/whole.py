@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from orderbus.domain.webhooks import new_secret
+from orderbus import settings as settings_module
+from orderbus.domain.webhooks import check_secret, new_secret
+from orderbus.errors import Invalid, Misconfigured
 from orderbus.local import client
 from orderbus.local.parts import Part, Way, find
 from orderbus.local.processes import Process, Sink, free_port, run, until
@@ -161,6 +163,30 @@ def _receive(running: Whole, group: asyncio.TaskGroup) -> str:
     secret = running.env["WEBHOOK_OUTGOING_SECRET"]
     group.create_task(running.start_and_wait("receiver", command, page, WEBHOOK_SECRET=secret))
     return f"{page}webhooks"
+
+
+def check_settings(changes: Mapping[str, str]) -> None:
+    """Pass if the processes will be able to work with the settings; nothing has to run for it.
+
+    ``changes`` as for ``whole``. Raises ``Misconfigured``.
+    """
+    env = {**_made_up(), **changes}
+    settings = settings_module.load(_env_file=None, **for_settings(env))
+    if settings.webhook_outgoing_secret is not None:
+        try:
+            check_secret(settings.webhook_outgoing_secret.get_secret_value())
+        except Invalid as error:
+            raise Misconfigured(f"WEBHOOK_OUTGOING_SECRET: {error}") from None
+
+
+def for_settings(env: Mapping[str, str]) -> dict[str, object]:
+    """Hand on what a run made up, without touching this process's environment."""
+    return {
+        field: env[alias]
+        for field, info in settings_module.Settings.model_fields.items()
+        for alias in getattr(info.validation_alias, "choices", ())
+        if alias in env
+    }
 
 
 def _made_up() -> dict[str, str]:

@@ -45,11 +45,29 @@ def test_a_url_that_no_webhook_can_be_sent_to_is_refused_before_anything_starts(
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("secret", ["nonsense", "whsec_short"])
-def test_a_secret_that_cannot_sign_is_refused_before_anything_starts(
-    tmp_path: Path, secret: str
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("WEBHOOK_OUTGOING_SECRET", "nonsense"),
+        ("WEBHOOK_OUTGOING_SECRET", "whsec_short"),
+        ("LOG_LEVEL", "nonsense"),
+        ("ORDERBUS_RELAY_LEASE", "1"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused_before_anything_starts(
+    tmp_path: Path, setting: str, value: str
 ) -> None:
-    refused = up(tmp_path, WEBHOOK_OUTGOING_SECRET=secret)
+    refused = up(tmp_path, **{setting: value})
+
+    assert refused.exit_code == 2
+    assert setting in refused.output
+    assert value == "1" or value not in refused.output
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_demo_refuses_it_as_early(tmp_path: Path) -> None:
+    env = {"LOG_LEVEL": "nonsense", "ORDERBUS_DATA": str(tmp_path / "data")}
+    refused = CliRunner().invoke(main, ["demo", "--parts", "embedded"], env=env)
 
     assert refused.exit_code == 2
     assert not (tmp_path / "data").exists()
