@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from orderbus.local.processes import free_port
 from tests.parts import Background
+from tests.ports import kept_port
 
 
 class Door:
     """Shut at first. Shutting it again cuts off everybody who came through."""
 
     def __init__(self, host: str, port: int) -> None:
-        self.port = free_port()
+        self.port = kept_port()
         #: Seconds that everything takes on its way, in each direction.
         self.delay = 0.0
         self._behind = (host, port)

@@ -34,6 +34,7 @@ from tests.integration import steps
 from tests.integration.rabbitmq_node import Node
 from tests.integration.worker_process import elsewhere
 from tests.parts import Background
+from tests.ports import with_kept_ports
 from tests.waiting import PATIENCE
 
 #: Orders that are posted at the same time, and seconds each sender waits after one.
@@ -331,11 +332,11 @@ def _postgres(folder: Path) -> NativePostgres:
     binaries = local_postgres.binaries()
     if binaries is None:
         raise Misconfigured("There is no PostgreSQL to stop and start")
-    return NativePostgres(folder / "postgres", binaries, safe=False)
+    return with_kept_ports(NativePostgres(folder / "postgres", binaries, safe=False))
 
 
 def _pubsub() -> NativeEmulator:
     jar = emulator.jar()
     if jar is None:
         raise Misconfigured("There is no Java, or no Pub/Sub emulator of the Cloud SDK")
-    return NativeEmulator(jar)
+    return with_kept_ports(NativeEmulator(jar))

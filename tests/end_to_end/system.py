@@ -18,10 +18,10 @@ import aiohttp
 from aiohttp import web
 
 from orderbus.domain import webhooks
-from orderbus.local.processes import free_port
 from orderbus.settings import QUEUES_IN_MEMORY, Settings
 from orderbus.storage.database import Database
 from tests import samples
+from tests.ports import kept_port
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -243,7 +243,7 @@ def environment(parts: dict[str, str], log: Path) -> dict[str, str]:
     ports = ("ORDERBUS_WEB_PORT", "ORDERBUS_WORKER_METRICS_PORT", "ORDERBUS_BRIDGE_METRICS_PORT")
     return {
         **parts,
-        **{name: str(free_port()) for name in ports},
+        **{name: str(kept_port()) for name in ports},
         "SECRET_KEY": "a key for tests",
         "AUTH": "open",
         "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",

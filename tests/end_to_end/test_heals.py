@@ -17,6 +17,7 @@ from orderbus.storage.database import open_database
 from tests.conftest import settings_from
 from tests.end_to_end.system import System, environment
 from tests.parts import way
+from tests.ports import with_kept_ports
 
 
 def silent(_name: str, _line: str) -> None:
@@ -28,7 +29,8 @@ async def own_parts(tmp_path: Path) -> AsyncIterator[dict[str, Part]]:
     """Parts of this test alone, since it takes them away."""
     for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         folder.chmod(0o755)
-    parts = {part.name: part for part in local_parts.find(tmp_path, {}, way=way(), safe=False)}
+    found = local_parts.find(tmp_path, {}, way=way(), safe=False)
+    parts = {part.name: with_kept_ports(part) for part in found}
     await asyncio.gather(*(part.start(silent) for part in parts.values()))
     yield parts
     await asyncio.gather(*(part.stop() for part in parts.values()))

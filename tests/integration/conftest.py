@@ -15,7 +15,6 @@ from aiohttp.test_utils import TestServer
 
 from orderbus.egress.session import open_session
 from orderbus.local.parts import Part
-from orderbus.local.processes import free_port
 from orderbus.local.rabbitmq import server
 from orderbus.settings import Settings
 from tests import rabbit
@@ -25,6 +24,7 @@ from tests.integration.front_door import Client, serving
 from tests.integration.rabbitmq_node import Node
 from tests.integration.worker_process import Start, Worker, through
 from tests.integration.workshop import Workshop
+from tests.ports import kept_port
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,7 @@ def doors(env: dict[str, str], rabbitmq_url: str) -> Iterator[dict[str, Door]]:
 def start(env: dict[str, str], rabbitmq_url: str, tmp_path: Path) -> Iterator[Start]:
     """Start workers on the test's own database and virtual host, and end what is left of them."""
     started: list[Worker] = []
-    port = str(free_port())
+    port = str(kept_port())
 
     def start(
         *options: str,

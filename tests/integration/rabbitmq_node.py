@@ -13,6 +13,7 @@ import pika
 from orderbus.local.rabbitmq import NativeRabbitmq, server
 from tests import rabbit
 from tests.parts import Background
+from tests.ports import with_kept_ports
 from tests.waiting import until, until_async
 
 __all__ = ["Node", "ready", "until", "until_async"]
@@ -26,7 +27,7 @@ class Node:
         assert program is not None
         self._folder = folder
         self._background = Background()
-        self._part = NativeRabbitmq(folder, program)
+        self._part = with_kept_ports(NativeRabbitmq(folder, program))
 
     def start(self) -> None:
         self._background.run(self._part.start(lambda *_: None))

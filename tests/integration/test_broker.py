@@ -17,9 +17,9 @@ from orderbus.actors import enqueuer
 from orderbus.actors.broker import Broker
 from orderbus.actors.line import Line, Outgoing
 from orderbus.errors import Unavailable
-from orderbus.local.processes import free_port
 from tests.integration.rabbitmq_node import Node, ready
 from tests.integration.workshop import Workshop, nothing
+from tests.ports import kept_port
 from tests.waiting import PATIENCE, until
 
 
@@ -182,7 +182,7 @@ async def test_several_thousand_hints_are_confirmed_together(
 
 
 async def test_where_rabbitmq_is_away_callers_hear_it() -> None:
-    away = Broker(url=f"amqp://guest:guest@127.0.0.1:{free_port()}/", middleware=[])
+    away = Broker(url=f"amqp://guest:guest@127.0.0.1:{kept_port()}/", middleware=[])
     actor = dramatiq.actor(queue_name="probes", broker=away)(nothing)
 
     with pytest.raises(Unavailable, match="RabbitMQ did not answer"):

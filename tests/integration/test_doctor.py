@@ -20,11 +20,11 @@ from orderbus import actors, storage
 from orderbus.actors.broker import Broker
 from orderbus.commands import examine_postgres
 from orderbus.commands.findings import Verdict
-from orderbus.local.processes import free_port
 from orderbus.pubsub import topology
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration.rabbitmq_node import Node
+from tests.ports import kept_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,7 +99,7 @@ async def test_it_looks_at_every_part(patient: Patient) -> None:
 
 
 async def test_parts_that_are_away_are_faults_with_what_to_check(patient: Patient) -> None:
-    port = str(free_port())
+    port = str(kept_port())
     patient.env |= {
         "DB_HOST": "127.0.0.1",
         "DB_PORT": port,

@@ -21,6 +21,7 @@ from orderbus.local.rabbitmq import NativeRabbitmq
 from orderbus.storage.database import open_database
 from tests import rabbit
 from tests.conftest import settings_from
+from tests.ports import with_kept_ports
 from tests.processes import descendants, until_gone
 from tests.waiting import PATIENCE
 
@@ -64,7 +65,9 @@ def missing(part: str) -> NoReturn:
 @asynccontextmanager
 async def own_postgres(folder: Path, wheel: Path | None = None) -> AsyncIterator[NativePostgres]:
     binaries = wheel or postgres.binaries() or missing("PostgreSQL")
-    part = NativePostgres(folder / "postgres", binaries, safe=False, embedded=wheel is not None)
+    part = with_kept_ports(
+        NativePostgres(folder / "postgres", binaries, safe=False, embedded=wheel is not None)
+    )
     try:
         await part.start(silent)
         yield part

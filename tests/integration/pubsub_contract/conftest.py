@@ -17,13 +17,14 @@ from orderbus.local.pubsub_double.part import DoublePubsub
 from orderbus.settings import Settings
 from tests.integration.pubsub_contract.pubsub import Server, at
 from tests.parts import Background
+from tests.ports import with_kept_ports
 
 
 @pytest.fixture(scope="session", params=["emulator", "double"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """A server away from the one the other tests share, since it is stopped and started."""
     background = Background()
-    running = Server(background, request.param, _part(request.param))
+    running = Server(background, request.param, with_kept_ports(_part(request.param)))
     running.start()
     yield running
     running.stop()

@@ -7,7 +7,6 @@ import asyncio
 import pytest
 
 from orderbus.errors import Misconfigured, Unavailable
-from orderbus.local.processes import free_port
 from orderbus.pubsub import topology
 from orderbus.settings import Settings
 from tests.conftest import settings_from
@@ -15,6 +14,7 @@ from tests.integration.pubsub_contract.pubsub import (
     at,
     clients,
 )
+from tests.ports import kept_port
 
 
 async def test_many_may_make_the_subscription_at_once_and_whoever_made_it_knows(
@@ -83,7 +83,7 @@ async def test_a_pubsub_that_is_away_is_unavailable_and_a_bad_name_is_misconfigu
     pubsub_host: str,
 ) -> None:
     with pytest.raises(Unavailable):
-        await topology.ensure(at(f"127.0.0.1:{free_port()}"))
+        await topology.ensure(at(f"127.0.0.1:{kept_port()}"))
     with pytest.raises(Misconfigured):
         await topology.ensure(
             settings_from({"PUBSUB_EMULATOR_HOST": pubsub_host}, pubsub_topic="no")

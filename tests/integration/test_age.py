@@ -1,0 +1,195 @@
+"""No event is dropped or left lying because of its age: what is owed is owed for ever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from orderbus import services, storage
+from orderbus.egress.session import Session
+from orderbus.errors import OrderbusError, Poisoned
+from orderbus.pubsub.messages import Message
+from orderbus.services.upkeep import Upkeep
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.integration import living, steps
+from tests.integration.delivering import Receiver, deliver
+
+#: More than six years, in whole days: an event stays at its time of day.
+LONG = timedelta(days=2222)
+
+
+class Topic:
+    """Stands for Pub/Sub at the last edge: takes everything, unless it refuses it for good."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.refuses = False
+
+    async def publish(self, messages: list[Message], **_: Any) -> list[str | OrderbusError]:
+        if self.refuses:
+            return [Poisoned("too large", reason="refused_by_pubsub") for _ in messages]
+        self.taken += [message.attributes["ce-id"] for message in messages]
+        return [f"m-{number}" for number, _ in enumerate(messages)]
+
+
+@pytest.fixture
+def topic() -> Topic:
+    return Topic()
+
+
+async def publish(database: Database, topic: Any, settings: Settings) -> int:
+    return await services.relay.publish_due(database, topic, settings)
+
+
+async def grow_old(database: Database, settings: Settings) -> None:
+    """Let everything that is written down have been written long ago, and tidy up."""
+    async with database.transaction() as connection:
+        await connection.execute("SET LOCAL session_replication_role = replica")
+        for table in ("events", "inbox"):
+            await connection.execute(
+                f"""
+                DO $$ BEGIN
+                    FOR day IN -1 .. 1 LOOP
+                        EXECUTE format('CREATE TABLE ops.{table}_%s PARTITION OF ops.{table}'
+                            ' FOR VALUES FROM (%L) TO (%L)',
+                            to_char(current_date - {LONG.days} + day, 'YYYYMMDD'),
+                            (current_date - {LONG.days} + day)::timestamp AT TIME ZONE 'UTC',
+                            (current_date - {LONG.days} + day + 1)::timestamp AT TIME ZONE 'UTC');
+                    END LOOP;
+                END $$
+                """
+            )
+        columns = await connection.fetch(
+            """
+            SELECT attrelid::regclass::text AS table,
+                   string_agg(format('%1$I = %1$I - $1::interval', attname), ', ') AS shifted
+              FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+             WHERE relnamespace IN ('ops'::regnamespace, 'orders'::regnamespace)
+               AND relkind IN ('r', 'p') AND NOT relispartition
+               AND atttypid = 'timestamptz'::regtype AND attgenerated = '' AND NOT attisdropped
+             GROUP BY attrelid
+            """
+        )
+        for row in columns:
+            await connection.execute(f"UPDATE {row['table']} SET {row['shifted']}", LONG)
+    await Upkeep(database, settings).tick()
+
+
+async def test_an_event_that_waited_for_years_is_published(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    for _ in range(3):
+        await steps.place(database)
+    await grow_old(database, settings)
+
+    assert await services.relay.hint_due(database, settings) == 1
+    assert await publish(database, topic, settings) == 3
+    assert await steps.value(database, "SELECT count(*) FROM ops.events") == 3
+
+
+async def test_an_event_leased_years_ago_by_a_relay_that_died_is_published(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    for _ in range(3):
+        await steps.place(database)
+    await steps.lease(database)
+    await grow_old(database, settings)
+
+    assert await publish(database, topic, settings) == 3
+
+
+async def test_an_event_that_pubsub_lost_years_ago_is_published_again(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    for _ in range(3):
+        await steps.place(database)
+    await publish(database, topic, settings)
+    await grow_old(database, settings)
+
+    assert await publish(database, topic, settings) == 3
+    assert len(topic.taken) == 6
+
+
+async def test_an_event_parked_years_ago_is_published_when_a_person_says_so(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    await steps.place(database)
+    topic.refuses = True
+    await publish(database, topic, settings)
+    await grow_old(database, settings)
+    topic.refuses = False
+    async with database.transaction() as connection:
+        (letter,) = await storage.dead_letters.list_open(connection, kind="outbox", at_most=9)
+        await services.dead_letters.redrive(connection, letter["id"])
+
+    assert await publish(database, topic, settings) == 1
+
+
+async def test_an_event_that_comes_back_after_years_is_delivered_and_consumed(
+    database: Database,
+    settings: Settings,
+    http: Session,
+    receiver: Receiver,
+    topic: Topic,
+) -> None:
+    await steps.add_endpoint(database, receiver.url)
+    await steps.place(database)
+    await publish(database, topic, settings)
+    await grow_old(database, settings)
+    await living.go_on(database, settings.model_copy(update={"processor": "none"}))
+    due = await steps.value(database, "SELECT id FROM ops.webhook_deliveries")
+    await deliver(database, http, settings, due)
+
+    assert len(receiver.requests) == 1
+    assert await steps.value(database, "SELECT sum(count) FROM ops.metrics") == 1
+
+
+@pytest.mark.parametrize("before", [[], [500], [410]], ids=["never tried", "failed", "gone"])
+async def test_a_delivery_that_waited_for_years_is_made(
+    database: Database,
+    settings: Settings,
+    http: Session,
+    receiver: Receiver,
+    before: list[int],
+) -> None:
+    endpoint = await steps.add_endpoint(database, receiver.url)
+    await steps.place(database)
+    (due,) = await steps.come_back(database, *await steps.events(database))
+    receiver.answers = list(before)
+    if before:
+        await deliver(database, http, settings, due)
+    await grow_old(database, settings)
+    if before == [410]:
+        async with database.connection() as connection:
+            await storage.endpoints.enable(connection, endpoint)
+
+    # Two beats: the first sees that it was told of in vain.
+    told = [await services.delivery.hint_due(database, settings) for _ in range(2)]
+    assert [due] in told
+    await deliver(database, http, settings, due)
+
+    states = "SELECT array_agg(state) FROM ops.webhook_deliveries"
+    assert await steps.value(database, states) == ["delivered"]
+    assert len(receiver.requests) == len(before) + 1
+
+
+async def test_what_a_consumer_left_lying_for_years_is_consumed(
+    database: Database, settings: Settings
+) -> None:
+    await steps.place(database)
+    async with database.transaction() as connection:
+        returned = await steps.events(database)
+        _, due, _ = await services.bridge.record(
+            connection, returned, wanted={"count_event": "order.created"}
+        )
+    (one,) = due.consumptions["count_event"]
+    await grow_old(database, settings)
+
+    told = await services.consumption.hint_due(database, ["count_event"])
+    await living.consume(database, settings, "count_event", one)
+
+    assert told == {"count_event": [one]}
+    assert await steps.value(database, "SELECT sum(count) FROM ops.metrics") == 1

@@ -1,0 +1,298 @@
+"""What a sender wrote is what everybody reads: no text is trimmed, no number changed on the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+from aiohttp import ClientResponse
+
+from orderbus.egress.session import Session
+from orderbus.pubsub import messages
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.integration import living, steps
+from tests.integration.delivering import Receiver, deliver
+from tests.integration.front_door import PATH, Client
+
+#: Whitespace at both ends and inside, both ways to write an é, both directions, a pair, and what
+#: JSON, HTML, SQL and shells have a meaning for.
+ODD = (
+    " \t Zoë e\u0301 O'Brien \u202e\u05e9\u05dc\u05d5\u05dd 🛒\u00a0"
+    '"q" \\n \\\\ </b>&amp; %27; -- {} $1 \u200b\r\n '
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An order with a value of its own in every field, and how its money is to be read."""
+
+    texts: dict[str, str]
+    email: str
+    items: list[dict[str, Any]]
+    total: Any
+    money: dict[Any, str]
+
+    def text(self, field: str, longest: int) -> str:
+        return self.texts.get(field, f"{field}:{ODD}")[:longest]
+
+
+def line(number: int, quantity: int, price: Any) -> dict[str, Any]:
+    return {
+        "sku": f" SKU-{number} {ODD}"[:100],
+        "name": f"Thing {number} {ODD}",
+        "quantity": quantity,
+        "unit_price": price,
+    }
+
+
+ODDEST = Case(
+    texts={},
+    email="Jane+Doe'@EXAMPLE.com",
+    items=[line(3, 1, "0.01"), line(1, 2_147_483_647, "0.00"), line(2, 7, "12345678.90")],
+    total="99999999.99",
+    money={},
+)
+LONGEST = Case(
+    texts={
+        "reference": "r" * 254 + "R",
+        "name": "ß" * 254 + "🛒",
+        "address": "a" * 1999 + "Z",
+    },
+    email="j" * 241 + "@example.coMM",
+    items=[
+        {"sku": "s" * 99 + "S", "name": "n" * 254 + "N", "quantity": 3, "unit_price": "1.10"},
+        *(line(number, number, f"{number}.0{number % 10}") for number in range(1, 30)),
+    ],
+    total="0.07",
+    money={},
+)
+SHORTEST = Case(
+    texts={"reference": "0", "name": " ", "address": "\n"},
+    email="J@e",
+    items=[line(1, 1, 12), line(2, 2, 0.1), line(3, 3, "5"), line(4, 4, "7.5"), line(5, 5, 0)],
+    total=1234.5,
+    money={12: "12.00", 0.1: "0.10", "5": "5.00", "7.5": "7.50", 0: "0.00", 1234.5: "1234.50"},
+)
+CASES = {"the oddest": ODDEST, "the longest": LONGEST, "the shortest": SHORTEST}
+
+
+def read_as(case: Case, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {**item, "unit_price": case.money.get(item["unit_price"], item["unit_price"])}
+        for item in items
+    ]
+
+
+def sent(case: Case) -> dict[str, Any]:
+    return {
+        "order_id": case.text("reference", 255),
+        "customer": {"name": case.text("name", 255), "email": case.email},
+        "items": case.items,
+        "shipping_address": case.text("address", 2000),
+        "total": case.total,
+    }
+
+
+def as_read(case: Case) -> dict[str, Any]:
+    return {
+        **sent(case),
+        "items": read_as(case, case.items),
+        "total": case.money.get(case.total, case.total),
+    }
+
+
+async def by_webhook(client: Client, case: Case) -> tuple[str, dict[str, Any]]:
+    response = await client.post(PATH, json=sent(case))
+    said = await accepted(response)
+
+    assert said == {"ok": True, "order_id": sent(case)["order_id"]}
+    return response.headers["Location"].rpartition("/")[2], as_read(case)
+
+
+async def by_api(client: Client, case: Case) -> tuple[str, dict[str, Any]]:
+    key = {"Idempotency-Key": str(uuid4())}
+    said = await accepted(await client.post("/api/v1/orders", json=sent(case), headers=key))
+
+    assert {field: said[field] for field in sent(case)} == as_read(case)
+    return said["id"], as_read(case)
+
+
+async def by_references(client: Client, case: Case) -> tuple[str, dict[str, Any]]:
+    products = [{"product_id": one["sku"], "quantity": one["quantity"]} for one in case.items]
+    new = {"user_id": case.text("user", 255), "products": products, "amount": str(case.total)}
+    said = await accepted(await client.post("/api/v1/orders/new/", json=new))
+
+    items = [
+        {
+            "sku": one["product_id"],
+            "name": one["product_id"],
+            "quantity": one["quantity"],
+            "unit_price": "0.00",
+        }
+        for one in products
+    ]
+    return said["id"], {
+        "order_id": said["id"],
+        "customer": {"name": "", "email": "", "ref": new["user_id"]},
+        "items": items,
+        "shipping_address": "",
+        "total": as_read(case)["total"],
+    }
+
+
+async def by_cart(client: Client, case: Case) -> tuple[str, dict[str, Any]]:
+    items = [{**one, "quantity": min(one["quantity"], 7)} for one in case.items]
+    said = await accepted(await client.post("/carts", json={"items": items}))
+    cart = said["cart_uuid"]
+    response = await client.put(f"/carts/{cart}/checkout")
+    assert response.status == 200, await response.text()
+
+    read = read_as(case, items)
+    cents = sum(one["quantity"] * int(one["unit_price"].replace(".", "")) for one in read)
+    return cart, {
+        "order_id": cart,
+        "customer": {"name": "", "email": ""},
+        "items": read,
+        "shipping_address": "",
+        "total": f"{cents // 100}.{cents % 100:02}",
+    }
+
+
+async def accepted(response: ClientResponse) -> dict[str, Any]:
+    assert response.status == 201, await response.text()
+    said: dict[str, Any] = await response.json()
+    return said
+
+
+Door = Callable[[Client, Case], Awaitable[tuple[str, dict[str, Any]]]]
+DOORS: dict[str, tuple[Door, str]] = {
+    "webhook": (by_webhook, "webhook"),
+    "api": (by_api, "api"),
+    "references": (by_references, "api"),
+    "cart": (by_cart, "cart"),
+}
+
+
+@pytest.fixture
+async def endpoints(database: Database, receiver: Receiver) -> None:
+    for body_format in ("compact", "event"):
+        url = f"{receiver.url}/{body_format}"
+        await steps.add_endpoint(database, url, format=body_format, events=["order.*"])
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.mark.parametrize("door", DOORS)
+async def test_an_order_is_read_everywhere_as_it_was_sent(
+    client: Client,
+    database: Database,
+    settings: Settings,
+    http: Session,
+    receiver: Receiver,
+    endpoints: None,
+    door: str,
+    case: Case,
+) -> None:
+    send, source = DOORS[door]
+    name, content = await send(client, case)
+    quiet = settings.model_copy(update={"processor": "none"})
+    await living.go_on(database, quiet)
+
+    order = await (await client.get(f"/orders/{name}")).json()
+    assert as_told(order) == {**content, "source": source, "status": "created"}
+    await read_over_http(client, order)
+    await announced(database, order)
+
+    cancelled = {"reason": case.text("reason", 2000)}
+    response = await client.post(f"/orders/{order['id']}/cancel", json=cancelled)
+    after = await response.json()
+    assert as_told(after) == {**content, "source": source, "status": "cancelled"}
+    assert after["reason"] == cancelled["reason"]
+    await living.go_on(database, quiet)
+    await told_by_webhooks(database, http, settings, receiver, order)
+
+
+def as_told(order: dict[str, Any]) -> dict[str, Any]:
+    """What an order says of itself, without what orderbus adds."""
+    added = {"id", "reason", "allowed_actions", "cart_uuid", "created_at", "sequence"}
+    return {field: value for field, value in order.items() if field not in added}
+
+
+async def read_over_http(client: Client, order: dict[str, Any]) -> None:
+    """Read the order on every path that shows it or a part of it."""
+    assert await (await client.get(f"/api/v1/orders/{order['id']}")).json() == order
+    if order["order_id"].isprintable():
+        by_name = f"/orders/{quote(order['order_id'], safe='')}"
+        assert await (await client.get(by_name)).json() == order
+    found = await client.get("/api/v1/orders")
+    assert (await found.json())["items"] == [order]
+    brief = await (await client.get("/orders")).json()
+    assert brief["orders"] == [
+        {
+            "uuid": order["id"],
+            "cart_uuid": order["cart_uuid"],
+            "price": order["total"],
+            "created_at": order["created_at"],
+        }
+    ]
+    status = await (await client.get(f"/api/v1/orders/{order['id']}/status")).json()
+    assert status == {
+        "id": order["id"],
+        "status": "CREATED",
+        "created_at": order["created_at"],
+    }
+    told = await (await client.get(f"/orders/{order['id']}/history")).json()
+    assert (told["order_id"], told["history"][0]["actor"]) == (order["order_id"], order["source"])
+
+
+async def announced(database: Database, order: dict[str, Any]) -> None:
+    """Read the event as it is kept, and as it is announced over Pub/Sub."""
+    query = "SELECT content FROM ops.events WHERE type = 'order.created'"
+    assert await steps.value(database, query) == as_told(order)
+    await steps.value(
+        database,
+        "INSERT INTO ops.outbox (event_id, occurred_at)"
+        " SELECT event_id, occurred_at FROM ops.events WHERE type = 'order.created'",
+    )
+    (leased,) = await steps.lease(database)
+    assert leased.event is not None
+    assert json.loads(messages.encode(leased.event).data) == {
+        "event": "order.created",
+        "order_id": order["order_id"],
+        "customer_name": order["customer"]["name"],
+        "total": order["total"],
+        "created_at": order["created_at"],
+    }
+
+
+async def told_by_webhooks(
+    database: Database, http: Session, settings: Settings, receiver: Receiver, order: dict[str, Any]
+) -> None:
+    """Have every webhook delivered, and read both formats of both events."""
+    owed = "SELECT array_agg(id ORDER BY sequence, id) FROM ops.webhook_deliveries"
+    for delivery in await steps.value(database, owed):
+        await deliver(database, http, settings, delivery)
+    bodies = [json.loads(body) for _, body in receiver.requests]
+    created_at = order["created_at"]
+
+    for kind, status in (("order.created", "created"), ("order.cancelled", "cancelled")):
+        (compact,) = [body for body in bodies if body.get("event") == kind]
+        (whole,) = [body for body in bodies if body.get("type") == kind]
+        assert {**compact, "sent_at": None} == {
+            "event": kind,
+            "order_id": order["order_id"],
+            "customer_name": order["customer"]["name"],
+            "total": order["total"],
+            "sent_at": None,
+        }
+        assert whole["data"] == {
+            **as_told(order),
+            "id": order["id"],
+            "status": status,
+            "created_at": created_at,
+        }

@@ -1,0 +1,103 @@
+"""Pauses that PostgreSQL keeps end at their caps, whatever the number of the attempt."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from orderbus import services, storage
+from orderbus.domain.events import Event
+from orderbus.errors import Unavailable
+from orderbus.services import relay
+from orderbus.services.consumption import Work
+from orderbus.settings import Settings
+from orderbus.storage.database import Connection, Database
+from tests.integration import living, steps
+
+#: Attempts before the cap is reached, at it, and far beyond what a number can be doubled.
+TIMES = (1, 2, 3, 6, 7, 8, 20, 21, 22, 63, 64, 65, 999)
+LONGEST = timedelta(minutes=5)
+
+
+@pytest.fixture
+async def due(database: Database) -> int:
+    await steps.place(database)
+    async with database.transaction() as connection:
+        returned = await steps.events(database)
+        _, due, _ = await services.bridge.record(connection, returned, wanted={"probe": "*"})
+    return int(due.consumptions["probe"][0])
+
+
+@pytest.mark.parametrize("base", [0.001, 5, 300])
+@pytest.mark.parametrize("error", [Unavailable("away"), ZeroDivisionError()], ids=type)
+async def test_a_consumer_is_tried_again_after_a_doubling_pause_of_five_minutes_at_most(
+    database: Database, settings: Settings, due: int, base: float, error: Exception
+) -> None:
+    first = timedelta(seconds=base)
+    patient = settings.model_copy(update={"max_retry_attempts": 1000, "retry_delay_base": first})
+    held = living.resources(database, patient)
+
+    async def fails(_: Connection, __: Event) -> None:
+        raise error
+
+    for times in TIMES:
+        await steps.value(
+            database, "UPDATE ops.consumptions SET attempts = $1, due_at = now()", times - 1
+        )
+        before = await steps.clock(database)
+        await services.consumption.consume(held, due, Work(fails))
+        after = await steps.clock(database)
+        pause = min(LONGEST, first * 2 ** min(times - 1, 30))
+        due_at = await steps.value(database, "SELECT due_at FROM ops.consumptions")
+        assert before + pause <= due_at <= after + pause, times
+
+
+async def test_publishing_is_probed_every_two_seconds_at_most(database: Database) -> None:
+    pauses = []
+    async with database.transaction() as connection:
+        for failures in (0, 1, 2, 3, 9, 10, 11, 12, 1000, 2_000_000_000):
+            await connection.execute(
+                "UPDATE ops.relay_breaker SET opened_at = now(), probe_at = now(), failures = $1",
+                failures,
+            )
+            await storage.outbox.open_breaker(connection, longest_pause=relay.LONGEST_PAUSE)
+            pauses.append(
+                await connection.fetchval("SELECT probe_at - now() FROM ops.relay_breaker")
+            )
+
+    assert max(pauses) == relay.LONGEST_PAUSE == timedelta(seconds=2)
+    assert pauses == sorted(pauses)
+    assert pauses[0] > timedelta(0)
+
+
+class Topic:
+    """Stands for Pub/Sub at the last edge, and loses everything."""
+
+    async def publish(self, messages: list[Any], **_: Any) -> list[str]:
+        return [f"m-{number}" for number, _ in enumerate(messages)]
+
+
+@pytest.mark.parametrize("times", [*TIMES, 2_000_000_000])
+async def test_an_event_that_does_not_come_back_is_asked_with_every_ten_minutes_at_most(
+    database: Database, settings: Settings, times: int
+) -> None:
+    await steps.place(database)
+    topic: Any = Topic()
+    await relay.publish_due(database, topic, settings)
+    pause = min(timedelta(minutes=10), timedelta(seconds=10) * 2 ** min(times - 1, 10))
+    moment = timedelta(milliseconds=1)
+
+    async with steps.at_one_moment(database) as standing:
+        found = []
+        for ago in (pause, pause + moment):
+            await steps.value(
+                standing,
+                "UPDATE ops.outbox SET publishes = $1, published_at = now() - $2::interval",
+                times,
+                ago,
+            )
+            found.append(await relay.take_back_lost(standing))
+
+    assert found == [0, 1]
