@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -94,8 +95,10 @@ def too_long(value: Any) -> Iterator[str]:
 async def test_no_body_makes_any_route_fail_or_say_more_than_is_needed(client: Client) -> None:
     found = []
     asked = 0
+    in_place = set(handlers(client, with_body=True))
     for method, path, _ in routes(client, with_body=True):
-        for name, body in nasty.bodies(example(method, path), 8_000):
+        sent = example(method, path) if (method, path) in in_place else {}
+        for name, body in nasty.bodies(sent, 8_000):
             asked += 1
             said = await faults(client, method, path, body)
             found += [f"{method} {path}, {name}: {fault}" for fault in said]
@@ -114,8 +117,9 @@ async def test_a_body_four_times_as_long_costs_any_route_about_four_times_as_muc
 
     found = []
     for method, path in handlers(client, with_body=True):
-        for name, value in nasty.VALUES.items():
-            short, long = (spread(example(method, path), value(n)) for n in (32_000, 128_000))
+        members = itertools.cycle([*example(method, path), "unknown"])
+        for (name, value), member in zip(nasty.VALUES.items(), members, strict=False):
+            short, long = (b'{"%b":%b}' % (member.encode(), value(n)) for n in (16_000, 64_000))
             for _ in range(4):
                 costs = await cost(method, path, short), await cost(method, path, long)
                 if nasty.is_linear(*costs):
@@ -124,12 +128,6 @@ async def test_a_body_four_times_as_long_costs_any_route_about_four_times_as_muc
                 found.append(f"{method} {path}, {name}")
 
     assert not found, "\n".join(found)
-
-
-def spread(example: Any, value: bytes) -> bytes:
-    """A body with a nasty value for each of its members; one of its own where it has none."""
-    names = list(example) or ["unknown"]
-    return b"{" + b",".join(json.dumps(name).encode() + b":" + value for name in names) + b"}"
 
 
 @pytest.mark.parametrize("lines", [1001, 40_000, 60_000])
@@ -224,7 +222,7 @@ async def test_no_header_makes_any_route_fail_or_is_repeated_whole(
     client: Client,
     with_body: bool,  # noqa: FBT001 - pytest's way
 ) -> None:
-    sendable = {n: t for n, t in TEXTS.items() if t.isprintable() and t.isascii()}
+    sendable = {name: TEXTS[name] for name in ("long", "digits", "an exponent", "half a uuid")}
     found = []
     for method, path in handlers(client, with_body=with_body):
         body = json.dumps(example(method, path)).encode() if with_body else None
