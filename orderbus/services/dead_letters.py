@@ -9,7 +9,7 @@ from typing import Any
 from orderbus import storage, telemetry
 from orderbus.domain.text import storable
 from orderbus.errors import Conflict
-from orderbus.services import bridge
+from orderbus.services import bridge, processing
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.inbox import Returned
 
@@ -100,16 +100,27 @@ async def discard(database: Database, letter_id: int, *, note: str) -> list[int]
     """Decide that a dead letter stays dead, with the reason; raises ``NotFound``.
 
     A parked event is passed over: nobody is told of it, and its order's later events may go, also
-    where its payload is gone. Returns the deliveries that may go now. Raises ``Busy`` where its
-    order is being worked on.
+    where its payload is gone. An order that is in progress for it fails: nobody will go on with it.
+    Returns the deliveries that may go now. Raises ``Busy`` where its order is being worked on.
     """
     async with database.connection() as connection:
         letter = await storage.dead_letters.get(connection, letter_id)
         skipped = Returned(letter["event_id"], letter["occurred_at"], None, None)
         place = await bridge.find_place(connection, skipped) if letter["kind"] == "outbox" else None
     async with database.transaction() as connection:
+        await _give_order_up(connection, letter_id, note)
         letter = await storage.dead_letters.lock_open(connection, letter_id)
         await storage.dead_letters.resolve(connection, letter_id, resolution="discarded", note=note)
         if place is None:
             return []
         return list(await bridge.pass_over(connection, skipped, place))
+
+
+async def _give_order_up(connection: Connection, letter_id: int, note: str) -> None:
+    """Let an order fail whose processing is discarded; its lock comes before the letter's."""
+    letter = await storage.dead_letters.get(connection, letter_id)
+    if (letter["kind"], letter["actor"]) != ("consumption", processing.ACTOR):
+        return
+    event = await storage.orders.remembered(connection, letter["event_id"], letter["occurred_at"])
+    if event is not None:
+        await processing.give_up(connection, event, note)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
 
-from orderbus import services, storage
+from orderbus import actors, services, storage
 from orderbus.domain.carts import OpenCart
+from orderbus.errors import NotFound
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration import living, steps
@@ -102,3 +104,35 @@ async def test_the_place_of_an_event_is_found_without_reading_all_history(
         )
 
     assert any("order_history_by_time" in row[0] for row in plan), plan
+
+
+async def test_discarding_the_processing_of_an_order_leaves_it_in_progress_for_nobody(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where giving it up failed, the order is still in progress, and its dead letter open."""
+    placed = await steps.place(database)
+    async with database.transaction() as connection:
+        _, found, _ = await services.bridge.record(
+            connection, await steps.events(database), wanted={"process_order": "order.created"}
+        )
+
+    async def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    known = {each.name: each for each in actors.consumers.installed(settings)}
+    work = replace(known["process_order"].work, effect=fails, give_up=fails)
+    held = living.resources(
+        database, settings.model_copy(update={"max_retry_attempts": 0, "processor": "priced"})
+    )
+    one = found.consumptions["process_order"][0]
+    await services.consumption.consume(held, "process_order", one, work)
+    before = await services.orders.find(database, str(placed.order_id))
+
+    letter = await steps.value(database, "SELECT id FROM ops.dead_letters")
+    await services.dead_letters.discard(database, letter, note="the shop is closed")
+
+    after = await services.orders.find(database, str(placed.order_id))
+    assert before["status"] == "in_progress"
+    assert (after["status"], after["reason"]) == ("failed", "the shop is closed")
+    with pytest.raises(NotFound):
+        await services.dead_letters.discard(database, letter, note="once more")
