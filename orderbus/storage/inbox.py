@@ -146,7 +146,11 @@ async def add(
                             type)
         ), returned AS (
             DELETE FROM ops.outbox
-             WHERE event_id = ANY ($1::uuid[])
+             WHERE event_id IN (SELECT event_id
+                                  FROM ops.outbox
+                                 WHERE event_id = ANY ($1::uuid[])
+                                 ORDER BY event_id
+                                   FOR UPDATE)
             RETURNING event_id, publishes
         ), new AS (
             INSERT INTO ops.inbox

@@ -159,16 +159,24 @@ async def settle(
     """
     moment: datetime = await connection.fetchval(
         """
-        WITH went AS (
+        WITH ours AS (
+            SELECT event_id
+              FROM ops.outbox
+             WHERE event_id = ANY ($2::uuid[] || $4::uuid[]) AND lease = $1
+             ORDER BY event_id
+               FOR UPDATE
+        ), went AS (
             UPDATE ops.outbox
                SET due_at = 'infinity', lease = NULL, leases = 0, publishes = publishes + 1,
                    published_at = clock_timestamp(), message_id = gone.message_id
-              FROM unnest($2::uuid[], $3::text[]) AS gone (event_id, message_id)
-             WHERE outbox.event_id = gone.event_id AND outbox.lease = $1
+              FROM ours
+              JOIN unnest($2::uuid[], $3::text[]) AS gone (event_id, message_id) USING (event_id)
+             WHERE outbox.event_id = ours.event_id
         ), back AS (
             UPDATE ops.outbox
                SET due_at = now() + $5::interval, lease = NULL, leases = 0
-             WHERE event_id = ANY ($4::uuid[]) AND lease = $1
+              FROM ours
+             WHERE outbox.event_id = ours.event_id AND outbox.event_id = ANY ($4::uuid[])
         ), closed AS (
             UPDATE ops.relay_breaker
                SET opened_at = NULL, probe_at = NULL, failures = 0
