@@ -44,7 +44,6 @@ class World:
 
     endpoint: UUID
     order: UUID
-    number: int
     claimed: Claimed
     waiting: int
     dead: int
@@ -213,10 +212,7 @@ async def world(database: Database) -> World:
             "UPDATE ops.webhook_deliveries SET state = 'dead', settled_at = now() WHERE id = $1",
             dead,
         )
-        number = await connection.fetchval(
-            "SELECT id FROM orders.orders WHERE public_id = $1", orders[0].order_id
-        )
-    return World(endpoint, orders[0].order_id, number, claimed, waiting, dead, events, token, cart)
+    return World(endpoint, orders[0].order_id, claimed, waiting, dead, events, token, cart)
 
 
 Row = tuple[str, Any]
