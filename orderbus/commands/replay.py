@@ -9,7 +9,7 @@ from typing import Final
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from orderbus import actors, services, storage
+from orderbus import actors, services
 from orderbus.commands import terminal
 from orderbus.errors import NotFound
 from orderbus.settings import Settings
@@ -73,10 +73,9 @@ async def replay(
     # Older days may be dropped while we read them.
     since = max(since, datetime.now(UTC) - settings.event_retention)
     before = before or datetime.now(UTC)
-    async with database.connection() as connection:
-        events, not_given = await storage.consumptions.count_past(
-            connection, consumer=consumer, pattern=pattern, since=since, before=before
-        )
+    events, not_given = await services.replay.count(
+        database, consumer=consumer, pattern=pattern, since=since, before=before
+    )
     report = {"consumer": consumer, "events": events}
     if dry_run:
         report |= {"given": 0, "would_be_given": not_given}

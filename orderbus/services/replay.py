@@ -9,8 +9,8 @@ from typing import Final
 from uuid import UUID
 
 from orderbus import storage
-from orderbus.storage.consumptions import Chunk
 from orderbus.storage.database import Database
+from orderbus.storage.past import Chunk
 
 _CHUNK: Final = 500
 _FIRST: Final = UUID(int=0)
@@ -33,7 +33,7 @@ async def replay(
     after = (since, _FIRST)
     while True:
         async with database.connection() as connection:
-            chunk = await storage.consumptions.replay(
+            chunk = await storage.past.give(
                 connection,
                 consumer=consumer,
                 pattern=pattern,
@@ -46,3 +46,21 @@ async def replay(
             return
         after = chunk.until
         await asyncio.sleep(chunk.added / rate)
+
+
+async def count(
+    database: Database, *, consumer: str, pattern: str, since: datetime, before: datetime
+) -> tuple[int, int]:
+    """Count the events that ``replay`` would look at, and those it would give.
+
+    Raises ``Unavailable``.
+    """
+    events = not_had = 0
+    after: tuple[datetime, UUID] | None = (since, _FIRST)
+    async with database.connection() as connection:
+        while after is not None:
+            chunk = await storage.past.count(
+                connection, consumer=consumer, pattern=pattern, after=after, before=before
+            )
+            events, not_had, after = events + chunk.events, not_had + chunk.added, chunk.until
+    return events, not_had

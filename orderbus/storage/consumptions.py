@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -250,88 +250,6 @@ async def begin_again(connection: Connection, consumer: str, order_id: int) -> b
         order_id,
     )
     return again == 1
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A piece of the past: how much of it there was, what of it was new, and where it ended."""
-
-    events: int
-    added: int
-    until: tuple[datetime, UUID] | None
-
-
-async def replay(
-    connection: Connection,
-    *,
-    consumer: str,
-    pattern: str,
-    after: tuple[datetime, UUID],
-    before: datetime,
-    at_most: int,
-) -> Chunk:
-    """Give a consumer the next ``at_most`` events of the past that fit its pattern, oldest first.
-
-    Only what came back from Pub/Sub; an event that it was given before is passed over.
-    """
-    row = await connection.fetchrow(
-        """
-        WITH past AS (
-            SELECT occurred_at, event_id
-              FROM ops.inbox
-              JOIN ops.events USING (occurred_at, event_id)
-             WHERE (occurred_at, event_id) > ($3::timestamptz, $4::uuid)
-               AND occurred_at < $5
-               AND message_id IS NOT NULL
-               AND ops.fits(type, ARRAY[$2])
-             ORDER BY occurred_at, event_id
-             LIMIT $6
-        ), added AS (
-            INSERT INTO ops.consumptions (consumer, event_id, occurred_at)
-            SELECT $1, event_id, occurred_at FROM past ORDER BY occurred_at, event_id
-            ON CONFLICT DO NOTHING
-            RETURNING 1
-        )
-        SELECT (SELECT count(*) FROM past) AS events,
-               (SELECT count(*) FROM added) AS added,
-               last.occurred_at, last.event_id
-          FROM (SELECT) AS always
-          LEFT JOIN LATERAL (SELECT * FROM past ORDER BY occurred_at DESC, event_id DESC LIMIT 1)
-                 AS last ON true
-        """,
-        consumer,
-        pattern,
-        *after,
-        before,
-        at_most,
-    )
-    assert row is not None  # noqa: S101 - the outer row is always there
-    until = None if row["event_id"] is None else (row["occurred_at"], row["event_id"])
-    return Chunk(row["events"], row["added"], until)
-
-
-async def count_past(
-    connection: Connection, *, consumer: str, pattern: str, since: datetime, before: datetime
-) -> tuple[int, int]:
-    """Count the events of the past that fit a pattern, and those it has not been given yet."""
-    row = await connection.fetchrow(
-        """
-        SELECT count(*) AS events, count(*) FILTER (WHERE given.id IS NULL) AS not_given
-          FROM ops.inbox
-          JOIN ops.events USING (occurred_at, event_id)
-          LEFT JOIN ops.consumptions AS given
-            ON given.event_id = inbox.event_id AND given.consumer = $1
-         WHERE inbox.occurred_at >= $3 AND inbox.occurred_at < $4
-           AND inbox.message_id IS NOT NULL
-           AND ops.fits(events.type, ARRAY[$2])
-        """,
-        consumer,
-        pattern,
-        since,
-        before,
-    )
-    assert row is not None  # noqa: S101 - an aggregate has one row
-    return row["events"], row["not_given"]
 
 
 async def by_consumer(connection: Connection) -> dict[str, dict[str, Any]]:

@@ -82,7 +82,7 @@ async def take_back(
         """
         UPDATE ops.outbox
            SET due_at = now(), hinted_at = NULL, published_at = NULL, message_id = NULL
-         WHERE event_id IN (
+         WHERE event_id = ANY (ARRAY(
             SELECT event_id
               FROM ops.outbox
              WHERE published_at < $1
@@ -92,7 +92,7 @@ async def take_back(
                AND parked_at IS NULL
              ORDER BY published_at
              LIMIT $3
-               FOR UPDATE SKIP LOCKED)
+               FOR UPDATE SKIP LOCKED))
         """,
         published_before,
         pause,

@@ -54,19 +54,17 @@ async def hint(connection: Connection, *, at_most: int, again_after: timedelta) 
     """Count up to ``at_most`` due pointers that nobody was told of lately, and note the telling."""
     told: int = await connection.fetchval(
         """
-        WITH due AS (
-            SELECT event_id
-              FROM ops.outbox
-             WHERE due_at <= now()
-               AND (hinted_at IS NULL OR hinted_at < now() - $2::interval)
-             ORDER BY due_at
-             LIMIT $1
-               FOR UPDATE SKIP LOCKED
-        ), hinted AS (
+        WITH hinted AS (
             UPDATE ops.outbox
                SET hinted_at = now()
-              FROM due
-             WHERE outbox.event_id = due.event_id
+             WHERE event_id = ANY (ARRAY(
+                SELECT event_id
+                  FROM ops.outbox
+                 WHERE due_at <= now()
+                   AND (hinted_at IS NULL OR hinted_at < now() - $2::interval)
+                 ORDER BY due_at
+                 LIMIT $1
+                   FOR UPDATE SKIP LOCKED))
             RETURNING 1
         )
         SELECT count(*) FROM hinted
@@ -116,9 +114,8 @@ async def lease(
             UPDATE ops.outbox
                SET due_at = now() + $3::interval, lease = $1, leases = leases + 1,
                    hinted_at = NULL
-              FROM due
-             WHERE outbox.event_id = due.event_id
-            RETURNING outbox.event_id, outbox.occurred_at, outbox.leases
+             WHERE event_id = ANY (ARRAY(SELECT event_id FROM due))
+            RETURNING event_id, occurred_at, leases
         )
         -- Of the order only what is announced: reading all of it would cost as much as publishing.
         SELECT leased.event_id AS pointer, leased.leases, events.event_id, events.occurred_at,
@@ -128,8 +125,11 @@ async def lease(
                    'customer', jsonb_build_object('name', content #> '{customer,name}'))
                    AS content
           FROM leased
-          LEFT JOIN ops.events
-            ON events.occurred_at = leased.occurred_at AND events.event_id = leased.event_id
+          -- Each is looked up: a plan that knows no number would read all events for a batch.
+          LEFT JOIN LATERAL (
+               SELECT * FROM ops.events
+                WHERE occurred_at = leased.occurred_at AND event_id = leased.event_id
+                LIMIT 1) AS events ON true
          ORDER BY events.occurred_at, events.sequence
         """,
         token,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from orderbus import services, storage
+from orderbus import services
 from orderbus.storage.database import Database
 from tests.integration import steps
 
@@ -98,13 +98,12 @@ async def test_it_is_said_before_how_much_would_be_given(database: Database) -> 
     await come_back(database)
     await replay(database, since=(await steps.events(database))[2].occurred_at)
 
-    async with database.connection() as connection:
-        counted = await storage.consumptions.count_past(
-            connection,
-            consumer="late",
-            pattern="*",
-            since=LONG_AGO,
-            before=datetime.now(UTC) + timedelta(minutes=1),
-        )
+    counted = await services.replay.count(
+        database,
+        consumer="late",
+        pattern="*",
+        since=LONG_AGO,
+        before=datetime.now(UTC) + timedelta(minutes=1),
+    )
 
     assert counted == (3, 2)

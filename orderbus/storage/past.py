@@ -1,0 +1,138 @@
+"""Which events of the past fit a consumer, and which of them has it not had?
+
+The past is read in steps of bounded length, so no statement grows with what is kept: each begins
+behind the last event of the one before, in the order in which the events happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from orderbus.storage.database import Connection
+
+#: Where a step begins and ends: behind this event of the inbox.
+Place = tuple[datetime, UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of the past: what of it fits, what of that was new, and where it ended.
+
+    ``until`` is None where nothing was left to read.
+    """
+
+    events: int
+    added: int
+    until: Place | None
+
+
+#: One step. The bounds of time say which partitions it may be in; the number is in the text, since
+#: a plan that does not know it may prefer to read everything; each type is looked up, for the same
+#: reason. Only what came back from Pub/Sub counts.
+_READ: Final = """
+    WITH read AS MATERIALIZED (
+        SELECT occurred_at, event_id, message_id
+          FROM ops.inbox
+         WHERE (occurred_at, event_id) > ($3::timestamptz, $4::uuid)
+           AND occurred_at >= $3 AND occurred_at < $5::timestamptz
+         ORDER BY occurred_at, event_id
+         LIMIT 2000
+    ), fitting AS MATERIALIZED (
+        SELECT read.occurred_at, read.event_id
+          FROM read
+         CROSS JOIN LATERAL (SELECT type
+                               FROM ops.events
+                              WHERE events.occurred_at = read.occurred_at
+                                AND events.event_id = read.event_id
+                              LIMIT 1) AS event
+         WHERE read.message_id IS NOT NULL
+           AND ops.fits(event.type, ARRAY[$2])
+         ORDER BY read.occurred_at, read.event_id
+         LIMIT $6
+    ), ended AS (
+        -- Behind what was given, where it may not be all of what was read that fits.
+        SELECT occurred_at, event_id FROM read WHERE (SELECT count(*) FROM fitting) < $6
+         UNION ALL
+        SELECT occurred_at, event_id FROM fitting WHERE (SELECT count(*) FROM fitting) = $6
+         ORDER BY occurred_at DESC, event_id DESC
+         LIMIT 1
+    )
+"""
+
+
+async def give(
+    connection: Connection,
+    *,
+    consumer: str,
+    pattern: str,
+    after: Place,
+    before: datetime,
+    at_most: int,
+) -> Chunk:
+    """Give a consumer the next events that fit its pattern, ``at_most`` so many, oldest first.
+
+    An event that it was given before is passed over.
+    """
+    row = await connection.fetchrow(
+        f"""
+        {_READ}, added AS (
+            INSERT INTO ops.consumptions (consumer, event_id, occurred_at)
+            SELECT $1, event_id, occurred_at FROM fitting ORDER BY occurred_at, event_id
+            ON CONFLICT DO NOTHING
+            RETURNING 1
+        )
+        SELECT (SELECT count(*) FROM fitting) AS events,
+               (SELECT count(*) FROM added) AS added,
+               ended.occurred_at, ended.event_id
+          FROM (SELECT) AS always
+          LEFT JOIN ended ON true
+        """,  # noqa: S608 - a constant of ours
+        consumer,
+        pattern,
+        *after,
+        before,
+        at_most,
+    )
+    assert row is not None  # noqa: S101 - the outer row is always there
+    return Chunk(row["events"], row["added"], _place(row["occurred_at"], row["event_id"]))
+
+
+async def count(
+    connection: Connection,
+    *,
+    consumer: str,
+    pattern: str,
+    after: Place,
+    before: datetime,
+) -> Chunk:
+    """Count what ``give`` would give of the next events: ``added`` says how many it has not had."""
+    row = await connection.fetchrow(
+        f"""
+        {_READ}
+        SELECT (SELECT count(*) FROM fitting) AS events,
+               (SELECT count(*)
+                  FROM fitting
+                 CROSS JOIN LATERAL (SELECT count(*) AS times
+                                       FROM ops.consumptions
+                                      WHERE consumptions.event_id = fitting.event_id
+                                        AND consumptions.consumer = $1) AS had
+                 WHERE had.times = 0) AS not_had,
+               ended.occurred_at, ended.event_id
+          FROM (SELECT) AS always
+          LEFT JOIN ended ON true
+        """,  # noqa: S608 - as above
+        consumer,
+        pattern,
+        *after,
+        before,
+        2000,
+    )
+    assert row is not None  # noqa: S101 - the outer row is always there
+    return Chunk(row["events"], row["not_had"], _place(row["occurred_at"], row["event_id"]))
+
+
+def _place(occurred_at: datetime | None, event_id: UUID | None) -> Place | None:
+    return None if occurred_at is None or event_id is None else (occurred_at, event_id)
