@@ -24,8 +24,9 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.retention import Step
 
-#: Rows one statement deletes at most.
+#: Rows one statement deletes at most; fewer where that takes too long, on a slow disk.
 AT_MOST: Final = 2_000
+FEWEST: Final = 20
 #: How long a process that says nothing keeps others from going on; longer than any statement.
 LEASE: Final = timedelta(seconds=60)
 #: How long a round takes at most, and the pause before the next where nothing is left.
@@ -47,7 +48,24 @@ class _Work:
 
     delete: _Delete
     keep: timedelta
+    at_most: int = AT_MOST
     after: datetime | None = None
+
+    async def step(self, database: Database) -> int:
+        """Delete the next rows; returns how many. Raises ``Unavailable``."""
+        while True:
+            try:
+                async with database.connection() as connection:
+                    step = await self.delete(
+                        connection, keep=self.keep, after=self.after, at_most=self.at_most
+                    )
+            except Unavailable:
+                if self.at_most <= FEWEST:
+                    raise
+                self.at_most //= 10
+            else:
+                self.after = step.until
+                return step.rows
 
 
 async def tick(database: Database, settings: Settings) -> None:
@@ -105,12 +123,8 @@ async def _delete(
         for name, work in list(kinds.items()):
             if time.monotonic() > until or not await holding():
                 return deleted, False
-            async with database.connection() as connection:
-                step = await work.delete(
-                    connection, keep=work.keep, after=work.after, at_most=AT_MOST
-                )
-            deleted[name] += step.rows
-            work.after = step.until
-            if step.rows < AT_MOST:
+            rows = await work.step(database)
+            deleted[name] += rows
+            if not rows:
                 del kinds[name]
     return +deleted, True

@@ -237,6 +237,9 @@ async def begin_again(connection: Connection, consumer: str, order_id: int) -> b
                AND consumption.event_id = history.event_id
                AND consumption.consumer = $1
                AND consumption.state <> 'pending'
+               AND EXISTS (SELECT FROM ops.events
+                            WHERE events.occurred_at = consumption.occurred_at
+                              AND events.event_id = consumption.event_id)
             RETURNING consumption.id
         ), redriven AS (
             UPDATE ops.dead_letters

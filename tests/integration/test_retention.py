@@ -169,6 +169,25 @@ async def test_a_replay_takes_nothing_of_a_day_that_may_be_dropped_meanwhile(
     assert '"given": 0' in said.output
 
 
+async def test_an_order_whose_event_is_gone_is_not_begun_again(database: Database) -> None:
+    """What was consumed of it is still there for a moment."""
+    await steps.place(database)
+    async with database.transaction() as connection:
+        wanted = {"process_order": "order.created"}
+        await services.bridge.record(connection, await steps.events(database), wanted=wanted)
+        await connection.execute("UPDATE ops.consumptions SET state = 'done', settled_at = now()")
+        order = await connection.fetchval("SELECT id FROM orders.orders")
+        begin = storage.consumptions.begin_again
+
+        await connection.execute("SAVEPOINT kept")
+        while_kept = await begin(connection, "process_order", order)
+        await connection.execute("ROLLBACK TO kept")
+        await connection.execute("DELETE FROM ops.events")
+
+        assert while_kept
+        assert not await begin(connection, "process_order", order)
+
+
 async def test_a_consumption_that_was_dead_redriven_and_done_is_deleted_and_its_letter_stays(
     database: Database, settings: Settings
 ) -> None:
@@ -294,6 +313,27 @@ async def test_days_that_cannot_be_dropped_keep_nothing_else_from_being_deleted(
     await retention.tick(database, settings)
 
     assert (await old_rows.counts(database))["answers"] == 0
+
+
+async def test_where_a_step_takes_too_long_the_next_is_smaller(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise nothing would ever be deleted on a slow disk."""
+    await old_rows.answers(database, 450)
+    delete, asked = storage.retention.delete_answers, []
+
+    async def slow(*arguments: Any, at_most: int, **more: Any) -> storage.retention.Step:
+        asked.append(at_most)
+        if at_most > 200:
+            message = "PostgreSQL did not answer"
+            raise Unavailable(message)
+        return await delete(*arguments, at_most=at_most, **more)
+
+    monkeypatch.setattr(storage.retention, "delete_answers", slow)
+    await retention.tick(database, settings)
+
+    assert (await old_rows.counts(database))["answers"] == 0
+    assert asked == [AT_MOST, 200, 200, 200, 200]
 
 
 async def test_no_transaction_stays_open_between_two_statements(
