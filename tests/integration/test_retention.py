@@ -172,9 +172,9 @@ async def test_a_replay_takes_nothing_of_a_day_that_may_be_dropped_meanwhile(
 async def test_an_order_whose_event_is_gone_is_not_begun_again(database: Database) -> None:
     """What was consumed of it is still there for a moment."""
     await steps.place(database)
+    wanted = {"process_order": "order.created"}
+    await steps.record(database, await steps.events(database), wanted=wanted)
     async with database.transaction() as connection:
-        wanted = {"process_order": "order.created"}
-        await services.bridge.record(connection, await steps.events(database), wanted=wanted)
         await connection.execute("UPDATE ops.consumptions SET state = 'done', settled_at = now()")
         order = await connection.fetchval("SELECT id FROM orders.orders")
         begin = storage.consumptions.begin_again
