@@ -4,7 +4,7 @@ Each metric is declared here, in one list, with the sentence an operator reads b
 log events are fixed, since people search for them: ``order_accepted``, ``event_published``,
 ``event_received``, ``webhook_delivered``, ``webhook_attempt_failed``, ``endpoint_disabled``,
 ``dead_letter_written``, ``beat_failed``, ``part_away``, ``part_back``, ``partition_dropped``,
-``partition_in_use``, ``old_rows_deleted``.
+``partition_in_use``, ``old_rows_deleted``, ``frozen_sessions_ended``.
 """
 
 from __future__ import annotations

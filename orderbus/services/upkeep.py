@@ -13,6 +13,8 @@ from orderbus.storage.database import Database
 #: Daily partitions are made this far ahead, and an alarm is logged below the second figure.
 DAYS_AHEAD: Final = 21
 ALARM_BELOW: Final = 7
+#: How long a session of ours may be silent in the middle of a statement; nothing takes so long.
+SILENT_FOR: Final = timedelta(seconds=15)
 
 
 class Upkeep:
@@ -25,10 +27,15 @@ class Upkeep:
         self._next_partitions = 0.0
 
     async def tick(self) -> None:
-        """Take back what Pub/Sub lost; now and then make the partitions of the days ahead.
+        """Take back what Pub/Sub lost, end the sessions of processes that stand still.
 
-        Raises ``Unavailable``.
+        Now and then skip what removed endpoints are owed, and make the partitions of the days
+        ahead. Raises ``Unavailable``.
         """
+        async with self._database.connection() as connection:
+            ended = await storage.examination.end_frozen_sessions(connection, silent_for=SILENT_FOR)
+        if ended:
+            telemetry.log.warning("frozen_sessions_ended", count=ended)
         lost = await relay.take_back_lost(self._database)
         if lost:
             telemetry.log.warning("events_lost_by_pubsub", count=lost)

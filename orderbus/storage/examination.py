@@ -57,3 +57,27 @@ async def hears_notifications(database: Database, *, within: timedelta) -> bool:
     async with database.listening(channel) as wait:
         await database.notify(channel)
         return await wait(within.total_seconds())
+
+
+async def end_frozen_sessions(connection: Connection, *, silent_for: timedelta) -> int:
+    """End our sessions whose process stopped within a statement; returns how many.
+
+    asyncpg has a statement parsed and then sends its values. A process that stands still in between
+    holds its transaction's locks as long as that lasts: for PostgreSQL the session is active, so
+    its limit for idle transactions does not apply, nor its limit for statements.
+    """
+    ended: int = await connection.fetchval(
+        """
+        SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))
+          FROM pg_stat_activity
+         WHERE datname = current_database()
+           AND usename = current_user
+           AND application_name LIKE 'orderbus%'
+           AND pid <> pg_backend_pid()
+           AND state = 'active'
+           AND wait_event = 'ClientRead'
+           AND state_change < now() - $1::interval
+        """,
+        silent_for,
+    )
+    return ended

@@ -223,6 +223,29 @@ async def left_and_locks(database: Database, session: int) -> tuple[int, set[str
         return (await old_rows.counts(database))["deliveries"], await locks(connection, session)
 
 
+async def test_the_locks_of_a_process_that_stopped_in_the_middle_of_a_statement_are_freed(
+    database: Database, env: dict[str, str]
+) -> None:
+    """PostgreSQL takes such a session for active, so none of its own limits ends it."""
+    async with one_round(database, env) as (process, session):
+        process.send_signal(signal.SIGSTOP)
+    await true(
+        database,
+        "SELECT state = 'active' AND wait_event = 'ClientRead'"
+        "  FROM pg_stat_activity WHERE pid = $1",
+        session,
+    )
+    async with database.connection() as connection:
+        spared = await storage.examination.end_frozen_sessions(
+            connection, silent_for=timedelta(hours=1)
+        )
+        ended = await storage.examination.end_frozen_sessions(connection, silent_for=timedelta(0))
+    await true(database, "SELECT NOT EXISTS (SELECT FROM pg_locks WHERE pid = $1)", session)
+    await end(process)
+
+    assert (spared, ended) == (0, 1)
+
+
 Delete = Callable[..., Awaitable[storage.retention.Step]]
 
 
