@@ -1,5 +1,5 @@
 -- Retention: what is old and settled goes a little at a time, and nobody waits for it.
--- depends: 0007.order-life
+-- depends: 0008.listing
 
 -- Which process deletes what is old, and until when; a lease that ends by itself (one row).
 CREATE TABLE ops.retention (

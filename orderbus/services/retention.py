@@ -109,8 +109,13 @@ def _kinds(settings: Settings) -> dict[str, _Work]:
         "consumptions": _Work(delete.delete_consumptions, settings.event_retention),
         "deliveries": _Work(delete.delete_deliveries, settings.keep_deliveries),
         "dead_letters": _Work(delete.delete_dead_letters, settings.keep_dead_letters),
+        "watermarks": _Work(_delete_watermarks, settings.event_retention),
         "answers": _Work(delete.delete_answers, settings.idempotency_retention),
     }
+
+
+async def _delete_watermarks(connection: Connection, *, at_most: int, **_: object) -> Step:
+    return Step(await storage.inbox.forget_watermarks(connection, at_most=at_most), None)
 
 
 async def _delete(

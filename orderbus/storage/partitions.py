@@ -54,11 +54,7 @@ async def list_old(connection: Connection, *, keep: timedelta) -> list[date]:
     """
     rows = await connection.fetch(
         """
-        WITH days AS MATERIALIZED (  -- or other tables' names could be read as days, too
-            SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') AS day
-              FROM pg_inherits
-             WHERE inhparent = 'ops.events'::regclass
-        ), needed AS (
+        WITH needed AS (
             SELECT (occurred_at AT TIME ZONE 'UTC')::date AS day FROM ops.outbox
              UNION
             SELECT (occurred_at AT TIME ZONE 'UTC')::date FROM ops.webhook_deliveries
@@ -71,7 +67,7 @@ async def list_old(connection: Connection, *, keep: timedelta) -> list[date]:
              WHERE resolved_at IS NULL AND occurred_at IS NOT NULL
         )
         SELECT day
-          FROM days
+          FROM ops.kept_days
          WHERE day < ((now() - $1::interval) AT TIME ZONE 'UTC')::date
            AND day NOT IN (SELECT day FROM needed)
          ORDER BY day

@@ -155,15 +155,11 @@ async def delete_consumptions(
     """
     row = await connection.fetchrow(
         """
-        WITH days AS MATERIALIZED (
-            SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') AS day
-              FROM pg_inherits
-             WHERE inhparent = 'ops.events'::regclass
-        ), missing AS (
+        WITH missing AS (
             SELECT coalesce((lag(day) OVER (ORDER BY day) + 1)::timestamp AT TIME ZONE 'UTC',
                             '-infinity') AS since,
                    least(day::timestamp AT TIME ZONE 'UTC', now() - $2::interval) AS until
-              FROM days
+              FROM ops.kept_days
         ), gone AS (
             DELETE FROM ops.consumptions
              WHERE ctid = ANY (ARRAY(

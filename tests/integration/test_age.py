@@ -75,7 +75,8 @@ async def grow_old(database: Database, settings: Settings) -> None:
         )
         for row in columns:
             await connection.execute(f"UPDATE {row['table']} SET {row['shifted']}", LONG)
-    await Upkeep(database, settings).tick()
+    await Upkeep(database).tick()
+    await services.retention.tick(database, settings)
 
 
 async def test_an_event_that_waited_for_years_is_published(
@@ -180,11 +181,9 @@ async def test_what_a_consumer_left_lying_for_years_is_consumed(
     database: Database, settings: Settings
 ) -> None:
     await steps.place(database)
-    async with database.transaction() as connection:
-        returned = await steps.events(database)
-        _, due, _ = await services.bridge.record(
-            connection, returned, wanted={"count_event": "order.created"}
-        )
+    _, due = await steps.record(
+        database, await steps.events(database), wanted={"count_event": "order.created"}
+    )
     (one,) = due.consumptions["count_event"]
     await grow_old(database, settings)
 

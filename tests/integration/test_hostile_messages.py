@@ -24,7 +24,7 @@ from tests.integration.rabbitmq_node import ready, until, until_async
 from tests.integration.worker_process import Start, send
 from tests.integration.workshop import Workshop, nothing
 
-MIGRATION = Path(__file__).resolve().parents[2] / "migrations" / "0013.hostile-messages"
+MIGRATION = Path(__file__).resolve().parents[2] / "migrations" / "0012.hostile-messages"
 
 
 @pytest.fixture

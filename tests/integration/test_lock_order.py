@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,6 +20,7 @@ import pytest
 from orderbus import services, storage
 from orderbus.errors import NotFound
 from orderbus.settings import Settings
+from orderbus.storage import retention
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.deliveries import Claimed, Settlement
 from orderbus.storage.inbox import Returned
@@ -104,10 +105,11 @@ async def settle_pointers(connection: Connection, world: World) -> None:
     )
 
 
+OLD: dict[str, Any] = {"keep": timedelta(0), "after": None, "at_most": 9}
 #: How each function of ``storage`` that locks rows of these tables is called, in its transaction.
 CALLS: dict[str, Call] = {
     "carts.check_out": lambda c, w: storage.carts.check_out(
-        c, w.cart, type="x.y", traceparent=None
+        c, w.cart, type="x.y", actor="x", traceparent=None
     ),
     "deliveries.claim": lambda c, w: storage.deliveries.claim(
         c, w.waiting, lease=uuid4(), length=SOON, in_flight=9
@@ -134,6 +136,9 @@ CALLS: dict[str, Call] = {
     "inbox.forget_watermarks": lambda c, _: storage.inbox.forget_watermarks(c, at_most=9),
     "inbox.lock_watermarks": record,
     "inbox.recognise": record,
+    "lost.take_back": lambda c, _: storage.lost.take_back(
+        c, published_before=datetime.now(UTC), pause=timedelta(0), at_most=9
+    ),
     "orders.add": lambda c, _: storage.orders.add(
         c, samples.order(), type="order.created", content={}, details={}, traceparent=None
     ),
@@ -146,10 +151,9 @@ CALLS: dict[str, Call] = {
         c, w.token, w.events[-1].event_id, reason="x", error="x"
     ),
     "outbox.settle": settle_pointers,
-    "outbox.take_back_all": lambda c, _: storage.outbox.take_back_all(c),
-    "outbox.take_back_lost": lambda c, _: storage.outbox.take_back_lost(
-        c, returned_until=None, quiet=True, at_most=9
-    ),
+    "outbox.forget": lambda c, w: storage.outbox.forget(c, w.events[0].event_id),
+    "retention.delete_dead_letters": lambda c, _: retention.delete_dead_letters(c, **OLD),
+    "retention.delete_deliveries": lambda c, _: retention.delete_deliveries(c, **OLD),
     "outbox.unpark": lambda c, w: storage.outbox.unpark(c, w.events[0].event_id),
 }
 

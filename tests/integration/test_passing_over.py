@@ -111,10 +111,9 @@ async def test_discarding_the_processing_of_an_order_leaves_it_in_progress_for_n
 ) -> None:
     """Where giving it up failed, the order is still in progress, and its dead letter open."""
     placed = await steps.place(database)
-    async with database.transaction() as connection:
-        _, found, _ = await services.bridge.record(
-            connection, await steps.events(database), wanted={"process_order": "order.created"}
-        )
+    _, found = await steps.record(
+        database, await steps.events(database), wanted={"process_order": "order.created"}
+    )
 
     async def fails(*_: object) -> None:
         raise ZeroDivisionError

@@ -24,9 +24,7 @@ LONGEST = timedelta(minutes=5)
 @pytest.fixture
 async def due(database: Database) -> int:
     await steps.place(database)
-    async with database.transaction() as connection:
-        returned = await steps.events(database)
-        _, due, _ = await services.bridge.record(connection, returned, wanted={"probe": "*"})
+    _, due = await steps.record(database, await steps.events(database), wanted={"probe": "*"})
     return int(due.consumptions["probe"][0])
 
 
@@ -47,7 +45,7 @@ async def test_a_consumer_is_tried_again_after_a_doubling_pause_of_five_minutes_
             database, "UPDATE ops.consumptions SET attempts = $1, due_at = now()", times - 1
         )
         before = await steps.clock(database)
-        await services.consumption.consume(held, due, Work(fails))
+        await services.consumption.consume(held, "probe", due, Work(fails))
         after = await steps.clock(database)
         pause = min(LONGEST, first * 2 ** min(times - 1, 30))
         due_at = await steps.value(database, "SELECT due_at FROM ops.consumptions")
@@ -89,15 +87,19 @@ async def test_an_event_that_does_not_come_back_is_asked_with_every_ten_minutes_
     pause = min(timedelta(minutes=10), timedelta(seconds=10) * 2 ** min(times - 1, 10))
     moment = timedelta(milliseconds=1)
 
-    async with steps.at_one_moment(database) as standing:
-        found = []
+    found = []
+    async with database.transaction() as connection:
+        now = await connection.fetchval("SELECT now()")
         for ago in (pause, pause + moment):
-            await steps.value(
-                standing,
+            await connection.execute(
                 "UPDATE ops.outbox SET publishes = $1, published_at = now() - $2::interval",
                 times,
                 ago,
             )
-            found.append(await relay.take_back_lost(standing))
+            found.append(
+                await storage.lost.take_back(
+                    connection, published_before=now, pause=timedelta(seconds=10), at_most=9
+                )
+            )
 
     assert found == [0, 1]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
-from typing import Any
-from uuid import uuid4
 
 import pytest
 from click.testing import CliRunner
@@ -13,13 +10,11 @@ from click.testing import CliRunner
 from orderbus import services, storage
 from orderbus.commands import schema
 from orderbus.commands.cli import main
-from orderbus.errors import Unavailable
 from orderbus.services import retention
 from orderbus.services.retention import AT_MOST
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration import old_rows, steps
-from tests.statements import recorded
 
 NOTHING = {"deliveries": 0, "attempts": 0, "dead_letters": 0, "consumptions": 0, "answers": 0}
 DUE = "UPDATE ops.retention SET due_at = now()"
@@ -265,6 +260,22 @@ async def test_an_older_version_comes_back_though_letters_outlive_what_they_were
     assert await old_rows.counts(database) == before
 
 
+async def test_a_watermark_goes_with_its_orders_last_event(
+    database: Database, settings: Settings
+) -> None:
+    async with database.connection() as connection:
+        await old_rows.make_day(connection)
+    await steps.place(database)
+    await steps.come_back(database, *await steps.events(database))
+    await let_it_be_long_ago(database)
+    await steps.place(database)
+    await steps.come_back(database, *await steps.events(database))
+
+    await tick(database, settings)
+
+    assert await steps.value(database, "SELECT count(*) FROM ops.watermarks") == 1
+
+
 async def test_an_orders_way_is_told_when_its_events_and_deliveries_are_gone(
     database: Database, settings: Settings
 ) -> None:
@@ -294,110 +305,9 @@ async def let_it_be_long_ago(database: Database) -> None:
             UPDATE ops.events SET occurred_at = occurred_at - {ago};
             UPDATE ops.inbox SET occurred_at = occurred_at - {ago};
             UPDATE orders.order_history SET at = at - {ago};
+            UPDATE ops.watermarks SET day = day - {old_rows.LONG_AGO};
             UPDATE ops.webhook_deliveries
                SET occurred_at = occurred_at - {ago}, state = 'delivered',
                    settled_at = now() - {ago};
             """
         )
-
-
-async def test_days_that_cannot_be_dropped_keep_nothing_else_from_being_deleted(
-    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def too_late(*_: object, **__: object) -> None:
-        message = "PostgreSQL did not answer"
-        raise Unavailable(message)
-
-    await old_rows.answers(database, 1)
-    monkeypatch.setattr(storage.partitions, "list_old", too_late)
-    await retention.tick(database, settings)
-
-    assert (await old_rows.counts(database))["answers"] == 0
-
-
-async def test_where_a_step_takes_too_long_the_next_is_smaller(
-    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Otherwise nothing would ever be deleted on a slow disk."""
-    await old_rows.answers(database, 450)
-    delete, asked = storage.retention.delete_answers, []
-
-    async def slow(*arguments: Any, at_most: int, **more: Any) -> storage.retention.Step:
-        asked.append(at_most)
-        if at_most > 200:
-            message = "PostgreSQL did not answer"
-            raise Unavailable(message)
-        return await delete(*arguments, at_most=at_most, **more)
-
-    monkeypatch.setattr(storage.retention, "delete_answers", slow)
-    await retention.tick(database, settings)
-
-    assert (await old_rows.counts(database))["answers"] == 0
-    assert asked == [AT_MOST, 200, 200, 200, 200]
-
-
-async def test_no_transaction_stays_open_between_two_statements(
-    database: Database, settings: Settings
-) -> None:
-    async with database.connection() as connection:
-        await old_rows.make_day(connection)
-    await old_rows.deliveries(database, 3, state="delivered")
-
-    with recorded() as sent:
-        await retention.tick(database, settings)
-        await services.upkeep.Upkeep(database).tick()
-
-    assert [query for query in sent if query.startswith(("BEGIN", "SAVEPOINT"))] == []
-    assert [query for query in sent if "drop_day" in query]
-    assert [query for query in sent if "make_partitions" in query]
-
-
-async def test_one_process_at_a_time_deletes_and_the_next_begins_after_a_pause(
-    database: Database, settings: Settings
-) -> None:
-    await old_rows.answers(database, 1)
-    async with database.connection() as connection:
-        taken = await storage.retention.lease(connection, other := uuid4(), length=timedelta(9))
-        again = await storage.retention.lease(connection, other, length=timedelta(9))
-
-    await retention.tick(database, settings)
-    while_anothers = (await old_rows.counts(database))["answers"]
-    async with database.connection() as connection:
-        await storage.retention.give_back(connection, other, due_after=timedelta(0))
-    await retention.tick(database, settings)
-    await old_rows.answers(database, 1)
-    await retention.tick(database, settings)
-
-    assert (taken, again, while_anothers) == (True, True, 1)
-    assert (await old_rows.counts(database))["answers"] == 1
-
-
-async def test_two_processes_that_delete_the_same_do_no_harm(database: Database) -> None:
-    await old_rows.deliveries(database, 900, state="delivered")
-
-    async def delete() -> int:
-        async with database.connection() as connection:
-            step = await storage.retention.delete_deliveries(
-                connection, keep=old_rows.MAY_GO, after=None, at_most=300
-            )
-            return step.rows
-
-    gone = await asyncio.gather(*(delete() for _ in range(6)))
-
-    assert sum(gone) + (await old_rows.counts(database))["deliveries"] == 900
-
-
-async def test_a_round_that_loses_its_lease_ends(
-    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await old_rows.answers(database, AT_MOST + 1)
-    lease = storage.retention.lease
-    granted = iter([True, True, True, True, True])
-
-    async def lease_sometimes(*arguments: Any, **more: Any) -> bool:
-        return next(granted, False) and await lease(*arguments, **more)
-
-    monkeypatch.setattr(storage.retention, "lease", lease_sometimes)
-    await retention.tick(database, settings)
-
-    assert (await old_rows.counts(database))["answers"] == 1

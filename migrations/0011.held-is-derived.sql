@@ -1,5 +1,5 @@
 -- A delivery is held because its endpoint is disabled, and nothing is written down about it twice.
--- depends: 0011.watermarks-are-a-cache
+-- depends: 0010.watermarks-are-a-cache
 
 UPDATE ops.webhook_deliveries SET state = 'pending', hinted_at = NULL WHERE state = 'held';
 

@@ -1,12 +1,14 @@
 -- A watermark goes with its order's last event, and comes back with a later one.
 -- depends: 0009.retention
 
--- The days (UTC) whose events are kept.
+-- The days (UTC) whose events are kept. Materialized, so that no condition on them is tried on the
+-- names of other tables, which are no days.
 CREATE VIEW ops.kept_days AS
-    SELECT to_date(right(relname, 8), 'YYYYMMDD') AS day
-      FROM pg_inherits
-      JOIN pg_class ON pg_class.oid = inhrelid
-     WHERE inhparent = 'ops.events'::regclass;
+    WITH days AS MATERIALIZED (
+        SELECT to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') AS day
+          FROM pg_inherits
+         WHERE inhparent = 'ops.events'::regclass)
+    SELECT day FROM days;
 
 -- A day of which an event of this order is kept, or was when it was last looked at. Rarely changed,
 -- so that its index does not make it dearer to move a watermark. Older rows are looked at once.

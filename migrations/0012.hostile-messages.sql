@@ -1,5 +1,5 @@
 -- Messages nobody can read are kept with their bytes; an event whose payload is gone still has a place.
--- depends: 0012.held-is-derived
+-- depends: 0011.held-is-derived
 
 -- What came from a queue may name no actor and carry no arguments: then its bytes are all there is.
 ALTER TABLE ops.dead_letters
