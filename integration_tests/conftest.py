@@ -24,6 +24,9 @@ ROOT = Path(__file__).resolve().parents[1]
 #: What would name parts of somebody else's.
 PARTS = ("DB_HOST", "RABBITMQ_URL", "PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS")
 
+#: Seconds after which something is taken to hang; it measures nothing.
+PATIENCE = 90.0
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -54,20 +57,20 @@ class Api:
             self._url + path, data=data, headers=named, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - the same
+            with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - the same
                 return Answer(answer.status, dict(answer.headers), answer.read().decode())
         except urllib.error.HTTPError as refusal:
             with refusal:
                 return Answer(refusal.code, dict(refusal.headers), refusal.read().decode())
 
-    def within(self, seconds: float, what: str, holds: Callable[[], Any]) -> Any:
+    def until(self, what: str, holds: Callable[[], Any]) -> Any:
         """Ask until the answer is true; fail with what was waited for."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             if found := holds():
                 return found
             time.sleep(0.05)
-        pytest.fail(f"not within {seconds:.0f} s: {what}")
+        pytest.fail(f"not within {PATIENCE:.0f} s: {what}")
 
     def metric(self, name: str) -> int:
         metrics = {m["description"]: m["count"] for m in self("GET", "/metrics").json["metrics"]}

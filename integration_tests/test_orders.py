@@ -46,7 +46,7 @@ def test_orders_are_processed_to_completed_and_to_failed(api: Api) -> None:
     orders = [api("POST", "/api/v1/orders/new/", NEW).json["id"] for _ in range(30)]
 
     for order in orders:
-        api.within(20, "it is processed", partial(ended, api, order))
+        api.until("it is processed", partial(ended, api, order))
 
     reached = {status(api, order): order for order in orders}
     assert set(reached) == {"COMPLETED", "FAILED"}
@@ -77,7 +77,7 @@ def test_100_identical_posts_at_once_with_one_key_make_one_order(api: Api) -> No
 
 def test_a_cancelled_order_says_so_everywhere(api: Api) -> None:
     order = api("POST", "/api/v1/orders/new/", NEW).json["id"]
-    api.within(20, "it is processed", lambda: ended(api, order))
+    api.until("it is processed", lambda: ended(api, order))
 
     answer = api("POST", f"/orders/{order}/cancel", {"reason": "sent back"})
 

@@ -66,6 +66,17 @@ class Background:
         self.loop.close()
 
 
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """Make a folder that PostgreSQL's user may enter, too, for as long as it is needed.
+
+    Not below pytest's own: every pytest that starts on this machine closes that to other users.
+    """
+    with tempfile.TemporaryDirectory(prefix="orderbus-test-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 class SharedRabbitmq(NativeRabbitmq):
     """A node that the keeper started; this process may still give it orders."""
 

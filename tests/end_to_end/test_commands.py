@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,10 +18,17 @@ import pytest
 from orderbus.local.parts import Way
 from tests import samples
 from tests.end_to_end.system import ROOT, System
-from tests.parts import in_the_way, way
+from tests.parts import in_the_way, open_folder, way
 from tests.waiting import PATIENCE
 
 PARTS = ("DB_HOST", "RABBITMQ_URL", "PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's user may enter, too."""
+    with open_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -68,10 +76,9 @@ async def until_none_is_alive(mark: str) -> None:
 
 
 async def test_two_demos_at_the_same_time_deliver_and_leave_nothing_behind(
-    mark: str, tmp_path: Path
+    mark: str, folder: Path
 ) -> None:
-    tmp_path.chmod(0o755)
-    demos = [await start(mark, tmp_path, "demo", "--json", *in_the_way()) for _ in range(2)]
+    demos = [await start(mark, folder, "demo", "--json", *in_the_way()) for _ in range(2)]
 
     outputs = await asyncio.gather(*(demo.communicate() for demo in demos))
 
@@ -93,11 +100,10 @@ async def test_two_demos_at_the_same_time_deliver_and_leave_nothing_behind(
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 async def test_up_is_ready_takes_orders_and_nothing_outlives_it(
-    mark: str, tmp_path: Path, end: signal.Signals
+    mark: str, folder: Path, end: signal.Signals
 ) -> None:
-    tmp_path.chmod(0o755)
-    options = ("--port", "0", "--data", str(tmp_path / "up"), *in_the_way())
-    up = await start(mark, tmp_path, "up", "--json", *options)
+    options = ("--port", "0", "--data", str(folder / "up"), *in_the_way())
+    up = await start(mark, folder, "up", "--json", *options)
     assert up.stdout is not None
     async with asyncio.timeout(PATIENCE):
         urls = json.loads(await up.stdout.readline())

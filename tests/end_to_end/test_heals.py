@@ -16,7 +16,7 @@ from orderbus.local.parts import Part
 from orderbus.storage.database import open_database
 from tests.conftest import settings_from
 from tests.end_to_end.system import System, environment
-from tests.parts import way
+from tests.parts import open_folder, way
 from tests.ports import with_kept_ports
 
 
@@ -25,15 +25,14 @@ def silent(_name: str, _line: str) -> None:
 
 
 @pytest.fixture
-async def own_parts(tmp_path: Path) -> AsyncIterator[dict[str, Part]]:
+async def own_parts() -> AsyncIterator[dict[str, Part]]:
     """Parts of this test alone, since it takes them away."""
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    found = local_parts.find(tmp_path, {}, way=way(), safe=False)
-    parts = {part.name: with_kept_ports(part) for part in found}
-    await asyncio.gather(*(part.start(silent) for part in parts.values()))
-    yield parts
-    await asyncio.gather(*(part.stop() for part in parts.values()))
+    with open_folder() as folder:
+        found = local_parts.find(folder, {}, way=way(), safe=False)
+        parts = {part.name: with_kept_ports(part) for part in found}
+        await asyncio.gather(*(part.start(silent) for part in parts.values()))
+        yield parts
+        await asyncio.gather(*(part.stop() for part in parts.values()))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from orderbus.errors import Misconfigured
 from orderbus.local.rabbitmq import USER
 from tests.end_to_end.stage import ROLE, Stage, silent_sink
+from tests.parts import open_folder
 from tests.waiting import until
 
 # One after the other on one stage (`--dist loadfile`): two would be a load for all other tests.
@@ -31,17 +32,15 @@ END_SESSIONS = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE us
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    folder = tmp_path_factory.mktemp("stage")
-    for each in (folder, *list(folder.parents)[:2]):
-        each.chmod(0o755)  # PostgreSQL's user may enter
-    try:
-        stage = Stage(folder)
-        stage.open()
-    except Misconfigured as error:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
-    yield stage
-    stage.close()
+def stage() -> Iterator[Stage]:
+    with open_folder() as folder:
+        try:
+            stage = Stage(folder)
+            stage.open()
+        except Misconfigured as error:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+        yield stage
+        stage.close()
 
 
 def nothing() -> None:

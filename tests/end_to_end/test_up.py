@@ -10,7 +10,6 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from orderbus.local.parts import Way
 from orderbus.settings import QUEUES_IN_MEMORY
 from tests import samples
 from tests.end_to_end.system import ROOT
-from tests.parts import in_the_way, way
+from tests.parts import in_the_way, open_folder, way
 from tests.processes import descendants, until_gone
 from tests.waiting import PATIENCE
 
@@ -31,9 +30,8 @@ PARTS = ("DB_HOST", "RABBITMQ_URL", "PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that PostgreSQL's user may enter, too."""
-    with tempfile.TemporaryDirectory(prefix="orderbus-test-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
+    with open_folder() as folder:
+        yield folder
 
 
 async def up(

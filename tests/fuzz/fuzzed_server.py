@@ -21,6 +21,7 @@ from orderbus.storage.database import open_database
 from tests.fuzz import orders
 from tests.integration.front_door import door
 from tests.parts import Background
+from tests.waiting import PATIENCE
 
 #: Examples between two looks at the clock.
 _ROUND = 100
@@ -59,7 +60,7 @@ class Fuzzed:
         server = await self._stack.enter_async_context(door(self._settings))
         self.url = str(server.make_url("")).rstrip("/")
         self._http = await self._stack.enter_async_context(
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE))
         )
         self._database = await self._stack.enter_async_context(open_database(self._settings))
 
@@ -149,7 +150,7 @@ def documented(url: str, duration: float) -> int:
                 def tried(case: schemathesis.Case[Any]) -> None:
                     nonlocal asked
                     asked += 1
-                    case.call_and_validate(checks=checks, timeout=10)
+                    case.call_and_validate(checks=checks, timeout=PATIENCE)
 
                 try:
                     tried()

@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from orderbus.local.rabbitmq import NativeRabbitmq
 from orderbus.storage.database import open_database
 from tests import rabbit
 from tests.conftest import settings_from
+from tests.parts import open_folder
 from tests.ports import with_kept_ports
 from tests.processes import descendants, until_gone
 from tests.waiting import PATIENCE
@@ -46,9 +46,8 @@ asyncio.run(main())
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that PostgreSQL's user may enter, too."""
-    with tempfile.TemporaryDirectory(prefix="orderbus-test-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
+    with open_folder() as folder:
+        yield folder
 
 
 def silent(_name: str, _line: str) -> None:

@@ -262,10 +262,14 @@ def signed_at(moment: datetime, data: bytes) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "headers", [signed(body()), signed_at(datetime.now(UTC), body())], ids=["hex", "standard"]
+    "sign",
+    [signed, lambda data: signed_at(datetime.now(UTC), data)],  # when it is sent, not before
+    ids=["hex", "standard"],
 )
-async def test_a_signed_order_is_taken(guarded: Client, headers: dict[str, str]) -> None:
-    assert (await post(guarded, **headers)).status == 201
+async def test_a_signed_order_is_taken(
+    guarded: Client, sign: Callable[[bytes], dict[str, str]]
+) -> None:
+    assert (await post(guarded, **sign(body()))).status == 201
 
 
 UNSIGNED: dict[str, dict[str, str]] = {
@@ -273,8 +277,8 @@ UNSIGNED: dict[str, dict[str, str]] = {
     "of another secret": signed(body(), "other"),
     "of another body": signed(b"{}"),
     "malformed": {"X-Webhook-Signature": "zz"},
-    "stale": signed_at(datetime.now(UTC) - timedelta(hours=1), body()),
-    "from the future": signed_at(datetime.now(UTC) + timedelta(hours=1), body()),
+    "stale": signed_at(datetime.now(UTC) - timedelta(days=1), body()),
+    "from the future": signed_at(datetime.now(UTC) + timedelta(days=1), body()),
 }
 
 

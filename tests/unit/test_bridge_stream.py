@@ -14,6 +14,7 @@ from orderbus.pubsub import bridge as bridge_module
 from orderbus.pubsub import leases as leases_module
 from orderbus.pubsub.bridge import Received, _Waiting
 from orderbus.pubsub.leases import Leases
+from tests.waiting import PATIENCE
 
 
 def google_error(kind: Any) -> Exception:
@@ -172,7 +173,7 @@ async def test_what_is_held_is_extended_and_what_is_settled_is_not(
     ack()
 
     keeping = asyncio.create_task(leases.keep())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while len(subscription.told) < 3:
             await asyncio.sleep(0.01)
     keeping.cancel()

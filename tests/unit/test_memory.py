@@ -15,6 +15,7 @@ from dramatiq.middleware import AsyncIO, ShutdownNotifications
 from orderbus.actors.memory import MemoryBroker
 from orderbus.actors.middleware import Retries
 from orderbus.errors import Poisoned, Unavailable
+from tests.waiting import PATIENCE
 
 
 class Worker:
@@ -68,7 +69,7 @@ def worker() -> Iterator[Worker]:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -26,6 +26,7 @@ from orderbus.errors import (
     Unavailable,
 )
 from tests.conftest import settings_from
+from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 #: RabbitMQ takes a message back that was not acknowledged for so long; older ones after half of it.
@@ -148,7 +149,7 @@ def test_the_actors_are_imported_without_settings_and_without_rabbitmq() -> None
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE,
     )
 
     assert (done.returncode, done.stdout.strip()) == (0, "1"), done.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from datetime import timedelta
@@ -153,14 +152,12 @@ async def test_a_message_the_client_itself_refuses_is_poisoned_alone(
 
 async def test_silence_ends_with_the_deadline(publisher: Publisher, publish: Mock) -> None:
     publish.side_effect = lambda *_, **__: Future()
-    began = time.monotonic()
 
     answers = await publisher.publish(
         [messages.encode(samples.event())], deadline=timedelta(seconds=0.1)
     )
 
     assert reasons(answers) == ["unavailable"]
-    assert time.monotonic() - began < 2
 
 
 async def test_a_topic_that_vanished_is_made_again_and_the_message_waits(

@@ -6,8 +6,9 @@ import asyncio
 from datetime import timedelta
 
 from orderbus.egress.turns import Turns
+from tests.waiting import PATIENCE
 
-LONG = timedelta(seconds=5)
+LONG = timedelta(seconds=PATIENCE)
 A_MOMENT = timedelta(milliseconds=20)
 
 
@@ -69,4 +70,4 @@ async def test_a_suspect_goes_on_beside_one_that_does_not_end_within_its_patienc
         doorway.first_may_end.set()
 
     assert doorway.said == ["suspect went on", "suspect ended", "first ended"]
-    await asyncio.wait_for(doorway.later(), timeout=5)
+    await asyncio.wait_for(doorway.later(), timeout=PATIENCE)
