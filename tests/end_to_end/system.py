@@ -20,7 +20,7 @@ from aiohttp import web
 from orderbus.domain import webhooks
 from orderbus.settings import QUEUES_IN_MEMORY, Settings
 from orderbus.storage.database import Database
-from tests import samples
+from tests import reaper, samples
 from tests.ports import kept_port
 from tests.waiting import PATIENCE
 
@@ -128,6 +128,7 @@ class System:
             stderr=self._log,
             start_new_session=True,
         )
+        reaper.watch(process.pid)
         self._running.append(process)
         return process
 
@@ -153,6 +154,7 @@ class System:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
+        reaper.forget(process.pid)
 
     async def ended(self, process: asyncio.subprocess.Process, seconds: float = PATIENCE) -> int:
         """Wait until a process, and its whole group, has ended by itself.

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import pika
 from dramatiq import Message
 
+from tests import reaper
 from tests.door import Door
 from tests.waiting import PATIENCE
 
@@ -39,6 +40,7 @@ class Worker:
                 stderr=stream,
                 start_new_session=True,
             )
+        reaper.watch(self.process.pid)
 
     @property
     def log(self) -> str:
@@ -85,6 +87,7 @@ class Worker:
         if self.is_there():
             os.killpg(self.process.pid, signal.SIGKILL)
         self.wait()
+        reaper.forget(self.process.pid)
 
     def is_there(self) -> bool:
         """Whether any of its processes is."""
