@@ -192,3 +192,22 @@ async def test_what_a_consumer_left_lying_for_years_is_consumed(
 
     assert told == {"count_event": [one]}
     assert await steps.value(database, "SELECT sum(count) FROM ops.metrics") == 1
+
+
+async def test_a_dead_letter_of_years_ago_still_has_its_event_and_is_brought_back(
+    database: Database, settings: Settings, http: Session, receiver: Receiver
+) -> None:
+    await steps.add_endpoint(database, receiver.url)
+    await steps.place(database)
+    (due,) = await steps.come_back(database, *await steps.events(database))
+    await steps.value(database, "UPDATE ops.webhook_deliveries SET attempts = 9")
+    receiver.answers = [500]
+    await deliver(database, http, settings, due)
+    await grow_old(database, settings)
+    async with database.transaction() as connection:
+        letter = await steps.value(database, "SELECT id FROM ops.dead_letters")
+        await services.dead_letters.redrive(connection, letter)
+    await deliver(database, http, settings, due)
+
+    states = "SELECT array_agg(state) FROM ops.webhook_deliveries"
+    assert await steps.value(database, states) == ["delivered"]
