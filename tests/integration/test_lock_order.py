@@ -20,7 +20,6 @@ import pytest
 from orderbus import services, storage
 from orderbus.errors import NotFound
 from orderbus.settings import Settings
-from orderbus.storage import retention
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.deliveries import Claimed, Settlement
 from orderbus.storage.inbox import Returned
@@ -105,6 +104,7 @@ async def settle_pointers(connection: Connection, world: World) -> None:
     )
 
 
+HINT: dict[str, Any] = {"at_most": 9, "again_after": timedelta(0)}
 OLD: dict[str, Any] = {"keep": timedelta(0), "after": None, "at_most": 9}
 #: How each function of ``storage`` that locks rows of these tables is called, in its transaction.
 CALLS: dict[str, Call] = {
@@ -114,9 +114,7 @@ CALLS: dict[str, Call] = {
     "deliveries.claim": lambda c, w: storage.deliveries.claim(
         c, w.waiting, lease=uuid4(), length=SOON, in_flight=9
     ),
-    "deliveries.hint": lambda c, _: storage.deliveries.hint(
-        c, per_endpoint=9, at_most=9, again_after=timedelta(0)
-    ),
+    "deliveries.hint": lambda c, _: storage.deliveries.hint(c, per_endpoint=9, **HINT),
     "deliveries.redrive": lambda c, w: storage.deliveries.redrive(c, w.dead),
     "deliveries.release_place": lambda c, w: storage.deliveries.release_place(c, w.waiting),
     "deliveries.settle": settle,
@@ -145,15 +143,15 @@ CALLS: dict[str, Call] = {
     "orders.append_events": append,
     "orders.lock": append,
     "orders.set_status": append,
-    "outbox.hint": lambda c, _: storage.outbox.hint(c, at_most=9, again_after=timedelta(0)),
+    "outbox.hint": lambda c, _: storage.outbox.hint(c, **HINT),
     "outbox.lease": lambda c, _: storage.outbox.lease(c, uuid4(), at_most=9, length=SOON),
     "outbox.park": lambda c, w: storage.outbox.park(
         c, w.token, w.events[-1].event_id, reason="x", error="x"
     ),
     "outbox.settle": settle_pointers,
     "outbox.forget": lambda c, w: storage.outbox.forget(c, w.events[0].event_id),
-    "retention.delete_dead_letters": lambda c, _: retention.delete_dead_letters(c, **OLD),
-    "retention.delete_deliveries": lambda c, _: retention.delete_deliveries(c, **OLD),
+    "retention.delete_dead_letters": lambda c, _: storage.retention.delete_dead_letters(c, **OLD),
+    "retention.delete_deliveries": lambda c, _: storage.retention.delete_deliveries(c, **OLD),
     "outbox.unpark": lambda c, w: storage.outbox.unpark(c, w.events[0].event_id),
 }
 
