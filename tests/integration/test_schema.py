@@ -90,6 +90,14 @@ async def test_an_old_day_is_dropped_only_when_nothing_needs_it(
     assert old == ([day] if needed_by == "nothing" else [])
 
 
+async def test_the_days_that_are_kept_are_told_whatever_other_tables_are_called(
+    database: Database,
+) -> None:
+    query = "SELECT count(*) FROM ops.kept_days WHERE day >= (now() AT TIME ZONE 'UTC')::date"
+
+    assert await steps.value(database, query) == DAYS_AHEAD + 1
+
+
 @pytest.mark.parametrize(
     ("query", "index"),
     [
