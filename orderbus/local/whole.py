@@ -195,7 +195,7 @@ def _made_up() -> dict[str, str]:
         "SECRET_KEY": os.environ.get("SECRET_KEY") or secrets.token_urlsafe(32),
         "WEBHOOK_OUTGOING_SECRET": os.environ.get("WEBHOOK_OUTGOING_SECRET") or new_secret(),
         "AUTH": "open",
-        "ORDERBUS_OPEN_ON_LOOPBACK": "",  # the older name has no say here
+        "ORDERBUS_OPEN_ON_LOOPBACK": "true",  # the older name, which may be set otherwise outside
         "ORDERBUS_WEB_HOST": "127.0.0.1",
         "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
         "ORDERBUS_WORKER_METRICS_PORT": str(free_port()),
