@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -40,4 +41,4 @@ def test_what_a_killed_run_had_started_ends_with_it(number: signal.Signals) -> N
 
     until(lambda: not alive(set(watched)), "they ended")
     assert alive({forgotten}) == {forgotten}
-    subprocess.run(["kill", "-KILL", f"-{forgotten}"], check=True)
+    os.killpg(forgotten, signal.SIGKILL)
