@@ -85,9 +85,9 @@ async def list_endpoints(_: Settings, database: Database, *, as_json: bool) -> N
     )
     disabled = [row["id"] for row in rows if row["disabled_at"] is not None]
     if disabled and not as_json:
-        click.echo("Told nothing until you type one of these:")
+        terminal.say("Told nothing until you type one of these:")
         for endpoint_id in disabled:
-            click.echo(f"  orderbus endpoints enable {endpoint_id}")
+            terminal.say(f"  orderbus endpoints enable {endpoint_id}")
 
 
 @endpoints.command()
