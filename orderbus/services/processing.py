@@ -106,14 +106,16 @@ async def retry(
     """Have an order that failed processed anew; shows it as it is still.
 
     Raises ``NotFound``; ``IllegalMove`` where it has not failed; ``Changed`` as ``orders.cancel``;
-    ``Conflict`` where its event is gone.
+    ``Conflict`` where its event is gone, or another try was asked for already.
     """
     order = await orders.lock_as_seen(connection, id_or_ref, seen)
     status = Status(order["status"])
     if status is not Status.FAILED:
         message = f"An order that is {status} cannot be tried again: only one that failed"
         raise IllegalMove(message, source=status, target=Status.IN_PROGRESS)
-    if not await storage.consumptions.begin_again(connection, ACTOR, order["number"]):
+    if not await storage.processing.begin_again(connection, ACTOR, order["number"]):
+        if await storage.processing.is_to_do(connection, ACTOR, order["number"]):
+            raise Conflict("The order waits for another try already: somebody asked for it before")
         message = "The order's event is no longer kept, so it cannot be processed again"
         raise Conflict(message)
     await storage.processing.ask(connection, order["number"], actor=actor)

@@ -2,17 +2,18 @@
 
 Who waits for a row while it holds others takes them in this order, so nobody waits in a circle:
 
-1. the dead letter a person decides about
-2. the endpoint
-3. the order, then its watermark
-4. the pointers of the outbox, by their event's id
-5. one delivery
+1. the endpoint
+2. the order
+3. the dead letter a person decides about
+4. the order's watermark
+5. the pointers of the outbox, by their event's id
+6. one delivery, or one consumption
 
-Who holds a delivery waits for nothing. Whatever else is touched in passing (watermarks of a batch,
-deliveries to be told of, whatever is due) is taken ``FOR UPDATE SKIP LOCKED``, in a fixed order: it
-is looked at again. PostgreSQL ends a transaction whose process says nothing for long: see
-``database.SESSION``. ``tests/integration/test_lock_order.py`` finds the statements and holds them
-to this.
+Who holds a delivery or a consumption waits for nothing. Whatever else is touched in passing
+(watermarks of a batch, deliveries to be told of, whatever is due) is taken ``FOR UPDATE SKIP
+LOCKED``, in a fixed order: it is looked at again. PostgreSQL ends a transaction whose
+process says nothing for long: see ``database.SESSION``. ``tests/integration/test_lock_order.py``
+finds the statements and holds them to this.
 """
 
 from orderbus.storage import (

@@ -221,40 +221,6 @@ async def redrive(connection: Connection, consumption_id: int) -> bool:
     return status == "UPDATE 1"
 
 
-async def begin_again(connection: Connection, consumer: str, order_id: int) -> bool:
-    """Let a consumer have an order's first event once more; false if that is no longer kept.
-
-    A dead letter that stands for it counts as redriven.
-    """
-    again: int = await connection.fetchval(
-        """
-        WITH again AS (
-            UPDATE ops.consumptions AS consumption
-               SET state = 'pending', attempts = 0, due_at = now(), hinted_at = NULL,
-                   settled_at = NULL
-              FROM orders.order_history AS history
-             WHERE history.order_id = $2 AND history.sequence = 1
-               AND consumption.event_id = history.event_id
-               AND consumption.consumer = $1
-               AND consumption.state <> 'pending'
-               AND EXISTS (SELECT FROM ops.events
-                            WHERE events.occurred_at = consumption.occurred_at
-                              AND events.event_id = consumption.event_id)
-            RETURNING consumption.id
-        ), redriven AS (
-            UPDATE ops.dead_letters
-               SET resolved_at = now(), resolution = 'redriven', note = 'tried again by the API'
-              FROM again
-             WHERE consumption_id = again.id AND resolved_at IS NULL
-        )
-        SELECT count(*) FROM again
-        """,
-        consumer,
-        order_id,
-    )
-    return again == 1
-
-
 async def by_consumer(connection: Connection) -> dict[str, dict[str, Any]]:
     """Tell for each consumer what is pending, since when, and what is done and dead."""
     rows = await connection.fetch(

@@ -80,3 +80,63 @@ async def finish(
         error,
     )
     return processed_at
+
+
+async def begin_again(connection: Connection, consumer: str, order_id: int) -> bool:
+    """Let a consumer have an order's first event once more; false if that is no longer kept.
+
+    Also false if it has that still to do. A dead letter that stands for it counts as redriven; it
+    is locked before the consumption, as by whoever redrives it.
+    """
+    again: int = await connection.fetchval(
+        """
+        WITH first AS (
+            SELECT consumption.id
+              FROM orders.order_history AS history
+              JOIN ops.consumptions AS consumption ON consumption.event_id = history.event_id
+             WHERE history.order_id = $2 AND history.sequence = 1
+               AND consumption.consumer = $1
+               AND EXISTS (SELECT FROM ops.events
+                            WHERE events.occurred_at = consumption.occurred_at
+                              AND events.event_id = consumption.event_id)
+        ), letter AS (
+            SELECT id
+              FROM ops.dead_letters
+             WHERE consumption_id = (SELECT id FROM first)
+               AND kind = 'consumption' AND resolved_at IS NULL
+               FOR UPDATE
+        ), again AS (
+            UPDATE ops.consumptions
+               SET state = 'pending', attempts = 0, due_at = now(), hinted_at = NULL,
+                   settled_at = NULL
+             WHERE id = (SELECT id FROM first)
+               AND state <> 'pending'
+               AND (SELECT count(*) FROM letter) >= 0
+            RETURNING id
+        ), redriven AS (
+            UPDATE ops.dead_letters
+               SET resolved_at = now(), resolution = 'redriven', note = 'tried again by the API'
+             WHERE id IN (SELECT id FROM letter) AND EXISTS (SELECT FROM again)
+        )
+        SELECT count(*) FROM again
+        """,
+        consumer,
+        order_id,
+    )
+    return again == 1
+
+
+async def is_to_do(connection: Connection, consumer: str, order_id: int) -> bool:
+    """Say whether a consumer still has to do its work on an order's first event."""
+    is_pending: bool = await connection.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM orders.order_history AS history
+              JOIN ops.consumptions AS consumption ON consumption.event_id = history.event_id
+             WHERE history.order_id = $2 AND history.sequence = 1
+               AND consumption.consumer = $1 AND consumption.state = 'pending')
+        """,
+        consumer,
+        order_id,
+    )
+    return is_pending

@@ -172,7 +172,7 @@ async def test_an_order_whose_event_is_gone_is_not_begun_again(database: Databas
     async with database.transaction() as connection:
         await connection.execute("UPDATE ops.consumptions SET state = 'done', settled_at = now()")
         order = await connection.fetchval("SELECT id FROM orders.orders")
-        begin = storage.consumptions.begin_again
+        begin = storage.processing.begin_again
 
         await connection.execute("SAVEPOINT kept")
         while_kept = await begin(connection, "process_order", order)

@@ -1,0 +1,82 @@
+"""Two who decide about the same dead letter do not wait for one another in a circle."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import UUID
+
+import pytest
+
+from orderbus import services, storage
+from orderbus.errors import Conflict
+from orderbus.storage.database import Connection, Database
+from tests.integration import steps
+
+NAME = "process_order"
+
+
+async def failed(database: Database) -> tuple[UUID, int]:
+    """Make an order that failed, with the dead letter of its processing."""
+    placed = await steps.place(database)
+    await steps.record(database, await steps.events(database), wanted={NAME: "order.created"})
+    async with database.transaction() as connection:
+        await connection.execute("UPDATE orders.orders SET status = 'failed'")
+        letter = await connection.fetchval(
+            """
+            WITH dead AS (
+                UPDATE ops.consumptions SET state = 'dead', settled_at = now()
+                RETURNING id, consumer, event_id, occurred_at
+            )
+            INSERT INTO ops.dead_letters
+                   (kind, consumption_id, actor, event_id, occurred_at, reason, error)
+            SELECT 'consumption', id, consumer, event_id, occurred_at, 'x', 'x' FROM dead
+            RETURNING id
+            """
+        )
+    return placed.order_id, letter
+
+
+async def retry(connection: Connection, order: UUID) -> None:
+    await services.processing.retry(connection, str(order), actor=None, seen=None)
+
+
+async def test_a_retry_that_meets_a_redrive_of_the_same_order_waits_and_holds_no_consumption(
+    database: Database,
+) -> None:
+    order, letter = await failed(database)
+
+    async def retried() -> None:
+        async with database.transaction() as connection:
+            await retry(connection, order)
+
+    async with database.connection() as watcher:
+        async with database.transaction() as connection:
+            await storage.dead_letters.lock_open(connection, letter)
+            retrying = asyncio.create_task(retried())
+            waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'transactionid'"
+            mine = f"{waits} AND datname = current_database()"
+            while not await watcher.fetchval(mine):
+                await asyncio.sleep(0.01)
+            free = "SELECT count(*) FROM (SELECT FROM ops.consumptions FOR UPDATE SKIP LOCKED) AS f"
+            left_free = await watcher.fetchval(free)
+            await services.dead_letters.redrive(connection, letter)
+        with pytest.raises(Conflict, match="asked for it before"):
+            await retrying
+
+    assert left_free == 1
+    assert await steps.value(database, "SELECT state FROM ops.consumptions") == "pending"
+    assert await steps.value(database, "SELECT note FROM ops.dead_letters") is None
+
+
+async def test_another_try_is_asked_for_once_and_whoever_asks_again_is_told_so(
+    database: Database,
+) -> None:
+    order, _ = await failed(database)
+    async with database.transaction() as connection:
+        await retry(connection, order)
+
+    async with database.transaction() as connection:
+        with pytest.raises(Conflict, match="asked for it before"):
+            await retry(connection, order)
+
+    assert await steps.value(database, "SELECT resolution FROM ops.dead_letters") == "redriven"
