@@ -45,9 +45,9 @@ async def receive(
     ``wanted`` (see ``storage.inbox.add``), pointers deleted: all or nothing, and receiving a
     message again changes nothing. What cannot be decoded, or belongs to no event we
     know, is kept as a dead letter with its bytes. A batch that cannot be recorded is taken apart: a
-    message that fails for a reason of its own is a dead letter, alone, and one that waits for a
-    lock is left for later. When this returns, every message but those may be acked.
-    Raises ``Unavailable``; then none may.
+    message that fails for a reason of its own is a dead letter, alone, with its event parked, and
+    one that waits for a lock is left for later. When this returns, every message but those may be
+    acked. Raises ``Unavailable``; then none may.
     """
     parts, done, later, vain = [received], [], [], 0
     while parts:
@@ -113,9 +113,27 @@ def together(parts: Sequence[Due]) -> Due:
 
 
 async def _bury_alone(database: Database, message: Received, why: Poisoned) -> None:
+    """Keep a message that cannot be recorded; its event is parked, or it would come again.
+
+    The event's own dead letter is enough then: there is one, however often it comes.
+    """
+    returned, _ = _decoded([message])
     async with database.connection() as connection:
+        for _, event in returned:
+            if await storage.outbox.park(
+                connection, None, event.event_id, reason=why.reason, error=storable(str(why))
+            ):
+                _tell_parked(event.event_id, why)
+                return
         await _bury(connection, [(message, why)])
     _tell([message], [(message, why)], new=0, known=0)
+
+
+def _tell_parked(event_id: UUID, why: Poisoned) -> None:
+    telemetry.DEAD_LETTERS.labels(kind="outbox").inc()
+    telemetry.log.error(
+        "dead_letter_written", kind="outbox", event_id=str(event_id), error=str(why)
+    )
 
 
 async def _bury(connection: Connection, letters: Sequence[_Letter]) -> None:

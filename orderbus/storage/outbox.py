@@ -194,21 +194,27 @@ async def settle(
 
 
 async def park(
-    connection: Connection, token: UUID, event_id: UUID, *, reason: str, error: str
+    connection: Connection, token: UUID | None, event_id: UUID, *, reason: str, error: str
 ) -> bool:
-    """Take one event out of the way for good, with its reason, until a person redrives it."""
-    parked: int | None = await connection.fetchval(
+    """Take one event out of the way for good, with its reason, until a person redrives it.
+
+    ``token`` is the lease we hold, None where it does not matter whose it is. False if it is not
+    ours, or the pointer is gone.
+    """
+    parked: bool | None = await connection.fetchval(
         """
         WITH parked AS (
             UPDATE ops.outbox
-               SET due_at = 'infinity', lease = NULL, parked_at = now()
-             WHERE event_id = $2 AND lease = $1
+               SET due_at = 'infinity', lease = NULL, parked_at = coalesce(parked_at, now()),
+                   published_at = NULL, message_id = NULL
+             WHERE event_id = $2 AND ($1::uuid IS NULL OR lease = $1)
             RETURNING event_id, occurred_at
+        ), letter AS (
+            INSERT INTO ops.dead_letters (kind, event_id, occurred_at, reason, error)
+            SELECT 'outbox', event_id, occurred_at, $3, $4 FROM parked
+            ON CONFLICT DO NOTHING
         )
-        INSERT INTO ops.dead_letters (kind, event_id, occurred_at, reason, error)
-        SELECT 'outbox', event_id, occurred_at, $3, $4 FROM parked
-        ON CONFLICT DO NOTHING
-        RETURNING 1
+        SELECT true FROM parked
         """,
         token,
         event_id,

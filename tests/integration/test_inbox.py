@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from orderbus import services
+from orderbus import services, storage
 from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import Message, encode
 from orderbus.storage.database import Database
@@ -116,6 +117,39 @@ async def test_a_message_that_makes_recording_fail_is_kept_alone(
 
     assert len(due.deliveries) == 2
     assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "unrecordable"
+
+
+async def test_an_event_that_cannot_be_recorded_is_parked_and_has_one_dead_letter(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Published again it would come back for ever, each time as another message."""
+    await steps.add_endpoint(database)
+    await steps.place(database)
+    (message,) = await messages(database)
+    record = services.bridge.record
+
+    async def fails(*_: object, **__: object) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(services.bridge, "record", fails)
+    for number in range(3):
+        again = replace(message, message_id=f"m-{number}")
+        await services.bridge.receive(database, [again], wanted={})
+
+    async with database.connection() as connection:
+        (letter,) = await storage.dead_letters.list_open(connection, kind=None, at_most=9)
+        lost = await storage.lost.take_back(
+            connection, published_before=datetime.now(UTC), pause=timedelta(0), at_most=9
+        )
+    assert (letter["kind"], letter["reason"], lost) == ("outbox", "unrecordable", 0)
+
+    monkeypatch.setattr(services.bridge, "record", record)
+    async with database.transaction() as connection:
+        await services.dead_letters.redrive(connection, letter["id"])
+    due = await services.bridge.receive(database, [message], wanted={})
+
+    assert len(due.deliveries) == 1
+    assert await steps.value(database, "SELECT count(*) FROM ops.outbox") == 0
 
 
 async def test_an_event_nobody_here_committed_is_a_dead_letter(database: Database) -> None:
