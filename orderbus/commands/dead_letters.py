@@ -77,8 +77,7 @@ async def redrive(
         raise click.UsageError(message)
     if everything:
         async with database.connection() as connection:
-            rows = await storage.dead_letters.list_open(connection, kind=kind, at_most=1_000_000)
-        letters = tuple(row["id"] for row in rows)
+            letters = tuple(await storage.dead_letters.ids(connection, kind=kind))
     done, refused = [], []
     for letter in letters:
         try:

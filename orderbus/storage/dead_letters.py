@@ -69,20 +69,39 @@ async def list_open(
         SELECT letter.id, letter.kind, letter.reason, letter.error,
                orders.external_ref AS reference, endpoint.url, letter.delivery_id,
                letter.event_id, letter.actor, letter.message_id, letter.created_at
-          FROM ops.dead_letters AS letter
+          FROM (SELECT *
+                  FROM ops.dead_letters
+                 WHERE resolved_at IS NULL AND ($1::text IS NULL OR kind = $1)
+                 ORDER BY id
+                 LIMIT $2) AS letter
           LEFT JOIN ops.webhook_deliveries AS delivery ON delivery.id = letter.delivery_id
           LEFT JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
-          LEFT JOIN ops.events AS event
-            ON event.occurred_at = letter.occurred_at AND event.event_id = letter.event_id
+          -- Each is looked up: a long list would read all events that are kept.
+          LEFT JOIN LATERAL (
+               SELECT order_id FROM ops.events
+                WHERE occurred_at = letter.occurred_at AND event_id = letter.event_id
+                LIMIT 1) AS event ON true
           LEFT JOIN orders.orders ON orders.id = coalesce(delivery.order_id, event.order_id)
-         WHERE letter.resolved_at IS NULL AND ($1::text IS NULL OR letter.kind = $1)
          ORDER BY letter.id
-         LIMIT $2
         """,
         kind,
         at_most,
     )
     return [dict(row) for row in rows]
+
+
+async def ids(connection: Connection, *, kind: str | None) -> list[int]:
+    """Name every dead letter nobody has decided about, oldest first."""
+    rows = await connection.fetch(
+        """
+        SELECT id
+          FROM ops.dead_letters
+         WHERE resolved_at IS NULL AND ($1::text IS NULL OR kind = $1)
+         ORDER BY id
+        """,
+        kind,
+    )
+    return [row["id"] for row in rows]
 
 
 async def get(connection: Connection, letter_id: int) -> dict[str, Any]:

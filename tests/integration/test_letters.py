@@ -1,4 +1,4 @@
-"""Two who decide about the same dead letter do not wait for one another in a circle."""
+"""Dead letters are many, and decided about by several at once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from orderbus import services, storage
 from orderbus.errors import Conflict
 from orderbus.storage.database import Connection, Database
 from tests.integration import steps
+from tests.integration.test_plans import plans
 
 NAME = "process_order"
 
@@ -80,3 +81,36 @@ async def test_another_try_is_asked_for_once_and_whoever_asks_again_is_told_so(
             await retry(connection, order)
 
     assert await steps.value(database, "SELECT resolution FROM ops.dead_letters") == "redriven"
+
+
+async def test_a_long_list_of_dead_letters_reads_their_events_and_no_others(
+    database: Database,
+) -> None:
+    async with database.connection() as connection:
+        await connection.execute(_MANY)
+        await connection.execute("ANALYZE ops.events, ops.dead_letters")
+        (plan,) = await plans(
+            connection,
+            "custom",
+            lambda c: storage.dead_letters.list_open(c, kind=None, at_most=10_000),
+        )
+        listed = await storage.dead_letters.list_open(connection, kind="outbox", at_most=10_000)
+        named = await storage.dead_letters.ids(connection, kind="outbox")
+
+    of_events = [node for node in plan.nodes if "events" in node.get("Relation Name", "")]
+    assert sum(node["Actual Loops"] * node["Actual Rows"] for node in of_events) <= 300
+    assert [row["id"] for row in listed] == named
+    assert len(named) == 300
+
+
+_MANY = """
+    WITH event AS (
+        INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,
+               content)
+        SELECT n, gen_random_uuid(), now(), 1, 'order.created', '{}'
+          FROM generate_series(1, 5000) AS n
+        RETURNING event_id, occurred_at, order_id
+    )
+    INSERT INTO ops.dead_letters (kind, event_id, occurred_at, reason, error)
+    SELECT 'outbox', event_id, occurred_at, 'x', 'x' FROM event WHERE order_id <= 300
+"""
