@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 import click
 
@@ -78,31 +79,38 @@ async def redrive(
     if everything:
         async with database.connection() as connection:
             letters = tuple(await storage.dead_letters.ids(connection, kind=kind))
-    done, refused = [], []
+    done, refused, held = [], [], {}
     for letter in letters:
         try:
-            await _redrive(settings, database, letter)
+            if endpoint_id := await _redrive(settings, database, letter):
+                held[letter] = endpoint_id
         except Unavailable:
             raise
         except OrderbusError as error:
             refused.append({"id": letter, "error": str(error)})
         else:
             done.append(letter)
-    _report(done, refused, as_json=as_json)
+    _report(done, refused, held, as_json=as_json)
 
 
-def _report(done: list[int], refused: list[dict[str, object]], *, as_json: bool) -> None:
+def _report(
+    done: list[int], refused: list[dict[str, object]], held: dict[int, UUID], *, as_json: bool
+) -> None:
     if as_json:
-        terminal.show({"redriven": done, "refused": refused})
+        terminal.show({"redriven": done, "refused": refused, "held": sorted(held)})
     else:
         terminal.say(f"{len(done)} redriven")
+        for endpoint_id in sorted(set(held.values())):
+            count = sum(by == endpoint_id for by in held.values())
+            terminal.say(f"{count} held until you type: orderbus endpoints enable {endpoint_id}")
         for refusal in refused:
             terminal.say(f"{refusal['id']} not redriven: {refusal['error']}", err=True)
     if refused:
         raise SystemExit(1)
 
 
-async def _redrive(settings: Settings, database: Database, letter: int) -> None:
+async def _redrive(settings: Settings, database: Database, letter: int) -> UUID | None:
+    """Redrive one dead letter; returns the endpoint that is disabled where that holds it still."""
     async with database.transaction() as connection:
         owed = await desk.redrive(connection, letter)
         if owed.message is not None:
@@ -116,7 +124,9 @@ async def _redrive(settings: Settings, database: Database, letter: int) -> None:
                 )
             if isinstance(answer, OrderbusError):
                 raise answer
-    await _hint(owed.deliveries)
+    if owed.held_by is None:
+        await _hint(owed.deliveries)
+    return owed.held_by
 
 
 @dead_letters.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from orderbus import storage, telemetry
 from orderbus.domain.text import storable
@@ -16,9 +17,13 @@ from orderbus.storage.inbox import Returned
 
 @dataclass(frozen=True, slots=True)
 class Redriven:
-    """What the caller owes after a redrive: messages to send that PostgreSQL does not hint at."""
+    """What the caller owes after a redrive: messages to send that PostgreSQL does not hint at.
+
+    ``held_by`` is the endpoint that is disabled: until it is enabled, the delivery waits.
+    """
 
     deliveries: tuple[int, ...] = ()
+    held_by: UUID | None = None
     message: tuple[str, Mapping[str, Any]] | None = None
     publication: tuple[bytes, Mapping[str, str]] | None = None
 
@@ -78,7 +83,8 @@ async def _bring_back(connection: Connection, letter: Mapping[str, Any]) -> Redr
             if not await storage.deliveries.redrive(connection, letter["delivery_id"]):
                 message = "The delivery is not dead any more, or its endpoint was removed"
                 raise Conflict(message)
-            return Redriven(deliveries=(letter["delivery_id"],))
+            held_by = await storage.owed.held_by(connection, letter["delivery_id"])
+            return Redriven(deliveries=(letter["delivery_id"],), held_by=held_by)
         case "outbox":
             await storage.outbox.unpark(connection, letter["event_id"])
             return Redriven()

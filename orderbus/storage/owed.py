@@ -33,3 +33,17 @@ async def by(connection: Connection, endpoint_id: UUID, *, at_most: int) -> list
         at_most,
     )
     return [dict(row) for row in rows]
+
+
+async def held_by(connection: Connection, delivery_id: int) -> UUID | None:
+    """Name the disabled endpoint that a delivery waits for; None where it may go."""
+    endpoint_id: UUID | None = await connection.fetchval(
+        """
+        SELECT endpoint.id
+          FROM ops.webhook_deliveries AS delivery
+          JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
+         WHERE delivery.id = $1 AND endpoint.disabled_at IS NOT NULL
+        """,
+        delivery_id,
+    )
+    return endpoint_id

@@ -150,3 +150,31 @@ async def test_a_dead_letter_shows_whose_order_and_whose_url_it_is(
     assert (shown["reference"], shown["url"]) == ("SO-10045", receiver.url)
     endpoint = await steps.value(database, "SELECT id::text FROM ops.webhook_endpoints")
     assert shown["endpoint_id"] == endpoint
+
+
+async def test_a_dead_delivery_that_is_redriven_says_where_its_endpoint_still_holds_it(
+    database: Database, env: dict[str, str]
+) -> None:
+    endpoint = await steps.add_endpoint(database)
+    await steps.place(database)
+    await steps.come_back(database, *await steps.events(database))
+    await steps.value(
+        database,
+        "UPDATE ops.webhook_deliveries SET state = 'dead', settled_at = now()",
+    )
+    await steps.value(
+        database,
+        "INSERT INTO ops.dead_letters (kind, delivery_id, reason, error)"
+        " SELECT 'delivery', id, 'test', 'test' FROM ops.webhook_deliveries",
+    )
+    await steps.value(
+        database,
+        "UPDATE ops.webhook_endpoints SET disabled_at = now(), disabled_reason = 'for a test'",
+    )
+
+    said = await orderbus(env, "dead-letters", "redrive", "--all")
+
+    assert said.splitlines() == [
+        "1 redriven",
+        f"1 held until you type: orderbus endpoints enable {endpoint}",
+    ]
