@@ -44,8 +44,9 @@ async def backlog(connection: Connection) -> Backlog:
                                        LIMIT 100000) AS few) AS unpublished,
                (SELECT count(*) FROM (SELECT FROM ops.outbox WHERE published_at IS NOT NULL
                                        LIMIT 100000) AS few) AS awaiting_return,
-               (SELECT count(*) FROM ops.dead_letters
-                 WHERE kind = 'outbox' AND resolved_at IS NULL) AS parked,
+               (SELECT count(*) FROM (SELECT FROM ops.dead_letters
+                                       WHERE kind = 'outbox' AND resolved_at IS NULL
+                                       LIMIT 100000) AS few) AS parked,
                (SELECT count(*) FROM (SELECT FROM ops.consumptions WHERE state = 'pending'
                                        LIMIT 100000) AS few) AS unconsumed,
                (SELECT count(*) FROM (SELECT FROM owed WHERE NOT disabled
@@ -54,7 +55,8 @@ async def backlog(connection: Connection) -> Backlog:
                                        LIMIT 100000) AS few) AS held,
                (SELECT count(*) FROM ops.webhook_endpoints
                  WHERE disabled_at IS NOT NULL AND removed_at IS NULL) AS disabled_endpoints,
-               (SELECT count(*) FROM ops.dead_letters WHERE resolved_at IS NULL) AS dead_letters,
+               (SELECT count(*) FROM (SELECT FROM ops.dead_letters WHERE resolved_at IS NULL
+                                       LIMIT 100000) AS few) AS dead_letters,
                coalesce(extract(epoch FROM now() - (
                    SELECT min(occurred_at)
                      FROM (SELECT occurred_at FROM ops.outbox WHERE due_at < 'infinity'

@@ -103,6 +103,17 @@ async def test_a_long_list_of_dead_letters_reads_their_events_and_no_others(
     assert len(named) == 300
 
 
+async def test_dead_letters_are_counted_as_far_as_it_stays_cheap(database: Database) -> None:
+    async with database.connection() as connection:
+        await connection.execute(
+            "INSERT INTO ops.dead_letters (kind, event_id, reason, error)"
+            " SELECT 'outbox', gen_random_uuid(), 'x', 'x' FROM generate_series(1, 100001)"
+        )
+        backlog = await storage.watch.backlog(connection)
+
+    assert (backlog.parked, backlog.dead_letters) == (100_000, 100_000)
+
+
 _MANY = """
     WITH event AS (
         INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,
