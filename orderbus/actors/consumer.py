@@ -18,13 +18,15 @@ from dramatiq.broker import MessageProxy
 from dramatiq.brokers.rabbitmq import _RabbitmqConsumer, _RabbitmqMessage
 from dramatiq.errors import ConnectionClosed
 
-from orderbus.actors import intake
+from orderbus.actors import intake, properties
 
 if TYPE_CHECKING:
     from orderbus.actors.broker import Broker
 
 #: Seconds between two looks at a gate that is closed.
 _LOOK_AGAIN: Final = 0.2
+
+properties.be_lenient()
 
 
 class Delivery(_RabbitmqMessage):

@@ -12,13 +12,14 @@ import inspect
 import json
 import math
 import re
+import types
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, Union, get_args, get_origin
 
 import dramatiq
 from dramatiq.common import current_millis, q_name
-from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from orderbus.domain import json as strict_json
 from orderbus.domain.text import storable
@@ -38,6 +39,9 @@ _ID: Final = re.compile(r"[\x21-\x7e]{1,100}")
 _SHOWN: Final = 100
 _BIGINT: Final = range(-(2**63), 2**63)
 _COUNT: Final = range(2**31)
+#: Types that JSON knows, and what is made of them.
+_JSON: Final = (int, str, bool, float, None, type(None), list, dict)
+_JSON_OF: Final = (list, dict, Union, types.UnionType)
 
 
 class Refusal(Poisoned):
@@ -186,7 +190,7 @@ def _asks_for(fn: Callable[..., Any]) -> tuple[inspect.Signature, Mapping[str, T
     """Tell what an actor's function takes, and of which type; what has no plain type is any."""
     try:
         signature = inspect.signature(fn, eval_str=True)
-    except NameError:  # a type that is only there while types are checked
+    except Exception:  # noqa: BLE001 - a type that is only there while types are checked, for one
         signature = inspect.signature(fn)
     return signature, {name: _kind(one) for name, one in signature.parameters.items()}
 
@@ -194,12 +198,19 @@ def _asks_for(fn: Callable[..., Any]) -> tuple[inspect.Signature, Mapping[str, T
 def _kind(parameter: inspect.Parameter) -> TypeAdapter[Any]:
     several = parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}
     asked = parameter.annotation
-    if several or asked is parameter.empty or isinstance(asked, str):
+    if several or not _is_json(asked):
         return TypeAdapter(Any)
-    try:
-        return TypeAdapter(asked, config=ConfigDict(strict=True))
-    except PydanticSchemaGenerationError:
-        return TypeAdapter(Any)
+    return TypeAdapter(asked, config=ConfigDict(strict=True))
+
+
+def _is_json(asked: object) -> bool:
+    """Whether values of this type come out of JSON as they are: actors get them unconverted."""
+    if asked in _JSON:
+        return True
+    inner = get_args(asked)
+    if get_origin(asked) is dict and inner[0] is not str:
+        return False
+    return get_origin(asked) in _JSON_OF and all(map(_is_json, inner))
 
 
 def _shown(value: object) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import TypedDict
+from uuid import UUID
 
 import dramatiq
 import pytest
@@ -77,3 +80,47 @@ def test_messages_that_cannot_be_read_have_the_id_of_their_bytes() -> None:
 
     assert first.message_id == again.message_id != other.message_id
     assert first.actor_name == intake.NOBODY
+
+
+class Odd(TypedDict):
+    a: int
+
+
+def takes_what_json_has_not(
+    a: UUID, b: tuple[int, int], c: Odd, d: dict[int, str], e: bytes
+) -> None:
+    raise AssertionError((a, b, c, d, e))
+
+
+def takes_what_is_not_there(a: int | None, b: list[Nowhere]) -> None:  # type: ignore[name-defined]  # noqa: F821
+    raise AssertionError((a, b))
+
+
+@pytest.mark.parametrize(
+    ("fn", "given"),
+    [
+        (takes_what_json_has_not, ["c0ffee", [1, 2], {"a": 1}, {"1": "a"}, "bytes"]),
+        (takes_what_is_not_there, [None, [1]]),
+    ],
+)
+def test_an_actor_of_ones_own_gets_what_json_makes_of_its_arguments(
+    fn: Callable[..., None], given: list[object]
+) -> None:
+    stub = StubBroker(middleware=[])
+    dramatiq.actor(broker=stub, queue_name="probes", actor_name="own")(fn)
+
+    intake.read(hostile.message(actor_name="own", args=given), "probes", stub.actors)
+
+
+def test_what_json_has_is_held_to_its_type() -> None:
+    def own(a: dict[str, int | None], b: list[str]) -> None:
+        raise AssertionError((a, b))
+
+    stub = StubBroker(middleware=[])
+    dramatiq.actor(broker=stub, queue_name="probes")(own)
+
+    intake.read(hostile.message(actor_name="own", args=[{"a": None}, []]), "probes", stub.actors)
+    wrong: list[list[object]] = [[{"a": "1"}, []], [{}, [1]], [[], []]]
+    for given in wrong:
+        with pytest.raises(Refusal):
+            intake.read(hostile.message(actor_name="own", args=given), "probes", stub.actors)
