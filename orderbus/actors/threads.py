@@ -14,8 +14,10 @@ import dramatiq
 from dramatiq.middleware import TimeLimit
 
 
-def lost(broker: dramatiq.Broker, worker: dramatiq.Worker) -> list[str]:
+def lost(broker: Any, worker: dramatiq.Worker) -> list[str]:  # noqa: ANN401 - either broker of ours
     """Name the threads that began and ended although the worker goes on."""
+    if broker.stopping.is_set():  # they may end now, and a second SIGTERM would cut the end short
+        return []
     return [
         name
         for name, thread in _needed(broker, worker)
@@ -23,7 +25,7 @@ def lost(broker: dramatiq.Broker, worker: dramatiq.Worker) -> list[str]:
     ]
 
 
-def _needed(broker: Any, worker: dramatiq.Worker) -> Iterator[tuple[str, Thread]]:  # noqa: ANN401 - either broker of ours
+def _needed(broker: Any, worker: dramatiq.Worker) -> Iterator[tuple[str, Thread]]:  # noqa: ANN401 - the same
     for number, thread in enumerate(worker.workers, 1):
         yield f"worker {number}", thread
     for queue, consumer in dict(worker.consumers).items():

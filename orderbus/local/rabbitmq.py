@@ -139,7 +139,7 @@ class NativeRabbitmq:
             f"listeners.tcp.1 = 127.0.0.1:{amqp}\n"
             f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {management}\n"
             "disk_free_limit.absolute = 50MB\nlog.console = true\nlog.console.level = warning\n"
-            "log.file = false\ncollect_statistics_interval = 2000\n",
+            "log.console.use_colors = off\nlog.file = false\ncollect_statistics_interval = 2000\n",
         )
         plugins = self._folder / "enabled_plugins"
         plugins.write_text("[rabbitmq_management].\n")

@@ -16,6 +16,7 @@ import pytest
 
 from orderbus.local import postgres, rabbitmq
 from orderbus.local.postgres import NativePostgres
+from orderbus.local.processes import Sink
 from orderbus.local.rabbitmq import NativeRabbitmq
 from orderbus.storage.database import open_database
 from tests import rabbit
@@ -75,10 +76,10 @@ async def own_postgres(folder: Path, wheel: Path | None = None) -> AsyncIterator
 
 
 @asynccontextmanager
-async def own_rabbitmq(folder: Path) -> AsyncIterator[NativeRabbitmq]:
+async def own_rabbitmq(folder: Path, sink: Sink = silent) -> AsyncIterator[NativeRabbitmq]:
     part = NativeRabbitmq(folder, rabbitmq.server() or missing("RabbitMQ"))
     try:
-        await part.start(silent)
+        await part.start(sink)
         yield part
     finally:
         await part.stop()
@@ -158,7 +159,8 @@ async def test_a_rabbitmq_admits_its_own_user_alone_and_keeps_its_password(folde
     of_before = folder / "mnesia" / "made when there was a guest"
     of_before.parent.mkdir()
     of_before.touch()
-    async with own_rabbitmq(folder) as part:
+    lines: list[str] = []
+    async with own_rabbitmq(folder, lambda _, line: lines.append(line)) as part:
         users = await asyncio.to_thread(rabbit.call, part, "GET", "users")
         with pytest.raises(HTTPError, match="401"):
             await asyncio.to_thread(rabbit.call, part, "GET", "users", login=("guest", "guest"))
@@ -177,6 +179,9 @@ async def test_a_rabbitmq_admits_its_own_user_alone_and_keeps_its_password(folde
     assert f"{first['RABBIT_USER']}:{first['RABBIT_PASS']}@" in first["RABBITMQ_URL"]
     assert again["RABBIT_PASS"] == first["RABBIT_PASS"]
     assert not of_before.exists()
+    refused = [line for line in lines if "invalid credentials" in line]
+    assert refused
+    assert not [line for line in refused if r"\x1b" in line], "colours, shown as text"
     assert not readable, "the password stands where other users of this machine may read it"
 
 

@@ -54,6 +54,15 @@ def test_every_thread_that_ended_is_named(worker: dramatiq.Worker) -> None:
     assert threads.lost(worker.broker, worker) == ["worker 2", "consumer of probes", "time limit"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_worker_that_ends_loses_none(worker: dramatiq.Worker) -> None:
+    end(worker.workers[1])
+    assert isinstance(worker.broker, MemoryBroker)
+    worker.broker.stopping.set()
+
+    assert threads.lost(worker.broker, worker) == []
+
+
 @pytest.mark.parametrize("lost", [[], ["worker 2"]])
 def test_a_process_that_lost_a_thread_is_not_ready_and_ends(
     lost: list[str], monkeypatch: pytest.MonkeyPatch
