@@ -12,9 +12,10 @@ import os
 import signal
 import threading
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
+from multiprocessing import parent_process
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
 
 import dramatiq
@@ -23,7 +24,7 @@ from dramatiq.asyncio import get_event_loop_thread
 
 from orderbus import services, telemetry
 from orderbus import settings as settings_module
-from orderbus.actors import folder, loop, threads, watchpoint
+from orderbus.actors import folder, loop, stopping, threads, watchpoint
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources, open_resources
 from orderbus.settings import Settings
@@ -109,6 +110,7 @@ class Boot(Middleware):
         self._stack = AsyncExitStack()
         self._beat: concurrent.futures.Future[None] | None = None
         self._ending: concurrent.futures.Future[None] | None = None
+        self._in_a_hurry = False
 
     @property
     def forks(self) -> list[Any]:
@@ -149,6 +151,8 @@ class Boot(Middleware):
         queues = cast("set[str]", worker.consumer_whitelist or set(broker.queues))
         self._beat = submit(beat.run(resources(), queues, partial(threads.lost, broker, worker)))
         self._beat.add_done_callback(_beat_ended)
+        if parent_process() is not None:  # else it is nobody's to stop but its maker's
+            stopping.hear(self.hurry)
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
         """Stop hinting; what is under way goes on for a while, and is handed back then."""
@@ -156,6 +160,15 @@ class Boot(Middleware):
         if self._beat is not None:
             self._beat.cancel()
         self._ending = submit(_interrupt_after(resources().settings.stop_grace))
+        if self._in_a_hurry:
+            self.hurry()
+
+    def hurry(self) -> None:
+        """Hand back at once what is under way, whatever the grace says."""
+        self._in_a_hurry = True
+        if self._ending is not None:
+            with suppress(Unavailable):  # the loop has ended: nothing is under way
+                submit(_interrupt_after(timedelta(0)))
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
         """Close what was opened, when nothing works with it any more."""
@@ -171,8 +184,9 @@ class Boot(Middleware):
 
 async def _interrupt_after(grace: timedelta) -> None:
     await asyncio.sleep(grace.total_seconds())
-    resources().ending.set()
-    await loop.interrupt()
+    if _open is not None:  # else it has ended meanwhile
+        _open.ending.set()
+        await loop.interrupt()
 
 
 def end_broken(why: str, **details: object) -> None:

@@ -23,6 +23,7 @@ class LoopThread(EventLoopThread):
     def __init__(self, logger: Any) -> None:  # noqa: ANN401 - Dramatiq's, untyped
         """Have nothing under way."""
         super().__init__(logger)
+        self.daemon = True  # or a process whose main thread has ended would go on for ever
         self._under_way: set[asyncio.Task[Any]] = set()
         self._interrupted = False
 

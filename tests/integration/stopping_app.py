@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import dramatiq
@@ -27,6 +28,20 @@ async def wait_for_ever(_: Resources, __: Event, ___: Ours) -> None:
 
 @consumer("order.created", prepare=wait_for_ever)
 async def never_ends(connection: Connection, event: Event, prepared: None) -> None:
+    """Never come to this."""
+    raise AssertionError(connection, event, prepared)
+
+
+async def hold_on(_: Resources, __: Event, ___: Ours) -> None:
+    """Say that it began, and end for nobody."""
+    Path(os.environ["PROBE_FILE"]).write_text("began")
+    while True:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+@consumer("order.created", prepare=hold_on)
+async def never_lets_go(connection: Connection, event: Event, prepared: None) -> None:
     """Never come to this."""
     raise AssertionError(connection, event, prepared)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -24,7 +26,10 @@ from orderbus.storage.database import Connection, Database
 from tests.integration import delivering, living, steps
 from tests.integration.delivering import Receiver
 from tests.integration.rabbitmq_node import until, until_async
-from tests.integration.worker_process import Start, send
+from tests.integration.worker_process import Start, Worker, send
+from tests.processes import descendants
+
+HANDED_BACK = ("pending", 0, False, True, "The worker was told to stop")
 
 Work_on = Callable[[int], Awaitable[Any]]
 
@@ -229,21 +234,64 @@ async def test_a_batch_whose_publishing_is_interrupted_is_due_again_at_once(
 async def test_sigterm_has_a_real_worker_hand_back_what_it_had_taken(
     database: Database, start: Start, tmp_path: Path
 ) -> None:
-    await one_due(database, "never_ends")
-    page = tmp_path / "page"
-    worker = start(
-        *("--processes", "1", "--threads", "2", "--queues", "never_ends"),
-        app="tests.integration.stopping_app",
-        ORDERBUS_STOP_GRACE="0",
-        PROBE_FILE=str(page),
-    )
-    await steps.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
-    await until_async(page.exists, "it is at work")
+    worker = await at_work(database, start, tmp_path, on="never_ends", grace=0)
 
     code = await asyncio.to_thread(worker.stop)
 
     assert code == 0
-    assert await row(database) == ("pending", 0, False, True, "The worker was told to stop")
+    assert await row(database) == HANDED_BACK
+
+
+async def at_work(
+    database: Database, start: Start, tmp_path: Path, *, on: str, grace: int
+) -> Worker:
+    await one_due(database, on)
+    page = tmp_path / "page"
+    worker = start(
+        *("--processes", "1", "--threads", "2", "--queues", on),
+        app="tests.integration.stopping_app",
+        ORDERBUS_STOP_GRACE=str(grace),
+        PROBE_FILE=str(page),
+    )
+    await steps.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
+    await until_async(page.exists, "it is at work")
+    return worker
+
+
+async def tell_each(worker: Worker) -> None:
+    """Have each process of a worker hear SIGTERM, as a service manager does."""
+    children = await asyncio.to_thread(descendants, worker.process.pid)
+    for pid in children:
+        os.kill(pid, signal.SIGTERM)
+    await until_async(lambda: "Stopping worker process" in worker.log, "it heard the first")
+
+
+async def test_a_second_sigterm_has_it_handed_back_at_once(
+    database: Database, start: Start, tmp_path: Path
+) -> None:
+    worker = await at_work(database, start, tmp_path, on="never_ends", grace=600)
+
+    await tell_each(worker)
+    code = await asyncio.to_thread(worker.stop)
+
+    assert code == 0
+    assert await row(database) == HANDED_BACK
+    assert not worker.is_there()
+
+
+async def test_a_third_sigterm_ends_a_worker_that_will_not_end(
+    database: Database, start: Start, tmp_path: Path
+) -> None:
+    worker = await at_work(database, start, tmp_path, on="never_lets_go", grace=600)
+
+    await tell_each(worker)
+    await tell_each(worker)
+    while worker.is_there():  # signals that come together are one
+        worker.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.1)
+
+    assert worker.wait() != 0
+    assert (await row(database))[:3] == ("pending", 1, True)
 
 
 def test_a_worker_that_lost_a_thread_is_not_ready_and_ends(start: Start, rabbitmq_url: str) -> None:
