@@ -7,7 +7,6 @@ page in a browser on this machine sends what its author likes.
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -19,6 +18,8 @@ from orderbus.web.keys import SETTINGS
 CALLER: Final = "loopback"
 
 _SAFE: Final = {"GET", "HEAD", "OPTIONS"}
+#: What a browser says of a request of our own page, or of its user.
+_OWN_SITES: Final = {"same-origin", "none"}
 #: Headers in which proxies say for whom they speak; so does every one that begins as the last.
 _PROXY: Final = {"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip"}
 _PROXY_PREFIXES: Final = ("x-forwarded-", "cf-connecting-")
@@ -77,10 +78,9 @@ def _is_foreign(request: web.Request) -> bool:
     A browser says where a page comes from in ``Origin`` (RFC 6454) or, lacking that, in
     ``Sec-Fetch-Site`` (W3C Fetch Metadata). Programs send neither.
     """
-    origins = [origin.lower() for origin in request.headers.getall("Origin", ())]
-    if origins and set(origins) <= set(request.app[SETTINGS].allowed_origins):
+    origins = {origin.lower() for origin in request.headers.getall("Origin", ())}
+    if origins and origins <= set(request.app[SETTINGS].allowed_origins):
         return False
     own = request.headers.get("Host", "").lower()
-    return any(urlsplit(origin).netloc != own for origin in origins) or request.headers.get(
-        "Sec-Fetch-Site", "none"
-    ) not in {"none", "same-origin"}
+    sites = set(request.headers.getall("Sec-Fetch-Site", ()))
+    return not (origins <= {f"http://{own}", f"https://{own}"} and sites <= _OWN_SITES)

@@ -24,7 +24,7 @@ _ENTITY_TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
 
 
 async def body(request: web.Request) -> bytes:
-    """Read the body up to its cap; raises ``TooLarge``, ``UnknownMediaType``."""
+    """Read the body up to its cap; raises ``TooLarge``, ``UnknownMediaType``, ``Invalid``."""
     at_most = request.app[SETTINGS].max_body
     kind = request.content_type
     if kind != "application/json" and not (
@@ -47,6 +47,9 @@ async def body(request: web.Request) -> bytes:
                 pieces.append(piece)
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
+    except (ConnectionError, web.RequestPayloadError):
+        message = "The body did not come whole"
+        raise Invalid(message, [Fault("", "incomplete", message)]) from None
     return b"".join(pieces)
 
 

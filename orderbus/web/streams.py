@@ -37,18 +37,18 @@ async def stream_list(request: web.Request, name: str, page: Page) -> web.Stream
     await response.prepare(request)
     if request.method == "HEAD":
         return response
-    await response.write(f'{{"{name}": ['.encode())
-    between = ""
-    while rows:
-        await response.write((between + ", ".join(json.dumps(row) for _, row in rows)).encode())
-        between = ", "
-        try:
+    try:
+        await response.write(f'{{"{name}": ['.encode())
+        between = ""
+        while rows:
+            await response.write((between + ", ".join(json.dumps(row) for _, row in rows)).encode())
+            between = ", "
             rows = await rows_after(rows[-1][0])
-        except OrderbusError as error:  # a list that is cut must not look like one that ended
-            telemetry.log.warning("list_cut", list=name, error=str(error))
-            if request.transport is not None:
-                request.transport.abort()
-            return response
-    await response.write(b"]}")
-    await response.write_eof()
+        await response.write(b"]}")
+        await response.write_eof()
+    except (OrderbusError, ConnectionError) as error:
+        # A list that is cut must not look like one that ended; a reader may have gone away, too.
+        telemetry.log.warning("list_cut", list=name, error=str(error))
+        if request.transport is not None:
+            request.transport.abort()
     return response

@@ -36,6 +36,8 @@ CROSS_SITE: list[dict[str, str]] = [
     {"Origin": FOREIGN},
     {"Origin": "null"},
     {"Origin": "http://127.0.0.1:1"},
+    {"Origin": "http://["},
+    {"Origin": "http://a\u2100b"},
     {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"},
 ]

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 import aiohttp
 import pytest
+import structlog
 
+from orderbus import storage
 from orderbus.settings import Settings
+from orderbus.storage.database import Connection
+from orderbus.web.keys import UNDER_WAY
 from tests.integration import front_door
+from tests.waiting import until_here
 
 
 async def test_a_slow_sender_is_told_so(
@@ -29,3 +38,55 @@ async def test_a_slow_sender_is_told_so(
             status = 408  # the connection was closed on the sender
 
     assert status == 408
+
+
+#: How a sender begins that goes away in the middle.
+HEAD = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+HALVES = {
+    "with its length": HEAD + b"Content-Length: 100\r\n\r\n{",
+    "in chunks": HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+}
+
+
+async def connected(client: front_door.Client, data: bytes) -> Any:
+    """Send this and no more; gives both streams of the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
+    writer.write(data)
+    return reader, writer
+
+
+@pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
+@pytest.mark.parametrize("path", [b"/webhooks/orders/create/", b"/carts"])
+async def test_a_sender_that_goes_away_in_the_middle_is_no_failure_of_the_server(
+    client: front_door.Client, path: bytes, half: bytes
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        _, writer = await connected(client, half % path)
+        await until_here(lambda: client.app[UNDER_WAY].requests, "the request begins")
+        writer.transport.abort()
+        await until_here(lambda: logs, "the request ends")
+
+    assert [(line["event"], line["status"]) for line in logs] == [("request", 400)]
+
+
+async def test_a_reader_that_goes_away_in_the_middle_is_no_failure_of_the_server(
+    client: front_door.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cart = {
+        "uuid": UUID(int=1),
+        "total_amount": Decimal(1),
+        "created_at": datetime.now(UTC),
+        "closed": False,
+    }
+
+    async def endless(_: Connection, number: int, **__: Any) -> list[tuple[int, dict[str, Any]]]:
+        return [(number + 1, cart)]
+
+    monkeypatch.setattr(storage.carts, "list_after", endless)
+    with structlog.testing.capture_logs() as logs:
+        reader, writer = await connected(client, b"GET /carts HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.readuntil(b"closed")
+        writer.transport.abort()
+        await until_here(lambda: logs and logs[-1]["event"] == "request", "the request ends")
+
+    assert [line["event"] for line in logs] == ["list_cut", "request"]

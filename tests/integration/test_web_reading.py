@@ -23,6 +23,8 @@ from tests.integration.front_door import PATH, Client, body, post, problem, serv
 TEXT = "text/plain; version=0.0.4"
 PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+#: What libraries of browsers ask for where nobody tells them otherwise.
+SCRIPT = "application/json, text/plain, */*"
 
 
 @pytest.fixture
@@ -160,7 +162,7 @@ async def test_with_a_valid_key_an_order_is_shown(
 
 
 @pytest.mark.parametrize(
-    "accept", [None, "*/*", BROWSER, "application/json", "text/*", "text/html"]
+    "accept", [None, "*/*", BROWSER, SCRIPT, "application/json", "text/*", "text/html"]
 )
 async def test_metrics_are_json_unless_a_format_of_prometheus_is_named(
     client: Client, accept: str | None

@@ -1,7 +1,8 @@
 """What is counted, for people and for Prometheus?
 
-JSON unless ``Accept`` names a Prometheus format: curl and browsers ask for anything, Prometheus
-names what it reads. 503 while PostgreSQL is away: what waits there cannot be known.
+JSON unless ``Accept`` names a Prometheus format and no JSON: curl and browsers ask for anything,
+scripts in browsers for JSON and text, Prometheus names what it reads. 503 while PostgreSQL is away:
+what waits there cannot be known.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from orderbus.storage.database import Database
 from orderbus.storage.watch import Backlog
 from orderbus.web.keys import METRICS, Metrics
 
+_JSON: Final = "application/json"
 _TEXT: Final = ("text/plain", "application/openmetrics-text")
 
 
@@ -45,7 +47,7 @@ def metrics_of(database: Database) -> Metrics:
 async def negotiated(request: web.Request) -> web.Response:
     """Answer in the format the caller names."""
     accept = request.headers.get("Accept", "")
-    wants_text = any(kind in accept for kind in _TEXT)
+    wants_text = _JSON not in accept and any(kind in accept for kind in _TEXT)
     response = await (as_text if wants_text else as_json)(request)
     response.headers["Vary"] = "Accept"
     return response
@@ -60,7 +62,7 @@ async def as_text(request: web.Request) -> web.Response:
 async def as_json(request: web.Request) -> web.Response:
     """Answer with one entry for each count, in the shape the source document gives."""
     body = await request.app[METRICS].as_json.get()
-    return web.Response(body=body, content_type="application/json", charset="utf-8")
+    return web.Response(body=body, content_type=_JSON, charset="utf-8")
 
 
 def _entries(backlog: Backlog, exact: list[dict[str, Any]]) -> list[dict[str, Any]]:
