@@ -40,7 +40,7 @@ async def list_letters(
 
 
 @dead_letters.command()
-@click.argument("letter", type=int, metavar="ID")
+@click.argument("letter", type=terminal.NUMBER, metavar="ID")
 @terminal.as_json
 @terminal.with_database
 async def show(_: Settings, database: Database, *, letter: int, as_json: bool) -> None:
@@ -58,7 +58,7 @@ async def show(_: Settings, database: Database, *, letter: int, as_json: bool) -
 
 
 @dead_letters.command()
-@click.argument("letters", type=int, nargs=-1, metavar="ID...")
+@click.argument("letters", type=terminal.NUMBER, nargs=-1, metavar="ID...")
 @click.option("--all", "everything", is_flag=True, help="Every open dead letter.")
 @click.option("--kind", type=click.Choice(_KINDS), help="With --all: only this kind.")
 @terminal.as_json
@@ -130,7 +130,7 @@ async def _redrive(settings: Settings, database: Database, letter: int) -> UUID 
 
 
 @dead_letters.command()
-@click.argument("letter", type=int, metavar="ID")
+@click.argument("letter", type=terminal.NUMBER, metavar="ID")
 @click.option("--note", required=True, help="Why it may stay dead; kept with it.")
 @terminal.as_json
 @terminal.with_database

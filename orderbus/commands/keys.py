@@ -48,7 +48,7 @@ async def list_keys(_: Settings, database: Database, *, as_json: bool) -> None:
 
 
 @keys.command()
-@click.argument("key_id", type=int, metavar="ID")
+@click.argument("key_id", type=terminal.NUMBER, metavar="ID")
 @terminal.with_database
 async def revoke(_: Settings, database: Database, *, key_id: int) -> None:
     """Refuse a key from now on."""

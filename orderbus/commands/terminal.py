@@ -24,8 +24,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orderbus import settings as settings_module
-from orderbus.domain.text import printable
-from orderbus.errors import Misconfigured, OrderbusError, Unavailable
+from orderbus.domain.text import brief, printable, storable
+from orderbus.errors import Invalid, Misconfigured, OrderbusError, Unavailable
 from orderbus.local.parts import Way
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
@@ -36,6 +36,9 @@ errors = Console(stderr=True, emoji=False)
 _ID: Final = re.compile(r"(.+_)?(id|uuid|ref)")
 #: Below this width the text of another column is not worth reading.
 _NARROW: Final = 10
+
+#: The number of a row, as far as PostgreSQL counts.
+NUMBER: Final = click.IntRange(1, 2**63 - 1)
 
 parts = click.option(
     "--parts",
@@ -57,6 +60,7 @@ def with_database(
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         async def within() -> None:
+            _check_texts(kwargs)
             settings = settings_module.load()
             async with open_database(settings) as database:
                 await command(settings, database, *args, **kwargs)
@@ -64,6 +68,15 @@ def with_database(
         with_exit_code(lambda: asyncio.run(within()))
 
     return run
+
+
+def _check_texts(given: Mapping[str, object]) -> None:
+    """Pass texts that PostgreSQL can be asked for; raises ``Invalid``."""
+    for name, value in given.items():
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str) and storable(text) != text:
+                message = f"{name} is {brief(text)}, which is not UTF-8, or holds NUL"
+                raise Invalid(message)
 
 
 def with_exit_code(run: Callable[[], object]) -> None:

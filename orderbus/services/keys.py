@@ -9,15 +9,24 @@ import secrets
 from typing import Final
 
 from orderbus import storage
-from orderbus.errors import Unauthenticated
+from orderbus.domain.text import brief
+from orderbus.errors import Invalid, Unauthenticated
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 
+#: Characters of a name, as the table admits them.
+_LONGEST_NAME: Final = 100
 _LOOKS_RIGHT: Final = re.compile(r"obk_[A-Za-z0-9_-]{43}")
 
 
 async def create(database: Database, settings: Settings, *, name: str) -> tuple[int, str]:
-    """Make an API key; it is shown here once, and only its keyed hash is kept."""
+    """Make an API key; it is shown here once, and only its keyed hash is kept.
+
+    Raises ``Invalid`` for a name that no line of a history could hold.
+    """
+    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
+        message = f"NAME is {brief(name)!r}: give 1 to {_LONGEST_NAME} printable characters"
+        raise Invalid(message)
     key = f"obk_{secrets.token_urlsafe(32)}"
     async with database.connection() as connection:
         key_id = await storage.api_keys.add(connection, name=name, key_hash=_hash(settings, key))

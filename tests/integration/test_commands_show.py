@@ -81,3 +81,26 @@ def texts(value: Any) -> list[str]:
     if isinstance(value, list):
         return [text for inner in value for text in texts(inner)]
     return [str(value)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("orders", "show", "\udcff"),
+        ("consumers", "forget", "\udcff"),
+        ("endpoints", "add", "https://shop.example/", "--events", "\udcff"),
+        ("dead-letters", "show", str(2**63)),
+        ("dead-letters", "redrive", str(2**63)),
+        ("dead-letters", "discard", str(2**63), "--note", "gone"),
+        ("keys", "revoke", str(2**63)),
+        ("keys", "create", ""),
+    ],
+    ids=ascii,
+)
+def test_what_nothing_could_be_called_is_refused_in_words(
+    env: dict[str, str], arguments: tuple[str, ...]
+) -> None:
+    done = run(env, *arguments)
+
+    assert done.exit_code in {1, 2}
+    assert "Error" in done.stderr or done.stderr.startswith("orderbus:")

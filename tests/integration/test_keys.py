@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orderbus import services, storage
-from orderbus.errors import Unauthenticated
+from orderbus.errors import Invalid, Unauthenticated
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration import steps
@@ -35,3 +35,11 @@ async def test_a_revoked_key_is_refused(database: Database, settings: Settings) 
 
     with pytest.raises(Unauthenticated):
         await services.keys.check(database, settings, key)
+
+
+@pytest.mark.parametrize("name", ["", "n" * 101, "two\nlines", "\x1b[31m", "\udcff"], ids=ascii)
+async def test_a_name_that_no_line_could_hold_is_refused(
+    database: Database, settings: Settings, name: str
+) -> None:
+    with pytest.raises(Invalid, match="1 to 100 printable characters"):
+        await services.keys.create(database, settings, name=name)
