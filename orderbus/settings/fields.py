@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from orderbus.domain.addresses import Network
+from orderbus.domain.addresses import Network, in_url
 from orderbus.domain.events import check_pattern
 from orderbus.domain.processing import BUILT_IN
 from orderbus.errors import Invalid
@@ -23,12 +33,22 @@ from orderbus.settings.published import INSECURE_SECRET_KEY
 _CLASS: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 #: What is kept for longer is kept for ever; PostgreSQL would not reckon so far back.
 _LONGEST: Final = timedelta(days=36_500)
+_SECONDS: Final = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)")
+_TIME: Final = TypeAdapter(timedelta)
 _ORIGIN: Final = re.compile(r"https?://[^/\s@*?#]+")
 QUEUES_IN_MEMORY = "memory://"
 
 
 def _named(name: str, *also: str) -> Any:  # noqa: ANN401 - pydantic takes any alias here
     return AliasChoices(name, *also)
+
+
+def _network(value: object) -> object:
+    try:
+        return ip_network(value) if isinstance(value, str) else value
+    except ValueError as error:
+        message = f"{error}: write 10.0.0.0/8 or fd00::/8"
+        raise ValueError(message) from None
 
 
 class Fields(BaseSettings):
@@ -136,7 +156,9 @@ class Fields(BaseSettings):
     )
     """How often a worker looks by itself for what is due; a notification is heard at once."""
     publish_timeout: timedelta = Field(
-        timedelta(seconds=2), validation_alias=_named("ORDERBUS_PUBLISH_TIMEOUT")
+        timedelta(seconds=2),
+        gt=timedelta(0),
+        validation_alias=_named("ORDERBUS_PUBLISH_TIMEOUT"),
     )
     """Longest wait for Pub/Sub to take a batch."""
     relay_lease: timedelta = Field(
@@ -161,7 +183,9 @@ class Fields(BaseSettings):
     )
     """Types of events that endpoint is told of, comma-separated: order.created, order.*, *."""
     webhook_timeout: timedelta = Field(
-        timedelta(seconds=15), validation_alias=_named("ORDERBUS_WEBHOOK_TIMEOUT")
+        timedelta(seconds=15),
+        gt=timedelta(0),
+        validation_alias=_named("ORDERBUS_WEBHOOK_TIMEOUT"),
     )
     """Longest whole exchange with an endpoint, from the DNS query to the last byte."""
     delivery_lease: timedelta = Field(
@@ -172,9 +196,9 @@ class Fields(BaseSettings):
         4, ge=1, le=1000, validation_alias=_named("ORDERBUS_WEBHOOK_IN_FLIGHT")
     )
     """Exchanges with one endpoint at the same time, over all workers."""
-    webhook_allowed_networks: Annotated[tuple[Network, ...], NoDecode] = Field(
-        (), validation_alias=_named("ORDERBUS_WEBHOOK_ALLOWED_NETWORKS")
-    )
+    webhook_allowed_networks: Annotated[
+        tuple[Annotated[Network, BeforeValidator(_network)], ...], NoDecode
+    ] = Field((), validation_alias=_named("ORDERBUS_WEBHOOK_ALLOWED_NETWORKS"))
     """Private networks (CIDR, comma-separated) that webhooks may reach all the same."""
 
     # -- consumers ---------------------------------------------------------------------------
@@ -254,7 +278,7 @@ class Fields(BaseSettings):
             quote(str(data.get(f"RABBIT_{name}", default)), safe="")
             for name, default in (("USER", "guest"), ("PASS", "guest"), ("VHOST", "/"))
         )
-        place = f"{data['RABBIT_HOST']}:{data.get('RABBIT_PORT', 5672)}"
+        place = f"{in_url(str(data['RABBIT_HOST']))}:{data.get('RABBIT_PORT', 5672)}"
         return {**data, "RABBITMQ_URL": f"amqp://{user}:{password}@{place}/{vhost}"}
 
     @field_validator(
@@ -288,9 +312,20 @@ class Fields(BaseSettings):
     )
     @classmethod
     def _plain_numbers_are_seconds(cls, value: object) -> object:
-        if isinstance(value, str) and value.replace(".", "", 1).isdigit():
-            return timedelta(seconds=float(value))
-        return value
+        if not isinstance(value, str):
+            return value
+        try:
+            if _SECONDS.fullmatch(value):
+                return timedelta(seconds=float(value))
+            return _TIME.validate_python(value)
+        except (OverflowError, ValidationError):
+            message = "is no time: write seconds (90), days (35d) or ISO 8601 (PT90S)"
+            raise ValueError(message) from None
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _small_letters(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(host.lower() for host in value)
 
     @field_validator("allowed_origins")
     @classmethod

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError, model_validator
 
+from orderbus.domain.addresses import in_url
 from orderbus.errors import Misconfigured
 from orderbus.settings.agreement import BEYOND_EVENTS, contradictions
 from orderbus.settings.fields import QUEUES_IN_MEMORY, Fields
@@ -19,8 +20,8 @@ class Settings(Fields):
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
-        for sentence in contradictions(self):
-            raise ValueError(sentence)
+        if sentences := contradictions(self):
+            raise ValueError("\n".join(sentences))
         return self
 
     @property
@@ -48,7 +49,7 @@ class Settings(Fields):
         if self.db_host.startswith("/"):
             place = f"@/{quote(self.db_name)}?host={quote(self.db_host)}&port={self.db_port}"
         else:
-            place = f"@{self.db_host}:{self.db_port}/{quote(self.db_name)}"
+            place = f"@{in_url(self.db_host)}:{self.db_port}/{quote(self.db_name)}"
         return f"postgresql://{user}:{password}{place}"
 
     def require_signatures(self) -> None:

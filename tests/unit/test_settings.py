@@ -144,6 +144,10 @@ WRONG: dict[str, Any] = {
     "ORDERBUS_RELAY_BATCH": "0",
     "ORDERBUS_WEBHOOK_IN_FLIGHT": "-1",
     "ORDERBUS_PUBLISH_TIMEOUT": "soon",
+    "ORDERBUS_WEBHOOK_TIMEOUT": "0",
+    "ORDERBUS_POLL_INTERVAL": "-1",
+    "ORDERBUS_RELAY_LEASE": "9" * 400,
+    "ORDERBUS_DELIVERY_LEASE": "²",
     "ORDERBUS_DELIVERY_RETENTION": "P40000D",
     "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "10.0.0.0/8,everything",
     "LOG_LEVEL": "LOUD",
@@ -169,6 +173,37 @@ def test_each_wrong_setting_has_its_line(monkeypatch: pytest.MonkeyPatch) -> Non
     lines = refusal().splitlines()
 
     assert [name for name in WRONG if not any(line.startswith(name) for line in lines)] == []
+
+
+def test_each_contradiction_has_its_line() -> None:
+    lines = refusal(relay_lease="1", idempotency_retention="1", secret_key="").splitlines()
+
+    names = ("ORDERBUS_RELAY_LEASE", "ORDERBUS_IDEMPOTENCY_RETENTION")
+    assert [name for name in names if not any(line.startswith(name) for line in lines)] == []
+
+
+@pytest.mark.parametrize("written", ["soon", "9" * 400, "²", "1e9", "nan", "P", "--1"])
+def test_what_is_no_time_is_told_how_one_is_written(written: str) -> None:
+    assert "ORDERBUS_RELAY_LEASE: is no time: write seconds (90)" in refusal(relay_lease=written)
+
+
+@pytest.mark.parametrize("network", ["fd00::/129", "10.0.0.5/8", "everything"])
+def test_what_is_no_network_is_named(network: str) -> None:
+    message = refusal(webhook_allowed_networks=f"10.0.0.0/8,{network}")
+
+    assert network in message
+    assert "fd00::/8" in message
+
+
+def test_an_ipv6_address_is_a_host_like_any_other() -> None:
+    loaded = settings(db_host="::1", RABBIT_HOST="::1")
+
+    assert "@[::1]:5432/" in loaded.database_url
+    assert "@[::1]:5672/" in loaded.rabbitmq_url.get_secret_value()
+
+
+def test_host_names_are_the_same_in_capitals() -> None:
+    assert settings(allowed_hosts="Shop.Example").allowed_hosts == ("shop.example",)
 
 
 def test_secrets_are_never_in_what_is_printed() -> None:
