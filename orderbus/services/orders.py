@@ -80,7 +80,7 @@ async def lock_as_seen(connection: Connection, id_or_ref: str, seen: int | None)
     found = await storage.orders.get(connection, id_or_ref)
     order = await storage.orders.lock(connection, found["id"])
     if seen is not None and seen != order["event_seq"]:
-        message = f"The order has changed: its sequence is {order['event_seq']}, not {seen}"
+        message = f'If-Match names another version of the order: its ETag is "{order["event_seq"]}"'
         raise Changed(message)
     return order
 

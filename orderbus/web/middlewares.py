@@ -66,7 +66,7 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not _meant_for_us(request):
-        detail = "This host name is not among ALLOWED_HOSTS"
+        detail = f"The host {brief(host_name(request))!r} is not among ALLOWED_HOSTS"
         return problems.problem(400, code="unknown_host", detail=detail, path=request.path)
     try:
         return await handler(request)

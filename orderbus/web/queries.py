@@ -12,6 +12,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from orderbus.domain.states import Status
+from orderbus.domain.text import brief
 from orderbus.errors import Fault, Invalid
 from orderbus.storage.orders import Filter
 
@@ -62,32 +63,35 @@ def _wrong(name: str, detail: str) -> Invalid:
 
 def _status(value: str) -> str:
     if value not in set(Status):
-        message = f"must be one of {', '.join(Status)}"
+        message = f"is {brief(value, 40)!r}: must be one of {', '.join(Status)}"
         raise ValueError(message)
     return value
 
 
 def _plain(value: str) -> str:
     if not 1 <= len(value) <= _TEXT or not value.isprintable():
-        message = f"must be 1 to {_TEXT} printable characters"
+        message = f"is {brief(value, 40)!r}: must be 1 to {_TEXT} printable characters"
         raise ValueError(message)
     return value
 
 
 def _moment(value: str) -> datetime:
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None:
-        message = "must have a time zone, such as 2026-01-02T03:04:05Z"
-        raise ValueError(message)
     try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError(str(error)) from None
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    message = (
+        f"is {brief(value, 40)!r}: give a moment with its time zone, such as 2026-01-02T03:04:05Z "
+        "(a + is written %2B)"
+    )
+    raise ValueError(message)
 
 
 def _limit(value: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", value) or not 1 <= int(value) <= _LONGEST_PAGE:
-        message = f"must be 1 to {_LONGEST_PAGE}"
+        message = f"is {brief(value, 40)!r}: must be 1 to {_LONGEST_PAGE}"
         raise ValueError(message)
     return int(value)
 
@@ -103,6 +107,6 @@ def _position(cursor: str) -> int:
     except (binascii.Error, ValueError):
         text = ""
     if not text.isdigit() or len(text) > 18:  # noqa: PLR2004 - a bigint's digits
-        message = "is none that this list gave out"
+        message = f"is {brief(cursor, 40)!r}: this list gave out none like that"
         raise ValueError(message)
     return int(text)

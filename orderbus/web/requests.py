@@ -78,7 +78,7 @@ def idempotency_key(request: web.Request) -> str | None:
     if len(value) > 1 and value[0] == value[-1] == '"':
         value = value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
     if not _KEY.fullmatch(value):
-        message = "The Idempotency-Key is empty, too long or not printable ASCII"
+        message = f"The Idempotency-Key is {brief(value, 40)!r}: give 1 to 255 of printable ASCII"
         raise Invalid(message, [Fault("", "idempotency_key", message)])
     return value
 

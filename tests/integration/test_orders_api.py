@@ -106,7 +106,12 @@ async def test_orders_are_found_by_status_source_reference_customer_and_time(
 async def test_a_filter_that_is_none_is_refused_and_never_ignored(
     client: Client, query: str
 ) -> None:
-    await problem(await client.get(f"/api/v1/orders?{query}"), 400, "invalid")
+    refused = await problem(await client.get(f"/api/v1/orders?{query}"), 400, "invalid")
+
+    (fault,) = refused["faults"]
+    name, _, given = query.partition("=")
+    assert fault["detail"].startswith((f"is {given!r}: ", "No such filter", "A parameter"))
+    assert fault["pointer"] in {f"/{name}", "/"}
 
 
 async def test_all_orders_are_listed_in_brief_as_old_clients_expect(client: Client) -> None:
