@@ -177,6 +177,14 @@ class Poisoned(OrderbusError):
 
 
 class Misconfigured(OrderbusError):
-    """The settings cannot work; a process that meets this exits with its message."""
+    """The settings cannot work; a process that meets this exits with its message.
+
+    ``part`` is the short name of who refuses us, where a running process meets it.
+    """
 
     code = "misconfigured"
+
+    def __init__(self, message: str = "", *, because: str = "", part: str = "") -> None:
+        """Say in ``message`` which setting is wrong, or who refuses us."""
+        super().__init__(message, because=because)
+        self.part = part

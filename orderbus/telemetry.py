@@ -214,8 +214,18 @@ def configure_logging(settings: Settings, *, process: str) -> None:
     logging.root.setLevel(settings.log_level)
     for noisy in ("google", "asyncio", "aiohttp.access", "grpc"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.root.level))
+    logging.getLogger("aiohttp.server").addFilter(without_bytes)
     # pika writes eight lines for a connection that was refused; what follows is ours to say.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+
+def without_bytes(record: logging.LogRecord) -> bool:
+    """Tell of what was no HTTP in one line and without its bytes: a key may be among them."""
+    error = record.exc_info[1] if record.exc_info else None
+    if type(error).__module__ == "aiohttp.http_exceptions":
+        record.msg, record.exc_info = "What came from %s was no HTTP", None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return record.levelno >= logging.root.level
 
 
 def _visible(_: object, __: str, event: EventDict) -> EventDict:

@@ -11,7 +11,7 @@ from orderbus.storage.database import Database
 
 #: What is said of each part that fails. A neighbour's own words go to the log alone.
 SENTENCES: Final = {
-    "postgres": "PostgreSQL does not answer",
+    "postgres": "PostgreSQL does not answer, or refuses us",
     "schema": "The schema is missing or older than this version: run `orderbus migrate`",
     "partitions": "Today's partition is missing: run `orderbus migrate`",
     "rabbitmq": "RabbitMQ does not answer",

@@ -94,7 +94,8 @@ def our_errors() -> Iterator[None]:
             raise Unavailable(message, part="partitions") from error
         raise
     except _WRONG_SETTINGS as error:
-        raise Misconfigured("PostgreSQL refuses us", because=str(error)) from error
+        message = "PostgreSQL refuses us"
+        raise Misconfigured(message, because=str(error), part="postgres") from error
     except _SCHEMA_MISSING as error:
         message = "The schema is missing or older than this version: run `orderbus migrate`"
         raise Unavailable(message, because=str(error), part="schema") from error

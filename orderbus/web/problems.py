@@ -22,6 +22,7 @@ from orderbus.errors import (
     IllegalMove,
     Invalid,
     KeyReused,
+    Misconfigured,
     NotFound,
     OrderbusError,
     TooLarge,
@@ -72,7 +73,7 @@ def response_to(error: OrderbusError, request: web.BaseRequest) -> web.Response:
     members: dict[str, Any] = {"detail": error.told}
     if isinstance(error, Invalid) and error.faults:
         members["faults"] = [asdict(fault) for fault in _faults(error)]
-    if isinstance(error, Unavailable) and error.part:
+    if isinstance(error, Unavailable | Misconfigured) and error.part:
         members["part"] = error.part
     if isinstance(error, IllegalMove):
         members |= {"from": error.source, "to": error.target}
@@ -106,7 +107,7 @@ def _headers(error: OrderbusError) -> dict[str, str]:
     match error:
         case Unavailable():
             return {"Retry-After": str(max(1, round(error.retry_after.total_seconds())))}
-        case UnderWay():
+        case UnderWay() | Misconfigured():
             return {"Retry-After": "1"}
         case Unauthenticated():
             return {"WWW-Authenticate": 'Bearer realm="orderbus"'}

@@ -188,6 +188,16 @@ async def test_a_503_names_what_is_away(alone: Client) -> None:
     assert refused["detail"] == "PostgreSQL did not answer"
 
 
+async def test_a_503_names_who_refuses_us(env: dict[str, str]) -> None:
+    async with serving(settings_from(env, db_pass="wrong")) as client:
+        refused = await post(client)
+        said = await problem(refused, 503, "misconfigured")
+        ready = await (await client.get("/readyz")).json()
+
+    assert (said["part"], refused.headers["Retry-After"]) == ("postgres", "1")
+    assert "refuses us" in ready["detail"]
+
+
 async def test_metrics_are_refused_when_what_waits_cannot_be_known(alone: Client) -> None:
     for path in WATCHED[1:]:
         refused = await problem(await alone.get(path), 503, "unavailable")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,7 +14,7 @@ import aiohttp
 import pytest
 import structlog
 
-from orderbus import storage
+from orderbus import storage, telemetry
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection
 from orderbus.web.keys import UNDER_WAY
@@ -90,3 +91,22 @@ async def test_a_reader_that_goes_away_in_the_middle_is_no_failure_of_the_server
         await until_here(lambda: logs and logs[-1]["event"] == "request", "the request ends")
 
     assert [line["event"] for line in logs] == ["list_cut", "request"]
+
+
+@pytest.mark.parametrize(
+    "line", [b"GET /\xff HTTP/1.1", b"GET / HTTP/9.9", b"GET / HTTP/1.1\r\nX-API-Key: obk_\x01"]
+)
+async def test_what_is_no_http_is_told_without_its_bytes(
+    client: front_door.Client, caplog: pytest.LogCaptureFixture, line: bytes
+) -> None:
+    caplog.set_level("INFO")
+    logging.getLogger("aiohttp.server").addFilter(telemetry.without_bytes)
+
+    reader, writer = await connected(client, line + b"\r\nHost: localhost\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+
+    assert b" 400 " in answer.partition(b"\r\n")[0]
+    assert [(one.levelname, one.exc_info, one.getMessage()) for one in caplog.records] == [
+        ("INFO", None, "What came from 127.0.0.1 was no HTTP")
+    ]
