@@ -20,6 +20,7 @@ class Door:
         self._background = Background()
         self._server: asyncio.Server | None = None
         self._inside: set[asyncio.StreamWriter] = set()
+        self._coming = 0
 
     def open(self) -> None:
         self._background.run(self._open())
@@ -44,18 +45,23 @@ class Door:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for writer in tuple(self._inside):
-            writer.transport.abort()
-        while self._inside:
+        while self._inside or self._coming:
+            for writer in tuple(self._inside):
+                writer.transport.abort()
             await asyncio.sleep(0.01)
 
     async def _let_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._coming += 1
         try:
             there, back = await asyncio.open_connection(*self._behind)
         except OSError:
             writer.transport.abort()  # nobody is there
+            return
         else:
-            await asyncio.gather(self._carry(reader, back), self._carry(there, writer))
+            self._inside |= {writer, back}
+        finally:
+            self._coming -= 1
+        await asyncio.gather(self._carry(reader, back), self._carry(there, writer))
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry what comes, each piece as late as the delay says and none before another."""
@@ -71,7 +77,6 @@ class Door:
                 writer.write(chunk)
                 await writer.drain()
 
-        self._inside.add(writer)
         arriving = asyncio.create_task(arrive())
         with suppress(OSError):
             while chunk := await reader.read(65_536):

@@ -43,12 +43,11 @@ def workshop(rabbitmq_url: str) -> Iterator[Workshop]:
 
 
 def put(url: str, queue: str, *bodies: bytes) -> None:
-    connection = pika.BlockingConnection(pika.URLParameters(url))
-    channel = connection.channel()
-    channel.confirm_delivery()
-    for body in bodies:
-        channel.basic_publish("", queue, body, mandatory=True)
-    connection.close()
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        for body in bodies:
+            channel.basic_publish("", queue, body, mandatory=True)
 
 
 @pytest.mark.parametrize(

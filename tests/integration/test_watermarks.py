@@ -194,7 +194,7 @@ async def test_watermarks_that_were_forgotten_are_back_after_the_way_back(
     await note(database, number)
 
     names = {path.name.split(".")[0] for path in schema.FOLDER.glob("*.sql")}
-    newer = sum(name >= "0011" for name in names)
+    newer = sum(name >= "0010" for name in names)
     await asyncio.to_thread(schema.rollback, settings, newest=newer, agreed=[])
 
     assert await watermarks(database) == {number: 1}

@@ -58,7 +58,8 @@ class Worker:
             with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+            with error:
+                return error.code, error.read().decode()
         except OSError:
             return 0, ""
 
@@ -121,8 +122,7 @@ def elsewhere(url: str, place: str) -> str:
 def send(url: str, queue: str, actor: str, **kwargs: Any) -> None:
     """Put a message on a queue, made as the workers make it."""
     message: Message[Any] = Message(queue, actor, (), kwargs, {})
-    connection = pika.BlockingConnection(pika.URLParameters(url))
-    channel = connection.channel()
-    channel.confirm_delivery()
-    channel.basic_publish("", queue, message.encode(), mandatory=True)
-    connection.close()
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel = connection.channel()
+        channel.confirm_delivery()
+        channel.basic_publish("", queue, message.encode(), mandatory=True)
