@@ -100,6 +100,19 @@ async def test_what_a_column_held_is_lost_with_it(database: Database, settings: 
     assert foreseen.losses == [Loss("ops.webhook_endpoints", "events", 2)]
 
 
+async def test_what_is_found_out_anew_is_not_said_to_be_lost(
+    database: Database, settings: Settings
+) -> None:
+    await steps.place(database)
+    await steps.come_back(database, *await steps.events(database))
+
+    foreseen = await asyncio.to_thread(
+        down, settings, len(NAMES) - NAMES.index("0010.watermarks-are-a-cache")
+    )
+
+    assert foreseen.losses == []
+
+
 async def test_what_would_be_lost_beyond_what_was_agreed_to_is_not_lost(
     database: Database, settings: Settings
 ) -> None:
