@@ -1,3 +1,5 @@
+DROP TRIGGER restored ON ops.watermarks;
+DROP FUNCTION ops.restore_watermark;
 -- The version before cannot restore a watermark: those that went come back first.
 INSERT INTO ops.watermarks (order_id, sequence)
 SELECT id, ops.watermark_of(id)

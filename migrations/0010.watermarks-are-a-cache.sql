@@ -30,6 +30,16 @@ CREATE FUNCTION ops.watermark_of(wanted bigint) RETURNS bigint LANGUAGE sql STAB
         0)
 $$;
 
+-- A bridge of the version before makes each watermark that is missing begin at 0: so as not to stand
+-- still there for ever, one that was forgotten begins where it ended.
+CREATE FUNCTION ops.restore_watermark() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.sequence := ops.watermark_of(NEW.order_id);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER restored BEFORE INSERT ON ops.watermarks
+    FOR EACH ROW WHEN (NEW.day = '-infinity') EXECUTE FUNCTION ops.restore_watermark();
+
 -- Looks at up to at_most watermarks whose day is no longer kept: each goes, or gets a later day that
 -- is, so none is looked at in vain again. Returns how many went.
 CREATE FUNCTION ops.forget_watermarks(at_most integer) RETURNS integer LANGUAGE plpgsql AS $$

@@ -186,6 +186,25 @@ async def test_forgetting_looks_at_no_more_than_it_was_asked_to(
     assert read == 0
 
 
+async def test_a_bridge_of_the_version_before_restores_what_was_forgotten_too(
+    database: Database,
+) -> None:
+    """It runs for a while beside new workers, which forget."""
+    gone, going = await place_long_ago(database, count=2)
+    await forget(database)
+    await note(database, gone)
+    await note(database, going)
+    await steps.come_back(database, *(await steps.events(database))[-1:])
+    before = "INSERT INTO ops.watermarks (order_id) SELECT unnest($1::bigint[])"
+    await steps.value(
+        database,
+        f"{before} ON CONFLICT (order_id) DO UPDATE SET sequence = watermarks.sequence",
+        [gone, going],
+    )
+
+    assert await watermarks(database) == {gone: 1, going: 2}
+
+
 async def test_watermarks_that_were_forgotten_are_back_after_the_way_back(
     database: Database, settings: Settings
 ) -> None:
@@ -193,8 +212,8 @@ async def test_watermarks_that_were_forgotten_are_back_after_the_way_back(
     await forget(database)
     await note(database, number)
 
-    names = {path.name.split(".")[0] for path in schema.FOLDER.glob("*.sql")}
-    newer = sum(name >= "0010" for name in names)
+    names = sorted({path.name.split(".")[0] for path in schema.FOLDER.glob("*.sql")})
+    newer = len(names) - names.index("0010")
     await asyncio.to_thread(schema.rollback, settings, newest=newer, agreed=[])
 
     assert await watermarks(database) == {number: 1}
