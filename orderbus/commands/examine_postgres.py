@@ -149,10 +149,9 @@ class _Postgres:
     async def consumers(self) -> Finding:
         known = {each.name for each in actors.consumers.installed(self._settings)}
         async with self._database.connection() as connection:
-            counted = await storage.consumptions.by_consumer(connection)
-        pending = sum(row["pending"] for row in counted.values())
-        found = f"{len(known)} here, {pending} events not consumed yet"
-        missing = [name for name, row in counted.items() if row["pending"] and name not in known]
+            pending = await storage.consumptions.pending_by_consumer(connection)
+        found = f"{len(known)} here, {sum(pending.values())} events not consumed yet"
+        missing = [name for name in pending if name not in known]
         if missing:
             found = f"no code here for {', '.join(missing)}, which has events to consume"
             todo = f"install it, or: orderbus consumers forget {missing[0]}"

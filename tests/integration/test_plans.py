@@ -269,3 +269,24 @@ async def test_no_beat_reads_all_that_is_on_its_way(
     (plan,) = await plans(much_on_its_way, mode, BEAT[step])
 
     assert plan.faults(BOUND) == []
+
+
+async def test_what_consumers_have_to_do_is_counted_past_all_that_is_done(
+    database: Database,
+) -> None:
+    async with database.connection() as connection:
+        await connection.execute(
+            """
+            INSERT INTO ops.consumptions (consumer, event_id, occurred_at, state, settled_at)
+            SELECT 'count_event', gen_random_uuid(), now(),
+                   CASE WHEN n <= 3 THEN 'pending' ELSE 'done' END,
+                   CASE WHEN n > 3 THEN now() END
+              FROM generate_series(1, 5000) AS n
+            """
+        )
+        await connection.execute("ANALYZE ops.consumptions")
+        pending = await storage.consumptions.pending_by_consumer(connection)
+        (plan,) = await plans(connection, "custom", storage.consumptions.pending_by_consumer)
+
+    assert pending == {"count_event": 3}
+    assert plan.faults(BOUND) == []
