@@ -100,8 +100,9 @@ def _parts(settings: Settings) -> Iterator[Finding]:
         )
     else:
         url = urlsplit(settings.rabbitmq_url.get_secret_value())
-        if url.username in {None, "guest"} or is_published(SecretStr(unquote(url.password or ""))):
-            found = "names the user guest, or a password that everybody knows"
+        user, password = unquote(url.username or ""), unquote(url.password or "")
+        if user in {"", "guest"} or not password or is_published(SecretStr(password)):
+            found = "names the user guest or nobody, or a password that is empty or known to all"
             yield _fault("RABBITMQ_URL", found, "rabbitmqctl add_user orderbus")
         if url.scheme == "amqp" and not is_loopback(url.hostname or ""):
             found = "sends its password in the clear to another machine"
@@ -128,10 +129,11 @@ def _webhooks(settings: Settings) -> Iterator[Finding]:
         yield _fault(subject, found, _FEWER)
     if is_published(settings.webhook_outgoing_secret):
         yield _fault("WEBHOOK_OUTGOING_SECRET", _PUBLISHED, "unset it, or: orderbus endpoints add")
-    if settings.webhook_outgoing_url and not settings.webhook_outgoing_url.startswith("https://"):
+    target = settings.webhook_outgoing_url
+    if target and not target.lower().startswith("https://"):
         found = "is not https: anyone on the way can read the orders"
         yield _warning("WEBHOOK_OUTGOING_URL", found, "use an https:// URL")
-    if settings.webhook_outgoing_url and settings.webhook_outgoing_secret is None:
+    if target and settings.webhook_outgoing_secret is None:
         found = "is not set: the secret is made up and only in the database"
         todo = "set it, or read it with: orderbus endpoints secret ID"
         yield _warning("WEBHOOK_OUTGOING_SECRET", found, todo)

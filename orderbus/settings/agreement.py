@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Final
+from urllib.parse import urlsplit
 
 from orderbus.domain.addresses import is_loopback
 from orderbus.domain.webhooks import can_sign
@@ -35,7 +36,7 @@ def _rules(settings: Fields) -> tuple[tuple[bool, str], ...]:
         (
             _said_otherwise(settings),
             "AUTH and ORDERBUS_OPEN_ON_LOOPBACK, its older name, contradict one another: "
-            "set AUTH alone",
+            "set AUTH alone, in the environment and in .env",
         ),
         (
             settings.is_open and not is_loopback(settings.web_host),
@@ -67,6 +68,11 @@ def _rules(settings: Fields) -> tuple[tuple[bool, str], ...]:
             "RABBITMQ_URL must begin with amqp:// or amqps://, or be memory://",
         ),
         (
+            not _is_url(url),
+            "RABBITMQ_URL is no URL: write amqp://user:password@host:port/vhost, an IPv6 host in "
+            "brackets, a port from 0 to 65535, and what is special in a password as %XX",
+        ),
+        (
             settings.event_retention < timedelta(days=7),
             "ORDERBUS_EVENT_RETENTION must be 7 days or more: "
             "a delivery is retried for more than three days and redriven after that",
@@ -88,6 +94,15 @@ def _rules(settings: Fields) -> tuple[tuple[bool, str], ...]:
             "a sender that tries again after an outage would have its request done twice",
         ),
     )
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:  # its text may hold the password
+        return False
+    return True
 
 
 def _said_otherwise(settings: Fields) -> bool:

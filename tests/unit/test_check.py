@@ -50,6 +50,9 @@ def test_good_settings_may_go_to_production(monkeypatch: pytest.MonkeyPatch) -> 
         ({"DB_PASS": "postgres"}, "DB_PASS"),
         ({"RABBITMQ_URL": "memory://"}, "RABBITMQ_URL"),
         ({"RABBITMQ_URL": "amqps://guest:guest@mq.example.com/"}, "RABBITMQ_URL"),
+        ({"RABBITMQ_URL": "amqps://gu%65st:secret@mq.example.com/"}, "RABBITMQ_URL"),
+        ({"RABBITMQ_URL": "amqps://orderbus:@mq.example.com/"}, "RABBITMQ_URL"),
+        ({"RABBITMQ_URL": "amqps://mq.example.com/"}, "RABBITMQ_URL"),
         ({"PUBSUB_EMULATOR_HOST": "localhost:8085"}, "PUBSUB_EMULATOR_HOST"),
         (
             {"ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"},

@@ -52,6 +52,14 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"webhook_secrets": "fine,whsec_"},
         ("WEBHOOK_SECRET", "whsec_", "anyone could sign"),
     ),
+    "a URL that ends in its host": (
+        {"rabbitmq_url": "amqp://user:hush@[::1"},
+        ("RABBITMQ_URL", "brackets"),
+    ),
+    "a URL with a port that is none": (
+        {"rabbitmq_url": "amqp://user:hush@rabbit:99999/"},
+        ("RABBITMQ_URL", "65535"),
+    ),
     "a lease as long as publishing may take": (
         {"relay_lease": "2", "publish_timeout": "2"},
         ("ORDERBUS_RELAY_LEASE", "ORDERBUS_PUBLISH_TIMEOUT", "second worker"),
@@ -115,6 +123,7 @@ def test_a_contradiction_is_refused_in_words(
 
     assert [word for word in words if word not in message] == []
     assert "Value error" not in message
+    assert "hush" not in message
 
 
 @pytest.mark.parametrize(
