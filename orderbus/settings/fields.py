@@ -79,7 +79,7 @@ class Fields(BaseSettings):
     open_on_loopback: bool | None = Field(
         None, validation_alias=_named("ORDERBUS_OPEN_ON_LOOPBACK")
     )
-    """Older name of AUTH: true is open, false is required. Where both are set, they have to agree."""
+    """Older name of AUTH: true is open, false is required. Where both are set, they agree."""
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), validation_alias=_named("ORDERBUS_ALLOWED_ORIGINS")
     )
