@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from orderbus.domain.webhooks import can_sign
 from orderbus.settings.fields import QUEUES_IN_MEMORY, Fields
 from orderbus.settings.published import is_published
 
+_HOST: Final = re.compile(r"[^\s/?#@\[\]]+|\[[0-9A-Fa-f:.]+\]")
 #: An event is dropped with its whole day, up to a day after its time; what tells of it goes later.
 BEYOND_EVENTS: Final = timedelta(days=2)
 
@@ -71,6 +73,11 @@ def _rules(settings: Fields) -> tuple[tuple[bool, str], ...]:
             not _is_url(url),
             "RABBITMQ_URL is no URL: write amqp://user:password@host:port/vhost, an IPv6 host in "
             "brackets, a port from 0 to 65535, and what is special in a password as %XX",
+        ),
+        (
+            not settings.db_host.startswith("/") and not _HOST.fullmatch(settings.db_host),
+            "DB_HOST is no host: write a name, an address, or the folder of PostgreSQL's socket, "
+            "which begins with /",
         ),
         (
             settings.event_retention < timedelta(days=7),

@@ -52,6 +52,8 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"webhook_secrets": "fine,whsec_"},
         ("WEBHOOK_SECRET", "whsec_", "anyone could sign"),
     ),
+    "half an IPv6 address": ({"db_host": "[::1"}, ("DB_HOST", "no host")),
+    "a URL in the place of a host": ({"db_host": "postgresql://db/x"}, ("DB_HOST", "no host")),
     "a URL that ends in its host": (
         {"rabbitmq_url": "amqp://user:hush@[::1"},
         ("RABBITMQ_URL", "brackets"),
