@@ -36,6 +36,7 @@ _LONGEST: Final = timedelta(days=36_500)
 _SECONDS: Final = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)")
 _TIME: Final = TypeAdapter(timedelta)
 _ORIGIN: Final = re.compile(r"https?://[^/\s@*?#]+")
+_OWN_PORT: Final = re.compile(r"^(http(?=:.*:80$)|https(?=:.*:443$))(.*):[0-9]+$")
 QUEUES_IN_MEMORY = "memory://"
 
 
@@ -332,9 +333,10 @@ class Fields(BaseSettings):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         origins = tuple(origin.rstrip("/").lower() for origin in value)
         if not all(_ORIGIN.fullmatch(origin) for origin in origins):
-            message = "holds what is no origin: write scheme, host and port, https://shop.example"
+            message = "holds what is no origin: write https://shop.example, or with its port :8443"
             raise ValueError(message)
-        return origins
+        # Browsers leave out the port that a scheme has by itself.
+        return tuple(_OWN_PORT.sub(r"\1\2", origin) for origin in origins)
 
     @field_validator("webhook_outgoing_events")
     @classmethod

@@ -213,6 +213,14 @@ def test_an_ipv6_address_is_a_host_like_any_other() -> None:
     assert "@[::1]:5672/" in loaded.rabbitmq_url.get_secret_value()
 
 
+def test_an_origin_is_kept_as_browsers_write_it() -> None:
+    written = "HTTPS://Shop.example:443/, http://shop.example:80, http://a:443, https://[::1]:443"
+
+    assert settings(allowed_origins=written).allowed_origins == (
+        *("https://shop.example", "http://shop.example", "http://a:443", "https://[::1]"),
+    )
+
+
 def test_host_names_are_the_same_in_capitals() -> None:
     assert settings(allowed_hosts="Shop.Example").allowed_hosts == ("shop.example",)
 
