@@ -54,7 +54,10 @@ def verify(secret: str, headers: Any, body: bytes) -> bool:  # noqa: ANN401 - an
 
 async def receive(request: web.Request) -> web.Response:
     """Take a webhook: refuse what is not signed, and answer a repetition like the first."""
-    body = await request.read()
+    try:
+        body = await request.read()
+    except web.RequestPayloadError:
+        return web.json_response({"error": "the body cannot be read"}, status=400)
     secret, received = request.app[SECRET], request.app[RECEIVED]
     verified = bool(secret) and verify(secret, request.headers, body)
     if secret and not verified:

@@ -130,3 +130,11 @@ def test_a_secret_that_cannot_verify_is_refused_at_the_start_and_not_with_every_
 
     assert started.returncode == 2
     assert "WEBHOOK_SECRET is not whsec_ and base64" in started.stderr
+
+
+async def test_a_body_that_cannot_be_read_is_its_senders_fault(receiver: Client) -> None:
+    response = await receiver.post(
+        "/hooks", data=b"no gzip", headers={"Content-Encoding": "gzip", **signed()}
+    )
+
+    assert response.status == 400
