@@ -120,13 +120,20 @@ async def _bury_alone(database: Database, message: Received, why: Poisoned) -> N
     returned, _ = _decoded([message])
     async with database.connection() as connection:
         for _, event in returned:
-            if await storage.outbox.park(
-                connection, None, event.event_id, reason=why.reason, error=storable(str(why))
-            ):
+            if await _park(connection, event, why):
                 _tell_parked(event.event_id, why)
                 return
         await _bury(connection, [(message, why)])
     _tell([message], [(message, why)], new=0, known=0)
+
+
+async def _park(connection: Connection, event: Returned, why: Poisoned) -> bool:
+    # Whoever knows an event's id alone, and may write to the topic, parks nothing.
+    if await storage.outbox.happened_at(connection, event.event_id) != event.occurred_at:
+        return False
+    return await storage.outbox.park(
+        connection, None, event.event_id, reason=why.reason, error=storable(str(why))
+    )
 
 
 def _tell_parked(event_id: UUID, why: Poisoned) -> None:

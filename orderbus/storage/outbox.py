@@ -224,6 +224,14 @@ async def park(
     return parked is not None
 
 
+async def happened_at(connection: Connection, event_id: UUID) -> datetime | None:
+    """Tell when the event happened that a pointer stands for; None where there is no pointer."""
+    at: datetime | None = await connection.fetchval(
+        "SELECT occurred_at FROM ops.outbox WHERE event_id = $1", event_id
+    )
+    return at
+
+
 async def unpark(connection: Connection, event_id: UUID) -> bool:
     """Make a parked pointer due again; false if there is none."""
     status = await connection.execute(

@@ -152,6 +152,23 @@ async def test_an_event_that_cannot_be_recorded_is_parked_and_has_one_dead_lette
     assert await steps.value(database, "SELECT count(*) FROM ops.outbox") == 0
 
 
+async def test_a_message_that_only_names_an_events_id_parks_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await steps.place(database)
+    (message,) = await messages(database)
+    forged = replace(message, attributes={**message.attributes, "ce-time": "2026-01-01T00:00:00Z"})
+
+    async def fails(*_: object, **__: object) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(storage.inbox, "recognise", fails)
+    await services.bridge.receive(database, [forged], wanted={})
+
+    assert await steps.value(database, "SELECT parked_at FROM ops.outbox") is None
+    assert await steps.value(database, "SELECT kind FROM ops.dead_letters") == "pubsub"
+
+
 async def test_an_event_nobody_here_committed_is_a_dead_letter(database: Database) -> None:
     await steps.place(database)
     (message,) = await messages(database)
