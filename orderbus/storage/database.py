@@ -6,8 +6,8 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
 else:  # asyncpg's own classes take no parameters while running
     Connection = asyncpg.Connection | PoolConnectionProxy
+
+T = TypeVar("T")
 
 #: Longest wait for a free connection, and for one statement, in seconds.
 ACQUIRE_TIMEOUT: Final = 3.0
@@ -77,6 +79,27 @@ _AWAY = (
 )
 
 
+@asynccontextmanager
+async def _lent(lending: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
+    """Lend something of asyncpg's; whoever is cancelled meanwhile hears that above all.
+
+    While PostgreSQL stands still nothing can be given back either, and asyncpg raises that instead:
+    whoever goes on when PostgreSQL is away would not end.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    try:
+        async with lending as lent:
+            try:
+                yield lent
+            except asyncio.CancelledError as error:
+                cancelled = error
+                raise
+    except Exception:
+        if cancelled is not None:
+            raise cancelled from None
+        raise
+
+
 @contextmanager
 def our_errors() -> Iterator[None]:
     """Turn asyncpg's errors into ours.
@@ -121,13 +144,13 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection for statements that each stand for themselves."""
         with our_errors():
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
+            async with _lent(self._pool.acquire(timeout=ACQUIRE_TIMEOUT)) as connection:
                 yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection inside one transaction; an error rolls everything back."""
-        async with self.connection() as connection, connection.transaction():
+        async with self.connection() as connection, _lent(connection.transaction()):
             yield connection
 
     async def ping(self) -> None:
