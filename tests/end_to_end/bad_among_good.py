@@ -46,20 +46,21 @@ async def survives(system: System, *, good: int, bad: Bad, seconds: float) -> No
     """See that every good order is delivered, and every bad message is one dead letter."""
     names = [name for name in system.processes if name != "workers"]
     await asyncio.gather(*(system.start(name) for name in names))
-    supervising = asyncio.create_task(_supervise(system))
     customers = [KILLS] * bad.kills + [BREAKS] * bad.breaks + ["Jane Doe"] * good
     Random(7).shuffle(customers)  # noqa: S311 - the same mixture every time
     shares = [customers[number::CLIENTS] for number in range(CLIENTS)]
-    await asyncio.gather(
-        asyncio.to_thread(_send_unreadable, system, bad.unreadable),
-        asyncio.to_thread(_send_unknown, system, bad.unknown),
-        *(_post(system, share) for share in shares),
-    )
-    hurrying = asyncio.create_task(_hurry(system))
-    await system.until_accepted(good, seconds=seconds)
-    await system.until(lambda: _buried(system, bad), "each is a dead letter", seconds=seconds)
-    hurrying.cancel()
-    supervising.cancel()
+    async with asyncio.TaskGroup() as helping:  # which ends all where one of them fails
+        supervising = helping.create_task(_supervise(system))
+        await asyncio.gather(
+            asyncio.to_thread(_send_unreadable, system, bad.unreadable),
+            asyncio.to_thread(_send_unknown, system, bad.unknown),
+            *(_post(system, share) for share in shares),
+        )
+        hurrying = helping.create_task(_hurry(system))
+        await system.until_accepted(good, seconds=seconds)
+        await system.until(lambda: _buried(system, bad), "each is a dead letter", seconds=seconds)
+        hurrying.cancel()
+        supervising.cancel()
 
     assert len(system.customer.times()) == good
     seen = Counter(await _reasons(system))
@@ -89,8 +90,9 @@ async def _hurry(system: System) -> None:
     """Let the time pass that the schedule asks for."""
     while True:
         await system.value(
-            "UPDATE ops.webhook_deliveries SET due_at = now()"
-            " WHERE state = 'pending' AND due_at > now() AND lease IS NULL"
+            "UPDATE ops.webhook_deliveries SET due_at = now() WHERE id IN (SELECT id"
+            " FROM ops.webhook_deliveries WHERE state = 'pending' AND due_at > now()"
+            " AND lease IS NULL ORDER BY id FOR UPDATE SKIP LOCKED)"
         )
         await asyncio.sleep(1)
 

@@ -216,8 +216,9 @@ class System:
         """
         for table in ("ops.webhook_deliveries", "ops.consumptions"):
             await self.value(
-                f"UPDATE {table} SET leased_until = now(), hinted_at = NULL"
-                " WHERE lease IS NOT NULL AND state = 'pending'"
+                f"UPDATE {table} SET leased_until = now(), hinted_at = NULL WHERE id IN (SELECT id"
+                f" FROM {table} WHERE lease IS NOT NULL AND state = 'pending' ORDER BY id"
+                " FOR UPDATE)"
             )
 
     async def close(self) -> None:
