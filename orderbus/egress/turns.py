@@ -22,6 +22,11 @@ class Turns:
         self._empty = asyncio.Event()
         self._empty.set()
 
+    @property
+    def taken(self) -> bool:
+        """Whether somebody is alone inside, or waits until everybody else has left."""
+        return self._door.locked()
+
     @asynccontextmanager
     async def beside_others(self) -> AsyncIterator[None]:
         """Take a turn as soon as nobody is alone inside."""

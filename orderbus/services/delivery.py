@@ -39,6 +39,8 @@ PATIENCE: Final = timedelta(minutes=5)
 _PAUSES: Final = (0.05, 0.1, 0.2, 0.5)
 #: Counts on while a process is stopped, so it tells of a lease that ended meanwhile.
 _clock: Final = time.monotonic
+#: When a suspect is tried again that found another one alone.
+_TURN: Final = timedelta(seconds=1)
 #: How long it takes to write down what came of an attempt.
 _SETTLES_WITHIN: Final = timedelta(seconds=3)
 
@@ -95,6 +97,8 @@ async def _hand_back(database: Database, claiming: asyncio.Task[_Found]) -> None
 async def _attempt_safely(
     turns: Turns, http: Session, settings: Settings, claimed: Claimed, *, send_before: float
 ) -> tuple[Answer | None, Settlement]:
+    if claimed.crashes >= webhooks.CRASHES_UNSUSPECTED and turns.taken:
+        return None, _another_turn()  # it would be charged for what the one before it does
     try:
         async with _suspect(turns, settings, claimed):
             return await _attempt(http, settings, claimed, send_before=send_before)
@@ -209,6 +213,10 @@ def _failed_here(claimed: Claimed, error: Exception) -> Settlement:
 
 def _handed_back() -> Settlement:
     return Settlement("pending", "not_charged", charged=False)
+
+
+def _another_turn() -> Settlement:
+    return Settlement("pending", "not_charged", after=_TURN, charged=False, keeps_crashes=True)
 
 
 async def _settle(

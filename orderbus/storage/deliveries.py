@@ -119,7 +119,7 @@ class Settlement:
     ``state`` pending with ``after`` is a later attempt; ``charged`` false gives the attempt back.
     ``disabled_reason``: its endpoint was disabled, see ``storage.endpoints.disable``.
     ``outcome`` is the attempt's: delivered, failed or not_charged. ``without_result`` counts it
-    among those that ended without one.
+    among those that ended without one; ``keeps_crashes`` leaves their number, which a result ends.
     """
 
     state: str
@@ -127,6 +127,7 @@ class Settlement:
     after: timedelta = timedelta(0)
     charged: bool = True
     without_result: bool = False
+    keeps_crashes: bool = False
     disabled_reason: str | None = None
     reason: str | None = None
     error: str | None = None
@@ -146,7 +147,7 @@ async def settle(
         WITH settled AS (
             UPDATE ops.webhook_deliveries
                SET state = $3, lease = NULL, leased_until = NULL,
-                   crashes = CASE WHEN $15 THEN crashes + 1 ELSE 0 END,
+                   crashes = CASE WHEN $15 THEN crashes + 1 WHEN $16 THEN crashes ELSE 0 END,
                    due_at = CASE WHEN $3 = 'pending' THEN now() + $4::interval ELSE due_at END,
                    attempts = attempts - (NOT $5)::int,
                    settled_at = CASE WHEN $3 IN ('delivered', 'dead') THEN now() END
@@ -230,6 +231,7 @@ async def settle(
         settlement.reason,
         settlement.error,
         settlement.without_result,
+        settlement.keeps_crashes,
     )
     assert row is not None  # noqa: S101 - a SELECT without FROM has one row
     return row["took"] is not None, row["took"] or 0.0, row["next"]

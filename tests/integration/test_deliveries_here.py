@@ -151,6 +151,39 @@ async def test_a_delivery_that_may_have_killed_its_worker_is_attempted_alone(
     assert [(row["state"], row["crashes"]) for row in rows] == [("delivered", 0)] * 2
 
 
+async def test_of_two_suspects_one_is_attempted_and_the_other_is_charged_nothing_for_it(
+    database: Database, settings: Settings, http: Session, receiver: Receiver
+) -> None:
+    """It would be taken along by the one that kills the worker, and look as guilty each time."""
+    await steps.add_endpoint(database, receiver.url)
+    for _ in range(2):
+        await steps.place(database)
+    suspects = await steps.come_back(database, *await steps.events(database))
+    for suspect in suspects:
+        for _ in range(webhooks.CRASHES_UNSUSPECTED):
+            await steps.claim(database, suspect, lease=NO_TIME)
+    before = {one: (await state(database, one))["attempts"] for one in suspects}
+    receiver.hold.clear()
+    turns = Turns()
+    attempts = [
+        asyncio.create_task(services.delivery.deliver(database, http, settings, turns, one))
+        for one in suspects
+    ]
+    await until_here(lambda: receiver.requests, "one of them is asked")
+    rows = {one: await state(database, one) for one in suspects}
+    receiver.hold.set()
+    await asyncio.gather(*attempts)
+
+    (waiting,) = [one for one, row in rows.items() if row["lease"] is None]
+    row = rows[waiting]
+    assert (row["state"], row["attempts"], row["crashes"]) == (
+        "pending",
+        before[waiting],
+        webhooks.CRASHES_UNSUSPECTED,
+    )
+    assert len(receiver.requests) == 1
+
+
 async def test_a_worker_told_to_stop_hands_its_delivery_back_uncharged(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
