@@ -44,6 +44,22 @@ REPORT: Final = "ORDERBUS_OUTAGES"
 #: Whom the processes are to PostgreSQL: the owner of the database, and no superuser, so that it
 #: can be told to refuse them.
 ROLE: Final = "shop"
+#: What the tables say of each event of some orders.
+WHEREABOUTS: Final = """
+    SELECT orders.external_ref, history.sequence, history.event_id, now() - history.at AS age,
+           outbox.due_at, outbox.published_at, outbox.publishes, outbox.lease IS NOT NULL AS leased,
+           inbox.received_at, watermarks.sequence AS watermark,
+           deliveries.id AS delivery, deliveries.state, deliveries.due_at AS delivery_due_at,
+           deliveries.attempts, deliveries.hinted_at, deliveries.lease IS NOT NULL AS claimed
+      FROM orders.orders
+      JOIN orders.order_history AS history ON history.order_id = orders.id
+      LEFT JOIN ops.outbox USING (event_id)
+      LEFT JOIN ops.inbox USING (event_id)
+      LEFT JOIN ops.watermarks ON watermarks.order_id = orders.id
+      LEFT JOIN ops.webhook_deliveries AS deliveries ON deliveries.event_id = history.event_id
+     WHERE orders.external_ref = ANY ($1)
+     ORDER BY orders.id, history.sequence
+"""
 
 _Step = Callable[[], object]
 
@@ -287,11 +303,24 @@ class Stage:
         """Wait until everything that was accepted so far has been delivered."""
         posted = set(self._accepted)
 
-        async def drained() -> bool:
-            return posted <= {entry["body"]["order_id"] for entry in self.system.customer.accepted}
+        def missing() -> set[str]:
+            return posted - {entry["body"]["order_id"] for entry in self.system.customer.accepted}
 
-        await self.system.until(drained, "all is delivered")
+        async def drained() -> bool:
+            return not missing()
+
+        try:
+            await self.system.until(drained, "all is delivered")
+        except AssertionError:
+            print("Where they are:", *await self._whereabouts(missing()), sep="\n")  # noqa: T201
+            raise
         return round(time.monotonic() - moment, 1)
+
+    async def _whereabouts(self, references: set[str]) -> list[str]:
+        """Tell what the tables say of orders that were not delivered, one event a line."""
+        async with self.direct.connection() as connection:
+            rows = await connection.fetch(WHEREABOUTS, list(references))
+        return [str(dict(row)) for row in rows]
 
     async def _nothing_was_lost_repeated_or_charged(self) -> None:
         for name, process in self.processes.items():
