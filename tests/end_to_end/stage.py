@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
@@ -312,15 +313,18 @@ class Stage:
         try:
             await self.system.until(drained, "all is delivered")
         except AssertionError:
-            print("Where they are:", *await self._whereabouts(missing()), sep="\n")  # noqa: T201
+            sys.stdout.write("\n".join(await self._whereabouts(missing())))
             raise
         return round(time.monotonic() - moment, 1)
 
     async def _whereabouts(self, references: set[str]) -> list[str]:
-        """Tell what the tables say of orders that were not delivered, one event a line."""
+        """Tell what the tables and the log say of orders that were not delivered."""
         async with self.direct.connection() as connection:
             rows = await connection.fetch(WHEREABOUTS, list(references))
-        return [str(dict(row)) for row in rows]
+        names = [*references, *(str(row["event_id"]) for row in rows), '"warning"', '"error"']
+        log = Path(self.system.env["LOG"]).read_text().splitlines()
+        said = [line for line in log if any(name in line for name in names)]
+        return [*(str(dict(row)) for row in rows), *said[-500:]]
 
     async def _nothing_was_lost_repeated_or_charged(self) -> None:
         for name, process in self.processes.items():

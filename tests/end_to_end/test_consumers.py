@@ -152,6 +152,7 @@ async def test_what_a_consumer_without_code_has_to_do_is_seen_and_waits_for_the_
     await system.until(is_counted(system, "audited", 1), "the code came")
     await system.post()
     await system.until(is_counted(system, "audited", 2), "both versions work side by side")
+    await system.until(is_counted(system, "orders_created", 2), "each order is counted by either")
     await system.kill(old)
     assert await counted(system, "orders_created") == 2
 
