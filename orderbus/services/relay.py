@@ -39,7 +39,9 @@ _LATE: Final = timedelta(seconds=15)
 _UNEQUAL: Final = timedelta(seconds=5)
 #: The first pause where nothing comes back at all.
 _SILENCE: Final = timedelta(seconds=10)
-#: What is out for so long is asked for although others still come late.
+#: What is out for so long is asked for although others still come late: where little is missing,
+#: and where it may be a backlog that comes back out of order.
+_LONG_WAY: Final = timedelta(seconds=30)
 _LONGEST_WAY: Final = timedelta(minutes=10)
 #: Events asked for at a time: where they may be lost, and where they are.
 _FEW: Final = 20
@@ -196,7 +198,8 @@ def _asked_for(seen: Returns) -> tuple[datetime, timedelta, int] | None:
         return None
     if not seen.unequal:
         return seen.reached - _LATE, _LATE, _MANY
-    return None if seen.asked else (seen.reached - _LATE, _LONGEST_WAY, _FEW)
+    pause = _LONGEST_WAY if seen.many else _LONG_WAY
+    return None if seen.asked else (seen.reached - _LATE, pause, _FEW)
 
 
 async def take_back_all(database: Database) -> int:

@@ -15,15 +15,16 @@ class Returns:
     ``moment`` is PostgreSQL's time. ``reached``: the latest publication among what had come back
     before lately, None where nothing had. ``flowing``: something came back lately, and
     ``unequal``: after ways of unequal length, as when a backlog returns out of order; both are
-    only looked for where something older than ``reached`` is missing. ``silent``: nothing came back
-    and nothing was published for as long as the silence before, 10 s at least and 10 minutes at
-    most. ``asked``: something was published again lately.
+    only looked for where something older than ``reached`` is missing, and ``many``: more than a
+    hundred are. ``silent``: nothing came back and nothing was published for as long as the silence
+    before, 10 s at least and 10 minutes at most. ``asked``: something was published again lately.
     """
 
     moment: datetime
     reached: datetime | None
     flowing: bool
     unequal: bool
+    many: bool
     silent: bool
     asked: bool
 
@@ -56,6 +57,9 @@ async def look(connection: Connection, *, lately: timedelta, unequal: timedelta)
         )
         SELECT now() AS moment, reached.at AS reached, flowing,
                coalesce(spread > $2::interval, false) AS unequal,
+               EXISTS (SELECT FROM ops.outbox
+                        WHERE published_at < reached.at - $1::interval
+                       OFFSET 100) AS many,
                now() - heard.at >= interval '10 s'
                AND now() - newest >= least(interval '10 min',
                                            greatest(interval '10 s', newest - heard.at)) AS silent,

@@ -39,7 +39,7 @@ async def stop_the_bridge(world: Still, *, seconds: int, rate: int) -> None:
 
 @pytest.mark.parametrize("order", [NEWEST_FIRST, ANY_ORDER, OLDEST_FIRST])
 @pytest.mark.parametrize("rate", [0, 60], ids=["nothing new", "while others go on"])
-async def test_a_backlog_of_thousands_that_comes_back_is_not_published_again(
+async def test_of_a_backlog_of_thousands_that_comes_back_fifty_at_most_are_published_again(
     world: Still, order: str, rate: int
 ) -> None:
     await stop_the_bridge(world, seconds=80, rate=40)
@@ -55,7 +55,7 @@ async def test_a_backlog_of_thousands_that_comes_back_is_not_published_again(
         seconds += 2
 
     assert seconds >= 30  # a backlog that is gone at once would prove nothing
-    assert again == 0
+    assert again <= 50  # of its last hundred, some look as lost ones do
 
 
 async def test_a_backlog_that_hardly_moves_beside_new_events_is_not_published_again(
@@ -202,25 +202,26 @@ async def test_one_event_that_is_lost_in_silence_is_asked_for_after_pauses_that_
     assert pauses == [12, 22, 42, 82, 0]
 
 
-async def test_amid_others_that_come_late_for_ever_it_is_asked_for_after_ten_minutes(
-    world: Still,
+@pytest.mark.parametrize(("lost", "within"), [(1, 60), (20, 60), (100, 700)])
+async def test_a_few_lost_amid_others_that_come_late_for_ever_are_asked_for_within_a_minute(
+    world: Still, lost: int, within: int
 ) -> None:
-    await world.publish(1)
+    await world.publish(lost)
     for _ in range(12):
         await world.publish(5)
         await world.pass_time(2)
     seconds = 24
 
-    while not (lost := await world.take_back_lost()):
+    while not (again := await world.take_back_lost()):
         await world.publish(5)
-        on_its_way = (await world.on_its_way(NEWEST_FIRST))[:-1]
+        on_its_way = (await world.on_its_way(NEWEST_FIRST))[:-lost]
         await world.come_back(on_its_way[:2] + on_its_way[-3:])
         await world.pass_time(2)
         seconds += 2
-        assert seconds < 700
+        assert seconds < within
 
-    assert lost == 1
-    assert seconds > 600
+    assert min(lost, 20) <= again <= 20
+    assert within == 60 or seconds > 600
 
 
 async def test_nothing_is_published_again_while_its_return_is_not_late(world: Still) -> None:
