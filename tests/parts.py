@@ -57,8 +57,8 @@ class Background:
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=2 * PATIENCE)
+    def run(self, work: Coroutine[Any, Any, T], *, seconds: float = 2 * PATIENCE) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=seconds)
 
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)

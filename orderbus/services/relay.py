@@ -39,12 +39,12 @@ _LATE: Final = timedelta(seconds=15)
 _UNEQUAL: Final = timedelta(seconds=5)
 #: The first pause where nothing comes back at all.
 _SILENCE: Final = timedelta(seconds=10)
-#: What is out for so long is asked for although others still come late: where little is missing,
-#: and where it may be a backlog that comes back out of order.
-_LONG_WAY: Final = timedelta(seconds=30)
+#: What is out for so long is asked for where a backlog comes back out of order.
 _LONGEST_WAY: Final = timedelta(minutes=10)
-#: Events asked for at a time: where they may be lost, and where they are.
+#: Events asked for at a time where they may be lost, or this share of what comes back in ``_LATE``
+#: if that is more; and where they are lost.
 _FEW: Final = 20
+_SHARE: Final = 5
 _MANY: Final = 1000
 #: Rows one statement changes at most where all are asked for.
 _STEP: Final = 10_000
@@ -174,10 +174,11 @@ async def take_back_lost(database: Database) -> int:
     """Make due again what Pub/Sub has lost; returns how many events.
 
     Lost is what was published ``_LATE`` before something that came back ``_LATE`` ago, if events
-    came back since then, all after ways of about the same length. A backlog that returns out of
-    order brings old ones among the young: while it does, a few are asked for that are out for
-    ten minutes. Where nothing at all comes back, a few are asked for, and each time the silence is
-    twice as long. Each event pauses twice as long after each time it was published.
+    came back since then, all after ways of about the same length. Where the ways differ, either a
+    backlog returns out of order, or Pub/Sub loses some and brings others late: a few are asked for
+    at a time, after ten minutes, or at once where too few are missing for a backlog.
+    Where nothing at all comes back, a few are asked for, and each time the silence is twice as
+    long. Each event pauses twice as long after each time it was published.
     """
     async with database.connection() as connection:
         seen = await storage.lost.look(connection, lately=_LATE, unequal=_UNEQUAL)
@@ -194,12 +195,14 @@ def _asked_for(seen: Returns) -> tuple[datetime, timedelta, int] | None:
     """Say before when it was published, its first pause, and how many."""
     if seen.silent:
         return seen.moment, _SILENCE, _FEW
-    if seen.reached is None or not seen.flowing:
+    if seen.reached is None or not seen.came:
         return None
     if not seen.unequal:
         return seen.reached - _LATE, _LATE, _MANY
-    pause = _LONGEST_WAY if seen.many else _LONG_WAY
-    return None if seen.asked else (seen.reached - _LATE, pause, _FEW)
+    if seen.asked:
+        return None
+    pause = _LONGEST_WAY if seen.many else _LATE
+    return seen.reached - _LATE, pause, max(_FEW, seen.came // _SHARE)
 
 
 async def take_back_all(database: Database) -> int:

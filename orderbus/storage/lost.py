@@ -13,16 +13,17 @@ class Returns:
     """How events come back; "lately" is what ``look`` was told.
 
     ``moment`` is PostgreSQL's time. ``reached``: the latest publication among what had come back
-    before lately, None where nothing had. ``flowing``: something came back lately, and
-    ``unequal``: after ways of unequal length, as when a backlog returns out of order; both are
-    only looked for where something older than ``reached`` is missing, and ``many``: more than a
-    hundred are. ``silent``: nothing came back and nothing was published for as long as the silence
-    before, 10 s at least and 10 minutes at most. ``asked``: something was published again lately.
+    before lately, None where nothing had. The next three are only looked for where something older
+    than ``reached`` by as much is missing: ``came`` events came back lately, after ways of
+    ``unequal`` length, as when a backlog returns out of order, and ``many`` such old ones are
+    missing: more than a hundred, and than an eighth of ``came``. ``silent``: nothing came back and
+    nothing was published for as long as the silence before, 10 s at least and 10 minutes at most.
+    ``asked``: something was published again lately.
     """
 
     moment: datetime
     reached: datetime | None
-    flowing: bool
+    came: int
     unequal: bool
     many: bool
     silent: bool
@@ -49,17 +50,17 @@ async def look(connection: Connection, *, lately: timedelta, unequal: timedelta)
                      ORDER BY received_at DESC
                      LIMIT 500) AS before
         ), recent AS (
-            SELECT count(*) > 0 AS flowing,
+            SELECT count(*) AS came,
                    max(received_at - published_at) - min(received_at - published_at) AS spread
               FROM ops.inbox
              WHERE received_at > now() - $1::interval
                AND (SELECT oldest < reached.at - $1::interval FROM awaited, reached)
         )
-        SELECT now() AS moment, reached.at AS reached, flowing,
+        SELECT now() AS moment, reached.at AS reached, came,
                coalesce(spread > $2::interval, false) AS unequal,
                EXISTS (SELECT FROM ops.outbox
                         WHERE published_at < reached.at - $1::interval
-                       OFFSET 100) AS many,
+                       OFFSET greatest(100, came / 8)) AS many,
                now() - heard.at >= interval '10 s'
                AND now() - newest >= least(interval '10 min',
                                            greatest(interval '10 s', newest - heard.at)) AS silent,

@@ -40,6 +40,9 @@ from tests.waiting import PATIENCE
 
 #: Orders that are posted at the same time, and seconds each sender waits after one.
 SENDERS, PAUSE = 8, 0.4
+#: Seconds within which everything has to be delivered. The emulator loses events, again and again,
+#: for minutes after a connection to it broke.
+DRAINED_WITHIN: Final = 240
 #: Names a file to which each outage's figures are appended, one JSON object a line.
 REPORT: Final = "ORDERBUS_OUTAGES"
 #: Whom the processes are to PostgreSQL: the owner of the database, and no superuser, so that it
@@ -245,7 +248,8 @@ class Stage:
         web server may leave requests without an answer.
         """
         return self.background.run(
-            self._endure(Outage(name), begin, seconds, end, red or {}, silent=silent)
+            self._endure(Outage(name), begin, seconds, end, red or {}, silent=silent),
+            seconds=DRAINED_WITHIN + 3 * PATIENCE,
         )
 
     async def _endure(
@@ -311,7 +315,7 @@ class Stage:
             return not missing()
 
         try:
-            await self.system.until(drained, "all is delivered")
+            await self.system.until(drained, "all is delivered", seconds=DRAINED_WITHIN)
         except AssertionError:
             sys.stdout.write("\n".join(await self._whereabouts(missing())))
             raise

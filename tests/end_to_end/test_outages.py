@@ -19,7 +19,7 @@ from tests.parts import open_folder
 from tests.waiting import until
 
 # One after the other on one stage (`--dist loadfile`): two would be a load for all other tests.
-pytestmark = [pytest.mark.native, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.native, pytest.mark.timeout(600)]
 
 ALL_MISS_POSTGRES = {"web": "postgres", "workers": "postgres", "bridge": "postgres"}
 ALL_MISS_RABBITMQ = {"workers": "rabbitmq", "bridge": "rabbitmq"}

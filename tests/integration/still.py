@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 from orderbus import services, storage
 from orderbus.settings import Settings
@@ -31,7 +32,7 @@ class Still(Database):
     """One transaction with clocks that ``pass_time`` moves: however slow the machine is."""
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
-        self._connection = connection
+        self.held = connection
         self._settings = settings
         self.topic = Topic()
 
@@ -43,19 +44,19 @@ class Still(Database):
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        yield self._connection
+        yield self.held
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        async with self._connection.transaction():
-            yield self._connection
+        async with self.held.transaction():
+            yield self.held
 
     async def pass_time(self, seconds: float) -> None:
-        await self._connection.execute(_PASS, float(seconds))
+        await self.held.execute(_PASS, float(seconds))
 
     async def publish(self, count: int = 0) -> int:
         """Let ``count`` more orders be accepted, and publish everything that is due."""
-        await self._connection.execute(
+        await self.held.execute(
             """
             WITH event AS (
                 INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,
@@ -77,7 +78,7 @@ class Still(Database):
 
     async def on_its_way(self, order: str) -> list[Returned]:
         """List what was published and did not come back."""
-        rows = await self._connection.fetch(
+        rows = await self.held.fetch(
             f"""
             SELECT event_id, occurred_at, message_id, published_at
               FROM ops.outbox WHERE published_at IS NOT NULL ORDER BY {order}
@@ -85,10 +86,17 @@ class Still(Database):
         )
         return [Returned(*row) for row in rows]
 
+    async def oldest_on_its_way(self) -> datetime:
+        """Tell when the event happened that waits longest, now if none does."""
+        oldest: datetime = await self.held.fetchval(
+            "SELECT coalesce(min(occurred_at), now()) FROM ops.outbox"
+        )
+        return oldest
+
     async def come_back(self, events: list[Returned]) -> None:
         """Let the bridge have these events, now."""
-        known = await storage.inbox.recognise(self._connection, events)
-        await services.bridge.record(self._connection, known, wanted={})
+        known = await storage.inbox.recognise(self.held, events)
+        await services.bridge.record(self.held, known, wanted={})
 
     async def take_back_lost(self) -> int:
         """Do what every beat does."""
