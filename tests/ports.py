@@ -19,20 +19,21 @@ _held: Final[list[socket.socket]] = []
 def kept_port() -> int:
     """Find a free port, and keep it until this process ends for the servers that we start.
 
-    It is bound and nobody listens: who connects is refused, ``free_port`` gives it to nobody, and
-    a server that sets ``SO_REUSEADDR``, as all of ours do, may listen on it, stop, and come back.
+    It is bound and nobody listens: who connects is refused, and it is given to nobody else, here
+    or in another process. A server that sets ``SO_REUSEADDR``, as all of ours do, may listen on
+    it, stop, and come back.
     """
     while True:
         holder = socket.socket()
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        port = free_port()
         try:
-            holder.bind(("127.0.0.1", port))
+            holder.bind(("127.0.0.1", free_port()))
         except OSError:
             holder.close()  # somebody was quicker
             continue
+        # Not before it is bound: of two that both set it, each would get the port.
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         _held.append(holder)
-        return port
+        return int(holder.getsockname()[1])
 
 
 def with_kept_ports(part: P) -> P:

@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from orderbus.local.processes import is_free
+from orderbus.local.processes import free_port, is_free
+from tests import ports
 from tests.ports import kept_port
 
 
@@ -33,3 +34,12 @@ def test_nobody_who_looks_for_a_free_port_gets_one_that_is_kept() -> None:
     with socket.socket() as looking, pytest.raises(OSError, match="in use"):
         looking.bind(("127.0.0.1", port))
     assert is_free(port), "whoever serves there may have it back"
+
+
+def test_of_two_that_find_the_same_port_free_one_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = free_port()
+    both = iter([found, found, free_port()])
+    monkeypatch.setattr(ports, "free_port", lambda: next(both))
+
+    assert kept_port() == found
+    assert kept_port() != found
