@@ -102,7 +102,6 @@ async def move(
     ``IllegalMove``.
     """
     found = states.move(Status(order["status"]), action)
-    await storage.orders.set_status(connection, order["number"], status=found.target, reason=reason)
     sequence = await storage.orders.append_events(
         connection,
         order["number"],
@@ -118,6 +117,7 @@ async def move(
             **({"reason": reason} if reason else {}),
         },
         traceparent=traceparent,
+        move=storage.orders.Move(found.target, reason),
     )
     telemetry.MOVES.labels(source=order["status"], target=found.target).inc()
     return sequence

@@ -128,6 +128,14 @@ async def find_taken(
     return [Kept(**row) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Where an order goes, and why if somebody said so."""
+
+    status: str
+    reason: str | None
+
+
 async def append_events(
     connection: Connection,
     order_id: int,
@@ -137,17 +145,21 @@ async def append_events(
     content: Mapping[str, Any],
     details: Mapping[str, Any],
     traceparent: str | None,
+    move: Move | None = None,
 ) -> int:
     """Give an order its next events, with history and outbox pointers; returns the last sequence.
 
-    The order's row stays locked until the transaction ends, so an order's numbers have no gap and
-    follow the order of commits.
+    ``move`` is where they bring the order; the database refuses a move that is none. The order's
+    row stays locked until the transaction ends, so an order's numbers have no gap and follow the
+    order of commits.
     """
     sequence: int = await connection.fetchval(
         """
         WITH moved AS (
             UPDATE orders.orders
-               SET event_seq = event_seq + cardinality($2::text[])
+               SET event_seq = event_seq + cardinality($2::text[]),
+                   status = coalesce($7, status),
+                   status_reason = CASE WHEN $7 IS NULL THEN status_reason ELSE $8 END
              WHERE id = $1
             RETURNING id, public_id, created_at, event_seq
         ), event AS (
@@ -173,20 +185,10 @@ async def append_events(
         content,
         traceparent,
         details,
+        None if move is None else move.status,
+        None if move is None else move.reason,
     )
     return sequence
-
-
-async def set_status(
-    connection: Connection, order_id: int, *, status: str, reason: str | None
-) -> None:
-    """Move an order whose row is locked; the database refuses a move that is none."""
-    await connection.execute(
-        "UPDATE orders.orders SET status = $2, status_reason = $3 WHERE id = $1",
-        order_id,
-        status,
-        reason,
-    )
 
 
 _COLUMNS: Final = """

@@ -87,9 +87,7 @@ async def append(connection: Connection, world: World) -> None:
         content={},
         details={},
         traceparent=None,
-    )
-    await storage.orders.set_status(
-        connection, order["number"], status=order["status"], reason=None
+        move=storage.orders.Move(order["status"], None),
     )
 
 
@@ -142,7 +140,6 @@ CALLS: dict[str, Call] = {
     ),
     "orders.append_events": append,
     "orders.lock": append,
-    "orders.set_status": append,
     "outbox.hint": lambda c, _: storage.outbox.hint(c, **HINT),
     "outbox.lease": lambda c, _: storage.outbox.lease(c, uuid4(), at_most=9, length=SOON),
     "outbox.park": lambda c, w: storage.outbox.park(
