@@ -177,7 +177,8 @@ def _undo(settings: Settings, *, newest: int, agreed: Sequence[Loss] | None) -> 
                         migration.process_steps(backend, "apply")
                 found = losses.between(before, down, losses.contents(rows))
             if agreed is not None and (more := losses.more(found, agreed)):
-                raise Refused(f"More would be lost than you agreed to: {_listed(more)}")
+                message = f"More would be lost than you agreed to: {_listed(more)}"
+                raise Refused(f"{message}. Stop all processes that write, and try again")
             for migration in migrations:
                 backend.unmark_one(migration)
     return Undoing([migration.id for migration in migrations], found)
@@ -192,7 +193,7 @@ def _told(what: str) -> Iterator[None]:
     """Turn PostgreSQL's errors into ours; whoever meets them is in a transaction that ends."""
     try:
         yield
-    except psycopg.errors.LockNotAvailable as error:
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
         message = f"{what} while what it changes is in use: nothing was changed, try again"
         raise Busy(message) from error
     except psycopg.OperationalError as error:

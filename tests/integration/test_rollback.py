@@ -164,6 +164,20 @@ async def test_a_rollback_that_cannot_work_is_refused_before_anything_changed(
     assert (level.newest, level.missing) == ("9999.bad", [])
 
 
+@pytest.mark.parametrize("state", ["55P03", "40P01"], ids=["lock timeout", "deadlock"])
+async def test_a_rollback_beside_traffic_that_is_in_its_way_says_so_and_changes_nothing(
+    settings: Settings, add_migration: Callable[[str, str], None], state: str
+) -> None:
+    in_the_way = f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$;"
+    add_migration("SELECT 1;", in_the_way)
+    await asyncio.to_thread(up, settings)
+
+    with pytest.raises(Busy, match="is in use: nothing was changed, try again"):
+        await asyncio.to_thread(down, settings, 1)
+
+    assert schema.level(settings).newest == "9999.bad"
+
+
 async def test_a_migration_that_cannot_be_applied_leaves_nothing_behind(
     database: Database, settings: Settings, add_migration: Callable[[str, str], None]
 ) -> None:
