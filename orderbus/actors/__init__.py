@@ -1,4 +1,4 @@
-"""Work after the answer: all of Dramatiq and pika. ``dramatiq orderbus.actors`` runs it."""
+"""Work after the answer: ``dramatiq orderbus.actors`` runs it."""
 
 from orderbus.actors import folder  # first: it names where the metrics of a worker are kept
 
@@ -11,7 +11,6 @@ from orderbus.actors import (
     count_event,
     create_order,
     deliver_webhook,
-    examination,
     process_order,
     publish_outbox,
 )
@@ -23,7 +22,6 @@ __all__ = [
     "count_event",
     "create_order",
     "deliver_webhook",
-    "examination",
     "folder",
     "process_order",
     "publish_outbox",

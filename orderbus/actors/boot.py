@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
 from multiprocessing import parent_process
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, cast
+from typing import Any, Final, NoReturn, TypeVar, cast
 
 import dramatiq
 from dramatiq import Middleware, Worker
@@ -26,11 +26,9 @@ from orderbus import services, telemetry
 from orderbus import settings as settings_module
 from orderbus.actors import folder, loop, stopping, threads, watchpoint
 from orderbus.errors import Misconfigured, Unavailable
+from orderbus.rabbitmq.broker import Broker
 from orderbus.resources import Resources, open_resources
 from orderbus.settings import Settings
-
-if TYPE_CHECKING:
-    from orderbus.actors.broker import Broker
 
 T = TypeVar("T")
 

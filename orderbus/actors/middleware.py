@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import dramatiq
 from dramatiq import Middleware
@@ -32,12 +32,10 @@ from dramatiq.middleware import Shutdown
 
 from orderbus import services, telemetry
 from orderbus.actors import boot
-from orderbus.actors.consumer import Delivery
-from orderbus.actors.intake import NOBODY
 from orderbus.errors import Misconfigured, OrderbusError, Poisoned, Refused, Unavailable
-
-if TYPE_CHECKING:
-    from orderbus.actors.broker import Broker
+from orderbus.rabbitmq.broker import Broker
+from orderbus.rabbitmq.consumer import QueueMessage
+from orderbus.rabbitmq.intake import NOBODY
 
 MAX_RETRIES: Final = 3
 #: Milliseconds.
@@ -158,15 +156,15 @@ class Retries(Middleware):
         if exception is None:
             _count(broker, message, "done")
         else:
-            self._decide(cast("Broker", broker), cast("Delivery", message), exception)
+            self._decide(cast("Broker", broker), cast("QueueMessage", message), exception)
 
     def before_nack(self, broker: dramatiq.Broker, message: MessageProxy) -> None:
         """Bury a message that was refused before any actor had it."""
-        message = cast("Delivery", message)
+        message = cast("QueueMessage", message)
         if message.settled is None and message._exception is not None:  # noqa: SLF001 - nowhere else
             self._decide(cast("Broker", broker), message, message._exception)  # noqa: SLF001 - the same
 
-    def _decide(self, broker: Broker, message: Delivery, error: BaseException) -> None:
+    def _decide(self, broker: Broker, message: QueueMessage, error: BaseException) -> None:
         options = message.options
         try:
             allowed = broker.get_actor(message.actor_name).options.get("max_retries", MAX_RETRIES)
@@ -184,7 +182,7 @@ class Retries(Middleware):
             message.leave()
 
     def _carry_out(
-        self, broker: Broker, message: Delivery, verdict: Verdict, error: BaseException
+        self, broker: Broker, message: QueueMessage, verdict: Verdict, error: BaseException
     ) -> Future[None] | None:
         match verdict:
             case Leave():
@@ -198,7 +196,7 @@ class Retries(Middleware):
                 _count(broker, message, "buried")
                 return boot.submit(self._buried(message, verdict, error))
 
-    async def _buried(self, message: Delivery, verdict: Bury, error: BaseException) -> None:
+    async def _buried(self, message: QueueMessage, verdict: Bury, error: BaseException) -> None:
         said = _cut("".join(traceback.format_exception(error, limit=30)), _TRACEBACK_AT_MOST)
 
         async def bury() -> None:
@@ -213,7 +211,9 @@ class Retries(Middleware):
         await _until_done(message, bury)
 
 
-async def _again(broker: Broker, message: Delivery, verdict: Again, error: BaseException) -> None:
+async def _again(
+    broker: Broker, message: QueueMessage, verdict: Again, error: BaseException
+) -> None:
     telemetry.log.warning(
         "message_again", actor=message.actor_name, in_ms=verdict.delay, error=_sentence(error)
     )
@@ -226,7 +226,7 @@ async def _again(broker: Broker, message: Delivery, verdict: Again, error: BaseE
     await _until_done(message, put)
 
 
-async def _until_done(message: Delivery, attempt: Callable[[], Awaitable[None]]) -> None:
+async def _until_done(message: QueueMessage, attempt: Callable[[], Awaitable[None]]) -> None:
     """Attempt until it works, with growing pauses, for as long as the message is ours to settle.
 
     Cancels itself when RabbitMQ gives the message out again.

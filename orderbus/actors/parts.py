@@ -14,9 +14,9 @@ from typing import Final
 from orderbus import services, storage, telemetry
 from orderbus.actors import boot, folder
 from orderbus.actors.broker import broker
-from orderbus.actors.line import Denied
 from orderbus.errors import Misconfigured, OrderbusError, Unavailable
 from orderbus.pubsub import topology
+from orderbus.rabbitmq.connection import Denied
 from orderbus.resources import Resources
 from orderbus.services.health import Found
 

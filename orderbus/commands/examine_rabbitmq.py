@@ -10,9 +10,10 @@ from datetime import timedelta
 from typing import Final
 
 from orderbus import actors
-from orderbus.actors.broker import Broker
 from orderbus.commands.findings import Finding, Verdict
 from orderbus.local import rabbitmq
+from orderbus.rabbitmq.broker import Broker
+from orderbus.rabbitmq.diagnostics import Examined, examine, longest_held
 from orderbus.settings import Settings
 
 _Examinations = dict[str, tuple[Callable[[], Awaitable[Finding]], str]]
@@ -43,7 +44,7 @@ async def _in_memory() -> Finding:
 
 class _Rabbitmq:
     def __init__(self) -> None:
-        self._asking: asyncio.Task[actors.examination.Examined] | None = None
+        self._asking: asyncio.Task[Examined] | None = None
 
     async def server(self) -> Finding:
         examined = await self._examined()
@@ -77,7 +78,7 @@ class _Rabbitmq:
     async def consumer_timeout(self) -> Finding:
         """Ask the broker's own command: RabbitMQ tells it to no client."""
         await self._examined()
-        held = actors.examination.longest_held(actors.broker.broker)
+        held = longest_held(actors.broker.broker)
         need = f"a worker holds a message for {held.total_seconds():.0f} s at most"
         ask = "rabbitmqctl eval 'application:get_env(rabbit, consumer_timeout).'"
         timeout = None
@@ -91,11 +92,11 @@ class _Rabbitmq:
             return Finding("consumer_timeout", Verdict.FAULT, found, "raise it in rabbitmq.conf")
         return Finding("consumer_timeout", Verdict.OK, f"{timeout.total_seconds():.0f} s; {need}")
 
-    async def _examined(self) -> actors.examination.Examined:
+    async def _examined(self) -> Examined:
         broker = actors.broker.broker
         assert isinstance(broker, Broker)  # noqa: S101 - see examinations
         if self._asking is None:
-            asking = asyncio.to_thread(actors.examination.examine, broker)
+            asking = asyncio.to_thread(examine, broker)
             self._asking = asyncio.create_task(asking)
         return await asyncio.shield(self._asking)
 

@@ -13,8 +13,8 @@ import dramatiq
 import pika
 from google.cloud import pubsub_v1
 
-from orderbus.actors.broker import Broker
 from orderbus.pubsub import channels, topology
+from orderbus.rabbitmq.broker import Broker
 from tests.end_to_end.die_of import BREAKS, KILLS
 from tests.end_to_end.system import System
 from tests.waiting import PATIENCE

@@ -10,7 +10,7 @@ import time
 import dramatiq
 from dramatiq.middleware import AsyncIO
 
-from orderbus.actors.broker import Broker
+from orderbus.rabbitmq.broker import Broker
 from tests.integration.rabbitmq_node import ready
 from tests.waiting import PATIENCE
 

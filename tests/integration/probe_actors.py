@@ -8,10 +8,7 @@ from pathlib import Path
 
 import dramatiq
 
-from orderbus.actors import broker as module
-
-if "PROBE_LIMIT" in os.environ:
-    module.DELIVERY_LIMIT = int(os.environ["PROBE_LIMIT"])  # type: ignore[misc]
+from orderbus.actors.broker import broker
 
 
 def _tell(word: str) -> None:
@@ -19,14 +16,14 @@ def _tell(word: str) -> None:
         file.write(f"{word}\n")
 
 
-@dramatiq.actor(broker=module.broker, queue_name="probes")
+@dramatiq.actor(broker=broker, queue_name="probes")
 def kill() -> None:
     """Kill the process that runs this."""
     _tell("kill")
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@dramatiq.actor(broker=module.broker, queue_name="probes")
+@dramatiq.actor(broker=broker, queue_name="probes")
 def note(word: str) -> None:
     """Write down that this ran."""
     _tell(word)

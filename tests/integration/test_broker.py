@@ -13,10 +13,10 @@ import pika
 import pytest
 from dramatiq.errors import ConnectionClosed
 
-from orderbus.actors import enqueuer
-from orderbus.actors.broker import Broker
-from orderbus.actors.line import Line, Outgoing
 from orderbus.errors import Unavailable
+from orderbus.rabbitmq import publisher
+from orderbus.rabbitmq.broker import Broker
+from orderbus.rabbitmq.connection import Connection, Outgoing
 from tests.integration.rabbitmq_node import Node, ready
 from tests.integration.workshop import Workshop, nothing
 from tests.ports import kept_port
@@ -163,21 +163,21 @@ def test_hints_may_be_sent_from_one_event_loop_after_another(workshop: Workshop)
 async def test_several_thousand_hints_are_confirmed_together(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(enqueuer, "CONFIRM_WITHIN", PATIENCE)
+    monkeypatch.setattr(publisher, "CONFIRM_WITHIN", PATIENCE)
     actor = workshop.actor(nothing)
     hints = [actor.message(number) for number in range(3000)]
-    most, publish = 0, Line.publish
+    most, publish = 0, Connection.publish
 
-    def counted(line: Line, message: Outgoing) -> asyncio.Future[None]:
+    def counted(connection: Connection, message: Outgoing) -> asyncio.Future[None]:
         nonlocal most
-        answer = publish(line, message)
-        most = max(most, len(line._unconfirmed))
+        answer = publish(connection, message)
+        most = max(most, len(connection._unconfirmed))
         return answer
 
-    monkeypatch.setattr(Line, "publish", counted)
+    monkeypatch.setattr(Connection, "publish", counted)
     await workshop.broker.put(hints)
 
-    assert most == enqueuer.WINDOW, "none waits for the confirmation of another"
+    assert most == publisher.WINDOW, "none waits for the confirmation of another"
     assert await asyncio.to_thread(ready, workshop.url, "probes") == 3000
 
 

@@ -17,10 +17,10 @@ import psycopg
 import pytest
 
 from orderbus import actors, storage
-from orderbus.actors.broker import Broker
 from orderbus.commands import examine_postgres
 from orderbus.commands.findings import Verdict
 from orderbus.pubsub import topology
+from orderbus.rabbitmq.broker import Broker
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration.rabbitmq_node import Node

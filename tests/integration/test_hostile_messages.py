@@ -14,8 +14,9 @@ import pytest
 from dramatiq.common import q_name
 
 from orderbus import services, telemetry
-from orderbus.actors import boot, intake, middleware
+from orderbus.actors import boot, middleware
 from orderbus.errors import Conflict, Poisoned
+from orderbus.rabbitmq import intake
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests import hostile

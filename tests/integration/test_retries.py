@@ -14,9 +14,9 @@ import dramatiq
 import pytest
 from dramatiq.errors import ConnectionClosed
 
-from orderbus.actors.broker import Broker
-from orderbus.actors.consumer import Consumer
 from orderbus.errors import Poisoned, Unavailable
+from orderbus.rabbitmq.broker import Broker
+from orderbus.rabbitmq.consumer import Consumer
 from tests.integration.rabbitmq_node import Node, ready
 from tests.integration.workshop import Workshop, nothing
 from tests.waiting import PATIENCE, until
@@ -39,7 +39,7 @@ def test_a_message_that_cannot_be_put_back_stays_where_it_is(
     workshop.work()
     until(lambda: workshop.ran["kept"] == 1, "the message is being processed")
     rabbitmq_node.refuse_connections(on=True)
-    workshop.broker._enqueuer.close()  # the next message needs a connection that is refused
+    workshop.broker._publisher.close()  # the next message needs a connection that is refused
     try:
         let_go.set()
         with pytest.raises(ConnectionClosed):
@@ -71,14 +71,14 @@ def test_a_retry_during_a_memory_alarm_is_made_once(
     rabbitmq_node.alarm(on=True)
     try:
         let_go.set()
-        line = workshop.broker._enqueuer._line
-        assert line is not None
-        until(lambda: line.blocked, "RabbitMQ blocked the retries")
-        enqueued = len(line._unconfirmed)
+        connection = workshop.broker._publisher._connection
+        assert connection is not None
+        until(lambda: connection.blocked, "RabbitMQ blocked the retries")
+        enqueued = len(connection._unconfirmed)
         for _ in range(6):
             with pytest.raises(ConnectionClosed, match="alarm"):
                 actor.send("refused at once")
-        asked = len(line._unconfirmed) - enqueued
+        asked = len(connection._unconfirmed) - enqueued
     finally:
         rabbitmq_node.alarm(on=False)
     until(

@@ -18,8 +18,8 @@ from orderbus import services, storage
 from orderbus.actors import beat, boot
 from orderbus.actors.boot import Boot
 from orderbus.actors.loop import Loop
-from orderbus.actors.memory import MemoryBroker
 from orderbus.actors.middleware import Retries
+from orderbus.rabbitmq.memory_broker import MemoryBroker
 from orderbus.services.consumption import Work
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database

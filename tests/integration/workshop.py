@@ -9,9 +9,9 @@ from typing import Any
 import dramatiq
 from dramatiq.middleware import AsyncIO, ShutdownNotifications
 
-from orderbus.actors.broker import Broker
 from orderbus.actors.middleware import Retries
 from orderbus.errors import Unavailable
+from orderbus.rabbitmq.broker import Broker
 
 
 class Desk:

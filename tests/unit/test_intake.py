@@ -11,9 +11,9 @@ import dramatiq
 import pytest
 from dramatiq.brokers.stub import StubBroker
 
-from orderbus.actors import intake
 from orderbus.actors.broker import broker
-from orderbus.actors.intake import Refusal
+from orderbus.rabbitmq import intake
+from orderbus.rabbitmq.intake import Refusal
 from tests import hostile
 
 

@@ -13,8 +13,8 @@ from dramatiq.middleware import TimeLimit
 from dramatiq.middleware.threading import raise_thread_exception
 
 from orderbus.actors import boot, folder, threads
-from orderbus.actors.memory import MemoryBroker
 from orderbus.actors.parts import Parts
+from orderbus.rabbitmq.memory_broker import MemoryBroker
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""How does work get done where there is no RabbitMQ?
+"""Queues in the worker's own memory, for where there is no RabbitMQ.
 
-In queues that live in the worker's own memory. What they hold is lost with the worker, and nothing
-that matters with it: messages are hints at rows, and PostgreSQL has the rows.
+What they hold is lost with the worker, and nothing that matters with it: messages are hints at
+rows, and PostgreSQL has the rows.
 """
 
 # Dramatiq's stub broker, which this extends, has no types.
@@ -79,8 +79,8 @@ class _Noticing(Middleware):
         self._has_worker.set()
 
 
-class _Delivery(MessageProxy):
-    """A message as the queue handed it out, once; see ``consumer.Delivery``."""
+class _QueueMessage(MessageProxy):
+    """A message as the queue handed it out, once; see ``consumer.QueueMessage``."""
 
     is_ours: Final = True
 
@@ -103,13 +103,13 @@ class _Consumer(_StubConsumer):
         super().__init__(queue, [], prefetch, timeout)
         self._broker = broker
 
-    def __next__(self) -> _Delivery | None:
+    def __next__(self) -> _QueueMessage | None:
         """Hand out a message, or None after a while without one."""
         if not self._broker.gate.is_set():
             time.sleep(_LOOK_AGAIN)
             return None
         message = super().__next__()
-        return None if message is None else _Delivery(message._message)  # noqa: SLF001 - as it was sent
+        return None if message is None else _QueueMessage(message._message)  # noqa: SLF001 - as it was sent
 
     def ack(self, message: MessageProxy) -> None:
         """Forget a message as soon as it is settled."""

@@ -1,4 +1,4 @@
-"""May a worker act on what a queue gave it?
+"""Refuses what a worker must not act on, whatever a queue gave it.
 
 Whoever can write to a queue could otherwise stop a worker: Dramatiq believes a message's options,
 its actor and its queue. So its bytes are judged as those of a request are, before Dramatiq sees

@@ -1,4 +1,4 @@
-"""How does a message get onto RabbitMQ, confirmed, from any thread and any event loop?
+"""Puts messages onto RabbitMQ, confirmed, from any thread and any event loop.
 
 One thread with one connection for a process. It answers heartbeats while nothing is sent, sends
 what several callers have at the same time together, and connects again by itself.
@@ -16,8 +16,8 @@ from typing import Any, Final, TypeVar
 
 import pika
 
-from orderbus.actors.line import Line, Outgoing, Queue, Unroutable
 from orderbus.errors import Unavailable
+from orderbus.rabbitmq.connection import Connection, Outgoing, Queue, Unroutable
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ CONFIRM_WITHIN: Final = 5.0
 WINDOW: Final = 1000
 
 
-class Enqueuer:
+class Publisher:
     """Puts messages on queues; begins when first used."""
 
     def __init__(
@@ -43,8 +43,8 @@ class Enqueuer:
         self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.thread: threading.Thread | None = None
-        self._line: Line | None = None
-        self._opening: asyncio.Task[Line] | None = None
+        self._connection: Connection | None = None
+        self._opening: asyncio.Task[Connection] | None = None
         self._declaring: asyncio.Lock
 
     def call(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
@@ -90,12 +90,12 @@ class Enqueuer:
 
     async def declare(self, queue: str, *, anew: bool = False) -> None:
         """See to it that the queue of that name is there. Raises ``Unavailable``."""
-        line = await self._ready()
+        connection = await self._ready()
         async with self._declaring:
             for needed in self._queues(queue):
-                if anew or needed.name not in line.declared:
-                    await _answered(line, line.declare(needed))
-                    line.declared.add(needed.name)
+                if anew or needed.name not in connection.declared:
+                    await _answered(connection, connection.declare(needed))
+                    connection.declared.add(needed.name)
 
     async def reach(self) -> None:
         """Return if messages can be sent now; raises ``Unavailable`` if not. Asks nobody."""
@@ -103,17 +103,17 @@ class Enqueuer:
 
     async def ping(self) -> None:
         """Return when RabbitMQ answers; raises ``Unavailable`` when it does not."""
-        line = await self._ready()
-        await _answered(line, line.ask())
+        connection = await self._ready()
+        await _answered(connection, connection.ask())
 
     async def _send(self, window: Sequence[Outgoing], within: float | None) -> list[Outgoing]:
         """Send messages together and wait for the answers; returns those without a queue."""
-        line = await self._ready()
-        answers = [line.publish(message) for message in window]
+        connection = await self._ready()
+        answers = [connection.publish(message) for message in window]
         _, silent = await asyncio.wait(answers, timeout=within)
         if silent:
-            if not line.blocked:
-                line.close("it was silent")
+            if not connection.blocked:
+                connection.close("it was silent")
             raise Unavailable(f"RabbitMQ did not confirm {len(silent)} messages in {within} s")
         missing = []
         for message, answer in zip(window, answers, strict=True):
@@ -124,33 +124,33 @@ class Enqueuer:
                 raise error
         return missing
 
-    async def _ready(self) -> Line:
-        """Hand out a line that takes messages, made anew where the last one was lost."""
-        line = self._line
-        if line is None or line.is_lost:
+    async def _ready(self) -> Connection:
+        """Hand out a connection that takes messages, made anew where the last one was lost."""
+        connection = self._connection
+        if connection is None or connection.is_lost:
             if self._opening is None:
-                self._opening = asyncio.create_task(Line.open(self._parameters()))
+                self._opening = asyncio.create_task(Connection.open(self._parameters()))
                 self._opening.add_done_callback(self._opened)
             try:
-                line = await asyncio.wait_for(asyncio.shield(self._opening), PATIENCE)
+                connection = await asyncio.wait_for(asyncio.shield(self._opening), PATIENCE)
             except TimeoutError:
                 raise Unavailable("RabbitMQ did not answer: still connecting") from None
-        if line.blocked:
+        if connection.blocked:
             raise Unavailable("RabbitMQ takes nothing: it has a memory or disk alarm")
-        return line
+        return connection
 
-    def _opened(self, opening: asyncio.Task[Line]) -> None:
+    def _opened(self, opening: asyncio.Task[Connection]) -> None:
         self._opening = None
         if not opening.cancelled() and opening.exception() is None:
-            self._line = opening.result()
+            self._connection = opening.result()
 
     async def _leave(self) -> None:
         if self._opening is not None:
             self._opening.cancel()
-        if self._line is not None:
-            self._line.close("we are leaving")
-            await self._line.ended()
-            self._line = None
+        if self._connection is not None:
+            self._connection.close("we are leaving")
+            await self._connection.ended()
+            self._connection = None
 
     def _run(self) -> None:
         loop = self._loop
@@ -162,10 +162,10 @@ class Enqueuer:
             loop.close()
 
 
-async def _answered(line: Line, question: Coroutine[Any, Any, None]) -> None:
-    """Wait for an answer, and give the line up when none comes. Raises ``Unavailable``."""
+async def _answered(connection: Connection, question: Coroutine[Any, Any, None]) -> None:
+    """Wait for an answer, and give the connection up when none comes. Raises ``Unavailable``."""
     try:
         await asyncio.wait_for(question, CONFIRM_WITHIN)
     except TimeoutError:
-        line.close("it was silent")
+        connection.close("it was silent")
         raise Unavailable("RabbitMQ did not answer: it was silent") from None

@@ -1,7 +1,7 @@
-"""How are messages taken from RabbitMQ, and when are they acknowledged?
+"""Takes messages from RabbitMQ, and acknowledges them when what became of them is settled.
 
-When what became of them is settled: the retry confirmed, the dead letter written. Until then the
-message stays with RabbitMQ, unacknowledged, and no thread waits for it.
+Settled means: the retry is confirmed, or the dead letter written. Until then the message stays with
+RabbitMQ, unacknowledged, and no thread waits for it.
 """
 
 # Dramatiq's RabbitMQ consumer, which this extends, has no types.
@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pika
 from dramatiq.broker import MessageProxy
-from dramatiq.brokers.rabbitmq import _RabbitmqConsumer, _RabbitmqMessage
+from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer, _RabbitmqMessage
 from dramatiq.errors import ConnectionClosed
 
-from orderbus.actors import intake, properties
-
-if TYPE_CHECKING:
-    from orderbus.actors.broker import Broker
+from orderbus.rabbitmq import intake, properties
 
 #: Seconds between two looks at a gate that is closed.
 _LOOK_AGAIN: Final = 0.2
@@ -29,7 +26,7 @@ _LOOK_AGAIN: Final = 0.2
 properties.be_lenient()
 
 
-class Delivery(_RabbitmqMessage):
+class QueueMessage(_RabbitmqMessage):
     """A message as RabbitMQ handed it out, once."""
 
     def __init__(self, message: Any, consumer: Consumer) -> None:  # noqa: ANN401 - untyped there
@@ -58,7 +55,9 @@ class Consumer(_RabbitmqConsumer):
     #: Seconds a closing consumer waits for what is being settled; the rest is given out again.
     settle_within = 5.0
 
-    def __init__(self, broker: Broker, queue_name: str, prefetch: int, timeout: int) -> None:
+    def __init__(
+        self, broker: RabbitmqBroker, queue_name: str, prefetch: int, timeout: int
+    ) -> None:
         """Connect. Raises ``ConnectionClosed``."""
         try:
             super().__init__(broker, queue_name, prefetch, timeout)
@@ -67,13 +66,13 @@ class Consumer(_RabbitmqConsumer):
         self._unsettled: set[Future[None]] = set()
         self.iterator = map(self._judged, self.iterator)
 
-    def __next__(self) -> Delivery | None:
+    def __next__(self) -> QueueMessage | None:
         """Hand out a message, or None after a while without one."""
         if not self.broker.gate.is_set():
             self._wait()
             return None
         message = super().__next__()
-        return None if message is None else Delivery(message, self)
+        return None if message is None else QueueMessage(message, self)
 
     def _judged(self, came: tuple[Any, Any, bytes]) -> tuple[Any, Any, Any]:
         """Let pass what may be acted on; the rest is buried, and nothing came."""
@@ -84,20 +83,20 @@ class Consumer(_RabbitmqConsumer):
             intake.read(body, self.queue_name, self.broker.actors)
         except intake.Refusal as refusal:
             message = refusal.message or intake.stand_in(body, self.queue_name)
-            delivery = Delivery(
+            judged = QueueMessage(
                 _RabbitmqMessage(method.redelivered, method.delivery_tag, message), self
             )
-            delivery.refused = body
+            judged.refused = body
             self.known_tags.add(method.delivery_tag)
-            delivery.stuff_exception(refusal)
-            self.broker.emit_before("nack", delivery)  # where ``Retries`` buries it
-            self.nack(delivery)
+            judged.stuff_exception(refusal)
+            self.broker.emit_before("nack", judged)  # where ``Retries`` buries it
+            self.nack(judged)
             return None, None, None
         return came
 
     def ack(self, message: MessageProxy) -> None:
         """Acknowledge a message as soon as it is settled."""
-        if not isinstance(message, Delivery) or message.consumer is not self:
+        if not isinstance(message, QueueMessage) or message.consumer is not self:
             # Taken on a connection that is gone: RabbitMQ gives it out again, and its tag now
             # belongs to another message.
             self.logger.info("Message %s came from a lost connection.", message.message_id)
@@ -109,7 +108,11 @@ class Consumer(_RabbitmqConsumer):
 
     def nack(self, message: MessageProxy) -> None:
         """Refuse a message: RabbitMQ moves it to its ``.XQ``. Settled elsewhere, it may go."""
-        if isinstance(message, Delivery) and message.consumer is self and message.settled is None:
+        if (
+            isinstance(message, QueueMessage)
+            and message.consumer is self
+            and message.settled is None
+        ):
             super().nack(message)
         else:
             self.ack(message)
@@ -121,7 +124,7 @@ class Consumer(_RabbitmqConsumer):
             time.sleep(0.01)
         super().close()
 
-    def _close_case(self, message: Delivery, settled: Future[None]) -> None:
+    def _close_case(self, message: QueueMessage, settled: Future[None]) -> None:
         if not settled.cancelled():
             if settled.exception() is None:
                 super().ack(message)

@@ -1,4 +1,4 @@
-"""May what stands around a message stop whoever takes it?
+"""Reads the properties of a message so that none of them stops whoever takes it.
 
 AMQP lets senders add properties and headers. Orderbus reads none of those that come with a message
 of a queue; but pika reads them all, and gives its connection up where it cannot: the message then

@@ -1,4 +1,4 @@
-"""What does one connection to RabbitMQ tell us of the messages it was given?
+"""One connection to RabbitMQ, and what becomes of each message it was given.
 
 Each message is answered on its own: confirmed, refused, or lost with the connection. Many may be
 under way together, so one connection is enough for a process.
@@ -50,12 +50,12 @@ class Outgoing:
     message_id: str
 
 
-class Line:
+class Connection:
     """An open connection with one channel that confirms; belongs to the loop that opened it.
 
     While RabbitMQ has an alarm it stops reading, and what was written stays in the network's
-    buffers and is taken afterwards. So a blocked line is kept and asked nothing more: to close it
-    and send again on another would make a copy with each try.
+    buffers and is taken afterwards. So a blocked connection is kept and asked nothing more: to
+    close it and send again on another would make a copy with each try.
     """
 
     def __init__(self) -> None:
@@ -74,22 +74,22 @@ class Line:
     @classmethod
     async def open(cls, parameters: pika.connection.Parameters) -> Self:
         """Connect, and ask for confirms. Raises ``Unavailable``, ``Denied``."""
-        line = cls()
-        opened: asyncio.Future[None] = line._loop.create_future()
-        line._connection = AsyncioConnection(
+        connection = cls()
+        opened: asyncio.Future[None] = connection._loop.create_future()
+        connection._connection = AsyncioConnection(
             parameters,
             on_open_callback=lambda _: _answer(opened, None),
             on_open_error_callback=lambda _, error: _answer(opened, refusal(error)),
-            on_close_callback=lambda _, why: line._end(str(why)),
-            custom_ioloop=line._loop,
+            on_close_callback=lambda _, why: connection._end(str(why)),
+            custom_ioloop=connection._loop,
         )
         try:
             await opened
-            await line._prepare()
+            await connection._prepare()
         except BaseException:
-            line.close("it could not be opened")
+            connection.close("it could not be opened")
             raise
-        return line
+        return connection
 
     async def _prepare(self) -> None:
         """Open the channel, ask for confirms, and hear of alarms."""
@@ -111,7 +111,7 @@ class Line:
         """Send a message; the answer comes when RabbitMQ has it safe on the queue's disk.
 
         The answer is ``Unroutable`` where the queue is missing, and ``Unavailable`` where RabbitMQ
-        refused, or where the line was lost first: then nobody knows whether it was taken.
+        refused, or where the connection was lost first: then nobody knows whether it was taken.
         """
         tag = self._last_tag + 1
         properties = pika.BasicProperties(
@@ -148,15 +148,15 @@ class Line:
             channel.close()
 
     async def ask(self) -> None:
-        """Return when RabbitMQ answers; raises ``Unavailable`` when the line is lost."""
+        """Return when RabbitMQ answers; raises ``Unavailable`` when the connection is lost."""
         await self._reply(lambda done: self._channel.basic_qos(prefetch_count=0, callback=done))
 
     def close(self, why: str) -> None:
-        """Give the line up: what is not confirmed yet is answered, and RabbitMQ told."""
+        """Give the connection up: what is not confirmed yet is answered, and RabbitMQ told."""
         self._lose(why)
 
     async def ended(self) -> None:
-        """Wait until RabbitMQ and we agree that the line is closed."""
+        """Wait until RabbitMQ and we agree that the connection is closed."""
         await self._ended.wait()
 
     async def _open_channel(self) -> Any:  # noqa: ANN401 - pika has no types

@@ -1,4 +1,4 @@
-"""What does an operator want to know of RabbitMQ that the way of an order never asks?"""
+"""Examines RabbitMQ and our queues for an operator; no order needs what is asked here."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any, Final
 import dramatiq
 import pika
 
-from orderbus.actors.broker import Broker
-from orderbus.actors.line import Denied, Queue, refusal
 from orderbus.errors import Misconfigured, Unavailable
+from orderbus.rabbitmq.broker import Broker
+from orderbus.rabbitmq.connection import Denied, Queue, refusal
 
 #: Seconds after which a connection that was told of an alarm is given up.
 _BLOCKED_FOR: Final = 1.0

@@ -1,0 +1,1 @@
+"""The way to RabbitMQ and back: all of pika, and Dramatiq's broker as it has to be."""
