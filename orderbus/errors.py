@@ -16,7 +16,8 @@
     │   │   └── IllegalMove    an order cannot go from where it is to where it was sent
     │   └── Changed            it is no longer what the caller saw
     ├── Unavailable        a neighbour did not answer; the same call may work later
-    │   └── Busy               somebody else has locked what this needs
+    │   ├── Busy               somebody else has locked what this needs
+    │   └── Denied             RabbitMQ refuses our user: a setting has to change
     ├── Poisoned           this message can never succeed; bury it with its reason
     └── Misconfigured      the settings cannot work; say why and exit
 
@@ -163,6 +164,12 @@ class Unavailable(OrderbusError):
 
 class Busy(Unavailable):
     """Somebody else has locked what this needs, and did not let go in time."""
+
+
+class Denied(Unavailable):
+    """RabbitMQ knows us not, or not in this virtual host: a person has to change a setting."""
+
+    code = "rabbitmq_denied"
 
 
 class Poisoned(OrderbusError):

@@ -71,6 +71,8 @@ ACTOR_MESSAGES = Counter(
     "Queue messages processed, by actor and outcome.",
     ["actor", "outcome"],
 )
+#: Stands for the actor of a message that names none we know, here and in the message itself.
+UNKNOWN_ACTOR: Final = "unknown"
 HTTP_REQUESTS = Counter(
     "orderbus_http_requests", "HTTP requests answered.", ["route", "method", "status"]
 )

@@ -1,6 +1,6 @@
 """Work after the answer: ``dramatiq orderbus.actors`` runs it."""
 
-from orderbus.actors import folder  # first: it names where the metrics of a worker are kept
+from orderbus.worker import shared_state  # first: it names where the metrics of a worker are kept
 
 # isort: split
 
@@ -13,6 +13,7 @@ from orderbus.actors import (
     deliver_webhook,
     process_order,
     publish_outbox,
+    startup,
 )
 
 __all__ = [
@@ -22,7 +23,8 @@ __all__ = [
     "count_event",
     "create_order",
     "deliver_webhook",
-    "folder",
     "process_order",
     "publish_outbox",
+    "shared_state",
+    "startup",
 ]

@@ -36,7 +36,7 @@ async def run(
     wanted = {consumer.name: consumer.pattern for consumer in consumers.installed(settings)}
 
     async def handle(batch: list[Received]) -> Sequence[Received]:
-        # What is due is committed: a hint that gets lost costs one beat, so nothing waits.
+        # What is due is committed: a hint that gets lost is sent again, so nothing waits.
         due = await services_bridge.receive(database, batch, wanted=wanted)
         with suppress(Unavailable):
             await consumers.enqueue(due.consumptions)

@@ -12,12 +12,11 @@ from dramatiq.errors import ActorNotFound
 from dramatiq.middleware import ShutdownNotifications, TimeLimit
 
 from orderbus import settings as settings_module
-from orderbus.actors.boot import Boot
-from orderbus.actors.loop import Loop
-from orderbus.actors.middleware import Retries
 from orderbus.errors import Conflict, Misconfigured
 from orderbus.rabbitmq.broker import Broker
 from orderbus.rabbitmq.memory_broker import MemoryBroker
+from orderbus.worker.event_loop import Loop
+from orderbus.worker.retries import Retries
 
 
 def _choose() -> Broker | MemoryBroker:
@@ -29,7 +28,8 @@ def _choose() -> Broker | MemoryBroker:
 
 
 def _middleware() -> list[Middleware]:
-    return [Loop(), Boot(), TimeLimit(), ShutdownNotifications(), Retries()]
+    """Name what surrounds every message; ``startup`` adds what begins and ends the worker."""
+    return [Loop(), TimeLimit(), ShutdownNotifications(), Retries()]
 
 
 broker: Final = _choose()

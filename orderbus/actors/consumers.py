@@ -1,4 +1,4 @@
-"""Which kinds of work want which events, and how does each get a queue of its own?
+"""The registry of consumers: kinds of work on events, each with a queue of its own.
 
 A consumer is a function and one line that names the events it wants:
 
@@ -21,12 +21,12 @@ from typing import Any, Final
 import dramatiq
 
 from orderbus import services
-from orderbus.actors import boot
 from orderbus.actors.broker import broker
 from orderbus.domain.events import check_pattern
 from orderbus.errors import Invalid, Misconfigured
 from orderbus.services.consumption import LEASE, GiveUp, Prepare, Work
 from orderbus.settings import Settings
+from orderbus.worker import lifecycle
 
 #: Milliseconds: the lease must not end before the work does.
 _TIME_LIMIT: Final = int(LEASE.total_seconds() * 1000) - 10_000
@@ -63,7 +63,7 @@ def consumer(
         work = Work(effect, prepare, give_up)
 
         async def consume(consumption: int, **_of_later_versions: object) -> None:
-            held = boot.resources()
+            held = lifecycle.resources()
             if await services.consumption.consume(held, name, consumption, work):
                 held.outbox_written.set()
 

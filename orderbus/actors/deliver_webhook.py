@@ -8,9 +8,9 @@ from typing import Final
 import dramatiq
 
 from orderbus import services
-from orderbus.actors import boot
 from orderbus.actors.broker import broker, enqueue_deliveries
 from orderbus.errors import Unavailable
+from orderbus.worker import lifecycle
 
 #: Milliseconds: an attempt, and all the patience with PostgreSQL before and after it.
 _TIME_LIMIT: Final = int(2 * services.delivery.PATIENCE.total_seconds() + 120) * 1000
@@ -19,9 +19,9 @@ _TIME_LIMIT: Final = int(2 * services.delivery.PATIENCE.total_seconds() + 120) *
 @dramatiq.actor(broker=broker, queue_name="deliver_webhook", time_limit=_TIME_LIMIT, max_retries=3)
 async def deliver_webhook(delivery: int) -> None:
     """Attempt a delivery if it may go now, and hint at what may go next."""
-    held = boot.resources()
+    held = lifecycle.resources()
     following = await services.delivery.deliver(
         held.database, held.http, held.settings, held.turns, delivery
     )
-    with suppress(Unavailable):  # the delivery is settled; the beat hints again
+    with suppress(Unavailable):  # the delivery is settled; the dispatcher hints again
         await enqueue_deliveries(following)

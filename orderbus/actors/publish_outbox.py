@@ -5,12 +5,12 @@ from __future__ import annotations
 import dramatiq
 
 from orderbus import services
-from orderbus.actors import boot
 from orderbus.actors.broker import broker
+from orderbus.worker import lifecycle
 
 
 @dramatiq.actor(broker=broker, queue_name="publish_outbox", time_limit=30_000, max_retries=3)
 async def publish_outbox() -> None:
     """Publish one batch; doing it once too often does nothing."""
-    held = boot.resources()
+    held = lifecycle.resources()
     await services.relay.publish_due(held.database, held.publisher, held.settings)

@@ -15,16 +15,10 @@ import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
 
 from orderbus import telemetry
-from orderbus.errors import Unavailable
+from orderbus.errors import Denied, Unavailable
 
 #: RabbitMQ's reply code where a queue exists with other properties.
 _PRECONDITION_FAILED = 406
-
-
-class Denied(Unavailable):
-    """RabbitMQ knows us not, or not in this virtual host: a person has to change a setting."""
-
-    code = "rabbitmq_denied"
 
 
 class Unroutable(Unavailable):

@@ -12,9 +12,9 @@ from typing import Any, Final
 import dramatiq
 import pika
 
-from orderbus.errors import Misconfigured, Unavailable
+from orderbus.errors import Denied, Misconfigured, Unavailable
 from orderbus.rabbitmq.broker import Broker
-from orderbus.rabbitmq.connection import Denied, Queue, refusal
+from orderbus.rabbitmq.connection import Queue, refusal
 
 #: Seconds after which a connection that was told of an alarm is given up.
 _BLOCKED_FOR: Final = 1.0

@@ -24,6 +24,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from orderbus.domain import json as strict_json
 from orderbus.domain.text import storable
 from orderbus.errors import Invalid, Poisoned
+from orderbus.telemetry import UNKNOWN_ACTOR
 
 #: Bytes of a message. Ours have 300: they are hints at rows.
 AT_MOST: Final = 65_536
@@ -31,8 +32,6 @@ AT_MOST: Final = 65_536
 DEPTH_AT_MOST: Final = 16
 #: Milliseconds a message may ask to wait. Ours ask for 30 s; the rest is for clocks that differ.
 WAIT_AT_MOST: Final = 600_000
-#: Stands for the actor of a message that names none we know, in metrics too.
-NOBODY: Final = "unknown"
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
 _ID: Final = re.compile(r"[\x21-\x7e]{1,100}")
@@ -75,7 +74,7 @@ def read(body: bytes, queue: str, actors: Mapping[str, dramatiq.Actor[..., Any]]
 def stand_in(body: bytes, queue: str) -> dramatiq.Message[Any]:
     """Stand for a message that cannot be read; the same bytes have the same id."""
     mark = f"sha256:{hashlib.sha256(body).hexdigest()}"
-    return dramatiq.Message(queue, NOBODY, (), {}, {}, message_id=mark, message_timestamp=0)
+    return dramatiq.Message(queue, UNKNOWN_ACTOR, (), {}, {}, message_id=mark, message_timestamp=0)
 
 
 def _members(body: bytes) -> dict[str, Any]:

@@ -14,11 +14,12 @@ import pytest
 from dramatiq.common import q_name
 
 from orderbus import services, telemetry
-from orderbus.actors import boot, middleware
 from orderbus.errors import Conflict, Poisoned
 from orderbus.rabbitmq import intake
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
+from orderbus.telemetry import UNKNOWN_ACTOR
+from orderbus.worker import lifecycle, retries
 from tests import hostile
 from tests.integration import living, steps
 from tests.integration.rabbitmq_node import ready, until, until_async
@@ -98,7 +99,7 @@ def test_names_from_outside_are_no_labels(workshop: Workshop) -> None:
         for metric in telemetry.ACTOR_MESSAGES.collect()
         for sample in metric.samples
     }
-    assert intake.NOBODY in labels
+    assert UNKNOWN_ACTOR in labels
     assert not [label for label in labels if label.startswith("name_")]
 
 
@@ -110,8 +111,8 @@ async def bury(
     refused: bytes | None,
 ) -> None:
     held = living.resources(database, settings)
-    monkeypatch.setattr(boot, "resources", lambda: held)
-    await middleware.bury_in_postgres(
+    monkeypatch.setattr(lifecycle, "resources", lambda: held)
+    await retries.bury_in_postgres(
         message, reason="malformed", error="no", traceback="Traceback", refused=refused
     )
 
@@ -183,9 +184,9 @@ async def test_no_letter_is_lost_when_the_schema_goes_back_and_forth(
 
 
 def test_a_refusal_is_buried_at_once() -> None:
-    verdict = middleware.judge(intake.Refusal("no"), waits=0, retries=0, max_retries=3)
+    verdict = retries.judge(intake.Refusal("no"), waits=0, retries=0, max_retries=3)
 
-    assert verdict == middleware.Bury("malformed")
+    assert verdict == retries.Bury("malformed")
     assert issubclass(intake.Refusal, Poisoned)
 
 

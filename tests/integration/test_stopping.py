@@ -15,14 +15,14 @@ import pytest
 from dramatiq.middleware import ShutdownNotifications, TimeLimit
 
 from orderbus import services, storage
-from orderbus.actors import beat, boot
-from orderbus.actors.boot import Boot
-from orderbus.actors.loop import Loop
-from orderbus.actors.middleware import Retries
 from orderbus.rabbitmq.memory_broker import MemoryBroker
 from orderbus.services.consumption import Work
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
+from orderbus.worker import lifecycle
+from orderbus.worker.event_loop import Loop
+from orderbus.worker.lifecycle import Lifecycle
+from orderbus.worker.retries import Retries
 from tests.integration import delivering, living, steps
 from tests.integration.delivering import Receiver
 from tests.integration.rabbitmq_node import until, until_async
@@ -34,13 +34,17 @@ HANDED_BACK = ("pending", 0, False, True, "The worker was told to stop")
 Work_on = Callable[[int], Awaitable[Any]]
 
 
+async def dispatch_nothing(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
 class Stage:
     """Dramatiq's own worker with our middleware, in this process, whose actor works on one row."""
 
     def __init__(self, work_on: Work_on, *, time_limit: int = 60_000) -> None:
         limits = TimeLimit(interval=20)
-        loop, boot_ = Loop(), Boot()
-        self.broker = MemoryBroker([loop, boot_, limits, ShutdownNotifications(), Retries()])
+        life = Lifecycle(prepare=lambda _: None, dispatch=dispatch_nothing)
+        self.broker = MemoryBroker([Loop(), life, limits, ShutdownNotifications(), Retries()])
         limits.after_process_boot(self.broker)  # type: ignore[no-untyped-call]
 
         async def probe(row: int) -> None:
@@ -62,17 +66,13 @@ class Stage:
 
 @pytest.fixture(autouse=True)
 def _short_grace(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    async def beats(*_: object) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(beat, "run", beats)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SECRET_KEY", "a key for tests")
     monkeypatch.setenv("ORDERBUS_STOP_GRACE", "0")
     monkeypatch.setenv("ORDERBUS_WEBHOOK_ALLOWED_NETWORKS", "127.0.0.0/8")
     yield
-    assert boot._open is None
+    assert lifecycle._open is None
 
 
 async def one_due(database: Database, consumer: str = "count_event") -> int:
@@ -100,7 +100,7 @@ def consuming(begun: threading.Event) -> Work_on:
         await asyncio.Event().wait()
 
     work = Work(effect, prepare)
-    return lambda one: services.consumption.consume(boot.resources(), "count_event", one, work)
+    return lambda one: services.consumption.consume(lifecycle.resources(), "count_event", one, work)
 
 
 async def test_a_consumer_stopped_four_times_in_a_row_is_charged_no_attempt(
@@ -172,7 +172,7 @@ async def test_what_ends_within_the_grace_is_not_interrupted(
 
     work = Work(count, prepare)
     stage = Stage(
-        lambda one: services.consumption.consume(boot.resources(), "count_event", one, work)
+        lambda one: services.consumption.consume(lifecycle.resources(), "count_event", one, work)
     )
     await asyncio.to_thread(stage.begin, due)
     assert await asyncio.to_thread(begun.wait, 20)
@@ -191,7 +191,7 @@ async def test_a_delivery_interrupted_four_times_is_neither_charged_nor_unknown(
     receiver.hold.clear()
 
     async def deliver(one: int) -> None:
-        held = boot.resources()
+        held = lifecycle.resources()
         await services.delivery.deliver(held.database, held.http, settings, held.turns, one)
 
     for times in range(1, 5):
@@ -220,7 +220,7 @@ async def test_a_batch_whose_publishing_is_interrupted_is_due_again_at_once(
 
     async def publish(_: int) -> None:
         publisher: Any = Silent()
-        await services.relay.publish_due(boot.resources().database, publisher, settings)
+        await services.relay.publish_due(lifecycle.resources().database, publisher, settings)
 
     stage = Stage(publish)
     await asyncio.to_thread(stage.begin, 1)
@@ -301,6 +301,6 @@ def test_a_worker_that_lost_a_thread_is_not_ready_and_ends(start: Start, rabbitm
 
     code = worker.wait(40)
 
-    assert code == boot.BROKE
+    assert code == lifecycle.BROKE
     assert worker.said("threads_lost") == 1, worker.log
     assert worker.said("beat_failed") == 0

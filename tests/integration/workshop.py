@@ -9,9 +9,9 @@ from typing import Any
 import dramatiq
 from dramatiq.middleware import AsyncIO, ShutdownNotifications
 
-from orderbus.actors.middleware import Retries
 from orderbus.errors import Unavailable
 from orderbus.rabbitmq.broker import Broker
+from orderbus.worker.retries import Retries
 
 
 class Desk:

@@ -14,6 +14,7 @@ from dramatiq.brokers.stub import StubBroker
 from orderbus.actors.broker import broker
 from orderbus.rabbitmq import intake
 from orderbus.rabbitmq.intake import Refusal
+from orderbus.telemetry import UNKNOWN_ACTOR
 from tests import hostile
 
 
@@ -79,7 +80,7 @@ def test_messages_that_cannot_be_read_have_the_id_of_their_bytes() -> None:
     first, again, other = (intake.stand_in(body, "probes") for body in (b"a", b"a", b"b"))
 
     assert first.message_id == again.message_id != other.message_id
-    assert first.actor_name == intake.NOBODY
+    assert first.actor_name == UNKNOWN_ACTOR
 
 
 class Odd(TypedDict):

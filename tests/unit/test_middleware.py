@@ -14,9 +14,8 @@ from dramatiq.errors import ActorNotFound
 from dramatiq.middleware import Shutdown
 from dramatiq.middleware.time_limit import TimeLimitExceeded
 
-from orderbus.actors import boot, middleware
+from orderbus.actors import startup
 from orderbus.actors.broker import broker
-from orderbus.actors.middleware import Again, Bury, Leave, judge
 from orderbus.errors import (
     Conflict,
     Invalid,
@@ -25,6 +24,8 @@ from orderbus.errors import (
     Poisoned,
     Unavailable,
 )
+from orderbus.worker import retries
+from orderbus.worker.retries import Again, Bury, Leave, judge
 from tests.conftest import settings_from
 from tests.waiting import PATIENCE
 
@@ -46,7 +47,7 @@ CONSUMER_TIMEOUT = timedelta(minutes=15)
     ],
 )
 def test_what_cannot_succeed_is_buried_and_what_was_interrupted_is_left(
-    error: BaseException, verdict: middleware.Verdict
+    error: BaseException, verdict: retries.Verdict
 ) -> None:
     assert judge(error, waits=0, retries=0, max_retries=3) == verdict
 
@@ -101,7 +102,7 @@ def test_a_neighbour_may_ask_for_a_longer_pause_but_not_for_hours() -> None:
     ],
 )
 def test_an_error_is_made_fit_for_its_row(text: str, kept: str) -> None:
-    assert middleware._cut(text, 20 if len(text) > 100 else 100) == kept
+    assert retries._cut(text, 20 if len(text) > 100 else 100) == kept
 
 
 def test_every_actor_says_its_queue_its_time_limit_and_its_retries() -> None:
@@ -132,7 +133,7 @@ def test_a_wait_longer_than_its_actor_may_run_is_refused_at_boot(
     changes: dict[str, str], setting: str
 ) -> None:
     with pytest.raises(Misconfigured, match=f"{setting} must be at most"):
-        boot.check(settings_from({}, **changes), broker)
+        startup.check_time_limits(settings_from({}, **changes), broker)
 
 
 def test_the_actors_are_imported_without_settings_and_without_rabbitmq() -> None:

@@ -8,13 +8,13 @@ from email.utils import format_datetime
 import hypothesis
 from hypothesis import strategies as st
 
-from orderbus.actors import middleware
-from orderbus.actors.middleware import Again
 from orderbus.domain import webhooks
 from orderbus.domain.webhooks import Answer, Exhausted, NotCharged, Retry
 from orderbus.errors import Unavailable
 from orderbus.pubsub import bridge
 from orderbus.services import delivery
+from orderbus.worker import retries
+from orderbus.worker.retries import Again
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LAST = len(webhooks.SCHEDULE)
@@ -81,8 +81,8 @@ def test_a_message_is_tried_again_within_half_a_minute(times: int, seconds: int)
     away = Unavailable("away", retry_after=timedelta(seconds=seconds))
     most = 2_147_483_648
     verdicts = [
-        middleware.judge(away, waits=times, retries=0, max_retries=3),
-        middleware.judge(ValueError(), waits=0, retries=times, max_retries=most),
+        retries.judge(away, waits=times, retries=0, max_retries=3),
+        retries.judge(ValueError(), waits=0, retries=times, max_retries=most),
     ]
 
     for verdict in verdicts:

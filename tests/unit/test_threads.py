@@ -12,9 +12,9 @@ import pytest
 from dramatiq.middleware import TimeLimit
 from dramatiq.middleware.threading import raise_thread_exception
 
-from orderbus.actors import boot, folder, threads
-from orderbus.actors.parts import Parts
 from orderbus.rabbitmq.memory_broker import MemoryBroker
+from orderbus.worker import lifecycle, shared_state, threads
+from orderbus.worker.dependencies import Dependencies
 
 
 @pytest.fixture
@@ -69,13 +69,13 @@ def test_a_process_that_lost_a_thread_is_not_ready_and_ends(
 ) -> None:
     reported: list[dict[str, bool]] = []
     ended: list[Any] = []
-    monkeypatch.setattr(folder, "report", reported.append)
-    monkeypatch.setattr(boot, "end_broken", lambda why, **_: ended.append(why))
+    monkeypatch.setattr(shared_state, "report", reported.append)
+    monkeypatch.setattr(lifecycle, "end_broken", lambda why, **_: ended.append(why))
     nothing: Any = None
-    parts = Parts(nothing, lambda: lost)
-    parts._up = dict.fromkeys(parts._up, True)
+    watch = Dependencies(nothing, MemoryBroker([]), lambda: lost)
+    watch._up = dict.fromkeys(watch._up, True)
 
-    parts.report()
+    watch.report()
 
     assert all(reported[0].values()) is not bool(lost)
     assert ended == ["threads_lost"] * bool(lost)

@@ -12,9 +12,9 @@ import dramatiq
 import pytest
 from dramatiq.middleware import AsyncIO, ShutdownNotifications
 
-from orderbus.actors.middleware import Retries
 from orderbus.errors import Poisoned, Unavailable
 from orderbus.rabbitmq.memory_broker import MemoryBroker
+from orderbus.worker.retries import Retries
 from tests.waiting import PATIENCE
 
 

@@ -1,4 +1,4 @@
-"""What do the processes of one worker share: their metrics, and whether each is ready.
+"""What the processes of one worker share: their metrics, and whether each is ready.
 
 A folder of its own for each Dramatiq master, named after a secret that only its children know.
 Every process that uses it holds a lock in it, so what a killed worker left behind is found and

@@ -1,6 +1,6 @@
-"""What becomes of a message whose actor raised?
+"""Decides what becomes of a message whose actor raised.
 
-Decided here, by the error's class, and not in the actors' bodies:
+By the error's class, and not in the actors' bodies:
 
 ===============  ====================================================================
 ``Unavailable``  tried again, for as long as it takes, and never counted: not its fault
@@ -31,11 +31,10 @@ from dramatiq.errors import ActorNotFound
 from dramatiq.middleware import Shutdown
 
 from orderbus import services, telemetry
-from orderbus.actors import boot
 from orderbus.errors import Misconfigured, OrderbusError, Poisoned, Refused, Unavailable
-from orderbus.rabbitmq.broker import Broker
-from orderbus.rabbitmq.consumer import QueueMessage
-from orderbus.rabbitmq.intake import NOBODY
+from orderbus.telemetry import UNKNOWN_ACTOR
+from orderbus.worker import lifecycle
+from orderbus.worker.broker import Broker, QueueMessage
 
 MAX_RETRIES: Final = 3
 #: Milliseconds.
@@ -111,9 +110,9 @@ async def bury_in_postgres(
     refused: bytes | None,
 ) -> None:
     """Keep a message as a row, with its bytes where it was refused. Raises ``Unavailable``."""
-    is_readable = message.actor_name != NOBODY
+    is_readable = message.actor_name != UNKNOWN_ACTOR
     await services.dead_letters.bury_message(
-        boot.resources().database,
+        lifecycle.resources().database,
         message_id=message.message_id,
         actor=message.actor_name if is_readable else None,
         arguments={"args": list(message.args), "kwargs": message.kwargs} if is_readable else None,
@@ -153,23 +152,23 @@ class Retries(Middleware):
         exception: BaseException | None = None,
     ) -> None:
         """Decide what becomes of a message, and have it done."""
+        queues, taken = cast("Broker", broker), cast("QueueMessage", message)
         if exception is None:
-            _count(broker, message, "done")
+            _count(queues, taken, "done")
         else:
-            self._decide(cast("Broker", broker), cast("QueueMessage", message), exception)
+            self._decide(queues, taken, exception)
 
     def before_nack(self, broker: dramatiq.Broker, message: MessageProxy) -> None:
         """Bury a message that was refused before any actor had it."""
-        message = cast("QueueMessage", message)
-        if message.settled is None and message._exception is not None:  # noqa: SLF001 - nowhere else
-            self._decide(cast("Broker", broker), message, message._exception)  # noqa: SLF001 - the same
+        queues, taken = cast("Broker", broker), cast("QueueMessage", message)
+        error = message._exception  # noqa: SLF001 - nowhere else
+        if taken.settled is None and error is not None:
+            self._decide(queues, taken, error)
 
     def _decide(self, broker: Broker, message: QueueMessage, error: BaseException) -> None:
         options = message.options
-        try:
-            allowed = broker.get_actor(message.actor_name).options.get("max_retries", MAX_RETRIES)
-        except ActorNotFound:
-            allowed = 0
+        actor = broker.actors.get(message.actor_name)
+        allowed = 0 if actor is None else actor.options.get("max_retries", MAX_RETRIES)
         verdict = judge(
             error,
             waits=options.get("waits", 0),
@@ -191,10 +190,10 @@ class Retries(Middleware):
                 return message.settled
             case Again():
                 _count(broker, message, "again")
-                return boot.submit(_again(broker, message, verdict, error))
+                return lifecycle.submit(_again(broker, message, verdict, error))
             case Bury():
                 _count(broker, message, "buried")
-                return boot.submit(self._buried(message, verdict, error))
+                return lifecycle.submit(self._buried(message, verdict, error))
 
     async def _buried(self, message: QueueMessage, verdict: Bury, error: BaseException) -> None:
         said = _cut("".join(traceback.format_exception(error, limit=30)), _TRACEBACK_AT_MOST)
@@ -220,7 +219,7 @@ async def _again(
     counted = {"waits": verdict.waits, "retries": verdict.retries}
 
     async def put() -> None:
-        again = message.copy(options=counted)
+        again = message._message.copy(options=counted)  # noqa: SLF001 - as above
         await broker.put([again], delay=verdict.delay, within=None)
 
     await _until_done(message, put)
@@ -251,9 +250,9 @@ async def _until_done(message: QueueMessage, attempt: Callable[[], Awaitable[Non
             raise asyncio.CancelledError
 
 
-def _count(broker: dramatiq.Broker, message: MessageProxy, outcome: str) -> None:
+def _count(broker: Broker, message: QueueMessage, outcome: str) -> None:
     # A name of the message's own making would be one more series for each.
-    actor = message.actor_name if message.actor_name in broker.actors else NOBODY
+    actor = message.actor_name if message.actor_name in broker.actors else UNKNOWN_ACTOR
     telemetry.ACTOR_MESSAGES.labels(actor=actor, outcome=outcome).inc()
 
 

@@ -1,8 +1,8 @@
-"""What turns rows that are due into messages?
+"""Turns rows that are due into messages.
 
-Every worker process runs the beat; there is no leader. It listens for the web server's
+Every worker process runs the dispatcher; there is no leader. It listens for the web server's
 notification and looks by itself once a second, or as the settings say. Rows are noted as hinted
-when they are told of, so several beats share the work instead of doubling it.
+when they are told of, so several dispatchers share the work instead of doubling it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from functools import partial
 from typing import Final
 
 from orderbus import services, telemetry
-from orderbus.actors import boot, bridge, consumers
+from orderbus.actors import bridge, consumers
 from orderbus.actors.broker import broker, enqueue_deliveries, enqueue_publish_outbox
-from orderbus.actors.parts import Parts
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources
 from orderbus.services.upkeep import Upkeep
+from orderbus.worker import lifecycle
+from orderbus.worker.dependencies import Dependencies
 
 CHANNEL: Final = "outbox"
 #: How often a worker looks whether something old has to be deleted and nobody does.
@@ -31,7 +32,7 @@ RETENTION_LOOKS: Final = timedelta(seconds=10)
 
 
 async def run(resources: Resources, queues: Collection[str], lost: Callable[[], list[str]]) -> None:
-    """Beat for as long as the worker runs, whatever is away; ``lost`` names threads that ended.
+    """Dispatch for as long as the worker runs, whatever is away; ``lost`` names threads that ended.
 
     Consumers are told of events only where this worker works on their ``queues``: what nobody works
     on would pile up.
@@ -55,7 +56,7 @@ async def run(resources: Resources, queues: Collection[str], lost: Callable[[], 
     async with asyncio.TaskGroup() as group:
         if resources.settings.queues_in_memory:
             group.create_task(repeat("bring_back", bring_back))
-        group.create_task(Parts(resources, lost).watch())
+        group.create_task(Dependencies(resources, broker, lost).watch())
         group.create_task(repeat("listen", listen))
         group.create_task(repeat("hint_outbox", partial(_hint_outbox, resources), notified))
         group.create_task(repeat("hint_deliveries", partial(_hint_deliveries, resources)))
@@ -105,10 +106,10 @@ async def _repeat(
         try:
             await work()
         except Unavailable:
-            pass  # the parts' watch says which one, once
+            pass  # the watch over the dependencies says which one, once
         except Misconfigured as error:
-            boot.give_up(error)
-        except Exception as error:  # noqa: BLE001 - a door: the beat must go on
+            lifecycle.exit_misconfigured(error)
+        except Exception as error:  # noqa: BLE001 - a door: the dispatcher must go on
             if repr(error) != said:
                 telemetry.log.exception("beat_failed", task=name)
             said = repr(error)
@@ -129,4 +130,4 @@ def _end_without_master(master: int) -> Callable[[], Awaitable[None]]:
 
 
 def _about(interval: timedelta) -> float:
-    return interval.total_seconds() * random.uniform(0.8, 1.0)  # noqa: S311 - spreads the beats, guards nothing
+    return interval.total_seconds() * random.uniform(0.8, 1.0)  # noqa: S311 - spreads the dispatchers, guards nothing

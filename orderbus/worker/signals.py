@@ -1,4 +1,4 @@
-"""What does each SIGTERM mean to a worker process?
+"""What each SIGTERM means to a worker process.
 
 =========  =====================================================================================
 the first  end in an orderly way; what is under way goes on for ``ORDERBUS_STOP_GRACE``

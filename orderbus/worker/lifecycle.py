@@ -1,4 +1,4 @@
-"""How does a worker process begin, and how does it end?
+"""How a worker process begins, and how it ends.
 
 It begins whatever is away: resources connect when first used, and no message is taken before
 PostgreSQL answers. Settings that cannot work end the whole worker with a sentence.
@@ -11,7 +11,7 @@ import concurrent.futures
 import os
 import signal
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
@@ -22,21 +22,24 @@ import dramatiq
 from dramatiq import Middleware, Worker
 from dramatiq.asyncio import get_event_loop_thread
 
-from orderbus import services, telemetry
 from orderbus import settings as settings_module
-from orderbus.actors import folder, loop, stopping, threads, watchpoint
+from orderbus import telemetry
 from orderbus.errors import Misconfigured, Unavailable
-from orderbus.rabbitmq.broker import Broker
 from orderbus.resources import Resources, open_resources
 from orderbus.settings import Settings
+from orderbus.worker import event_loop, health_server, shared_state, signals, threads
+from orderbus.worker.broker import Broker
 
 T = TypeVar("T")
 
+#: What a worker does for as long as it runs, with what it holds open: for which queues, and what
+#: names its threads that ended.
+Dispatch = Callable[
+    [Resources, Collection[str], Callable[[], list[str]]], Coroutine[Any, Any, None]
+]
+
 #: Exit code of a worker whose settings cannot work.
 CANNOT_WORK: Final = 2
-#: Time an actor needs beside the longest thing it waits for.
-_ROOM: Final = timedelta(seconds=15)
-
 #: Exit code of a process that lost a part of itself.
 BROKE: Final = 1
 #: Seconds it then has to end in an orderly way, beside the grace for what is under way.
@@ -64,7 +67,7 @@ def submit(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
     return asyncio.run_coroutine_threadsafe(work, thread.loop)
 
 
-def give_up(error: BaseException) -> NoReturn:
+def exit_misconfigured(error: BaseException) -> NoReturn:
     """Say why this worker cannot work and end its process; Dramatiq then ends the others.
 
     The master hears no signal until each of its processes has said that it booted, or thirty
@@ -73,59 +76,40 @@ def give_up(error: BaseException) -> NoReturn:
     """
     # Dramatiq's sys.stderr leads through its master, which may end before it has read it.
     os.write(_STDERR, f"orderbus: {error}\n".encode())
-    folder.leave()
+    shared_state.leave()
     ending = threading.Timer(1.0, os._exit, (CANNOT_WORK,))
     ending.daemon = True
     ending.start()
     raise SystemExit(CANNOT_WORK)
 
 
-def check(settings: Settings, broker: dramatiq.Broker) -> None:
-    """See that the actors' time limits leave room for what the settings let them wait.
-
-    Raises ``Misconfigured``.
-    """
-    patience = 2 * services.delivery.PATIENCE
-    waits = {
-        "deliver_webhook": ("ORDERBUS_WEBHOOK_TIMEOUT", settings.webhook_timeout, patience),
-        "publish_outbox": ("ORDERBUS_PUBLISH_TIMEOUT", settings.publish_timeout, timedelta(0)),
-    }
-    for name, (setting, wait, besides) in waits.items():
-        limit = timedelta(milliseconds=broker.get_actor(name).options["time_limit"])
-        most = limit - besides - _ROOM
-        if wait > most:
-            raise Misconfigured(
-                f"{setting} must be at most {most.total_seconds():.0f} seconds: "
-                f"the workers end {name} after {limit.total_seconds():.0f}"
-            )
-
-
-class Boot(Middleware):
+class Lifecycle(Middleware):
     """Opens the resources before the first message and closes them after the last."""
 
-    def __init__(self) -> None:
-        """Hold nothing until the worker boots."""
+    def __init__(self, prepare: Callable[[Settings], None], dispatch: Dispatch) -> None:
+        """Hold nothing until the worker boots.
+
+        ``prepare`` runs before the worker asks for its queues and may raise ``Misconfigured``.
+        """
+        self._prepare = prepare
+        self._dispatch = dispatch
         self._stack = AsyncExitStack()
-        self._beat: concurrent.futures.Future[None] | None = None
+        self._dispatching: concurrent.futures.Future[None] | None = None
         self._ending: concurrent.futures.Future[None] | None = None
         self._in_a_hurry = False
 
     @property
     def forks(self) -> list[Any]:
         """The one process beside the workers that shows metrics and health of all of them."""
-        return [watchpoint.serve]
+        return [health_server.serve]
 
-    def after_process_boot(self, broker: dramatiq.Broker) -> None:
+    def after_process_boot(self, broker: dramatiq.Broker) -> None:  # noqa: ARG002
         """Read the settings, or end the worker with a sentence."""
-        from orderbus.actors import consumers  # noqa: PLC0415 - they are actors, so they need us
-
         try:
             settings = settings_module.load()
-            consumers.installed(settings)  # before the worker asks for its queues
-            check(settings, broker)
-            services.processing.chosen(settings)
+            self._prepare(settings)
         except Misconfigured as error:
-            give_up(error)
+            exit_misconfigured(error)
         telemetry.configure_logging(settings, process="worker")
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
@@ -135,28 +119,27 @@ class Boot(Middleware):
         """
         global _open  # noqa: PLW0603 - one per worker process, as Dramatiq's event loop is
         cast("Broker", broker).gate.clear()
-        folder.report({})
+        shared_state.report({})
         try:
             opening = self._stack.enter_async_context(open_resources(settings_module.load()))
             _open = submit(opening).result(timeout=30)
         except Exception as error:  # noqa: BLE001 - a door: a worker without resources must not go on
-            give_up(error)
+            exit_misconfigured(error)
 
     def after_worker_boot(self, broker: dramatiq.Broker, worker: Worker) -> None:
-        """Start the beat, which opens the gate."""
-        from orderbus.actors import beat  # noqa: PLC0415 - the beat enqueues, so it needs the broker
-
+        """Start the dispatcher, which opens the gate."""
         queues = cast("set[str]", worker.consumer_whitelist or set(broker.queues))
-        self._beat = submit(beat.run(resources(), queues, partial(threads.lost, broker, worker)))
-        self._beat.add_done_callback(_beat_ended)
+        lost = partial(threads.lost, broker, worker)
+        self._dispatching = submit(self._dispatch(resources(), queues, lost))
+        self._dispatching.add_done_callback(_dispatching_ended)
         if parent_process() is not None:  # else it is nobody's to stop but its maker's
-            stopping.hear(self.hurry)
+            signals.hear(self.hurry)
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
         """Stop hinting; what is under way goes on for a while, and is handed back then."""
         cast("Broker", broker).stopping.set()
-        if self._beat is not None:
-            self._beat.cancel()
+        if self._dispatching is not None:
+            self._dispatching.cancel()
         self._ending = submit(_interrupt_after(resources().settings.stop_grace))
         if self._in_a_hurry:
             self.hurry()
@@ -184,7 +167,7 @@ async def _interrupt_after(grace: timedelta) -> None:
     await asyncio.sleep(grace.total_seconds())
     if _open is not None:  # else it has ended meanwhile
         _open.ending.set()
-        await loop.interrupt()
+        await event_loop.interrupt()
 
 
 def end_broken(why: str, **details: object) -> None:
@@ -205,8 +188,8 @@ def end_broken(why: str, **details: object) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _beat_ended(beat: concurrent.futures.Future[None]) -> None:
-    """End a worker whose beat broke: it would look alive and do nothing by itself."""
-    if not beat.cancelled() and (error := beat.exception()) is not None:
+def _dispatching_ended(dispatching: concurrent.futures.Future[None]) -> None:
+    """End a worker whose dispatcher broke: it would look alive and do nothing by itself."""
+    if not dispatching.cancelled() and (error := dispatching.exception()) is not None:
         telemetry.log.critical("beat_ended", exc_info=error)
         os._exit(1)

@@ -1,4 +1,4 @@
-"""Are all threads of this worker alive?
+"""Names the threads of this worker that ended although they should not.
 
 Dramatiq's threads end with an error that they do not expect, and nobody starts them anew: a worker
 that lost some of them is deaf in part, and one that lost all of them looks well.

@@ -1,7 +1,7 @@
-"""Which of its neighbours does this worker reach?
+"""Watches whether this worker reaches what it depends on.
 
-Each is asked once a second. What is away is said once, and once when it is back; readiness always
-tells. While PostgreSQL is away no message is taken: none of them could succeed.
+Each is asked once a second. What is away is logged once, and once when it is back; readiness
+always tells. While PostgreSQL is away no message is taken: none of them could succeed.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from contextlib import suppress
 from typing import Final
 
 from orderbus import services, storage, telemetry
-from orderbus.actors import boot, folder
-from orderbus.actors.broker import broker
-from orderbus.errors import Misconfigured, OrderbusError, Unavailable
+from orderbus.errors import Denied, Misconfigured, OrderbusError, Unavailable
 from orderbus.pubsub import topology
-from orderbus.rabbitmq.connection import Denied
 from orderbus.resources import Resources
 from orderbus.services.health import Found
+from orderbus.worker import lifecycle, shared_state
+from orderbus.worker.broker import Broker
 
 #: Asks for a part of its own name, or finds several.
 Ask = Callable[[], Awaitable[Found | None]]
@@ -28,15 +27,16 @@ _INTERVAL: Final = 1.0
 _PATIENCE: Final = 10.0
 
 
-class Parts:
-    """Asks every part, and writes down for readiness what answers."""
+class Dependencies:
+    """Asks every one of them, and writes down for readiness what answers."""
 
-    def __init__(self, resources: Resources, lost: Callable[[], list[str]]) -> None:
-        """Take nothing for granted yet: a part that was not heard of counts as away.
+    def __init__(self, resources: Resources, broker: Broker, lost: Callable[[], list[str]]) -> None:
+        """Take nothing for granted yet: what was not heard of counts as away.
 
         ``lost`` names threads of this worker that ended.
         """
         self._resources = resources
+        self._broker = broker
         self._lost = lost
         self._asks: dict[str, Ask] = {
             "postgres": self._postgres,
@@ -61,7 +61,7 @@ class Parts:
                 self._saw(part, error)
             if name == "postgres":
                 can_work = self._up["postgres"] and self._up["schema"]
-                (broker.gate.set if can_work else broker.gate.clear)()
+                (self._broker.gate.set if can_work else self._broker.gate.clear)()
             await asyncio.sleep(_INTERVAL)
 
     async def _found(self, name: str, ask: Ask) -> Mapping[str, Exception | None]:
@@ -75,7 +75,7 @@ class Parts:
         """Note how a part answered; what changed is said once. Ends a worker that cannot work."""
         was_up, self._up[part] = self._up[part], error is None
         if isinstance(error, Misconfigured) or (isinstance(error, Denied) and was_up is None):
-            boot.give_up(error)
+            lifecycle.exit_misconfigured(error)
         if error is None:
             if was_up is False:
                 telemetry.log.info("part_back", part=part)
@@ -96,9 +96,11 @@ class Parts:
     def report(self) -> None:
         """Write down what is up; a process that lost a thread is not ready, and ends."""
         lost = self._lost()
-        folder.report({**{name: up is True for name, up in self._up.items()}, "threads": not lost})
+        shared_state.report(
+            {**{name: up is True for name, up in self._up.items()}, "threads": not lost}
+        )
         if lost:
-            boot.end_broken("threads_lost", threads=lost)
+            lifecycle.end_broken("threads_lost", threads=lost)
 
     async def _postgres(self) -> Found:
         """Ask for the schema, too: without it no message could succeed."""

@@ -1,4 +1,4 @@
-"""Where are the processes of one worker watched: health, readiness, and metrics in one scrape.
+"""Shows the health, readiness and metrics of all processes of one worker.
 
 One more process beside them serves what they write into their folder, until the last of them has
 ended.
@@ -15,8 +15,8 @@ from typing import Final
 
 from orderbus import services, telemetry
 from orderbus import settings as settings_module
-from orderbus.actors import folder
 from orderbus.services.shared import SharedByThreads
+from orderbus.worker import shared_state
 
 #: Seconds between two attempts to get a port that another worker has.
 _ASK_AGAIN: Final = 2.0
@@ -34,7 +34,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "/healthz":
                 self._answer(200, "application/json", b'{"ok": true}')
             case "/readyz":
-                ready, parts = folder.readiness()
+                ready, parts = shared_state.readiness()
                 ready = ready and not _stopping
                 body = json.dumps(services.health.readiness(parts, ready=ready)).encode()
                 self._answer(200 if ready else 503, "application/json", body)
@@ -69,18 +69,18 @@ class _Server(ThreadingHTTPServer):
 
 
 def serve() -> int:
-    """Serve until the workers have ended, then remove their folder. Runs beside them."""
+    """Serve until the workers have ended, then remove what they shared. Runs beside them."""
     settings = settings_module.load()
     telemetry.configure_logging(settings, process="watchpoint")
     _stay_until_the_last()
-    folder.sweep()
+    shared_state.sweep()
     try:
         while settings.worker_metrics_port == 0:
             _pause()
         with _bound(settings.metrics_host, settings.worker_metrics_port) as server:
             server.serve_forever()
     finally:
-        folder.leave()
+        shared_state.leave()
     return 0
 
 
@@ -104,13 +104,13 @@ def _pause() -> None:
 
 def _end_when_deserted() -> None:
     """End after the last worker; a folder that is gone says so only once we were told to stop."""
-    if folder.is_deserted() or (_stopping and folder.is_gone()):
+    if shared_state.is_deserted() or (_stopping and shared_state.is_gone()):
         sys.exit(0)
 
 
 def _stay_until_the_last() -> None:
     """Not be ready from the first signal on, but go on showing what still runs."""
-    folder.leave()  # watches, and takes no part
+    shared_state.leave()  # watches, and takes no part
 
     def stop(*_: object) -> None:
         global _stopping  # noqa: PLW0603 - Dramatiq's forks are told by signals alone

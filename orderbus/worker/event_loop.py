@@ -1,4 +1,4 @@
-"""Where do actors run, and how is what is under way interrupted when the worker ends?"""
+"""The event loop that actors run on; what is under way is interrupted when the worker ends."""
 
 from __future__ import annotations
 

@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 
 from orderbus import telemetry
-from orderbus.actors import folder, watchpoint
 from orderbus.services.shared import SharedByThreads
+from orderbus.worker import health_server, shared_state
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "folder"
-    monkeypatch.setattr(folder, "place", lambda: place)
+    monkeypatch.setattr(shared_state, "place", lambda: place)
     return place
 
 
 def ends() -> bool:
     try:
-        watchpoint._end_when_deserted()
+        health_server._end_when_deserted()
     except SystemExit:
         return True
     return False
@@ -30,7 +30,7 @@ def ends() -> bool:
 
 def test_it_stays_while_a_worker_takes_part(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place.mkdir()
-    monkeypatch.setattr(watchpoint, "_stopping", True)
+    monkeypatch.setattr(health_server, "_stopping", True)
     with (place / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
 
@@ -47,7 +47,7 @@ def test_it_ends_when_nobody_takes_part_any_more(place: Path) -> None:
 def test_it_waits_for_workers_that_did_not_begin_yet(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watchpoint, "_stopping", False)
+    monkeypatch.setattr(health_server, "_stopping", False)
 
     assert not place.exists()
     assert not ends()
@@ -56,7 +56,7 @@ def test_it_waits_for_workers_that_did_not_begin_yet(
 def test_it_ends_where_another_worker_swept_the_folder_away(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watchpoint, "_stopping", True)
+    monkeypatch.setattr(health_server, "_stopping", True)
 
     assert not place.exists()
     assert ends()
@@ -73,7 +73,7 @@ class Asked:
 
 def shown() -> int:
     asked: Any = Asked()
-    watchpoint._Handler._show_metrics(asked)
+    health_server._Handler._show_metrics(asked)
     status: int = asked.status
     return status
 
@@ -81,7 +81,7 @@ def shown() -> int:
 def test_it_shows_no_metrics_where_what_the_workers_counted_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watchpoint, "_rendered", SharedByThreads(telemetry.render))
+    monkeypatch.setattr(health_server, "_rendered", SharedByThreads(telemetry.render))
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "gone"))
 
     assert shown() == 503
