@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from prometheus_client import (
@@ -29,12 +29,15 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from structlog.typing import EventDict, Processor
 
+from orderbus.domain.events import Event
 from orderbus.domain.text import printable
 from orderbus.settings import Settings
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 log: Final = structlog.get_logger()
+#: Puts fields into every line that is written within.
+bound: Final = structlog.contextvars.bound_contextvars
 
 _SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 
@@ -145,6 +148,21 @@ class _ExactCollector(Collector):
         for name, count in self._exact.items():
             sentence = "Counted from events, each exactly once, by all processes together."
             yield CounterMetricFamily(name, sentence, value=count)
+
+
+def about(event: Event | None) -> dict[str, Any]:
+    """Name an event and its order in a log line: by our uuid, and by the sender's reference.
+
+    The reference is None where all that is known of the order is its uuid.
+    """
+    if event is None:
+        return {}
+    return {
+        "event_id": str(event.id),
+        "order_id": str(event.order_id),
+        "external_ref": event.order.get("order_id"),
+        "sequence": event.sequence,
+    }
 
 
 def render(backlog: object | None = None, exact: Mapping[str, int] | None = None) -> bytes:

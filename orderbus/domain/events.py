@@ -44,10 +44,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What a Pub/Sub message says of an event: enough to find it, since PostgreSQL has the rest."""
+    """What a Pub/Sub message says of an event: enough to find it, since PostgreSQL has the rest.
+
+    ``external_ref`` is the reference of the event's order, if the message names one.
+    """
 
     event_id: UUID
     occurred_at: datetime
+    external_ref: str | None = None
 
 
 def rfc3339(moment: datetime) -> str:

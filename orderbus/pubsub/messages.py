@@ -20,6 +20,8 @@ from orderbus.errors import Invalid, Poisoned
 SOURCE: Final = "/orderbus"
 #: Bytes of data that are looked into; what we publish has a few hundred, 4 KB at most.
 LARGEST_DATA: Final = 65_536
+#: Characters of an order's reference; what is longer is not ours.
+_LONGEST_REFERENCE: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,17 @@ def decode(data: bytes, attributes: Mapping[str, str]) -> Announcement:
         occurred_at = datetime.fromisoformat(attributes["ce-time"])
         if occurred_at.tzinfo is None:
             raise _undecodable("The attribute ce-time has no time zone")
-        return Announcement(event_id, occurred_at.astimezone(UTC))
+        return Announcement(
+            event_id, occurred_at.astimezone(UTC), external_ref=_reference(members.get("order_id"))
+        )
     except KeyError as error:
         raise _undecodable(f"The attribute {error} is missing") from error
     except (ValueError, OverflowError) as error:
         raise _undecodable(f"An attribute cannot be read: {brief(str(error))}") from error
+
+
+def _reference(given: object) -> str | None:
+    return brief(given, _LONGEST_REFERENCE) if isinstance(given, str) else None
 
 
 def _undecodable(message: str) -> Poisoned:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from orderbus import storage, telemetry
@@ -95,7 +95,8 @@ async def _receive(
     busy = ours - recorded
     later = [message for message, event in returned if event.event_id in busy]
     settled = [message for message in received if message not in later] if later else received
-    _tell(settled, letters, new=new, known=len(known) - len(later))
+    refs = _references(returned)
+    _tell(settled, letters, refs, new=new, known=len(known) - len(later))
     return replace(due, later=later)
 
 
@@ -121,10 +122,10 @@ async def _bury_alone(database: Database, message: Received, why: Poisoned) -> N
     async with database.connection() as connection:
         for _, event in returned:
             if await _park(connection, event, why):
-                _tell_parked(event.event_id, why)
+                _tell_parked(message, event, why)
                 return
         await _bury(connection, [(message, why)])
-    _tell([message], [(message, why)], new=0, known=0)
+    _tell([message], [(message, why)], _references(returned), new=0, known=0)
 
 
 async def _park(connection: Connection, event: Returned, why: Poisoned) -> bool:
@@ -136,10 +137,10 @@ async def _park(connection: Connection, event: Returned, why: Poisoned) -> bool:
     )
 
 
-def _tell_parked(event_id: UUID, why: Poisoned) -> None:
+def _tell_parked(message: Received, event: Returned, why: Poisoned) -> None:
     telemetry.DEAD_LETTERS.labels(kind="outbox").inc()
     telemetry.log.error(
-        "dead_letter_written", kind="outbox", event_id=str(event_id), error=str(why)
+        "dead_letter_written", kind="outbox", error=str(why), **_about(message, event.external_ref)
     )
 
 
@@ -228,7 +229,11 @@ def _decoded(received: Sequence[Received]) -> tuple[list[tuple[Received, Returne
                 (
                     message,
                     Returned(
-                        event.event_id, event.occurred_at, message.message_id, message.published_at
+                        event.event_id,
+                        event.occurred_at,
+                        message.message_id,
+                        message.published_at,
+                        event.external_ref,
                     ),
                 )
             )
@@ -236,20 +241,37 @@ def _decoded(received: Sequence[Received]) -> tuple[list[tuple[Received, Returne
 
 
 def _tell(
-    received: Sequence[Received], letters: Sequence[_Letter], *, new: int, known: int
+    received: Sequence[Received],
+    letters: Sequence[_Letter],
+    refs: Mapping[str, str | None],
+    *,
+    new: int,
+    known: int,
 ) -> None:
     telemetry.RECEIVED.inc(new)
     telemetry.DUPLICATES.inc(known - new)
     telemetry.DEAD_LETTERS.labels(kind="pubsub").inc(len(letters))
     for message, why in letters:
         telemetry.log.error(
-            "dead_letter_written", kind="pubsub", message_id=message.message_id, error=str(why)
+            "dead_letter_written",
+            kind="pubsub",
+            error=str(why),
+            **_about(message, refs.get(message.message_id)),
         )
     for message in received:
-        telemetry.log.info(
-            "event_received",
-            event_id=message.attributes.get("ce-id"),
-            order_id=message.attributes.get("ce-subject"),
-            sequence=message.attributes.get("sequence"),
-            message_id=message.message_id,
-        )
+        telemetry.log.info("event_received", **_about(message, refs.get(message.message_id)))
+
+
+def _references(returned: Sequence[tuple[Received, Returned]]) -> dict[str, str | None]:
+    return {message.message_id: event.external_ref for message, event in returned}
+
+
+def _about(message: Received, external_ref: str | None) -> dict[str, Any]:
+    """Name a message, its event and its order in a log line, as the message itself does."""
+    return {
+        "event_id": message.attributes.get("ce-id"),
+        "order_id": message.attributes.get("ce-subject"),
+        "external_ref": external_ref,
+        "sequence": message.attributes.get("sequence"),
+        "message_id": message.message_id,
+    }

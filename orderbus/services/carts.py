@@ -50,7 +50,10 @@ async def create_order(connection: Connection, event: Event) -> None:
     if placed.created:
         telemetry.ACCEPTED.inc()
         telemetry.log.info(
-            "order_accepted", order_id=str(placed.order_id), cart_uuid=str(event.order_id)
+            "order_accepted",
+            order_id=str(placed.order_id),
+            external_ref=placed.external_ref,
+            cart_uuid=str(event.order_id),
         )
 
 

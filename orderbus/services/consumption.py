@@ -66,7 +66,10 @@ async def consume(held: Resources, consumer: str, consumption_id: int, work: Wor
     claiming = asyncio.create_task(_claim(held.database, consumer, consumption_id))
     try:
         claim = await asyncio.shield(claiming)
-        return claim is not None and await _attempt(held, claim, work)
+        if claim is None:
+            return False
+        with telemetry.bound(**_about(claim)):
+            return await _attempt(held, claim, work)
     except asyncio.CancelledError:
         await to_the_end(_hand_back(held, claiming))
         raise
@@ -84,11 +87,16 @@ async def _hand_back(held: Resources, claiming: asyncio.Task[Claim | None]) -> N
     claim = await ended(claiming)
     if claim is None:
         return
-    with suppress(Unavailable):  # the lease ends by itself
+    with telemetry.bound(**_about(claim)), suppress(Unavailable):  # the lease ends by itself
         if held.ending.is_set():
             await _put_off(held, claim, "The worker was told to stop", charged=False, pause=_NONE)
         else:
             await _put_off(held, claim, "It took too long", charged=True)
+
+
+def _about(claim: Claim) -> dict[str, Any]:
+    """Name the event in every line about it, those of the work itself included."""
+    return {"event_id": str(claim.event_id), **telemetry.about(claim.event)}
 
 
 async def _attempt(held: Resources, claim: Claim, work: Work) -> bool:
@@ -107,14 +115,7 @@ async def _attempt(held: Resources, claim: Claim, work: Work) -> bool:
     except Exception as error:  # noqa: BLE001 - a door: what becomes of it is decided here
         return await _failed(held, claim, work, error)
     telemetry.CONSUMED.labels(consumer=claim.consumer, outcome="done").inc()
-    telemetry.log.info(
-        "event_consumed",
-        consumer=claim.consumer,
-        event_id=str(claim.event.id),
-        order_id=str(claim.event.order_id),
-        sequence=claim.event.sequence,
-        attempt=claim.attempt,
-    )
+    telemetry.log.info("event_consumed", consumer=claim.consumer, attempt=claim.attempt)
     return True
 
 

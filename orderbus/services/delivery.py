@@ -103,7 +103,11 @@ async def _attempt_safely(
         async with _suspect(turns, settings, claimed):
             return await _attempt(http, settings, claimed, send_before=send_before)
     except Exception as error:  # noqa: BLE001 - a door: our fault costs this delivery alone
-        telemetry.log.exception("delivery_failed_here", delivery_id=claimed.delivery_id)
+        telemetry.log.exception(
+            "delivery_failed_here",
+            delivery_id=claimed.delivery_id,
+            **telemetry.about(claimed.event),
+        )
         return None, _failed_here(claimed, error)
 
 
@@ -244,12 +248,10 @@ def _tell(claimed: Claimed, settlement: Settlement, answer: Answer | None, took:
     log = telemetry.log.bind(
         delivery_id=claimed.delivery_id,
         endpoint_id=str(claimed.endpoint_id),
-        event_id=str(claimed.event.id) if claimed.event else None,
-        order_id=str(claimed.event.order_id) if claimed.event else None,
-        sequence=claimed.event.sequence if claimed.event else None,
         attempt=claimed.attempt,
         status=answer.status if answer else None,
         error=answer.error if answer else None,
+        **telemetry.about(claimed.event),
     )
     if settlement.state == "delivered":
         telemetry.DELIVERED.inc()
@@ -261,7 +263,6 @@ def _tell(claimed: Claimed, settlement: Settlement, answer: Answer | None, took:
         log.error(
             "endpoint_disabled",
             reason=settlement.disabled_reason,
-            external_ref=claimed.event.order["order_id"] if claimed.event else None,
             todo=f"orderbus endpoints enable {claimed.endpoint_id}",
         )
     if settlement.state == "dead":

@@ -75,12 +75,12 @@ async def publish_due(database: Database, publisher: Publisher, settings: Settin
     if not batch:
         return 0
     sendable: list[tuple[Leased, Message]] = []
-    hopeless: list[tuple[UUID, Poisoned]] = []
+    hopeless: list[tuple[Leased, Poisoned]] = []
     for leased in batch:
         try:
             sendable.append((leased, _message_of(leased)))
         except Poisoned as poisoned:
-            hopeless.append((leased.event_id, poisoned))
+            hopeless.append((leased, poisoned))
     try:
         answers = await publisher.publish(
             [message for _, message in sendable], deadline=settings.publish_timeout
@@ -89,7 +89,7 @@ async def publish_due(database: Database, publisher: Publisher, settings: Settin
         await to_the_end(_give_back(database, token, batch))
         raise
     hopeless += [
-        (leased.event_id, answer)
+        (leased, answer)
         for (leased, _), answer in zip(sendable, answers, strict=True)
         if isinstance(answer, Poisoned)
     ]
@@ -124,7 +124,7 @@ async def _settle(
     token: UUID,
     sendable: Sequence[tuple[Leased, Message]],
     answers: Sequence[str | OrderbusError],
-    hopeless: Sequence[tuple[UUID, Poisoned]],
+    hopeless: Sequence[tuple[Leased, Poisoned]],
 ) -> int:
     pairs = list(zip((leased for leased, _ in sendable), answers, strict=True))
     published = [(leased.event_id, answer) for leased, answer in pairs if isinstance(answer, str)]
@@ -134,16 +134,16 @@ async def _settle(
         if isinstance(answer, OrderbusError) and not isinstance(answer, Poisoned)
     ]
     async with database.connection() as connection:
-        for event_id, poisoned in hopeless:
+        for leased, poisoned in hopeless:
             if await storage.outbox.park(
-                connection, token, event_id, reason=poisoned.reason, error=str(poisoned)
+                connection, token, leased.event_id, reason=poisoned.reason, error=str(poisoned)
             ):
                 telemetry.DEAD_LETTERS.labels(kind="outbox").inc()
                 telemetry.log.error(
                     "dead_letter_written",
                     kind="outbox",
-                    event_id=str(event_id),
                     error=str(poisoned),
+                    **{"event_id": str(leased.event_id), **telemetry.about(leased.event)},
                 )
         now = await storage.outbox.settle(
             connection,
@@ -161,11 +161,7 @@ async def _settle(
         if isinstance(answer, str) and leased.event is not None:
             telemetry.ACCEPT_TO_PUBLISH.observe((now - leased.event.occurred_at).total_seconds())
             telemetry.log.info(
-                "event_published",
-                event_id=str(leased.event_id),
-                order_id=str(leased.event.order_id),
-                sequence=leased.event.sequence,
-                message_id=answer,
+                "event_published", message_id=answer, **telemetry.about(leased.event)
             )
     return len(published)
 

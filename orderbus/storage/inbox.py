@@ -26,13 +26,15 @@ _PATIENCE: Final = "500ms"
 class Returned:
     """One event that came back: which, and what Pub/Sub says of its message.
 
-    ``message_id`` and ``published_at`` are None where an operator lets its order pass over it.
+    ``message_id`` and ``published_at`` are None where an operator lets its order pass over it;
+    ``external_ref`` is None where the message names no reference.
     """
 
     event_id: UUID
     occurred_at: datetime
     message_id: str | None
     published_at: datetime | None
+    external_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

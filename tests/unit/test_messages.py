@@ -72,7 +72,7 @@ def test_what_is_encoded_is_read_back_as_the_event_it_announces(name: str) -> No
     message = messages.encode(event)
 
     assert messages.decode(message.data, message.attributes) == Announcement(
-        event.id, event.occurred_at
+        event.id, event.occurred_at, external_ref="SO-10045"
     )
     assert json.loads(message.data)["customer_name"] == name
 
@@ -89,7 +89,7 @@ def test_every_id_and_every_moment_come_back_as_they_were(
 
     announced = messages.decode(message.data, message.attributes)
 
-    assert announced == Announcement(event_id, occurred_at)
+    assert announced == Announcement(event_id, occurred_at, external_ref="SO-10045")
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,19 @@ def test_a_message_of_ours_is_read(data: bytes, attributes: dict[str, str]) -> N
         UUID(EVENT_ID), datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
     )
     assert announced.occurred_at.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize("given", ["null", "17", '["SO-1"]', '{"a":"SO-1"}'])
+def test_a_reference_that_is_no_text_is_none_and_the_message_is_read(given: str) -> None:
+    data = f'{{"event":"order.created","order_id":{given}}}'.encode()
+
+    assert messages.decode(data, GOOD).external_ref is None
+
+
+def test_no_reference_fills_the_log() -> None:
+    data = json.dumps({"event": "order.created", "order_id": "x" * 60_000}).encode()
+
+    assert len(str(messages.decode(data, GOOD).external_ref)) == 255
 
 
 @pytest.mark.parametrize(("data", "attributes"), MALFORMED.values(), ids=MALFORMED)

@@ -1,0 +1,230 @@
+"""Whoever knows an order by its reference finds every line that any process wrote about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
+
+from orderbus import services, storage, telemetry
+from orderbus.domain.carts import OpenCart
+from orderbus.domain.events import Event
+from orderbus.egress.session import Session
+from orderbus.errors import Poisoned, Unavailable
+from orderbus.pubsub import messages
+from orderbus.pubsub.bridge import Received
+from orderbus.pubsub.messages import Message
+from orderbus.services.consumption import Work
+from orderbus.services.ingress import Placed
+from orderbus.settings import Settings
+from orderbus.storage.database import Connection, Database
+from tests.integration import living, steps
+from tests.integration.delivering import Receiver, deliver
+
+REF = "SO-10045"
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
+
+
+@pytest.fixture
+def lines() -> Iterator[list[Any]]:
+    """What is logged meanwhile, with all that is written into each line."""
+    with capture_logs([merge_contextvars]) as written:
+        yield written
+
+
+@pytest.fixture
+async def order(database: Database) -> Placed:
+    return await steps.place(database, REF)
+
+
+class Taking:
+    """A Pub/Sub that takes everything but messages of the kind it is told to refuse."""
+
+    def __init__(self, refused: Poisoned | None = None) -> None:
+        self.taken: list[Message] = []
+        self._refused = refused
+
+    async def publish(
+        self,
+        messages: list[Message],
+        *,
+        deadline: timedelta,  # noqa: ARG002 - it never waits
+    ) -> list[Any]:
+        self.taken += messages
+        return [self._refused or f"m-{number}" for number, _ in enumerate(messages)]
+
+
+def named(lines: list[Any], event: str) -> dict[str, Any]:
+    """The one line of this name."""
+    [line] = [line for line in lines if line["event"] == event]
+    return dict(line)
+
+
+def assert_about(line: dict[str, Any], order: Placed) -> None:
+    """Both names of the order are in the line, and which of its events it is about."""
+    assert line["order_id"] == str(order.order_id)
+    assert line["external_ref"] == order.external_ref
+    assert str(line["sequence"]) == "1"
+    assert line["event_id"]
+
+
+async def publish(database: Database, settings: Settings, pubsub: Taking) -> list[Message]:
+    taking: Any = pubsub
+    await services.relay.publish_due(database, taking, settings)
+    return pubsub.taken
+
+
+def came_back(message: Message, **attributes: str) -> Received:
+    return Received(
+        message.data,
+        {**message.attributes, **attributes},
+        "m-0",
+        messages.decode(message.data, message.attributes).occurred_at,
+        ack=lambda: None,
+        nack=lambda: None,
+    )
+
+
+async def test_the_relay_names_an_order_as_its_sender_does(
+    database: Database, settings: Settings, order: Placed, lines: list[Any]
+) -> None:
+    await publish(database, settings, Taking())
+
+    assert_about(named(lines, "event_published"), order)
+
+
+async def test_the_relay_names_the_order_of_an_event_that_is_parked(
+    database: Database, settings: Settings, order: Placed, lines: list[Any]
+) -> None:
+    await publish(database, settings, Taking(Poisoned("too large", reason="refused")))
+
+    assert_about(named(lines, "dead_letter_written"), order)
+
+
+async def test_the_bridge_names_an_order_as_its_sender_does(
+    database: Database, settings: Settings, order: Placed, lines: list[Any]
+) -> None:
+    [message] = await publish(database, settings, Taking())
+    await services.bridge.receive(database, [came_back(message)], wanted={})
+
+    assert_about(named(lines, "event_received"), order)
+
+
+async def test_the_bridge_names_the_order_of_a_message_it_buries(
+    database: Database, settings: Settings, order: Placed, lines: list[Any]
+) -> None:
+    [message] = await publish(database, settings, Taking())
+    stray = came_back(message, **{"ce-id": str(uuid4())})
+    await services.bridge.receive(database, [stray], wanted={})
+
+    assert_about(named(lines, "dead_letter_written"), order)
+
+
+async def consume(database: Database, settings: Settings, work: Work, times: int = 1) -> None:
+    """Let a consumer have the order's event."""
+    wanted = {"count_event": "*"}
+    _, due = await steps.record(database, await steps.events(database), wanted=wanted)
+    [one] = due.consumptions["count_event"]
+    held = living.resources(database, settings)
+    for _ in range(times):
+        await services.consumption.consume(held, "count_event", one, work)
+
+
+async def say(_: Connection, __: Event) -> None:
+    telemetry.log.info("said_by_a_consumer")
+
+
+async def fail(_: Connection, __: Event) -> None:
+    raise RuntimeError("no")
+
+
+async def be_away(_: Connection, __: Event) -> None:
+    raise Unavailable("away")
+
+
+async def refuse(_: Connection, __: Event) -> None:
+    raise Poisoned("no", reason="never")
+
+
+@pytest.mark.parametrize(
+    ("effect", "events"),
+    [
+        (say, ["said_by_a_consumer", "event_consumed"]),
+        (be_away, ["event_consumed_later"]),
+        (fail, ["consumer_failed", "event_consumed_later"]),
+        (refuse, ["dead_letter_written"]),
+    ],
+)
+async def test_a_consumer_names_its_order_in_every_line_and_so_does_the_work_itself(
+    database: Database,
+    settings: Settings,
+    order: Placed,
+    lines: list[Any],
+    effect: Any,
+    events: list[str],
+) -> None:
+    await consume(database, settings, Work(effect))
+
+    assert [line["event"] for line in lines] == events
+    for line in lines:
+        assert_about(line, order)
+
+
+async def test_a_line_after_a_consumers_work_is_not_about_its_order_any_more(
+    database: Database, settings: Settings, order: Placed, lines: list[Any]
+) -> None:
+    await consume(database, settings, Work(say))
+    telemetry.log.info("afterwards")
+
+    assert named(lines, "event_consumed")["external_ref"] == order.external_ref
+    assert "external_ref" not in named(lines, "afterwards")
+
+
+@pytest.mark.parametrize(
+    ("answer", "events"),
+    [
+        (204, ["webhook_delivered"]),
+        (500, ["webhook_attempt_failed"]),
+        (410, ["webhook_attempt_failed", "endpoint_disabled"]),
+    ],
+)
+async def test_a_delivery_names_its_order_as_the_customer_does(
+    database: Database,
+    settings: Settings,
+    http: Session,
+    receiver: Receiver,
+    lines: list[Any],
+    answer: int,
+    events: list[str],
+) -> None:
+    await steps.add_endpoint(database, receiver.url)
+    order = await steps.place(database, REF)
+    [due] = await steps.come_back(database, *await steps.events(database))
+    receiver.answers = [answer]
+    await deliver(database, http, settings, due)
+
+    assert [line["event"] for line in lines] == events
+    for line in lines:
+        assert_about(line, order)
+
+
+async def test_the_order_a_cart_becomes_is_accepted_under_both_its_names(
+    database: Database, settings: Settings, lines: list[Any]
+) -> None:
+    async with database.connection() as connection:
+        cart = await services.carts.open_cart(connection, OpenCart(total_amount=Decimal("100.50")))
+    await services.carts.check_out(database, cart, traceparent=None)
+    await living.go_on(database, settings)
+
+    async with database.connection() as connection:
+        order = await storage.orders.get(connection, str(cart))
+    accepted = named(lines, "order_accepted")
+    assert accepted["order_id"] == str(order["id"])
+    assert accepted["external_ref"] == accepted["cart_uuid"] == str(cart)
