@@ -31,6 +31,7 @@ from structlog.typing import EventDict, Processor
 
 from orderbus.domain.events import Event
 from orderbus.domain.text import printable
+from orderbus.domain.traces import trace_id
 from orderbus.settings import Settings
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -151,9 +152,10 @@ class _ExactCollector(Collector):
 
 
 def about(event: Event | None) -> dict[str, Any]:
-    """Name an event and its order in a log line: by our uuid, and by the sender's reference.
+    """Name an event, its order and its trace in a log line.
 
-    The reference is None where all that is known of the order is its uuid.
+    The order by our uuid and by the sender's reference, which is None where all that is known of
+    the order is its uuid.
     """
     if event is None:
         return {}
@@ -162,6 +164,7 @@ def about(event: Event | None) -> dict[str, Any]:
         "order_id": str(event.order_id),
         "external_ref": event.order.get("order_id"),
         "sequence": event.sequence,
+        "trace_id": trace_id(event.traceparent),
     }
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from orderbus import storage, telemetry
 from orderbus.domain.text import storable
+from orderbus.domain.traces import trace_id
 from orderbus.errors import Busy, OrderbusError, Poisoned
 from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import decode
@@ -273,5 +274,6 @@ def _about(message: Received, external_ref: str | None) -> dict[str, Any]:
         "order_id": message.attributes.get("ce-subject"),
         "external_ref": external_ref,
         "sequence": message.attributes.get("sequence"),
+        "trace_id": trace_id(message.attributes.get("traceparent")),
         "message_id": message.message_id,
     }

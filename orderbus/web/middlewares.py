@@ -16,8 +16,9 @@ from aiohttp import hdrs, web
 
 from orderbus import telemetry
 from orderbus.domain.text import brief
+from orderbus.domain.traces import trace_id
 from orderbus.errors import OrderbusError
-from orderbus.web import problems
+from orderbus.web import problems, requests
 from orderbus.web.keys import SETTINGS, UNDER_WAY
 from orderbus.web.openness import host_name
 
@@ -31,29 +32,38 @@ _ID: Final = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
 
 @web.middleware
 async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every request with an id, a problem where it is refused, and one log line."""
-    began = time.perf_counter()
+    """Answer every request with an id, a problem where it is refused, and one log line.
+
+    That id and the trace's are in every line that is written for the request.
+    """
     given = request.headers.get(REQUEST_ID, "")
     request_id = given if _ID.fullmatch(given) else str(uuid4())
+    trace = trace_id(requests.traceparent(request))
+    with telemetry.bound(request_id=request_id, trace_id=trace):
+        response = await _answer_and_tell(request, handler)
+    response.headers[REQUEST_ID] = request_id
+    return response
+
+
+async def _answer_and_tell(request: web.Request, handler: Handler) -> web.StreamResponse:
+    began = time.perf_counter()
     under_way = request.app[UNDER_WAY]
     under_way.begin(request.protocol)
     try:
         response = await _answer(request, handler)
     except Exception:  # noqa: BLE001 - a door: the caller gets a 500 without a traceback, the log has it
-        telemetry.log.exception("request_failed", request_id=request_id, path=brief(request.path))
+        telemetry.log.exception("request_failed", path=brief(request.path))
         response = problems.problem(
             500, code="internal", detail="The server failed", path=request.path
         )
     finally:
         under_way.requests -= 1
-    response.headers[REQUEST_ID] = request_id
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "none"
     method = request.method if request.method in hdrs.METH_ALL else "other"
     telemetry.HTTP_REQUESTS.labels(route, method, response.status).inc()
     telemetry.log.info(
         "request",
-        request_id=request_id,
         method=request.method,
         path=brief(request.path),
         status=response.status,

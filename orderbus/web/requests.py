@@ -12,13 +12,14 @@ from aiohttp import web
 from orderbus import services
 from orderbus.domain import json
 from orderbus.domain.text import brief
+from orderbus.domain.traces import trace_id
 from orderbus.errors import Fault, Invalid, TooLarge, Unauthenticated, UnknownMediaType
 from orderbus.web import openness
 from orderbus.web.keys import DATABASE, SETTINGS
 
 #: Seconds a sender may take for the body.
 READ_TIMEOUT: Final = 10.0
-_TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT: Final = web.RequestKey("traceparent", str)
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _ENTITY_TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
 
@@ -84,10 +85,15 @@ def idempotency_key(request: web.Request) -> str | None:
 
 
 def traceparent(request: web.Request) -> str:
-    """Go on with the caller's trace (W3C Trace Context), or begin one."""
-    given = request.headers.get("traceparent", "")
-    if _TRACEPARENT.fullmatch(given):
-        return given
+    """Go on with the caller's trace (W3C Trace Context), or begin one: once for each request."""
+    if _TRACEPARENT not in request:
+        given = request.headers.get("traceparent", "")
+        goes_on = trace_id(given) is not None
+        request[_TRACEPARENT] = given if goes_on else _new_traceparent()
+    return request[_TRACEPARENT]
+
+
+def _new_traceparent() -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 

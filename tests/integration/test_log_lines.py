@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -26,6 +27,7 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from tests.integration import living, steps
 from tests.integration.delivering import Receiver, deliver
+from tests.integration.front_door import Client, body, placed, post
 
 REF = "SO-10045"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -228,3 +230,115 @@ async def test_the_order_a_cart_becomes_is_accepted_under_both_its_names(
     accepted = named(lines, "order_accepted")
     assert accepted["order_id"] == str(order["id"])
     assert accepted["external_ref"] == accepted["cart_uuid"] == str(cart)
+
+
+# -- what a request and what follows from it have in common ---------------------------------------
+
+
+def assert_of_request(line: dict[str, Any], request_id: str, trace: str = TRACE) -> None:
+    assert (line["request_id"], line["trace_id"]) == (request_id, trace), line["event"]
+
+
+async def test_every_line_of_a_request_has_its_id_and_its_trace(
+    client: Client, lines: list[Any]
+) -> None:
+    await post(client, body(REF), Correlation_ID="c-1", traceparent=TRACEPARENT)
+
+    assert [line["event"] for line in lines] == ["order_accepted", "request"]
+    assert lines[0]["external_ref"] == REF
+    for line in lines:
+        assert_of_request(line, "c-1")
+
+
+async def test_the_line_of_a_refusal_has_them_too(client: Client, lines: list[Any]) -> None:
+    refused = await post(client, b"{}", Correlation_ID="c-1", traceparent=TRACEPARENT)
+
+    assert refused.status == 400
+    assert named(lines, "request")["code"] == "invalid"
+    assert_of_request(named(lines, "request"), "c-1")
+
+
+async def test_the_line_of_a_failure_has_them_too(
+    client: Client, lines: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services.orders, "find", fail)
+
+    answer = await client.get(
+        "/orders/SO-1", headers={"Correlation-ID": "c-1", "traceparent": TRACEPARENT}
+    )
+
+    assert answer.status == 500
+    assert_of_request(named(lines, "request_failed"), "c-1")
+    assert_of_request(named(lines, "request"), "c-1")
+
+
+async def test_requests_on_one_connection_keep_their_own_and_begin_a_trace_where_none_came(
+    client: Client, lines: list[Any]
+) -> None:
+    given = await client.get("/healthz", headers={"Correlation-ID": "c-1"})
+    made = await client.get("/healthz", headers={"Correlation-ID": "not one: \u00e9"})
+
+    first, second = (line for line in lines if line["event"] == "request")
+    assert (given.headers["Correlation-ID"], first["request_id"]) == ("c-1", "c-1")
+    assert second["request_id"] == made.headers["Correlation-ID"] != "c-1"
+    assert re.fullmatch("[0-9a-f]{32}", first["trace_id"])
+    assert first["trace_id"] != second["trace_id"]
+
+
+async def test_the_trace_that_is_begun_is_that_of_the_event_and_of_the_answer(
+    client: Client, database: Database, lines: list[Any]
+) -> None:
+    answer = await post(client, body(REF))
+
+    stored = await steps.value(database, "SELECT traceparent FROM ops.events")
+    assert answer.headers["traceparent"] == stored
+    assert named(lines, "request")["trace_id"] == stored.split("-")[1]
+
+
+async def test_the_trace_is_in_every_line_of_what_follows_from_a_request(
+    client: Client,
+    database: Database,
+    settings: Settings,
+    http: Session,
+    receiver: Receiver,
+    lines: list[Any],
+) -> None:
+    await steps.add_endpoint(database, receiver.url)
+    await post(client, body(REF), traceparent=TRACEPARENT)
+
+    [message] = await publish(database, settings, Taking())
+    wanted = {"count_event": "*"}
+    due = await services.bridge.receive(database, [came_back(message)], wanted=wanted)
+    [delivery], [one] = due.deliveries, due.consumptions["count_event"]
+    await living.consume(database, settings, "count_event", one)
+    await deliver(database, http, settings, delivery)
+
+    way = ["order_accepted", "request", "event_published", "event_received", "event_consumed"]
+    assert [line["event"] for line in lines] == [*way, "webhook_delivered"]
+    for line in lines:
+        assert line["trace_id"] == TRACE, line["event"]
+
+
+async def test_a_trace_that_cannot_be_read_is_in_no_line_of_the_bridge(
+    database: Database, settings: Settings, order: Placed, lines: list[Any]
+) -> None:
+    [message] = await publish(database, settings, Taking())
+    odd = came_back(message, traceparent="\x1b[2J")
+    await services.bridge.receive(database, [odd], wanted={})
+
+    assert_about(named(lines, "event_received"), order)
+    assert named(lines, "event_received")["trace_id"] is None
+
+
+async def test_whoever_asks_for_another_try_is_found_by_the_orders_reference(
+    client: Client, database: Database, settings: Settings, lines: list[Any]
+) -> None:
+    order = await placed(client)
+    never = {"processor": "random", "processing_success_rate": 0.0}
+    await living.go_on(database, settings.model_copy(update=never))
+    asked = await client.post(f"/orders/{order['id']}/retry", headers={"Correlation-ID": "c-1"})
+
+    assert asked.status == 202, await asked.text()
+    told = named(lines, "order_tried_again")
+    assert (told["order_id"], told["external_ref"]) == (order["id"], order["order_id"])
+    assert told["request_id"] == "c-1"

@@ -147,7 +147,12 @@ async def retry(request: web.Request) -> web.Response:
         order = await services.processing.retry(
             connection, id_or_ref, actor=requests.key_of(caller), seen=seen
         )
-        telemetry.log.info("order_tried_again", order_id=order["id"], actor=caller)
+        telemetry.log.info(
+            "order_tried_again",
+            order_id=order["id"],
+            external_ref=order["order_id"],
+            actor=caller,
+        )
         return _order(order, status=202)
 
     return await answer_once(request, body, retry, caller=caller)
