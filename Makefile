@@ -14,7 +14,7 @@ export PYTHON
 .PHONY: help demo run venv install services test test-unit test-integration test-fuzz test-e2e test-long test-py313 \
     integration-tests test-stop install-orders install-processor add-dependency check-deploy \
     migrate-orders migrate-processor start stop restart restart-web rebuild logs-orders logs-processor \
-    check format lint lint-fix bench lock migrate runserver workers subscriber shell createsuperuser \
+    check format lint lint-fix bench lock schema migrate runserver workers subscriber shell createsuperuser \
     parts setup up down logs db-logs pubsub-logs emulator clean reset
 
 help: ## List the targets
@@ -35,6 +35,8 @@ add-dependency: install ## Add a dependency, dep=NAME, to setup.cfg and the lock
 	@$(BIN)/python scripts/add-dependency.py "$(dep)"
 services: ## Install RabbitMQ and PostgreSQL where apt can; say what to do elsewhere
 	@scripts/install-services
+schema: install parts ## Write migrations/schema.sql anew from the migrations
+	@$(BIN)/python scripts/write_schema.py
 lock: install ## Write the lock files anew from setup.cfg; ARGS=--upgrade takes newer releases
 	@$(BIN)/tox run -e lock -- $(ARGS)
 

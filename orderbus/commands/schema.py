@@ -29,6 +29,8 @@ _BESIDE: Final = Path(__file__).resolve().parents[2] / "migrations"
 FOLDER: Final = (
     _BESIDE if _BESIDE.is_dir() else Path(sys.prefix) / "share" / "orderbus" / "migrations"
 )
+#: ``schema.sql`` beside them shows what they make together: it is there to be read.
+WHOLE: Final = "schema"
 #: Any fixed number: two starters that migrate at the same time wait for one another on it.
 LOCK: Final = 0x6F726462
 #: The oldest PostgreSQL whose features the migrations use.
@@ -234,7 +236,8 @@ def level(settings: Settings) -> Level:
 def _all() -> yoyo.migrations.MigrationList:
     if not FOLDER.is_dir():
         raise Misconfigured(f"No migrations at {FOLDER}: run from a checkout or the image")
-    migrations = yoyo.read_migrations(str(FOLDER))
+    found = yoyo.read_migrations(str(FOLDER))
+    migrations = yoyo.migrations.MigrationList(each for each in found if each.id != WHOLE)
     for migration in migrations:
         migration.load()
         if not migration.use_transactions:

@@ -179,7 +179,7 @@ async def test_a_worker_that_lost_its_lease_disables_nothing(database: Database)
 async def test_what_was_held_is_held_still_after_the_way_up_and_the_way_back(
     database: Database, settings: Settings
 ) -> None:
-    names = sorted({path.name.split(".")[0] for path in schema.FOLDER.glob("*.sql")})
+    names = sorted({path.name.split(".")[0] for path in schema.FOLDER.glob("[0-9]*.sql")})
     newer = len(names) - names.index("0011")
     due = await one_due(database, "https://shop.example/")
     endpoint = (await state(database, due))["endpoint_id"]

@@ -66,7 +66,7 @@ async def readiness(client: Client) -> tuple[int, dict[str, Any]]:
 
 
 def test_the_newest_migration_is_the_one_that_readiness_asks_for() -> None:
-    names = [path.stem for path in MIGRATIONS.glob("*.sql")]
+    names = [path.stem for path in MIGRATIONS.glob("[0-9]*.sql")]
 
     assert max(name for name in names if not name.endswith(".rollback")) == NEWEST
 

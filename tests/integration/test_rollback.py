@@ -25,7 +25,7 @@ from tests.integration import filling, steps
 
 NAMES = sorted(
     path.name.removesuffix(".sql")
-    for path in schema.FOLDER.glob("*.sql")
+    for path in schema.FOLDER.glob("[0-9]*.sql")
     if not path.name.endswith(".rollback.sql")
 )
 

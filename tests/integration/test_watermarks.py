@@ -212,7 +212,7 @@ async def test_watermarks_that_were_forgotten_are_back_after_the_way_back(
     await forget(database)
     await note(database, number)
 
-    names = sorted({path.name.split(".")[0] for path in schema.FOLDER.glob("*.sql")})
+    names = sorted({path.name.split(".")[0] for path in schema.FOLDER.glob("[0-9]*.sql")})
     newer = len(names) - names.index("0010")
     await asyncio.to_thread(schema.rollback, settings, newest=newer, agreed=[])
 

@@ -94,7 +94,9 @@ def test_make_knows_the_names_of_what_was_two_services(target: str) -> None:
     assert re.search(rf"^([a-z-]+ )*{target}( [a-z-]+)*:.* ## \S", makefile, re.MULTILINE)
 
 
-@pytest.mark.parametrize("target", [*TARGETS, "demo", "services", "bench", "check-deploy"])
+@pytest.mark.parametrize(
+    "target", [*TARGETS, "demo", "services", "bench", "check-deploy", "schema"]
+)
 def test_make_knows_the_target_and_helps_with_it(target: str) -> None:
     makefile = (ROOT / "Makefile").read_text()
 

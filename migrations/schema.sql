@@ -1,0 +1,712 @@
+-- The schema as the migrations make it, to be read; no migration itself. Written by `make schema`,
+-- compared with the migrations by a test. Without the daily partitions of the partitioned tables.
+
+CREATE SCHEMA identity;
+
+CREATE SCHEMA ops;
+
+CREATE SCHEMA orders;
+
+CREATE FUNCTION ops.drop_day(day date) RETURNS void
+    LANGUAGE plpgsql
+    SET lock_timeout TO '100ms'
+    AS $$
+BEGIN
+    EXECUTE format('DROP TABLE IF EXISTS ops.%I, ops.%I',
+        'events_' || to_char(day, 'YYYYMMDD'), 'inbox_' || to_char(day, 'YYYYMMDD'));
+END $$;
+
+CREATE FUNCTION ops.fits(type text, patterns text[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+    SELECT type ~ ANY (SELECT '^' || replace(replace(pattern, '.', '\.'), '*',
+                                             '[a-z_]+(\.[a-z_]+)*') || '$'
+                         FROM unnest(patterns) AS pattern)
+$_$;
+
+CREATE FUNCTION ops.forget_watermarks(at_most integer) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    looked_at bigint[];
+    forgotten integer;
+BEGIN
+    SELECT array_agg(order_id) INTO looked_at
+      FROM (SELECT waiting.order_id
+              FROM (SELECT day + 1 AS since, lead(day, 1, 'infinity') OVER (ORDER BY day) AS until
+                      FROM (SELECT day FROM ops.kept_days UNION SELECT '-infinity') AS days) AS gone
+             CROSS JOIN LATERAL (
+                    SELECT order_id
+                      FROM ops.watermarks
+                     WHERE day >= gone.since AND day < gone.until
+                     LIMIT at_most
+                       FOR UPDATE SKIP LOCKED) AS waiting
+             WHERE gone.since < gone.until
+             LIMIT at_most) AS turn;
+    IF looked_at IS NULL THEN
+        RETURN 0;
+    END IF;
+    -- In a statement of its own: as long as we hold the locks, no event of these orders is recorded.
+    -- One that is committed meanwhile and comes back later finds no watermark and restores it.
+    WITH happened AS (
+        SELECT order_id, (at AT TIME ZONE 'UTC')::date AS day
+          FROM orders.order_history
+         WHERE order_id = ANY (looked_at)
+         UNION ALL
+        SELECT id, (closed_at AT TIME ZONE 'UTC')::date
+          FROM orders.carts
+         WHERE id = ANY (looked_at)
+    ), kept AS (
+        SELECT order_id, max(day) AS day
+          FROM happened
+         WHERE day IN (SELECT day FROM ops.kept_days)
+         GROUP BY order_id
+    ), looked_at_later AS (
+        UPDATE ops.watermarks
+           SET day = kept.day
+          FROM kept
+         WHERE watermarks.order_id = kept.order_id
+    )
+    DELETE FROM ops.watermarks
+     WHERE order_id = ANY (looked_at)
+       AND order_id NOT IN (SELECT order_id FROM kept);
+    GET DIAGNOSTICS forgotten = ROW_COUNT;
+    RETURN forgotten;
+END $$;
+
+CREATE TABLE ops.webhook_deliveries (
+    id bigint NOT NULL,
+    endpoint_id uuid NOT NULL,
+    event_id uuid NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    order_id bigint NOT NULL,
+    sequence bigint NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    crashes integer DEFAULT 0 NOT NULL,
+    claims integer DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    hinted_at timestamp with time zone,
+    lease uuid,
+    leased_until timestamp with time zone,
+    first_sent_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    settled_at timestamp with time zone,
+    CONSTRAINT webhook_deliveries_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT webhook_deliveries_check CHECK (((lease IS NULL) = (leased_until IS NULL))),
+    CONSTRAINT webhook_deliveries_check1 CHECK (((lease IS NULL) OR (state = ANY (ARRAY['pending'::text, 'held'::text])))),
+    CONSTRAINT webhook_deliveries_check2 CHECK (((settled_at IS NOT NULL) = (state = ANY (ARRAY['delivered'::text, 'dead'::text, 'skipped'::text])))),
+    CONSTRAINT webhook_deliveries_claims_check CHECK ((claims >= 0)),
+    CONSTRAINT webhook_deliveries_crashes_check CHECK ((crashes >= 0)),
+    CONSTRAINT webhook_deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'held'::text, 'delivered'::text, 'dead'::text, 'skipped'::text])))
+)
+WITH (fillfactor='80', autovacuum_vacuum_scale_factor='0.05');
+
+CREATE FUNCTION ops.gave_order_up(delivery ops.webhook_deliveries) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT ordering = 'none' FROM ops.webhook_endpoints WHERE id = delivery.endpoint_id
+$$;
+
+CREATE FUNCTION ops.is_head(delivery ops.webhook_deliveries) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT NOT EXISTS (
+        SELECT FROM ops.webhook_deliveries AS earlier
+         WHERE earlier.order_id = delivery.order_id
+           AND earlier.endpoint_id = delivery.endpoint_id
+           AND earlier.sequence < delivery.sequence
+           AND earlier.state IN ('pending', 'held'))
+$$;
+
+CREATE FUNCTION ops.make_partitions(through date) RETURNS integer
+    LANGUAGE plpgsql
+    SET lock_timeout TO '1s'
+    AS $$
+DECLARE
+    day date;
+    parent text;
+    partition text;
+    made integer := 0;
+BEGIN
+    FOR day IN SELECT generate_series((now() AT TIME ZONE 'UTC')::date - 1, through, interval '1 day')::date LOOP
+        FOREACH parent IN ARRAY ARRAY['events', 'inbox'] LOOP
+            partition := parent || '_' || to_char(day, 'YYYYMMDD');
+            IF to_regclass(format('ops.%I', partition)) IS NULL THEN
+                EXECUTE format('CREATE TABLE ops.%I (LIKE ops.%I INCLUDING ALL)', partition, parent);
+                EXECUTE format('ALTER TABLE ops.%I ATTACH PARTITION ops.%I FOR VALUES FROM (%L) TO (%L)',
+                    parent, partition,
+                    day::text || ' 00:00:00+00', (day + 1)::text || ' 00:00:00+00');
+                made := made + 1;
+            END IF;
+        END LOOP;
+    END LOOP;
+    RETURN made;
+END $$;
+
+CREATE FUNCTION ops.may_go(delivery ops.webhook_deliveries) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT delivery.sequence <= (SELECT sequence FROM ops.watermarks
+                                  WHERE order_id = delivery.order_id)
+           AND ops.is_head(delivery)
+           OR ops.gave_order_up(delivery)
+$$;
+
+CREATE FUNCTION ops.never_held() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.state := 'pending';
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION ops.restore_watermark() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.sequence := ops.watermark_of(NEW.order_id);
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION ops.watermark_of(wanted bigint) RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT coalesce(
+        (SELECT min(sequence) - 1
+           FROM orders.order_history AS history
+          WHERE order_id = wanted
+            AND (at AT TIME ZONE 'UTC')::date IN (SELECT day FROM ops.kept_days)
+            AND NOT EXISTS (SELECT FROM ops.inbox
+                             WHERE inbox.occurred_at = history.at
+                               AND inbox.event_id = history.event_id)),
+        (SELECT max(sequence) FROM orders.order_history WHERE order_id = wanted),
+        0)
+$$;
+
+CREATE FUNCTION orders.guard_move() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM orders.moves
+                    WHERE from_status = OLD.status AND to_status = NEW.status) THEN
+        RAISE EXCEPTION 'an order cannot go from % to %', OLD.status, NEW.status
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'order_moves';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION orders.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+CREATE TABLE identity.api_keys (
+    id bigint NOT NULL,
+    name text NOT NULL,
+    key_hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT api_keys_key_hash_check CHECK ((length(key_hash) = 32)),
+    CONSTRAINT api_keys_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+);
+
+ALTER TABLE identity.api_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME identity.api_keys_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE ops.consumptions (
+    id bigint NOT NULL,
+    consumer text NOT NULL,
+    event_id uuid NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    hinted_at timestamp with time zone,
+    lease uuid,
+    leased_until timestamp with time zone,
+    error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    settled_at timestamp with time zone,
+    CONSTRAINT consumptions_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT consumptions_check CHECK (((lease IS NULL) = (leased_until IS NULL))),
+    CONSTRAINT consumptions_check1 CHECK (((lease IS NULL) OR (state = 'pending'::text))),
+    CONSTRAINT consumptions_check2 CHECK (((settled_at IS NULL) = (state = 'pending'::text))),
+    CONSTRAINT consumptions_consumer_check CHECK ((consumer ~ '^[a-z_]{1,100}$'::text)),
+    CONSTRAINT consumptions_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'done'::text, 'dead'::text])))
+)
+WITH (fillfactor='80', autovacuum_vacuum_scale_factor='0.05');
+
+ALTER TABLE ops.consumptions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ops.consumptions_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE ops.dead_letters (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    reason text NOT NULL,
+    error text NOT NULL,
+    traceback text,
+    delivery_id bigint,
+    event_id uuid,
+    occurred_at timestamp with time zone,
+    actor text,
+    arguments jsonb,
+    data bytea,
+    attributes jsonb,
+    message_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    resolved_at timestamp with time zone,
+    resolution text,
+    note text,
+    consumption_id bigint,
+    CONSTRAINT dead_letters_check CHECK (((resolved_at IS NULL) = (resolution IS NULL))),
+    CONSTRAINT dead_letters_check1 CHECK (((kind = 'delivery'::text) = (delivery_id IS NOT NULL))),
+    CONSTRAINT dead_letters_check2 CHECK (((kind <> 'outbox'::text) OR (event_id IS NOT NULL))),
+    CONSTRAINT dead_letters_check3 CHECK (((kind <> 'pubsub'::text) OR (data IS NOT NULL))),
+    CONSTRAINT dead_letters_check5 CHECK (((kind = 'consumption'::text) = (consumption_id IS NOT NULL))),
+    CONSTRAINT dead_letters_kind_check CHECK ((kind = ANY (ARRAY['delivery'::text, 'outbox'::text, 'pubsub'::text, 'message'::text, 'consumption'::text]))),
+    CONSTRAINT dead_letters_message_check CHECK (((kind <> 'message'::text) OR (data IS NOT NULL) OR ((actor IS NOT NULL) AND (arguments IS NOT NULL)))),
+    CONSTRAINT dead_letters_resolution_check CHECK ((resolution = ANY (ARRAY['redriven'::text, 'discarded'::text])))
+);
+
+ALTER TABLE ops.dead_letters ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ops.dead_letters_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE ops.early_events (
+    order_id bigint NOT NULL,
+    sequence bigint NOT NULL
+);
+
+CREATE TABLE ops.events (
+    event_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    occurred_at timestamp with time zone DEFAULT now() NOT NULL,
+    order_id bigint NOT NULL,
+    order_public_id uuid NOT NULL,
+    order_created_at timestamp with time zone NOT NULL,
+    sequence bigint NOT NULL,
+    type text NOT NULL,
+    content jsonb NOT NULL,
+    traceparent text,
+    CONSTRAINT events_sequence_check CHECK ((sequence >= 1)),
+    CONSTRAINT events_type_check CHECK ((type ~ '^[a-z_]+(\.[a-z_]+)+$'::text))
+)
+PARTITION BY RANGE (occurred_at);
+
+CREATE TABLE ops.idempotency_keys (
+    scope text NOT NULL,
+    key text NOT NULL,
+    fingerprint bytea NOT NULL,
+    status integer,
+    headers jsonb,
+    body bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT idempotency_keys_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255)))
+);
+
+CREATE TABLE ops.inbox (
+    event_id uuid NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    order_id bigint NOT NULL,
+    sequence bigint NOT NULL,
+    message_id text,
+    published_at timestamp with time zone,
+    publishes integer DEFAULT 0 NOT NULL,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+)
+PARTITION BY RANGE (occurred_at);
+
+CREATE VIEW ops.kept_days AS
+ WITH days AS MATERIALIZED (
+         SELECT to_date("right"(((pg_inherits.inhrelid)::regclass)::text, 8), 'YYYYMMDD'::text) AS day
+           FROM pg_inherits
+          WHERE (pg_inherits.inhparent = ('ops.events'::regclass)::oid)
+        )
+ SELECT days.day
+   FROM days;
+
+CREATE TABLE ops.metrics (
+    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
+    description text NOT NULL,
+    count bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT metrics_count_check CHECK ((count >= 0)),
+    CONSTRAINT metrics_description_check CHECK ((description ~ '^[a-z_]{1,100}$'::text))
+);
+
+CREATE TABLE ops.outbox (
+    event_id uuid NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    hinted_at timestamp with time zone,
+    lease uuid,
+    leases integer DEFAULT 0 NOT NULL,
+    publishes integer DEFAULT 0 NOT NULL,
+    published_at timestamp with time zone,
+    message_id text,
+    parked_at timestamp with time zone,
+    CONSTRAINT outbox_check CHECK (((published_at IS NULL) = (message_id IS NULL))),
+    CONSTRAINT outbox_check1 CHECK (((parked_at IS NULL) OR (due_at = 'infinity'::timestamp with time zone))),
+    CONSTRAINT outbox_leases_check CHECK ((leases >= 0)),
+    CONSTRAINT outbox_publishes_check CHECK ((publishes >= 0))
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
+
+CREATE TABLE ops.relay_breaker (
+    only_row boolean DEFAULT true NOT NULL,
+    opened_at timestamp with time zone,
+    probe_at timestamp with time zone,
+    failures integer DEFAULT 0 NOT NULL,
+    CONSTRAINT relay_breaker_check CHECK (((opened_at IS NULL) = (probe_at IS NULL))),
+    CONSTRAINT relay_breaker_only_row_check CHECK (only_row)
+);
+
+CREATE TABLE ops.retention (
+    only_row boolean DEFAULT true NOT NULL,
+    holder uuid,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT retention_only_row_check CHECK (only_row)
+);
+
+CREATE TABLE ops.watermarks (
+    order_id bigint NOT NULL,
+    sequence bigint DEFAULT 0 NOT NULL,
+    day date DEFAULT '-infinity'::date NOT NULL,
+    CONSTRAINT watermarks_sequence_check CHECK ((sequence >= 0))
+)
+WITH (fillfactor='80');
+
+CREATE TABLE ops.webhook_attempts (
+    delivery_id bigint NOT NULL,
+    number integer NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    outcome text,
+    status integer,
+    error text,
+    detail text,
+    address text,
+    head bytea,
+    CONSTRAINT webhook_attempts_check CHECK (((finished_at IS NULL) = (outcome IS NULL))),
+    CONSTRAINT webhook_attempts_number_check CHECK ((number >= 1)),
+    CONSTRAINT webhook_attempts_outcome_check CHECK ((outcome = ANY (ARRAY['delivered'::text, 'failed'::text, 'not_charged'::text, 'unknown'::text])))
+);
+
+ALTER TABLE ops.webhook_deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ops.webhook_deliveries_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE ops.webhook_endpoints (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    url text NOT NULL,
+    secrets text[] NOT NULL,
+    format text NOT NULL,
+    ordering text DEFAULT 'order'::text NOT NULL,
+    built_in boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    disabled_at timestamp with time zone,
+    disabled_reason text,
+    removed_at timestamp with time zone,
+    events text[] DEFAULT '{order.*}'::text[] NOT NULL,
+    CONSTRAINT webhook_endpoints_check CHECK (((disabled_at IS NULL) = (disabled_reason IS NULL))),
+    CONSTRAINT webhook_endpoints_events_check CHECK (((cardinality(events) >= 1) AND (cardinality(events) <= 20))),
+    CONSTRAINT webhook_endpoints_format_check CHECK ((format = ANY (ARRAY['compact'::text, 'event'::text]))),
+    CONSTRAINT webhook_endpoints_ordering_check CHECK ((ordering = ANY (ARRAY['order'::text, 'none'::text]))),
+    CONSTRAINT webhook_endpoints_secrets_check CHECK (((cardinality(secrets) >= 1) AND (cardinality(secrets) <= 5))),
+    CONSTRAINT webhook_endpoints_url_check CHECK (((length(url) >= 1) AND (length(url) <= 2000)))
+);
+
+CREATE TABLE orders.orders (
+    id bigint NOT NULL,
+    public_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    source text NOT NULL,
+    external_ref text NOT NULL,
+    idempotency_key text,
+    content_hash bytea NOT NULL,
+    customer_name text NOT NULL,
+    customer_email text NOT NULL,
+    shipping_address text NOT NULL,
+    total numeric(10,2) NOT NULL,
+    event_seq bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    cart_uuid uuid,
+    customer_ref text,
+    status text DEFAULT 'created'::text NOT NULL,
+    status_reason text,
+    CONSTRAINT orders_check CHECK (((source = 'cart'::text) = (cart_uuid IS NOT NULL))),
+    CONSTRAINT orders_content_hash_check CHECK ((length(content_hash) = 32)),
+    CONSTRAINT orders_customer_email_check CHECK ((length(customer_email) <= 254)),
+    CONSTRAINT orders_customer_name_check CHECK ((length(customer_name) <= 255)),
+    CONSTRAINT orders_customer_ref_check CHECK (((length(customer_ref) >= 1) AND (length(customer_ref) <= 255))),
+    CONSTRAINT orders_event_seq_check CHECK ((event_seq >= 1)),
+    CONSTRAINT orders_external_ref_check CHECK (((length(external_ref) >= 1) AND (length(external_ref) <= 255))),
+    CONSTRAINT orders_idempotency_key_check CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 255))),
+    CONSTRAINT orders_shipping_address_check CHECK ((length(shipping_address) <= 2000)),
+    CONSTRAINT orders_source_check CHECK ((source = ANY (ARRAY['webhook'::text, 'api'::text, 'cart'::text]))),
+    CONSTRAINT orders_status_check CHECK ((status = ANY (ARRAY['created'::text, 'in_progress'::text, 'completed'::text, 'failed'::text, 'cancelled'::text]))),
+    CONSTRAINT orders_status_reason_check CHECK ((length(status_reason) <= 2000)),
+    CONSTRAINT orders_total_check CHECK ((total >= (0)::numeric))
+);
+
+ALTER TABLE orders.orders ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME orders.orders_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE orders.carts (
+    id bigint DEFAULT nextval('orders.orders_id_seq'::regclass) NOT NULL,
+    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
+    total_amount numeric(10,2) NOT NULL,
+    items jsonb DEFAULT '[]'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    closed_at timestamp with time zone,
+    closed_by text,
+    CONSTRAINT carts_items_check CHECK ((jsonb_typeof(items) = 'array'::text)),
+    CONSTRAINT carts_total_amount_check CHECK ((total_amount >= (0)::numeric))
+);
+
+CREATE TABLE orders.moves (
+    from_status text NOT NULL,
+    to_status text NOT NULL
+);
+
+CREATE TABLE orders.order_history (
+    order_id bigint NOT NULL,
+    sequence bigint NOT NULL,
+    event_id uuid NOT NULL,
+    type text NOT NULL,
+    actor text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT order_history_sequence_check CHECK ((sequence >= 1)),
+    CONSTRAINT order_history_type_check CHECK ((type ~ '^[a-z_]+(\.[a-z_]+)+$'::text))
+);
+
+CREATE TABLE orders.order_items (
+    order_id bigint NOT NULL,
+    line integer NOT NULL,
+    sku text NOT NULL,
+    name text NOT NULL,
+    quantity integer NOT NULL,
+    unit_price numeric(10,2) NOT NULL,
+    CONSTRAINT order_items_line_check CHECK ((line >= 1)),
+    CONSTRAINT order_items_name_check CHECK (((length(name) >= 1) AND (length(name) <= 255))),
+    CONSTRAINT order_items_quantity_check CHECK ((quantity > 0)),
+    CONSTRAINT order_items_sku_check CHECK (((length(sku) >= 1) AND (length(sku) <= 100))),
+    CONSTRAINT order_items_unit_price_check CHECK ((unit_price >= (0)::numeric))
+);
+
+CREATE TABLE orders.order_processing (
+    order_id bigint NOT NULL,
+    status text NOT NULL,
+    began_with bigint NOT NULL,
+    attempts integer DEFAULT 1 NOT NULL,
+    amount numeric(10,2),
+    error_message text,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    processed_at timestamp with time zone,
+    asked_by text,
+    CONSTRAINT order_processing_amount_check CHECK ((amount >= (0)::numeric)),
+    CONSTRAINT order_processing_attempts_check CHECK ((attempts >= 1)),
+    CONSTRAINT order_processing_check CHECK (((processed_at IS NOT NULL) = (status = ANY (ARRAY['SUCCESS'::text, 'FAILED'::text])))),
+    CONSTRAINT order_processing_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'PROCESSING'::text, 'SUCCESS'::text, 'FAILED'::text])))
+);
+
+ALTER TABLE ONLY identity.api_keys
+    ADD CONSTRAINT api_keys_key_hash_key UNIQUE (key_hash);
+
+ALTER TABLE ONLY identity.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY ops.consumptions
+    ADD CONSTRAINT consumptions_event_id_consumer_key UNIQUE (event_id, consumer);
+
+ALTER TABLE ONLY ops.consumptions
+    ADD CONSTRAINT consumptions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY ops.dead_letters
+    ADD CONSTRAINT dead_letters_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY ops.early_events
+    ADD CONSTRAINT early_events_pkey PRIMARY KEY (order_id, sequence);
+
+ALTER TABLE ONLY ops.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (occurred_at, event_id);
+
+ALTER TABLE ONLY ops.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (scope, key);
+
+ALTER TABLE ONLY ops.inbox
+    ADD CONSTRAINT inbox_pkey PRIMARY KEY (occurred_at, event_id);
+
+ALTER TABLE ONLY ops.metrics
+    ADD CONSTRAINT metrics_description_key UNIQUE (description);
+
+ALTER TABLE ONLY ops.metrics
+    ADD CONSTRAINT metrics_pkey PRIMARY KEY (uuid);
+
+ALTER TABLE ONLY ops.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (event_id);
+
+ALTER TABLE ONLY ops.relay_breaker
+    ADD CONSTRAINT relay_breaker_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY ops.retention
+    ADD CONSTRAINT retention_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY ops.watermarks
+    ADD CONSTRAINT watermarks_pkey PRIMARY KEY (order_id);
+
+ALTER TABLE ONLY ops.webhook_attempts
+    ADD CONSTRAINT webhook_attempts_pkey PRIMARY KEY (delivery_id, number);
+
+ALTER TABLE ONLY ops.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_event_id_endpoint_id_key UNIQUE (event_id, endpoint_id);
+
+ALTER TABLE ONLY ops.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY ops.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY orders.carts
+    ADD CONSTRAINT carts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY orders.carts
+    ADD CONSTRAINT carts_uuid_key UNIQUE (uuid);
+
+ALTER TABLE ONLY orders.moves
+    ADD CONSTRAINT moves_pkey PRIMARY KEY (from_status, to_status);
+
+ALTER TABLE ONLY orders.orders
+    ADD CONSTRAINT one_order_per_idempotency_key UNIQUE (source, idempotency_key);
+
+ALTER TABLE ONLY orders.orders
+    ADD CONSTRAINT one_order_per_reference UNIQUE (source, external_ref);
+
+ALTER TABLE ONLY orders.order_history
+    ADD CONSTRAINT order_history_pkey PRIMARY KEY (order_id, sequence);
+
+ALTER TABLE ONLY orders.order_items
+    ADD CONSTRAINT order_items_pkey PRIMARY KEY (order_id, line);
+
+ALTER TABLE ONLY orders.order_processing
+    ADD CONSTRAINT order_processing_pkey PRIMARY KEY (order_id);
+
+ALTER TABLE ONLY orders.orders
+    ADD CONSTRAINT orders_cart_uuid_key UNIQUE (cart_uuid);
+
+ALTER TABLE ONLY orders.orders
+    ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY orders.orders
+    ADD CONSTRAINT orders_public_id_key UNIQUE (public_id);
+
+CREATE INDEX consumptions_by_age ON ops.consumptions USING btree (occurred_at);
+
+CREATE INDEX consumptions_due ON ops.consumptions USING btree (consumer, due_at) WHERE (state = 'pending'::text);
+
+CREATE INDEX consumptions_hinted ON ops.consumptions USING btree (consumer, hinted_at) WHERE ((state = 'pending'::text) AND (hinted_at IS NOT NULL));
+
+CREATE INDEX dead_letters_by_age ON ops.dead_letters USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
+
+CREATE INDEX dead_letters_open ON ops.dead_letters USING btree (kind, id) WHERE (resolved_at IS NULL);
+
+CREATE INDEX deliveries_by_age ON ops.webhook_deliveries USING btree (settled_at) WHERE (state = ANY (ARRAY['delivered'::text, 'skipped'::text]));
+
+CREATE INDEX deliveries_hinted ON ops.webhook_deliveries USING btree (hinted_at) WHERE ((state = 'pending'::text) AND (hinted_at IS NOT NULL));
+
+CREATE INDEX deliveries_in_flight ON ops.webhook_deliveries USING btree (endpoint_id) WHERE (lease IS NOT NULL);
+
+CREATE INDEX deliveries_in_line ON ops.webhook_deliveries USING btree (order_id, endpoint_id, sequence) WHERE (state = ANY (ARRAY['pending'::text, 'held'::text]));
+
+CREATE INDEX deliveries_nobody_was_told_of ON ops.webhook_deliveries USING btree (endpoint_id, due_at) WHERE ((state = 'pending'::text) AND (hinted_at IS NULL));
+
+CREATE INDEX deliveries_owed ON ops.webhook_deliveries USING btree (endpoint_id, due_at) WHERE (state = 'pending'::text);
+
+CREATE INDEX idempotency_keys_by_age ON ops.idempotency_keys USING btree (created_at);
+
+CREATE INDEX inbox_received ON ONLY ops.inbox USING btree (received_at);
+
+CREATE UNIQUE INDEX one_built_in_endpoint ON ops.webhook_endpoints USING btree (built_in) WHERE (built_in AND (removed_at IS NULL));
+
+CREATE UNIQUE INDEX one_dead_letter_per_pubsub_message ON ops.dead_letters USING btree (message_id) WHERE (kind = 'pubsub'::text);
+
+CREATE UNIQUE INDEX one_dead_letter_per_queue_message ON ops.dead_letters USING btree (message_id, md5(((COALESCE(actor, ''::text) || ' '::text) || COALESCE((arguments)::text, ''::text)))) WHERE ((kind = 'message'::text) AND (resolved_at IS NULL));
+
+CREATE UNIQUE INDEX one_open_dead_letter_per_consumption ON ops.dead_letters USING btree (consumption_id) WHERE ((resolved_at IS NULL) AND (kind = 'consumption'::text));
+
+CREATE UNIQUE INDEX one_open_dead_letter_per_delivery ON ops.dead_letters USING btree (delivery_id) WHERE ((resolved_at IS NULL) AND (kind = 'delivery'::text));
+
+CREATE UNIQUE INDEX one_open_dead_letter_per_pointer ON ops.dead_letters USING btree (event_id) WHERE ((resolved_at IS NULL) AND (kind = 'outbox'::text));
+
+CREATE INDEX outbox_awaiting_return ON ops.outbox USING btree (published_at) WHERE (published_at IS NOT NULL);
+
+CREATE INDEX outbox_due ON ops.outbox USING btree (due_at);
+
+CREATE INDEX watermarks_by_day ON ops.watermarks USING btree (day);
+
+CREATE INDEX order_history_by_time ON orders.order_history USING brin (at) WITH (pages_per_range='16', autosummarize='on');
+
+CREATE INDEX orders_by_reference ON orders.orders USING btree (external_ref);
+
+CREATE INDEX orders_listed ON orders.orders USING btree (source, status, created_at, id);
+
+CREATE INDEX orders_of_customer_listed ON orders.orders USING btree (customer_email, created_at, id) WHERE (customer_email <> ''::text);
+
+CREATE INDEX orders_of_customer_ref_listed ON orders.orders USING btree (customer_ref, created_at, id) WHERE (customer_ref IS NOT NULL);
+
+CREATE TRIGGER append_only BEFORE UPDATE ON ops.events FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
+
+CREATE TRIGGER never_held BEFORE INSERT OR UPDATE OF state ON ops.webhook_deliveries FOR EACH ROW WHEN ((new.state = 'held'::text)) EXECUTE FUNCTION ops.never_held();
+
+CREATE TRIGGER restored BEFORE INSERT ON ops.watermarks FOR EACH ROW WHEN ((new.day = '-infinity'::date)) EXECUTE FUNCTION ops.restore_watermark();
+
+CREATE TRIGGER append_only BEFORE UPDATE ON orders.order_history FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
+
+CREATE TRIGGER guard_move BEFORE UPDATE OF status ON orders.orders FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION orders.guard_move();
+
+ALTER TABLE ONLY ops.webhook_attempts
+    ADD CONSTRAINT webhook_attempts_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES ops.webhook_deliveries(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY ops.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES ops.webhook_endpoints(id);
+
+ALTER TABLE ONLY orders.order_history
+    ADD CONSTRAINT order_history_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders.orders(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY orders.order_items
+    ADD CONSTRAINT order_items_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders.orders(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY orders.order_processing
+    ADD CONSTRAINT order_processing_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders.orders(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY orders.orders
+    ADD CONSTRAINT orders_cart_uuid_fkey FOREIGN KEY (cart_uuid) REFERENCES orders.carts(uuid);
