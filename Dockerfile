@@ -1,6 +1,6 @@
 # One image for every role; the command says which:
 #   python run_web.py | python run_actors.py | orderbus bridge | orderbus migrate
-# It is laid out like a checkout, so that `orderbus migrate` finds migrations/ beside the package.
+# It is laid out like a checkout, so that orderbus finds migrations/ beside the package.
 
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore

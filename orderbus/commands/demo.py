@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import click
 
-from orderbus import services
+from orderbus import files, services
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
 from orderbus.domain.events import ORDER_PROCESSED
@@ -23,7 +23,7 @@ from orderbus.local.client import Client, open_client
 from orderbus.local.folders import default_data, free_folder
 from orderbus.local.parts import Way
 from orderbus.local.processes import DiedError, Sink
-from orderbus.local.whole import ROOT, Whole, check_settings, first_error, for_settings, whole
+from orderbus.local.whole import Whole, check_settings, first_error, for_settings, whole
 from orderbus.storage.database import open_database
 
 #: Seconds the webhook may take.
@@ -89,7 +89,7 @@ def _log(path: Path) -> Iterator[Sink]:
 
 
 async def _send(running: Whole) -> dict[str, Any]:
-    order = json.loads((ROOT / "examples" / "order.json").read_text())
+    order = json.loads(files.path_of("examples/order.json").read_text())
     order["order_id"] = f"{order['order_id']}-{uuid4().hex[:8]}"
     async with open_client() as http:
         began = time.time()

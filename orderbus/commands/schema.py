@@ -5,30 +5,25 @@ All of yoyo and psycopg is here.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Final, LiteralString
 from urllib.parse import urlencode
 
 import psycopg
 import yoyo
 
+from orderbus import files
 from orderbus.commands import losses
 from orderbus.commands.losses import Loss
 from orderbus.errors import Busy, Misconfigured, Refused, Unavailable
 from orderbus.settings import Settings
 from orderbus.storage import database
 
-_BESIDE: Final = Path(__file__).resolve().parents[2] / "migrations"
-#: Beside the package in a checkout and in the image; a wheel carries them to its prefix.
-FOLDER: Final = (
-    _BESIDE if _BESIDE.is_dir() else Path(sys.prefix) / "share" / "orderbus" / "migrations"
-)
+FOLDER: Final = files.path_of("migrations")
 #: ``schema.sql`` beside them shows what they make together: it is there to be read.
 WHOLE: Final = "schema"
 #: Any fixed number: two starters that migrate at the same time wait for one another on it.
@@ -235,7 +230,7 @@ def level(settings: Settings) -> Level:
 
 def _all() -> yoyo.migrations.MigrationList:
     if not FOLDER.is_dir():
-        raise Misconfigured(f"No migrations at {FOLDER}: run from a checkout or the image")
+        raise Misconfigured(f"No migrations at {FOLDER}: this orderbus is not installed whole")
     found = yoyo.read_migrations(str(FOLDER))
     migrations = yoyo.migrations.MigrationList(each for each in found if each.id != WHOLE)
     for migration in migrations:

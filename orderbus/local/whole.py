@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from orderbus import files
 from orderbus import settings as settings_module
 from orderbus.domain.webhooks import check_secret, new_secret
 from orderbus.errors import Invalid, Misconfigured
@@ -19,8 +20,6 @@ from orderbus.local import client
 from orderbus.local.parts import Part, Way, find
 from orderbus.local.processes import Process, Sink, free_port, run, until
 from orderbus.settings import QUEUES_IN_MEMORY
-
-ROOT: Final = Path(__file__).resolve().parents[2]
 
 #: In this order they stop: nothing new comes in before what is under way is finished.
 _STOPPED: Final = ("web", "bridge", "workers")
@@ -141,12 +140,12 @@ async def _bring_up(running: Whole, port: int, webhook: str | None) -> None:
         command = [sys.executable, "-m", "orderbus", "migrate"]
         await run("migrate", command, sink=running.sink, env=running.env, cwd=running.data)
         running.say("starting the web server")
-        web = [str(ROOT / "run_web.py"), "--port", str(port)]
+        web = [str(files.path_of("run_web.py")), "--port", str(port)]
         group.create_task(running.start_and_wait("web", web, f"{api}/readyz"))
         running.say("waiting for RabbitMQ")
         await asyncio.gather(*starts.values())
         running.say("starting workers and bridge")
-        workers = [str(ROOT / "run_actors.py"), "--processes", "1"]
+        workers = [str(files.path_of("run_actors.py")), "--processes", "1"]
         group.create_task(running.start_and_wait("workers", workers, f"{worker}/readyz"))
         if running.env["RABBITMQ_URL"] != QUEUES_IN_MEMORY:  # else it is inside the worker
             back = ["-m", "orderbus", "bridge"]
@@ -159,7 +158,7 @@ def _receive(running: Whole, group: asyncio.TaskGroup) -> str:
     """Start the receiver; returns where it takes webhooks."""
     port = free_port()
     page = running.urls["receiver"] = f"http://127.0.0.1:{port}/"
-    command = [str(ROOT / "examples" / "receive_webhooks.py"), "--port", str(port)]
+    command = [str(files.path_of("examples/receive_webhooks.py")), "--port", str(port)]
     secret = running.env["WEBHOOK_OUTGOING_SECRET"]
     group.create_task(running.start_and_wait("receiver", command, page, WEBHOOK_SECRET=secret))
     return f"{page}webhooks"
@@ -203,9 +202,9 @@ def _made_up() -> dict[str, str]:
         # How often Dramatiq's threads look whether they should end; a second each by default.
         "dramatiq_worker_timeout": "100",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).strip(
-            os.pathsep
-        ),
+        "PYTHONPATH": os.pathsep.join(
+            [str(files.IMPORTED_FROM), os.environ.get("PYTHONPATH", "")]
+        ).strip(os.pathsep),
     }
 
 
