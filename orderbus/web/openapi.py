@@ -10,7 +10,7 @@ from orderbus.domain.carts import OpenCart
 from orderbus.domain.orders import IncomingOrder
 from orderbus.domain.states import Status
 from orderbus.web import operations
-from orderbus.web.api.new_orders import NewOrder
+from orderbus.web.schemas.new_orders import NewOrder
 
 _TEXT = {"type": "string"}
 _WHEN = {"type": "string", "format": "date-time"}

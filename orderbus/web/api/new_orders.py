@@ -4,52 +4,29 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from orderbus import services, telemetry
 from orderbus.domain import json as strict_json
 from orderbus.domain.events import rfc3339
 from orderbus.domain.orders import (
-    LARGEST_QUANTITY,
-    LINES,
     Customer,
     Item,
     Money,
     PlaceOrder,
-    without_nul,
 )
 from orderbus.errors import MOST_FAULTS, Invalid
 from orderbus.storage.database import Connection
 from orderbus.web import problems, requests
 from orderbus.web.keys import DATABASE, WAKER
 from orderbus.web.once import answer_once
+from orderbus.web.schemas.new_orders import NewOrder
 
 _AMOUNT: Final[TypeAdapter[Any]] = TypeAdapter(Money)
-_Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(without_nul)]
-_Reference = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(without_nul)]
-
-
-class Product(BaseModel):
-    """One line: which product, and how many."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    product_id: _Reference
-    quantity: Annotated[int, Field(gt=0, le=LARGEST_QUANTITY)]
-
-
-class NewOrder(BaseModel):
-    """An order by references alone: who, what, and what it comes to."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    user_id: _Text
-    products: Annotated[list[Product], *LINES]
-    amount: _Text
 
 
 async def create(request: web.Request) -> web.Response:
