@@ -37,7 +37,7 @@ async def show(_: Settings, database: Database, *, order: str, as_json: bool) ->
 
 def _lines(journey: dict[str, Any]) -> Iterator[str]:
     """Tell the journey line by line, each further in than what it belongs to."""
-    yield f"order {journey['external_ref']}  {journey['order_id']}"
+    yield f"order {journey['external_ref']}  {journey['id']}"
     for event in journey["events"]:
         title = f"{event['sequence']}. {event['type']}  {event['occurred_at']}  {event['event_id']}"
         yield f"  {title}"

@@ -41,7 +41,12 @@ async def history(database: Database, id_or_ref: str) -> dict[str, Any]:
         order = await storage.orders.get(connection, id_or_ref)
         rows = await storage.orders.history(connection, order["id"])
     events = [{**row, "at": rfc3339(row["at"]), "event_id": str(row["event_id"])} for row in rows]
-    return {"id": str(order["id"]), "order_id": order["order_id"], "history": events}
+    return {
+        "id": str(order["id"]),
+        "external_ref": order["order_id"],
+        "order_id": order["order_id"],
+        "history": events,
+    }
 
 
 async def journey(database: Database, id_or_ref: str) -> dict[str, Any]:
@@ -128,6 +133,7 @@ def shown(order: Mapping[str, Any]) -> dict[str, Any]:
     content = _content(order)
     return {
         "id": str(order["id"]),
+        "external_ref": order["order_id"],
         **content,
         "reason": order["status_reason"],
         "allowed_actions": states.offered_actions(Status(order["status"])),

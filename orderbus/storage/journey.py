@@ -14,6 +14,7 @@ async def get(connection: Connection, public_id: UUID) -> dict[str, Any]:
     journey: dict[str, Any] | None = await connection.fetchval(
         """
         SELECT jsonb_build_object(
+                   'id', o.public_id,
                    'order_id', o.public_id,
                    'external_ref', o.external_ref,
                    'events', (

@@ -15,6 +15,7 @@ from orderbus.web.schemas.new_orders import NewOrder
 _TEXT = {"type": "string"}
 _WHEN = {"type": "string", "format": "date-time"}
 _ID = {"type": "string", "format": "uuid"}
+_REF = {"type": "string", "description": "the sender's reference"}
 
 
 def _object(optional: tuple[str, ...] = (), **properties: dict[str, Any]) -> dict[str, Any]:
@@ -48,6 +49,7 @@ _PROBLEM = _object(
 _ACCEPTED = {**_object(ok={"const": True}, order_id=_TEXT), "additionalProperties": False}
 _ORDER = _object(
     id=_ID,
+    external_ref=_REF,
     order_id=_TEXT,
     source=_TEXT,
     cart_uuid=_nullable(_ID),
@@ -77,6 +79,7 @@ _SCHEMAS = {
     ),
     "History": _object(
         id=_ID,
+        external_ref=_REF,
         order_id=_TEXT,
         history=_list(
             _object(
@@ -89,7 +92,7 @@ _SCHEMAS = {
             )
         ),
     ),
-    "Journey": _object(order_id=_ID, external_ref=_TEXT, events=_list({"type": "object"})),
+    "Journey": _object(id=_ID, external_ref=_REF, order_id=_ID, events=_list({"type": "object"})),
     "NewOrderStatus": _object(id=_ID, status=_TEXT, created_at=_WHEN),
     "Unprocessable": _object(
         detail=_list(_object(type=_TEXT, loc=_list({}), msg=_TEXT, input={})),
