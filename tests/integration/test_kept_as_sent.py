@@ -205,6 +205,7 @@ async def test_an_order_is_read_everywhere_as_it_was_sent(
 
     order = await (await client.get(f"/orders/{name}")).json()
     assert as_told(order) == {**content, "source": source, "status": "created"}
+    assert order["external_ref"] == order["order_id"]
     await read_over_http(client, order)
     await announced(database, order)
 
@@ -219,7 +220,15 @@ async def test_an_order_is_read_everywhere_as_it_was_sent(
 
 def as_told(order: dict[str, Any]) -> dict[str, Any]:
     """What an order says of itself, without what orderbus adds."""
-    added = {"id", "reason", "allowed_actions", "cart_uuid", "created_at", "sequence"}
+    added = {
+        "id",
+        "external_ref",
+        "reason",
+        "allowed_actions",
+        "cart_uuid",
+        "created_at",
+        "sequence",
+    }
     return {field: value for field, value in order.items() if field not in added}
 
 
