@@ -30,6 +30,9 @@ _EMULATOR_LOOKS: Final = 0.05
 _LOOK_EVERY: Final = 2.0
 #: Seconds after which a stream counts as open: one that is refused ends sooner.
 _OPEN_AFTER: Final = 0.2
+#: Seconds a stream has to end before it is cancelled: the emulator may be slow, and loses messages
+#: for minutes after it.
+_END_WITHIN: Final = 5.0
 #: Seconds between two signs of life on a stream, so that nothing in between closes it as idle.
 _HEARTBEAT: Final = 25.0
 #: Seconds between attempts while Pub/Sub is away.
@@ -204,9 +207,9 @@ class _Stream:
     async def close(self) -> None:
         """End it; nothing arrives afterwards."""
         self.finish()
-        if not await self.ends_within(1):
+        if not await self.ends_within(_END_WITHIN):
             self._call.cancel()
-            await self.ends_within(1)
+            await self.ends_within(_END_WITHIN)
 
     async def ends_within(self, seconds: float) -> bool:
         """Wait so long at most; says whether it has ended."""
