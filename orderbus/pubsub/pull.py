@@ -209,7 +209,7 @@ class _Stream:
         self.finish()
         if not await self.ends_within(_END_WITHIN):
             self._call.cancel()
-            await self.ends_within(_END_WITHIN)
+            await self.ends_within(1)
 
     async def ends_within(self, seconds: float) -> bool:
         """Wait so long at most; says whether it has ended."""
