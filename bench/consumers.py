@@ -88,7 +88,7 @@ async def _processing(database: Database, settings: Settings, share: int) -> Goa
 
     async def worker() -> None:
         for one in ids:
-            await services.consumption.consume(held, processing.name, one, processing.work)
+            await services.consumptions.consume(held, processing.name, one, processing.work)
 
     with statements.recorded() as sent:
         began = time.perf_counter()

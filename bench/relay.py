@@ -48,7 +48,7 @@ async def _drain(database: Database, publisher: Publisher, settings: Settings, r
     began = time.perf_counter()
     while rows > 0:
         published = await asyncio.gather(
-            *(services.relay.publish_due(database, publisher, settings) for _ in range(TOGETHER))
+            *(services.outbox.publish_due(database, publisher, settings) for _ in range(TOGETHER))
         )
         rows -= sum(published)
     return time.perf_counter() - began

@@ -168,7 +168,7 @@ def about(event: Event | None) -> dict[str, Any]:
 def render(backlog: object | None = None, exact: Mapping[str, int] | None = None) -> bytes:
     """Write all metrics of this process and its siblings as Prometheus text.
 
-    Siblings share ``PROMETHEUS_MULTIPROC_DIR``. ``backlog`` (see ``storage.watch``) adds what
+    Siblings share ``PROMETHEUS_MULTIPROC_DIR``. ``backlog`` (see ``storage.diagnostics``) adds what
     waits at each hop, ``exact`` what consumers counted (see ``storage.metrics``).
     """
     text = generate_latest(_registry())

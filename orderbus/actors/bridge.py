@@ -16,7 +16,7 @@ from orderbus.pubsub import bridge, topology
 from orderbus.pubsub.bridge import Received, nobody_asks
 from orderbus.pubsub.pull import Connected
 from orderbus.services import bridge as services_bridge
-from orderbus.services import relay
+from orderbus.services import lost_events
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 
@@ -44,7 +44,7 @@ async def run(
         return due.later
 
     async def made_anew() -> None:
-        count = await relay.take_back_all(database)
+        count = await lost_events.take_back_all(database)
         telemetry.log.warning("subscription_made_anew", events_to_publish_again=count)
 
     async def prepare() -> None:

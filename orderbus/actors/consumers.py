@@ -24,7 +24,7 @@ from orderbus import services
 from orderbus.actors.broker import broker
 from orderbus.domain.events import check_pattern
 from orderbus.errors import Invalid, Misconfigured
-from orderbus.services.consumption import LEASE, GiveUp, Prepare, Work
+from orderbus.services.consumptions import LEASE, GiveUp, Prepare, Work
 from orderbus.settings import Settings
 from orderbus.worker import lifecycle
 
@@ -64,7 +64,7 @@ def consumer(
 
         async def consume(consumption: int, **_of_later_versions: object) -> None:
             held = lifecycle.resources()
-            if await services.consumption.consume(held, name, consumption, work):
+            if await services.consumptions.consume(held, name, consumption, work):
                 held.outbox_written.set()
 
         consume.__doc__ = effect.__doc__

@@ -13,14 +13,14 @@ from orderbus.errors import Unavailable
 from orderbus.worker import lifecycle
 
 #: Milliseconds: an attempt, and all the patience with PostgreSQL before and after it.
-_TIME_LIMIT: Final = int(2 * services.delivery.PATIENCE.total_seconds() + 120) * 1000
+_TIME_LIMIT: Final = int(2 * services.deliveries.PATIENCE.total_seconds() + 120) * 1000
 
 
 @dramatiq.actor(broker=broker, queue_name="deliver_webhook", time_limit=_TIME_LIMIT, max_retries=3)
 async def deliver_webhook(delivery: int) -> None:
     """Attempt a delivery if it may go now, and hint at what may go next."""
     held = lifecycle.resources()
-    following = await services.delivery.deliver(
+    following = await services.deliveries.deliver(
         held.database, held.http, held.settings, held.turns, delivery
     )
     with suppress(Unavailable):  # the delivery is settled; the dispatcher hints again

@@ -22,7 +22,7 @@ from orderbus.actors import bridge, consumers
 from orderbus.actors.broker import broker, enqueue_deliveries, enqueue_publish_outbox
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources
-from orderbus.services.upkeep import Upkeep
+from orderbus.services.maintenance import Maintenance
 from orderbus.worker import lifecycle
 from orderbus.worker.dependencies import Dependencies
 
@@ -40,7 +40,7 @@ async def run(resources: Resources, queues: Collection[str], lost: Callable[[], 
     installed = consumers.installed(resources.settings)
     names = [consumer.name for consumer in installed if consumer.name in queues]
     notified = resources.outbox_written
-    upkeep = Upkeep(resources.database)
+    maintenance = Maintenance(resources.database)
     repeat = partial(_repeat, resources.settings.poll_interval)
 
     async def listen() -> None:
@@ -63,26 +63,26 @@ async def run(resources: Resources, queues: Collection[str], lost: Callable[[], 
         group.create_task(
             repeat("hint_consumptions", partial(_hint_consumptions, resources, names))
         )
-        group.create_task(repeat("upkeep", upkeep.tick))
+        group.create_task(repeat("upkeep", maintenance.tick))
         group.create_task(_repeat(RETENTION_LOOKS, "retention", partial(_retain, resources)))
         group.create_task(repeat("end_without_master", _end_without_master(os.getppid())))
 
 
 async def _hint_outbox(resources: Resources) -> None:
     await broker.reach()  # rows that are noted as hinted, but were not, would wait for longer
-    count = await services.relay.hint_due(resources.database, resources.settings)
+    count = await services.outbox.hint_due(resources.database, resources.settings)
     await enqueue_publish_outbox(count)
 
 
 async def _hint_deliveries(resources: Resources) -> None:
     await broker.reach()
-    due = await services.delivery.hint_due(resources.database, resources.settings)
+    due = await services.deliveries.hint_due(resources.database, resources.settings)
     await enqueue_deliveries(due)
 
 
 async def _hint_consumptions(resources: Resources, names: Sequence[str]) -> None:
     await broker.reach()
-    await consumers.enqueue(await services.consumption.hint_due(resources.database, names))
+    await consumers.enqueue(await services.consumptions.hint_due(resources.database, names))
 
 
 async def _retain(resources: Resources) -> None:

@@ -13,4 +13,4 @@ from orderbus.worker import lifecycle
 async def publish_outbox() -> None:
     """Publish one batch; doing it once too often does nothing."""
     held = lifecycle.resources()
-    await services.relay.publish_due(held.database, held.publisher, held.settings)
+    await services.outbox.publish_due(held.database, held.publisher, held.settings)

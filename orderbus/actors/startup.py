@@ -31,7 +31,7 @@ def check_time_limits(settings: Settings, broker: dramatiq.Broker) -> None:
 
     Raises ``Misconfigured``.
     """
-    patience = 2 * services.delivery.PATIENCE
+    patience = 2 * services.deliveries.PATIENCE
     waits = {
         "deliver_webhook": ("ORDERBUS_WEBHOOK_TIMEOUT", settings.webhook_timeout, patience),
         "publish_outbox": ("ORDERBUS_PUBLISH_TIMEOUT", settings.publish_timeout, timedelta(0)),

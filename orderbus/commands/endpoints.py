@@ -100,7 +100,7 @@ async def owed(
 ) -> None:
     """List what an endpoint is still owed, the next one first, and of which orders."""
     async with database.connection() as connection:
-        rows = await storage.owed.by(connection, endpoint_id, at_most=limit)
+        rows = await storage.endpoints.list_owed(connection, endpoint_id, at_most=limit)
     terminal.show_rows(rows, as_json=as_json, empty="Nothing is owed to this endpoint.")
 
 

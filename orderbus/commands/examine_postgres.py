@@ -90,7 +90,7 @@ class _Postgres:
 
     async def notifications(self) -> Finding:
         within = timedelta(seconds=3)
-        if await storage.examination.hears_notifications(self._database, within=within):
+        if await storage.diagnostics.hears_notifications(self._database, within=within):
             return Finding("notifications", Verdict.OK, "LISTEN hears NOTIFY")
         found = "LISTEN hears nothing, so each order waits for the next beat: a proxy is in between"
         todo = "set DB_HOST and DB_PORT to PostgreSQL itself, or pool by session"
@@ -108,7 +108,7 @@ class _Postgres:
 
     async def partitions(self) -> Finding:
         async with self._database.connection() as connection:
-            days = (await storage.partitions.horizon(connection)).days
+            days = (await storage.maintenance.horizon(connection)).days
         found = f"{days} days ahead"
         if days >= _DAYS_WELL:
             return Finding("partitions", Verdict.OK, found)
@@ -117,7 +117,7 @@ class _Postgres:
 
     async def outbox(self) -> Finding:
         async with self._database.connection() as connection:
-            backlog = await storage.watch.backlog(connection)
+            backlog = await storage.diagnostics.backlog(connection)
         found = (
             f"{backlog.unpublished} unpublished, {backlog.awaiting_return} on the way back, "
             f"{backlog.undelivered} undelivered"
@@ -160,7 +160,7 @@ class _Postgres:
 
     async def letters(self) -> Finding:
         async with self._database.connection() as connection:
-            backlog = await storage.watch.backlog(connection)
+            backlog = await storage.diagnostics.backlog(connection)
         found = f"{backlog.dead_letters} open"
         if backlog.dead_letters:
             return Finding(
@@ -168,9 +168,9 @@ class _Postgres:
             )
         return Finding("dead letters", Verdict.OK, found)
 
-    async def _facts(self) -> storage.examination.Facts:
+    async def _facts(self) -> storage.diagnostics.Facts:
         async with self._database.connection() as connection:
-            return await storage.examination.facts(connection)
+            return await storage.diagnostics.facts(connection)
 
 
 def _cut_off(endpoint: Mapping[str, Any]) -> str:

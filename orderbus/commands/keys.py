@@ -28,7 +28,7 @@ async def create(settings: Settings, database: Database, *, name: str, as_json: 
     It may read and change all orders and carts, until keys have scopes; what it does is in each
     order's history as "key ID NAME".
     """
-    key_id, key = await services.keys.create(database, settings, name=name)
+    key_id, key = await services.api_keys.create(database, settings, name=name)
     if as_json:
         terminal.show({"id": key_id, "name": name, "key": key})
         return

@@ -13,7 +13,7 @@ from orderbus.commands import schema, terminal
 from orderbus.domain import webhooks
 from orderbus.errors import Invalid, Misconfigured, Refused, Unavailable
 from orderbus.pubsub import topology
-from orderbus.services import relay, upkeep
+from orderbus.services import lost_events, maintenance
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, open_database
 
@@ -94,10 +94,10 @@ async def _prepare(settings: Settings, wait: timedelta) -> bool:
                     events=settings.webhook_outgoing_events,
                 )
         async with database.connection() as connection:
-            await storage.partitions.make_ahead(connection, days=upkeep.DAYS_AHEAD)
+            await storage.maintenance.make_ahead(connection, days=maintenance.DAYS_AHEAD)
         made = await _topology(settings, wait)
         if made:
-            await relay.take_back_all(database)
+            await lost_events.take_back_all(database)
     problems = await topology.check(settings)
     if problems:
         raise Misconfigured("\n".join(problems))

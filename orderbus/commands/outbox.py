@@ -23,7 +23,7 @@ def outbox() -> None:
 async def status(_: Settings, database: Database, *, as_json: bool) -> None:
     """Show what waits at each hop, and since when."""
     async with database.connection() as connection:
-        backlog = asdict(await storage.watch.backlog(connection))
+        backlog = asdict(await storage.diagnostics.backlog(connection))
     if as_json:
         terminal.show(backlog)
         return

@@ -83,7 +83,7 @@ async def _bring_back(connection: Connection, letter: Mapping[str, Any]) -> Redr
             if not await storage.deliveries.redrive(connection, letter["delivery_id"]):
                 message = "The delivery is not dead any more, or its endpoint was removed"
                 raise Conflict(message)
-            held_by = await storage.owed.held_by(connection, letter["delivery_id"])
+            held_by = await storage.endpoints.holding(connection, letter["delivery_id"])
             return Redriven(deliveries=(letter["delivery_id"],), held_by=held_by)
         case "outbox":
             await storage.outbox.unpark(connection, letter["event_id"])

@@ -19,7 +19,7 @@ from orderbus.domain.text import storable
 from orderbus.errors import Conflict, IllegalMove, Misconfigured
 from orderbus.resources import Resources
 from orderbus.services import orders
-from orderbus.services.consumption import Ours
+from orderbus.services.consumptions import Ours
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection
 

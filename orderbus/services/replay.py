@@ -10,7 +10,7 @@ from uuid import UUID
 
 from orderbus import storage
 from orderbus.storage.database import Database
-from orderbus.storage.past import Chunk
+from orderbus.storage.replay import Chunk
 
 _CHUNK: Final = 500
 _FIRST: Final = UUID(int=0)
@@ -33,7 +33,7 @@ async def replay(
     after = (since, _FIRST)
     while True:
         async with database.connection() as connection:
-            chunk = await storage.past.give(
+            chunk = await storage.replay.give(
                 connection,
                 consumer=consumer,
                 pattern=pattern,
@@ -59,7 +59,7 @@ async def count(
     after: tuple[datetime, UUID] | None = (since, _FIRST)
     async with database.connection() as connection:
         while after is not None:
-            chunk = await storage.past.count(
+            chunk = await storage.replay.count(
                 connection, consumer=consumer, pattern=pattern, after=after, before=before
             )
             events, not_had, after = events + chunk.events, not_had + chunk.added, chunk.until

@@ -94,8 +94,10 @@ async def tick(database: Database, settings: Settings) -> None:
 async def _drop_days(database: Database, settings: Settings) -> None:
     try:
         async with database.connection() as connection:
-            for day in await storage.partitions.list_old(connection, keep=settings.event_retention):
-                if not await storage.partitions.drop(connection, day):
+            for day in await storage.retention.list_old_days(
+                connection, keep=settings.event_retention
+            ):
+                if not await storage.retention.drop_day(connection, day):
                     telemetry.log.warning("partition_in_use", day=f"{day:%Y%m%d}")
                     return
                 telemetry.log.info("partition_dropped", day=f"{day:%Y%m%d}")

@@ -137,7 +137,7 @@ class Database:
         """Use ``open_database``."""
         self._pool = pool
         self._settings = settings
-        #: Held while a delivery is claimed, see ``services.delivery``.
+        #: Held while a delivery is claimed, see ``services.deliveries``.
         self.claiming = asyncio.Lock()
 
     @asynccontextmanager

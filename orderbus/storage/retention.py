@@ -8,10 +8,16 @@ as some reader is older than their deletion, and would be passed over again and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from typing import Final
 from uuid import UUID
 
+import asyncpg
+
 from orderbus.storage.database import Connection
+
+#: A replay that began just inside the time that is kept is over before its day may go.
+GRACE: Final = timedelta(hours=1)
 
 
 async def lease(connection: Connection, holder: UUID, *, length: timedelta) -> bool:
@@ -191,3 +197,43 @@ async def delete_consumptions(
     )
     assert row is not None  # noqa: S101 - an aggregate has one row
     return Step(**row)
+
+
+async def list_old_days(connection: Connection, *, keep: timedelta) -> list[date]:
+    """List the whole days older than ``keep`` that nothing needs any more, oldest first.
+
+    A day is needed while a pointer, an open delivery or consumption, or an undecided dead letter
+    refers to it.
+    """
+    rows = await connection.fetch(
+        """
+        WITH needed AS (
+            SELECT (occurred_at AT TIME ZONE 'UTC')::date AS day FROM ops.outbox
+             UNION
+            SELECT (occurred_at AT TIME ZONE 'UTC')::date FROM ops.webhook_deliveries
+             WHERE state IN ('pending', 'held')
+             UNION
+            SELECT (occurred_at AT TIME ZONE 'UTC')::date FROM ops.consumptions
+             WHERE state = 'pending'
+             UNION
+            SELECT (occurred_at AT TIME ZONE 'UTC')::date FROM ops.dead_letters
+             WHERE resolved_at IS NULL AND occurred_at IS NOT NULL
+        )
+        SELECT day
+          FROM ops.kept_days
+         WHERE day < ((now() - $1::interval) AT TIME ZONE 'UTC')::date
+           AND day NOT IN (SELECT day FROM needed)
+         ORDER BY day
+        """,
+        keep + GRACE,
+    )
+    return [row["day"] for row in rows]
+
+
+async def drop_day(connection: Connection, day: date) -> bool:
+    """Drop a day's events and inbox; false where a long query holds them: try again later."""
+    try:
+        await connection.execute("SELECT ops.drop_day($1)", day)
+    except asyncpg.LockNotAvailableError:
+        return False
+    return True

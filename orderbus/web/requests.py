@@ -117,7 +117,7 @@ async def authorize(request: web.Request) -> str:
     if "X-API-Key" not in request.headers and "Authorization" not in request.headers:
         return openness.admit(request)
     settings, database = request.app[SETTINGS], request.app[DATABASE]
-    return await services.keys.check(database, settings, _presented_key(request))
+    return await services.api_keys.check(database, settings, _presented_key(request))
 
 
 def key_of(caller: str) -> str | None:

@@ -35,7 +35,7 @@ async def open_watchpoint(
 
     async def render() -> bytes:
         async with database.connection() as connection:
-            return telemetry.render(await storage.watch.backlog(connection))
+            return telemetry.render(await storage.diagnostics.backlog(connection))
 
     rendered = Shared(render)
 

@@ -118,7 +118,7 @@ class Dependencies:
             self._topology_made, self._events_lost = True, made.subscription_made
         if self._events_lost:
             with suppress(Unavailable):  # then it is PostgreSQL that is away
-                await services.relay.take_back_all(self._resources.database)
+                await services.lost_events.take_back_all(self._resources.database)
                 self._events_lost = False
         if self._paused:
             raise Unavailable("Pub/Sub takes nothing: publishing is paused")

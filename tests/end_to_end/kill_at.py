@@ -53,7 +53,7 @@ POINTS: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., A
     "worker between claim and request": (storage.deliveries, "claim", after),
     "worker between answer and settlement": (storage.deliveries, "settle", before),
     "worker between an effect and its mark": (storage.consumptions, "mark_done", before),
-    "worker between an effect's commit and its ack": (services.consumption, "consume", after),
+    "worker between an effect's commit and its ack": (services.consumptions, "consume", after),
     "worker between processing and its commit": (services.processing, "finish", before),
 }
 

@@ -40,7 +40,7 @@ class Receiver:
 async def deliver(
     database: Database, http: Session, settings: Settings, delivery: int
 ) -> list[int]:
-    return await services.delivery.deliver(database, http, settings, Turns(), delivery)
+    return await services.deliveries.deliver(database, http, settings, Turns(), delivery)
 
 
 async def one_due(database: Database, url: str, **endpoint: Any) -> int:

@@ -20,7 +20,7 @@ async def consume(database: Database, settings: Settings, name: str, one: int) -
     """Let one consumer have one event."""
     known = {consumer.name: consumer for consumer in actors.consumers.installed(settings)}
     held = resources(database, settings)
-    await services.consumption.consume(held, name, one, known[name].work)
+    await services.consumptions.consume(held, name, one, known[name].work)
 
 
 async def go_on(database: Database, settings: Settings) -> None:

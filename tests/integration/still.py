@@ -72,7 +72,7 @@ class Still(Database):
             count,
         )
         published = 0
-        while batch := await services.relay.publish_due(self, self.topic, self._settings):  # type: ignore[arg-type]
+        while batch := await services.outbox.publish_due(self, self.topic, self._settings):  # type: ignore[arg-type]
             published += batch
         return published
 
@@ -100,4 +100,4 @@ class Still(Database):
 
     async def take_back_lost(self) -> int:
         """Do what every beat does."""
-        return await services.relay.take_back_lost(self)
+        return await services.lost_events.take_back_lost(self)

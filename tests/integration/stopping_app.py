@@ -16,7 +16,7 @@ from orderbus.actors.broker import broker
 from orderbus.actors.consumers import consumer
 from orderbus.domain.events import Event
 from orderbus.resources import Resources
-from orderbus.services.consumption import Ours
+from orderbus.services.consumptions import Ours
 from orderbus.storage.database import Connection
 
 

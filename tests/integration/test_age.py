@@ -11,7 +11,7 @@ from orderbus import services, storage
 from orderbus.egress.session import Session
 from orderbus.errors import OrderbusError, Poisoned
 from orderbus.pubsub.messages import Message
-from orderbus.services.upkeep import Upkeep
+from orderbus.services.maintenance import Maintenance
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration import living, steps
@@ -41,7 +41,7 @@ def topic() -> Topic:
 
 
 async def publish(database: Database, topic: Any, settings: Settings) -> int:
-    return await services.relay.publish_due(database, topic, settings)
+    return await services.outbox.publish_due(database, topic, settings)
 
 
 async def grow_old(database: Database, settings: Settings) -> None:
@@ -75,7 +75,7 @@ async def grow_old(database: Database, settings: Settings) -> None:
         )
         for row in columns:
             await connection.execute(f"UPDATE {row['table']} SET {row['shifted']}", LONG)
-    await Upkeep(database).tick()
+    await Maintenance(database).tick()
     await services.retention.tick(database, settings)
 
 
@@ -86,7 +86,7 @@ async def test_an_event_that_waited_for_years_is_published(
         await steps.place(database)
     await grow_old(database, settings)
 
-    assert await services.relay.hint_due(database, settings) == 1
+    assert await services.outbox.hint_due(database, settings) == 1
     assert await publish(database, topic, settings) == 3
     assert await steps.value(database, "SELECT count(*) FROM ops.events") == 3
 
@@ -168,7 +168,7 @@ async def test_a_delivery_that_waited_for_years_is_made(
             await storage.endpoints.enable(connection, endpoint)
 
     # Two beats: the first sees that it was told of in vain.
-    told = [await services.delivery.hint_due(database, settings) for _ in range(2)]
+    told = [await services.deliveries.hint_due(database, settings) for _ in range(2)]
     assert [due] in told
     await deliver(database, http, settings, due)
 
@@ -187,7 +187,7 @@ async def test_what_a_consumer_left_lying_for_years_is_consumed(
     (one,) = due.consumptions["count_event"]
     await grow_old(database, settings)
 
-    told = await services.consumption.hint_due(database, ["count_event"])
+    told = await services.consumptions.hint_due(database, ["count_event"])
     await living.consume(database, settings, "count_event", one)
 
     assert told == {"count_event": [one]}

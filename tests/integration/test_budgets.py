@@ -74,8 +74,8 @@ async def test_relay_and_bridge_send_less_than_a_tenth_of_a_statement_per_event(
     await steps.value(database, "UPDATE ops.outbox SET due_at = now()")
     sent.clear()
 
-    await services.relay.hint_due(database, settings)
-    published = await services.relay.publish_due(database, Topic(), settings)  # type: ignore[arg-type]
+    await services.outbox.hint_due(database, settings)
+    published = await services.outbox.publish_due(database, Topic(), settings)  # type: ignore[arg-type]
     due = await services.bridge.receive(database, received, wanted=WANTED)
 
     assert (published, len(due.deliveries), len(due.consumptions["audit"])) == (100, 100, 100)

@@ -14,7 +14,7 @@ from orderbus import services, storage
 from orderbus.actors.consumers import consumer, installed
 from orderbus.domain.events import Event, check_pattern
 from orderbus.errors import Invalid, Poisoned, Unavailable
-from orderbus.services.consumption import Work
+from orderbus.services.consumptions import Work
 from orderbus.settings import Settings, load
 from orderbus.storage.database import Connection, Database
 from tests.integration import living, steps
@@ -31,7 +31,7 @@ ALL = {"count_event": "order.created", "audit": "*"}
 async def consume(database: Database, due: int, effect: Effect, **more: Any) -> bool:
     settings = load(_env_file=None, secret_key="a key for tests")
     held = living.resources(database, settings)
-    return await services.consumption.consume(held, "count_event", due, Work(effect, **more))
+    return await services.consumptions.consume(held, "count_event", due, Work(effect, **more))
 
 
 async def count(connection: Connection, _: Event) -> None:
@@ -222,9 +222,9 @@ async def test_the_beat_tells_of_what_is_due_and_of_nothing_twice(database: Data
     due = await one_due(database)
     await steps.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
 
-    told = await services.consumption.hint_due(database, ["count_event", "other"])
-    again = await services.consumption.hint_due(database, ["count_event"])
-    unknown = await services.consumption.hint_due(database, ["other"])
+    told = await services.consumptions.hint_due(database, ["count_event", "other"])
+    again = await services.consumptions.hint_due(database, ["count_event"])
+    unknown = await services.consumptions.hint_due(database, ["other"])
 
     assert (told, again, unknown) == ({"count_event": [due]}, {}, {})
 

@@ -97,9 +97,9 @@ async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_en
     later = await steps.come_back(database, (await steps.events(database))[-1])
     async with database.connection() as connection:
         (listed,) = await storage.endpoints.list_all(connection)
-        backlog = await storage.watch.backlog(connection)
+        backlog = await storage.diagnostics.backlog(connection)
     journey = await services.orders.journey(database, "SO-10045")
-    hinted = await services.delivery.hint_due(database, settings)
+    hinted = await services.deliveries.hint_due(database, settings)
     released = await services.endpoints.enable(database, listed["id"])
 
     assert later == hinted == []
@@ -107,7 +107,7 @@ async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_en
     assert (backlog.held, backlog.undelivered) == (2, 0)
     assert journey["events"][0]["deliveries"][0]["state"] == "held"
     assert released == 2
-    assert len(await services.delivery.hint_due(database, settings)) == 2
+    assert len(await services.deliveries.hint_due(database, settings)) == 2
 
 
 async def test_a_redirect_is_not_followed(
@@ -214,7 +214,7 @@ async def test_an_endpoint_that_hangs_does_not_fill_the_beats_list(
     await steps.come_back(database, (await steps.events(database))[-1])
     await steps.value(database, "UPDATE ops.webhook_deliveries SET hinted_at = NULL")
 
-    told = await services.delivery.hint_due(database, settings)
+    told = await services.deliveries.hint_due(database, settings)
 
     endpoints = (
         "SELECT count(*) FROM ops.webhook_deliveries WHERE id = ANY ($1) AND endpoint_id = $2"

@@ -132,7 +132,7 @@ async def test_a_delivery_that_may_have_killed_its_worker_is_attempted_alone(
     turns, patient = Turns(), settings.model_copy(update={"delivery_lease": steps.LEASE})
 
     def begin(delivery: int) -> asyncio.Task[list[int]]:
-        delivering = services.delivery.deliver(database, http, patient, turns, delivery)
+        delivering = services.deliveries.deliver(database, http, patient, turns, delivery)
         return asyncio.create_task(delivering)
 
     async def begun(count: int) -> None:
@@ -166,7 +166,7 @@ async def test_of_two_suspects_one_is_attempted_and_the_other_is_charged_nothing
     receiver.hold.clear()
     turns = Turns()
     attempts = [
-        asyncio.create_task(services.delivery.deliver(database, http, settings, turns, one))
+        asyncio.create_task(services.deliveries.deliver(database, http, settings, turns, one))
         for one in suspects
     ]
     await until_here(lambda: receiver.requests, "one of them is asked")
@@ -226,8 +226,8 @@ async def test_a_worker_frozen_for_longer_than_its_lease_sends_nothing_any_more(
     async with open_database(settings) as others:
         await deliver(others, http, settings, due)
 
-    clock = services.delivery._clock
-    monkeypatch.setattr(services.delivery, "_clock", lambda: clock() + 60)
+    clock = services.deliveries._clock
+    monkeypatch.setattr(services.deliveries, "_clock", lambda: clock() + 60)
     thawed.set()
     await frozen
 

@@ -52,9 +52,9 @@ async def test_a_410_is_an_error_in_the_log_and_in_the_metrics_until_it_is_enabl
 ) -> None:
     endpoint, logs = gone
     async with database.connection() as connection:
-        disabled = await storage.watch.backlog(connection)
+        disabled = await storage.diagnostics.backlog(connection)
         await storage.endpoints.enable(connection, endpoint)
-        enabled = await storage.watch.backlog(connection)
+        enabled = await storage.diagnostics.backlog(connection)
 
     [alarm] = [line for line in logs if line["event"] == "endpoint_disabled"]
     assert alarm["log_level"] == "error"
@@ -70,7 +70,7 @@ async def test_a_removed_endpoint_is_no_alarm_any_more(
 ) -> None:
     async with database.connection() as connection:
         await storage.endpoints.remove(connection, gone[0])
-        backlog = await storage.watch.backlog(connection)
+        backlog = await storage.diagnostics.backlog(connection)
 
     assert backlog.disabled_endpoints == 0
     assert (await examined(settings, database)).verdict is Verdict.WARNING, "there is none at all"

@@ -246,7 +246,7 @@ async def test_clocks_that_differ_are_told(
         def now(zone: tzinfo) -> datetime:
             return datetime.now(zone) - timedelta(seconds=ahead)
 
-    monkeypatch.setattr(storage.examination, "datetime", Ours)
+    monkeypatch.setattr(storage.diagnostics, "datetime", Ours)
     examine, _ = examine_postgres.examinations(settings, database)["clock"]
 
     assert (await examine()).verdict is verdict

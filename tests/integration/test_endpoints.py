@@ -13,7 +13,7 @@ import pytest
 from orderbus import services, storage
 from orderbus.commands import schema
 from orderbus.egress.session import Session
-from orderbus.services.upkeep import Upkeep
+from orderbus.services.maintenance import Maintenance
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from tests.integration import steps
@@ -55,7 +55,7 @@ async def test_an_event_that_comes_back_while_its_endpoint_is_enabled_does_not_s
     async with coming_back(database):
         await services.endpoints.enable(database, endpoint)
 
-    assert len(await services.delivery.hint_due(database, settings)) == 1
+    assert len(await services.deliveries.hint_due(database, settings)) == 1
 
 
 async def test_an_event_that_comes_back_while_its_endpoint_is_removed_is_never_sent(
@@ -67,8 +67,8 @@ async def test_an_event_that_comes_back_while_its_endpoint_is_removed_is_never_s
         skipped = await services.endpoints.remove(database, endpoint)
     (late,) = await steps.value(database, "SELECT array_agg(id) FROM ops.webhook_deliveries")
     await deliver(database, http, settings, late)
-    hinted = await services.delivery.hint_due(database, settings)
-    await Upkeep(database).tick()
+    hinted = await services.deliveries.hint_due(database, settings)
+    await Maintenance(database).tick()
 
     assert (skipped, hinted, receiver.requests) == (0, [], [])
     assert await states(database) == ["skipped"]
@@ -237,7 +237,7 @@ READ = """
 async def test_what_waits_for_a_disabled_endpoint_costs_the_others_nothing(
     database: Database, settings: Settings, owed: UUID
 ) -> None:
-    due = await services.delivery.hint_due(database, settings)
+    due = await services.deliveries.hint_due(database, settings)
     claimed = await steps.claim(database, min(due, default=1))
     reads: dict[str, int] = {}
 
@@ -249,7 +249,7 @@ async def test_what_waits_for_a_disabled_endpoint_costs_the_others_nothing(
     await reading(
         "hint",
         lambda c: storage.deliveries.hint(
-            c, per_endpoint=16, at_most=2000, again_after=services.delivery.HINT_AGAIN_AFTER
+            c, per_endpoint=16, at_most=2000, again_after=services.deliveries.HINT_AGAIN_AFTER
         ),
     )
     assert claimed is not None

@@ -17,7 +17,7 @@ from orderbus import services, storage
 from orderbus.errors import Busy
 from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import Message
-from orderbus.services import upkeep
+from orderbus.services import maintenance
 from orderbus.storage.database import Database
 from tests import statements
 from tests.integration import steps
@@ -195,7 +195,7 @@ async def test_partitions_are_made_in_a_statement_that_commits_by_itself(
     database: Database,
 ) -> None:
     with statements.recorded() as sent:
-        await upkeep.Upkeep(database).tick()
+        await maintenance.Maintenance(database).tick()
 
     making = next(n for n, statement in enumerate(sent) if "make_partitions" in statement)
     assert not any(statement.startswith("BEGIN") for statement in sent[:making])
@@ -206,6 +206,6 @@ async def test_partitions_are_made_though_a_long_query_holds_the_table(
 ) -> None:
     async with database.transaction() as reader, database.connection() as connection:
         await reader.execute("SELECT FROM ops.events")
-        made = await storage.partitions.make_ahead(connection, days=upkeep.DAYS_AHEAD + 1)
+        made = await storage.maintenance.make_ahead(connection, days=maintenance.DAYS_AHEAD + 1)
 
     assert made == 2

@@ -12,9 +12,9 @@ from tests.integration import steps
 
 
 async def test_a_key_is_kept_only_as_its_hash(database: Database, settings: Settings) -> None:
-    _, key = await services.keys.create(database, settings, name="shop")
+    _, key = await services.api_keys.create(database, settings, name="shop")
 
-    await services.keys.check(database, settings, key)
+    await services.api_keys.check(database, settings, key)
 
     row = await steps.value(database, "SELECT to_jsonb(k)::text FROM identity.api_keys k")
     assert key not in str(row)
@@ -25,16 +25,16 @@ async def test_anything_else_is_refused(
     database: Database, settings: Settings, presented: str
 ) -> None:
     with pytest.raises(Unauthenticated):
-        await services.keys.check(database, settings, presented)
+        await services.api_keys.check(database, settings, presented)
 
 
 async def test_a_revoked_key_is_refused(database: Database, settings: Settings) -> None:
-    key_id, key = await services.keys.create(database, settings, name="shop")
+    key_id, key = await services.api_keys.create(database, settings, name="shop")
     async with database.connection() as connection:
         await storage.api_keys.revoke(connection, key_id)
 
     with pytest.raises(Unauthenticated):
-        await services.keys.check(database, settings, key)
+        await services.api_keys.check(database, settings, key)
 
 
 @pytest.mark.parametrize("name", ["", "n" * 101, "two\nlines", "\x1b[31m", "\udcff"], ids=ascii)
@@ -42,4 +42,4 @@ async def test_a_name_that_no_line_could_hold_is_refused(
     database: Database, settings: Settings, name: str
 ) -> None:
     with pytest.raises(Invalid, match="1 to 100 printable characters"):
-        await services.keys.create(database, settings, name=name)
+        await services.api_keys.create(database, settings, name=name)

@@ -109,7 +109,7 @@ async def test_dead_letters_are_counted_as_far_as_it_stays_cheap(database: Datab
             "INSERT INTO ops.dead_letters (kind, event_id, reason, error)"
             " SELECT 'outbox', gen_random_uuid(), 'x', 'x' FROM generate_series(1, 100001)"
         )
-        backlog = await storage.watch.backlog(connection)
+        backlog = await storage.diagnostics.backlog(connection)
 
     assert (backlog.parked, backlog.dead_letters) == (100_000, 100_000)
 

@@ -132,7 +132,7 @@ CALLS: dict[str, Call] = {
     "inbox.forget_watermarks": lambda c, _: storage.inbox.forget_watermarks(c, at_most=9),
     "inbox.lock_watermarks": record,
     "inbox.recognise": record,
-    "lost.take_back": lambda c, _: storage.lost.take_back(
+    "lost_events.take_back": lambda c, _: storage.lost_events.take_back(
         c, published_before=datetime.now(UTC), pause=timedelta(0), at_most=9
     ),
     "orders.add": lambda c, _: storage.orders.add(

@@ -21,7 +21,7 @@ from orderbus.errors import Poisoned, Unavailable
 from orderbus.pubsub import messages
 from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import Message
-from orderbus.services.consumption import Work
+from orderbus.services.consumptions import Work
 from orderbus.services.ingress import Placed
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
@@ -79,7 +79,7 @@ def assert_about(line: dict[str, Any], order: Placed) -> None:
 
 async def publish(database: Database, settings: Settings, pubsub: Taking) -> list[Message]:
     taking: Any = pubsub
-    await services.relay.publish_due(database, taking, settings)
+    await services.outbox.publish_due(database, taking, settings)
     return pubsub.taken
 
 
@@ -136,7 +136,7 @@ async def consume(database: Database, settings: Settings, work: Work, times: int
     [one] = due.consumptions["count_event"]
     held = living.resources(database, settings)
     for _ in range(times):
-        await services.consumption.consume(held, "count_event", one, work)
+        await services.consumptions.consume(held, "count_event", one, work)
 
 
 async def say(_: Connection, __: Event) -> None:

@@ -234,7 +234,7 @@ async def test_while_some_go_astray_and_some_come_late_each_comes_back_within_tw
         await world.publish(40)
         await world.take_back_lost()
         await world.publish()
-        now = await storage.lost.now(world.held)
+        now = await storage.lost_events.now(world.held)
         await world.come_back(
             [event for event in await world.on_its_way(OLDEST_FIRST) if _is_back(event, now)]
         )
@@ -265,9 +265,9 @@ async def test_nothing_is_published_again_while_its_return_is_not_late(world: St
 async def test_where_the_subscription_is_gone_all_is_published_again_in_bounded_steps(
     world: Still, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services.relay, "_STEP", 100)
+    monkeypatch.setattr(services.lost_events, "_STEP", 100)
     await world.publish(250)
     await world.pass_time(1)
 
-    assert await services.relay.take_back_all(world) == 250
+    assert await services.lost_events.take_back_all(world) == 250
     assert await world.publish() == 250

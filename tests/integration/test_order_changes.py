@@ -60,7 +60,7 @@ async def test_an_order_that_failed_can_be_tried_again_and_no_other(
 
     answer = await client.post(f"{url}/retry", headers={"If-Match": '"4"'})
     assert (answer.status, (await answer.json())["status"]) == (202, "failed")
-    (again,) = (await services.consumption.hint_due(database, ["process_order"]))["process_order"]
+    (again,) = (await services.consumptions.hint_due(database, ["process_order"]))["process_order"]
     await living.consume(database, settings, "process_order", again)
 
     order = await (await client.get(url)).json()
@@ -141,7 +141,7 @@ async def test_nobody_without_an_api_key_learns_or_changes_anything(
 async def test_the_history_names_the_key_that_changed_an_order(
     settings: Settings, database: Database
 ) -> None:
-    _, key = await services.keys.create(database, settings, name="back office")
+    _, key = await services.api_keys.create(database, settings, name="back office")
     async with serving(settings) as client:
         order = await placed(client)
         headers = {"Authorization": f"Bearer {key}"}

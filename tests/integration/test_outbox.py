@@ -41,7 +41,7 @@ def topic() -> Topic:
 
 
 async def publish(database: Database, topic: Any, settings: Settings) -> int:
-    return await services.relay.publish_due(database, topic, settings)
+    return await services.outbox.publish_due(database, topic, settings)
 
 
 async def test_a_leased_batch_is_nobody_elses_until_the_lease_ends(database: Database) -> None:
@@ -214,7 +214,7 @@ async def test_when_the_subscription_is_gone_everything_on_its_way_is_published_
         await steps.place(database)
     await publish(database, topic, settings)
 
-    assert await services.relay.take_back_all(database) == 7
+    assert await services.lost_events.take_back_all(database) == 7
     assert await publish(database, topic, settings) == 7
 
 
@@ -222,6 +222,6 @@ async def test_the_beat_tells_of_each_due_row_once(database: Database, settings:
     for _ in range(3):
         await steps.place(database)
 
-    told = [await services.relay.hint_due(database, settings) for _ in range(3)]
+    told = [await services.outbox.hint_due(database, settings) for _ in range(3)]
 
     assert told == [1, 0, 0]

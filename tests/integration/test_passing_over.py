@@ -124,7 +124,7 @@ async def test_discarding_the_processing_of_an_order_leaves_it_in_progress_for_n
         database, settings.model_copy(update={"max_retry_attempts": 0, "processor": "priced"})
     )
     one = found.consumptions["process_order"][0]
-    await services.consumption.consume(held, "process_order", one, work)
+    await services.consumptions.consume(held, "process_order", one, work)
     before = await services.orders.find(database, str(placed.order_id))
 
     letter = await steps.value(database, "SELECT id FROM ops.dead_letters")

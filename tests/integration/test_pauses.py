@@ -10,8 +10,8 @@ import pytest
 from orderbus import services, storage
 from orderbus.domain.events import Event
 from orderbus.errors import Unavailable
-from orderbus.services import relay
-from orderbus.services.consumption import Work
+from orderbus.services import outbox
+from orderbus.services.consumptions import Work
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from tests.integration import living, steps
@@ -45,7 +45,7 @@ async def test_a_consumer_is_tried_again_after_a_doubling_pause_of_five_minutes_
             database, "UPDATE ops.consumptions SET attempts = $1, due_at = now()", times - 1
         )
         before = await steps.clock(database)
-        await services.consumption.consume(held, "probe", due, Work(fails))
+        await services.consumptions.consume(held, "probe", due, Work(fails))
         after = await steps.clock(database)
         pause = min(LONGEST, first * 2 ** min(times - 1, 30))
         due_at = await steps.value(database, "SELECT due_at FROM ops.consumptions")
@@ -60,12 +60,12 @@ async def test_publishing_is_probed_every_two_seconds_at_most(database: Database
                 "UPDATE ops.relay_breaker SET opened_at = now(), probe_at = now(), failures = $1",
                 failures,
             )
-            await storage.outbox.open_breaker(connection, longest_pause=relay.LONGEST_PAUSE)
+            await storage.outbox.open_breaker(connection, longest_pause=outbox.LONGEST_PAUSE)
             pauses.append(
                 await connection.fetchval("SELECT probe_at - now() FROM ops.relay_breaker")
             )
 
-    assert max(pauses) == relay.LONGEST_PAUSE == timedelta(seconds=2)
+    assert max(pauses) == outbox.LONGEST_PAUSE == timedelta(seconds=2)
     assert pauses == sorted(pauses)
     assert pauses[0] > timedelta(0)
 
@@ -83,7 +83,7 @@ async def test_an_event_that_does_not_come_back_is_asked_with_every_ten_minutes_
 ) -> None:
     await steps.place(database)
     topic: Any = Topic()
-    await relay.publish_due(database, topic, settings)
+    await outbox.publish_due(database, topic, settings)
     pause = min(timedelta(minutes=10), timedelta(seconds=10) * 2 ** min(times - 1, 10))
     moment = timedelta(milliseconds=1)
 
@@ -97,7 +97,7 @@ async def test_an_event_that_does_not_come_back_is_asked_with_every_ten_minutes_
                 ago,
             )
             found.append(
-                await storage.lost.take_back(
+                await storage.lost_events.take_back(
                     connection, published_before=now, pause=timedelta(seconds=10), at_most=9
                 )
             )

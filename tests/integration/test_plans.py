@@ -214,9 +214,9 @@ async def test_a_step_of_a_replay_reads_its_step_and_no_other_day(
             "before": since + timedelta(days=1),
         }
         if what == "counted":
-            await storage.past.count(connection, **asked)
+            await storage.replay.count(connection, **asked)
         else:
-            await storage.past.give(connection, **asked, at_most=500)
+            await storage.replay.give(connection, **asked, at_most=500)
 
     (plan,) = await plans(much_past, mode, step)
 
@@ -250,8 +250,10 @@ async def much_on_its_way(much_past: Connection) -> Connection:
 
 SECOND = timedelta(seconds=1)
 BEAT: dict[str, Callable[[Connection], Awaitable[object]]] = {
-    "look": lambda connection: storage.lost.look(connection, lately=15 * SECOND, unequal=SECOND),
-    "take back": lambda connection: storage.lost.take_back(
+    "look": lambda connection: storage.lost_events.look(
+        connection, lately=15 * SECOND, unequal=SECOND
+    ),
+    "take back": lambda connection: storage.lost_events.take_back(
         connection, published_before=datetime.now(UTC), pause=SECOND, at_most=20
     ),
     "hint": lambda connection: storage.outbox.hint(connection, at_most=20, again_after=SECOND),

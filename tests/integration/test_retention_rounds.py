@@ -27,7 +27,7 @@ async def test_days_that_cannot_be_dropped_keep_nothing_else_from_being_deleted(
         raise Unavailable(message)
 
     await old_rows.answers(database, 1)
-    monkeypatch.setattr(storage.partitions, "list_old", too_late)
+    monkeypatch.setattr(storage.retention, "list_old_days", too_late)
     await retention.tick(database, settings)
 
     assert (await old_rows.counts(database))["answers"] == 0
@@ -63,7 +63,7 @@ async def test_no_transaction_stays_open_between_two_statements(
 
     with recorded() as sent:
         await retention.tick(database, settings)
-        await services.upkeep.Upkeep(database).tick()
+        await services.maintenance.Maintenance(database).tick()
 
     assert [query for query in sent if query.startswith(("BEGIN", "SAVEPOINT"))] == []
     assert [query for query in sent if "drop_day" in query]

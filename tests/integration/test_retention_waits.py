@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from orderbus import storage
-from orderbus.services import retention, upkeep
+from orderbus.services import maintenance, retention
 from orderbus.services.retention import AT_MOST
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
@@ -57,7 +57,7 @@ async def test_no_order_waits_while_the_partitions_of_days_ahead_are_made(
     database: Database,
 ) -> None:
     async with database.transaction() as connection:
-        made = await storage.partitions.make_ahead(connection, days=upkeep.DAYS_AHEAD + 2)
+        made = await storage.maintenance.make_ahead(connection, days=maintenance.DAYS_AHEAD + 2)
         held = await connection.fetch(
             "SELECT DISTINCT mode FROM pg_locks WHERE pid = pg_backend_pid()"
             " AND relation IN ('ops.events'::regclass, 'ops.inbox'::regclass)"
@@ -236,10 +236,10 @@ async def test_the_locks_of_a_process_that_stopped_in_the_middle_of_a_statement_
         session,
     )
     async with database.connection() as connection:
-        spared = await storage.examination.end_frozen_sessions(
+        spared = await storage.maintenance.end_frozen_sessions(
             connection, silent_for=timedelta(hours=1)
         )
-        ended = await storage.examination.end_frozen_sessions(connection, silent_for=timedelta(0))
+        ended = await storage.maintenance.end_frozen_sessions(connection, silent_for=timedelta(0))
     await true(database, "SELECT NOT EXISTS (SELECT FROM pg_locks WHERE pid = $1)", session)
     await end(process)
 

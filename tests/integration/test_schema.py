@@ -10,7 +10,7 @@ import pytest
 
 from orderbus import storage
 from orderbus.commands import schema
-from orderbus.services.upkeep import DAYS_AHEAD
+from orderbus.services.maintenance import DAYS_AHEAD
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration import old_rows, steps
@@ -55,7 +55,7 @@ async def test_two_starters_migrate_one_after_the_other(settings: Settings) -> N
 
 async def test_partitions_are_there_well_ahead(database: Database) -> None:
     async with database.connection() as connection:
-        horizon = await storage.partitions.horizon(connection)
+        horizon = await storage.maintenance.horizon(connection)
 
     assert horizon >= timedelta(days=14)
     assert DAYS_AHEAD >= 14
@@ -85,7 +85,7 @@ async def test_an_old_day_is_dropped_only_when_nothing_needs_it(
             needed_by,
         )
 
-        old = await storage.partitions.list_old(connection, keep=timedelta(days=35))
+        old = await storage.retention.list_old_days(connection, keep=timedelta(days=35))
 
     assert old == ([day] if needed_by == "nothing" else [])
 

@@ -16,7 +16,7 @@ from dramatiq.middleware import ShutdownNotifications, TimeLimit
 
 from orderbus import services, storage
 from orderbus.rabbitmq.memory_broker import MemoryBroker
-from orderbus.services.consumption import Work
+from orderbus.services.consumptions import Work
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from orderbus.worker import lifecycle
@@ -100,7 +100,9 @@ def consuming(begun: threading.Event) -> Work_on:
         await asyncio.Event().wait()
 
     work = Work(effect, prepare)
-    return lambda one: services.consumption.consume(lifecycle.resources(), "count_event", one, work)
+    return lambda one: services.consumptions.consume(
+        lifecycle.resources(), "count_event", one, work
+    )
 
 
 async def test_a_consumer_stopped_four_times_in_a_row_is_charged_no_attempt(
@@ -172,7 +174,7 @@ async def test_what_ends_within_the_grace_is_not_interrupted(
 
     work = Work(count, prepare)
     stage = Stage(
-        lambda one: services.consumption.consume(lifecycle.resources(), "count_event", one, work)
+        lambda one: services.consumptions.consume(lifecycle.resources(), "count_event", one, work)
     )
     await asyncio.to_thread(stage.begin, due)
     assert await asyncio.to_thread(begun.wait, 20)
@@ -192,7 +194,7 @@ async def test_a_delivery_interrupted_four_times_is_neither_charged_nor_unknown(
 
     async def deliver(one: int) -> None:
         held = lifecycle.resources()
-        await services.delivery.deliver(held.database, held.http, settings, held.turns, one)
+        await services.deliveries.deliver(held.database, held.http, settings, held.turns, one)
 
     for times in range(1, 5):
         stage = Stage(deliver)
@@ -220,7 +222,7 @@ async def test_a_batch_whose_publishing_is_interrupted_is_due_again_at_once(
 
     async def publish(_: int) -> None:
         publisher: Any = Silent()
-        await services.relay.publish_due(lifecycle.resources().database, publisher, settings)
+        await services.outbox.publish_due(lifecycle.resources().database, publisher, settings)
 
     stage = Stage(publish)
     await asyncio.to_thread(stage.begin, 1)

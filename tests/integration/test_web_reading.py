@@ -150,7 +150,7 @@ async def test_with_a_valid_key_an_order_is_shown(
     guarded: Client, guarded_settings: Settings, database: Database, header: str, prefix: str
 ) -> None:
     await steps.place(database, "SO-10045")
-    _, key = await services.keys.create(database, guarded_settings, name="test")
+    _, key = await services.api_keys.create(database, guarded_settings, name="test")
 
     response = await guarded.get("/orders/SO-10045", headers={header: f"{prefix}{key}"})
 

@@ -12,7 +12,7 @@ from orderbus.domain import webhooks
 from orderbus.domain.webhooks import Answer, Exhausted, NotCharged, Retry
 from orderbus.errors import Unavailable
 from orderbus.pubsub import bridge
-from orderbus.services import delivery
+from orderbus.services import deliveries
 from orderbus.worker import retries
 from orderbus.worker.retries import Again
 
@@ -92,4 +92,4 @@ def test_a_message_is_tried_again_within_half_a_minute(times: int, seconds: int)
 
 def test_pauses_while_a_part_is_away_are_short_enough_to_be_back_within_seconds() -> None:
     assert max(bridge._PAUSES) == 2.0
-    assert max(delivery._PAUSES) == 0.5
+    assert max(deliveries._PAUSES) == 0.5

@@ -16,7 +16,7 @@ from aiohttp import web
 from orderbus import storage, telemetry
 from orderbus.services.shared import Shared
 from orderbus.storage.database import Database
-from orderbus.storage.watch import Backlog
+from orderbus.storage.diagnostics import Backlog
 from orderbus.web.keys import METRICS, Metrics
 
 _JSON: Final = "application/json"
@@ -29,7 +29,7 @@ def metrics_of(database: Database) -> Metrics:
     async def ask() -> tuple[Backlog, list[dict[str, Any]]]:
         async with database.connection() as connection:
             counted = await storage.metrics.list_all(connection)
-            return await storage.watch.backlog(connection), counted
+            return await storage.diagnostics.backlog(connection), counted
 
     figures = Shared(ask)
 

@@ -1,4 +1,4 @@
-"""Which published events did not come back, and what do those say that did?"""
+"""Which published events did not come back, and what those that did say about them."""
 
 from __future__ import annotations
 

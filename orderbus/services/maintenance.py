@@ -1,4 +1,4 @@
-"""What has to be done now and then, by whichever worker comes by?"""
+"""The work that must be done now and then, by whichever worker comes by."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from orderbus import storage, telemetry
-from orderbus.services import endpoints, relay
+from orderbus.services import endpoints, lost_events
 from orderbus.storage.database import Database
 
 #: Daily partitions are made this far ahead, and an alarm is logged below the second figure.
@@ -17,7 +17,7 @@ ALARM_BELOW: Final = 7
 SILENT_FOR: Final = timedelta(seconds=15)
 
 
-class Upkeep:
+class Maintenance:
     """Remembers when each thing was done last, so that the beat may simply call ``tick``."""
 
     def __init__(self, database: Database) -> None:
@@ -33,10 +33,10 @@ class Upkeep:
         ahead. Raises ``Unavailable``.
         """
         async with self._database.connection() as connection:
-            ended = await storage.examination.end_frozen_sessions(connection, silent_for=SILENT_FOR)
+            ended = await storage.maintenance.end_frozen_sessions(connection, silent_for=SILENT_FOR)
         if ended:
             telemetry.log.warning("frozen_sessions_ended", count=ended)
-        lost = await relay.take_back_lost(self._database)
+        lost = await lost_events.take_back_lost(self._database)
         if lost:
             telemetry.log.warning("events_lost_by_pubsub", count=lost)
         if time.monotonic() >= self._next_owed:
@@ -49,7 +49,7 @@ class Upkeep:
 
     async def _partitions(self) -> None:
         async with self._database.connection() as connection:
-            await storage.partitions.make_ahead(connection, days=DAYS_AHEAD)
-            horizon = await storage.partitions.horizon(connection)
+            await storage.maintenance.make_ahead(connection, days=DAYS_AHEAD)
+            horizon = await storage.maintenance.horizon(connection)
         if horizon < timedelta(days=ALARM_BELOW):
             telemetry.log.error("partition_horizon_short", days=horizon.days)

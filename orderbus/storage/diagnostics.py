@@ -1,11 +1,63 @@
-"""How much waits at each hop, and since when? Cheap enough to ask every few seconds."""
+"""What operators and metrics ask of PostgreSQL: the server's facts, and what waits at each hop."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
-from orderbus.storage.database import Connection
+from orderbus.storage.database import Connection, Database
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The server's version, its connections, and how far its clock is ahead of ours."""
+
+    version: str
+    max_connections: int
+    reserved: int
+    taken_by_others: int
+    clock_ahead: timedelta
+    round_trip: timedelta
+    is_replica: bool
+    durable: bool
+
+
+async def facts(connection: Connection) -> Facts:
+    """Ask for them; the clock is compared in the middle of a round trip."""
+    await connection.fetchval("SELECT 1")  # the connection is made, so the next question is quick
+    asked = datetime.now(UTC)
+    clock: datetime = await connection.fetchval("SELECT clock_timestamp()")
+    answered = datetime.now(UTC)
+    row = await connection.fetchrow(
+        """
+        SELECT current_setting('server_version') AS version,
+               current_setting('max_connections')::integer AS max_connections,
+               current_setting('superuser_reserved_connections')::integer AS reserved,
+               (SELECT count(*) FROM pg_stat_activity
+                 WHERE backend_type = 'client backend'
+                   AND application_name NOT LIKE 'orderbus%')::integer AS taken_by_others,
+               pg_is_in_recovery() AS is_replica,
+               current_setting('synchronous_commit') <> 'off'
+                   AND current_setting('fsync') = 'on' AS durable
+        """
+    )
+    assert row is not None  # noqa: S101 - one row, always
+    return Facts(
+        **row, clock_ahead=clock - (asked + (answered - asked) / 2), round_trip=answered - asked
+    )
+
+
+async def hears_notifications(database: Database, *, within: timedelta) -> bool:
+    """Say whether a notification reaches who listens; a proxy that pools by transaction drops it.
+
+    Raises ``Unavailable`` while PostgreSQL does not answer.
+    """
+    channel = f"orderbus_doctor_{uuid4().hex[:12]}"
+    async with database.listening(channel) as wait:
+        await database.notify(channel)
+        return await wait(within.total_seconds())
 
 
 @dataclass(frozen=True, slots=True)

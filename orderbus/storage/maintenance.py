@@ -1,0 +1,64 @@
+"""Partitions made for the days ahead, and sessions ended whose process stands still.
+
+Each function is one statement, whose locks end with it on the server: a process that stops in the
+middle holds none.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from orderbus.storage.database import Connection
+
+
+async def make_ahead(connection: Connection, *, days: int) -> int:
+    """Make the partitions of today and the next ``days`` days where missing; returns how many.
+
+    Skips at once where another process is making them; no order has to wait meanwhile. Never call
+    it in a transaction: its locks would be held until that ends.
+    """
+    made: int | None = await connection.fetchval(
+        """
+        SELECT ops.make_partitions((now() AT TIME ZONE 'UTC')::date + $1::integer)
+         WHERE pg_try_advisory_xact_lock(hashtext('orderbus partitions'))
+        """,
+        days,
+    )
+    return made or 0
+
+
+async def horizon(connection: Connection) -> timedelta:
+    """Tell how far ahead of now the last partition ends."""
+    last: date | None = await connection.fetchval(
+        """
+        SELECT max(to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD'))
+          FROM pg_inherits
+         WHERE inhparent = 'ops.events'::regclass
+        """
+    )
+    today: date = await connection.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date")
+    return timedelta(0) if last is None else last - today
+
+
+async def end_frozen_sessions(connection: Connection, *, silent_for: timedelta) -> int:
+    """End our sessions whose process stopped within a statement; returns how many.
+
+    asyncpg has a statement parsed and then sends its values. A process that stands still in between
+    holds its transaction's locks as long as that lasts: for PostgreSQL the session is active, so
+    its limit for idle transactions does not apply, nor its limit for statements.
+    """
+    ended: int = await connection.fetchval(
+        """
+        SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))
+          FROM pg_stat_activity
+         WHERE datname = current_database()
+           AND usename = current_user
+           AND application_name LIKE 'orderbus%'
+           AND pid <> pg_backend_pid()
+           AND state = 'active'
+           AND wait_event = 'ClientRead'
+           AND state_change < now() - $1::interval
+        """,
+        silent_for,
+    )
+    return ended
