@@ -6,9 +6,9 @@
 BIN := .venv/bin
 COMPOSE ?= docker compose
 ARGS ?=
-# native, docker or embedded: have every part this way; otherwise each as it can be had.
+# native, docker or embedded: the provider of every dependency; else the first of these that is here.
 PARTS ?=
-WAY = $(if $(PARTS),--parts $(PARTS))
+PROVIDER = $(if $(PARTS),--parts $(PARTS))
 export PYTHON
 
 .PHONY: help demo run venv install services test test-unit test-integration test-fuzz test-e2e test-long test-py313 \
@@ -21,10 +21,10 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z][a-z0-9 -]*:.*## /{printf "  %-17s %s\n", $$1, $$2}' Makefile
 
 ## A newcomer's commands
-demo: venv ## Send one order all the way to a receiver, print its way, stop everything
-	@$(BIN)/orderbus demo $(WAY) $(ARGS)
-run: venv ## Start a whole orderbus in the foreground, on whatever parts are here
-	@$(BIN)/orderbus up $(WAY) $(ARGS)
+demo: venv ## Send one order all the way to a receiver, print each step, stop everything
+	@$(BIN)/orderbus demo $(PROVIDER) $(ARGS)
+run: venv ## Start everything in the foreground, on the dependencies that are here
+	@$(BIN)/orderbus up $(PROVIDER) $(ARGS)
 test: test-unit test-integration test-fuzz test-e2e integration-tests test-py313 ## Run every test, setting up whatever is missing
 
 ## Setting up
@@ -68,7 +68,7 @@ lint-fix: install ## Lint the code and mend what can be mended
 bench: install parts ## Measure beside pgbench and a bare Pub/Sub client
 	@$(BIN)/python -m bench $(ARGS)
 
-## One process each, on the parts that .env or the environment names
+## One process each, on the dependencies that .env or the environment names
 migrate: venv ## Bring the database, the topics and the subscriptions up to date
 	@$(BIN)/orderbus migrate $(ARGS)
 migrate-orders migrate-processor: migrate ## The same: both services share one database

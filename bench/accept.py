@@ -12,9 +12,9 @@ from pathlib import Path
 
 from bench import parts, statement
 from bench.report import Goal
-from orderbus.local import postgres
-from orderbus.local.client import open_client
-from orderbus.local.processes import Process, free_port, until
+from orderbus.devtools import postgres
+from orderbus.devtools.client import open_client
+from orderbus.devtools.processes import Process, free_port, until
 
 CONNECTIONS = 32
 ROUNDS = 3

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 from bench import parts
 from bench.report import Goal
-from orderbus.local.client import open_client
-from orderbus.local.whole import whole
+from orderbus.devtools.client import open_client
+from orderbus.devtools.stack import running_stack
 from orderbus.storage.database import Database, open_database
 
 PER_SECOND = 50
@@ -20,7 +20,7 @@ async def measure(folder: Path, *, quick: bool) -> list[Goal]:
     """Send orders at a steady pace, and read from the ledger how long each took."""
     seconds = 4 if quick else 20
     folder.mkdir(mode=0o755)
-    async with whole(folder, sink=parts.silent, say=lambda _: None) as running:
+    async with running_stack(folder, sink=parts.silent, say=lambda _: None) as running:
         settings = parts.settings_of(running.env)
         async with open_database(settings) as database:
             warm = await _send(running.urls["api"], 2)

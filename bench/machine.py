@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from orderbus.local import postgres
+from orderbus.devtools import postgres
 
 _PACKAGES = ("aiohttp", "asyncpg", "dramatiq", "google-cloud-pubsub", "pydantic", "uvloop")
 

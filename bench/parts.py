@@ -13,9 +13,9 @@ from typing import Any
 
 from orderbus import services
 from orderbus import settings as settings_module
+from orderbus.devtools import dependencies
+from orderbus.devtools.processes import run
 from orderbus.domain import orders
-from orderbus.local import parts as local_parts
-from orderbus.local.processes import run
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 
@@ -31,7 +31,7 @@ def silent(_name: str, _line: str) -> None:
 async def parts(folder: Path, names: Sequence[str]) -> AsyncIterator[dict[str, str]]:
     """Start the named parts, with everything durable, and migrate; yields what names them."""
     folder.mkdir(mode=0o755)
-    chosen = [part for part in local_parts.find(folder, {}) if part.name in names]
+    chosen = [part for part in dependencies.find(folder, {}) if part.name in names]
     try:
         await asyncio.gather(*(part.start(silent) for part in chosen))
         env = {

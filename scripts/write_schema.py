@@ -13,8 +13,8 @@ from pathlib import Path
 
 from orderbus import settings as settings_module
 from orderbus.commands import schema
+from orderbus.devtools import postgres
 from orderbus.errors import Misconfigured
-from orderbus.local import postgres
 from orderbus.settings import Settings
 
 VERSION = "15"

@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 
 from orderbus.commands import schema
+from orderbus.devtools.dependencies import Dependency, Provider
 from orderbus.errors import Misconfigured
-from orderbus.local.parts import Part, Way
 from orderbus.settings import Settings, load
 from orderbus.storage.database import Database, open_database
 from tests.parts import MEETING, WAY, meeting_place, running_parts, shared_parts, way
@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    ways = [each.value for each in Way]
+    ways = [each.value for each in Provider]
     parser.addoption("--fuzz", type=float, default=1.0, help="minutes of tests/fuzz in all")
     parser.addoption("--parts", choices=ways, help="have every part this way")
 
@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if way() is Way.EMBEDDED:  # what is about RabbitMQ itself has nothing to be about
+    if way() is Provider.EMBEDDED:  # what is about RabbitMQ itself has nothing to be about
         native = [item for item in items if item.get_closest_marker("native")]
         config.hook.pytest_deselected(items=native)
         items[:] = [item for item in items if item not in native]
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def parts() -> Iterator[dict[str, Part]]:
+def parts() -> Iterator[dict[str, Dependency]]:
     """The three real neighbours. Missing ones: skip on a laptop, fail where CI is set."""
     try:
         if MEETING in os.environ:
@@ -69,7 +69,7 @@ def parts() -> Iterator[dict[str, Part]]:
 
 
 @pytest.fixture(scope="session")
-def part_env(parts: dict[str, Part]) -> dict[str, str]:
+def part_env(parts: dict[str, Dependency]) -> dict[str, str]:
     """The variables that name the three parts."""
     return {name: value for part in parts.values() for name, value in part.env.items()}
 

@@ -20,11 +20,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
+from orderbus.devtools import dependencies
+from orderbus.devtools.dependencies import Dependency, Named, Provider
+from orderbus.devtools.processes import Sink
+from orderbus.devtools.rabbitmq import NativeRabbitmq
 from orderbus.errors import Misconfigured
-from orderbus.local import parts as local_parts
-from orderbus.local.parts import Named, Part, Way
-from orderbus.local.processes import Sink
-from orderbus.local.rabbitmq import NativeRabbitmq
 from tests.waiting import PATIENCE
 
 T = TypeVar("T")
@@ -39,9 +39,9 @@ WAY: Final = "ORDERBUS_TESTS_PARTS"
 _keepers: Final[list[subprocess.Popen[str]]] = []
 
 
-def way() -> Way | None:
+def way() -> Provider | None:
     """In which way every part is had; None where each is had as it can be."""
-    return Way(os.environ[WAY]) if WAY in os.environ else None
+    return Provider(os.environ[WAY]) if WAY in os.environ else None
 
 
 def in_the_way() -> tuple[str, ...]:
@@ -88,12 +88,12 @@ class SharedRabbitmq(NativeRabbitmq):
 
 
 @contextmanager
-def running_parts() -> Iterator[dict[str, Part]]:
+def running_parts() -> Iterator[dict[str, Dependency]]:
     """Start PostgreSQL (without fsync), RabbitMQ and the emulator, unless they are named."""
     background = Background()
     with tempfile.TemporaryDirectory(prefix="orderbus-tests-") as folder:
         Path(folder).chmod(0o755)
-        parts = local_parts.find(Path(folder), os.environ, way=way(), safe=False)
+        parts = dependencies.find(Path(folder), os.environ, provider=way(), safe=False)
         log = (Path(folder) / "log").open("w")
 
         def sink(name: str, line: str) -> None:
@@ -129,7 +129,7 @@ def meeting_place() -> Iterator[None]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def shared_parts(folder: Path) -> dict[str, Part]:
+def shared_parts(folder: Path) -> dict[str, Dependency]:
     """Name the run's parts; whoever comes first has them started. Raises ``Misconfigured``."""
     said = folder / "said"
     with (folder / "starting").open("w") as starting:
@@ -160,7 +160,7 @@ def _start_keeper(folder: Path) -> str:
     return said
 
 
-def _shared(name: str, facts: dict[str, Any]) -> Part:
+def _shared(name: str, facts: dict[str, Any]) -> Dependency:
     if not facts["node_env"]:
         return Named(name, facts["how"], env=facts["env"], urls=facts["urls"])
     node = SharedRabbitmq(Path(), Path())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 from typing import Final, TypeVar
 
-from orderbus.local.emulator import NativeEmulator
-from orderbus.local.postgres import NativePostgres
-from orderbus.local.processes import free_port
-from orderbus.local.pubsub_double.part import DoublePubsub
-from orderbus.local.rabbitmq import NativeRabbitmq
+from orderbus.devtools.emulator import NativeEmulator
+from orderbus.devtools.postgres import NativePostgres
+from orderbus.devtools.processes import free_port
+from orderbus.devtools.pubsub_double.dependency import DoublePubsub
+from orderbus.devtools.rabbitmq import NativeRabbitmq
 
 P = TypeVar("P")
 

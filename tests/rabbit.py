@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from orderbus.local.parts import Part
-from orderbus.local.rabbitmq import NativeRabbitmq
+from orderbus.devtools.dependencies import Dependency
+from orderbus.devtools.rabbitmq import NativeRabbitmq
 from tests.waiting import PATIENCE
 
 
-def login_of(rabbitmq: Part) -> tuple[str, str]:
+def login_of(rabbitmq: Dependency) -> tuple[str, str]:
     """The name and the password of the tests' user."""
     url = urlsplit(rabbitmq.env["RABBITMQ_URL"])
     return str(url.username), str(url.password)
 
 
 def call(
-    rabbitmq: Part,
+    rabbitmq: Dependency,
     method: str,
     path: str,
     body: object = None,
@@ -44,19 +44,19 @@ def call(
     return json.loads(text) if text else None
 
 
-def make_vhost(rabbitmq: Part, name: str) -> None:
+def make_vhost(rabbitmq: Dependency, name: str) -> None:
     """Make a virtual host and let the tests' user in."""
     call(rabbitmq, "PUT", f"vhosts/{name}", {})
     rights = {"configure": ".*", "write": ".*", "read": ".*"}
     call(rabbitmq, "PUT", f"permissions/{name}/{login_of(rabbitmq)[0]}", rights)
 
 
-def has_alarm(rabbitmq: Part) -> bool:
+def has_alarm(rabbitmq: Dependency) -> bool:
     """Say whether the node blocks whoever publishes."""
     return any(node["mem_alarm"] for node in call(rabbitmq, "GET", "nodes"))
 
 
-def control(rabbitmq: Part, *command: str) -> None:
+def control(rabbitmq: Dependency, *command: str) -> None:
     """Run ``rabbitmqctl`` against the tests' own node."""
     assert isinstance(rabbitmq, NativeRabbitmq)
     ctl = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")

@@ -1,4 +1,4 @@
-"""``orderbus check``: do the settings agree, and may they go to production? Asks no part."""
+"""``orderbus check``: whether the settings agree, and may go to production."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _Check = Callable[[Settings], Iterator[Finding]]
 @click.option("--deploy", is_flag=True, help="Refuse what must not go to production, too.")
 @terminal.as_json
 def check(*, deploy: bool, as_json: bool) -> None:
-    """Check the settings without asking any part. Exits 1 if they must not go to production."""
+    """Check the settings alone. Exits 1 if they must not go to production."""
 
     def run() -> None:
         settings = settings_module.load()

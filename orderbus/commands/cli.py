@@ -29,7 +29,7 @@ def main() -> None:
     """orderbus: the order bus that can prove what became of each order.
 
     Settings come from the environment and `.env` (see .env.example). Exit codes: 0 done, 1 refused,
-    2 settings that cannot work, 3 a part is away.
+    2 settings that cannot work, 3 a dependency is away.
     """
 
 

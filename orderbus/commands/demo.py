@@ -1,4 +1,4 @@
-"""``orderbus demo``: an order and a cart go all the way, and their ways are shown."""
+"""``orderbus demo``: sends an order and a cart, and shows each of their steps."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ import click
 from orderbus import files, services
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
+from orderbus.devtools.client import Client, open_client
+from orderbus.devtools.dependencies import Provider
+from orderbus.devtools.folders import default_data, free_folder
+from orderbus.devtools.processes import DiedError, Sink
+from orderbus.devtools.stack import Stack, check_settings, first_error, for_settings, running_stack
 from orderbus.domain.events import ORDER_PROCESSED
-from orderbus.local.client import Client, open_client
-from orderbus.local.folders import default_data, free_folder
-from orderbus.local.parts import Way
-from orderbus.local.processes import DiedError, Sink
-from orderbus.local.whole import Whole, check_settings, first_error, for_settings, whole
 from orderbus.storage.database import open_database
 
 #: Seconds the webhook may take.
@@ -37,19 +37,19 @@ _UNSIGNED: Final = {"WEBHOOK_SECRET": "", "WEBHOOK_SECRETS": "", "ALLOWED_HOSTS"
 
 
 @click.command()
-@terminal.parts
+@terminal.provider
 @terminal.as_json
-def demo(*, way: Way | None, as_json: bool) -> None:
+def demo(*, provider: Provider | None, as_json: bool) -> None:
     """Send one order all the way to a receiver that verifies it, and show each step.
 
     Then close a cart, and show how it becomes an order and is processed. Starts everything on
     ports of its own, and stops it again. Exits 0 only if the webhook arrived and its signature
     held.
     """
-    terminal.with_exit_code(lambda: asyncio.run(_demo(way, as_json=as_json)))
+    terminal.with_exit_code(lambda: asyncio.run(_demo(provider, as_json=as_json)))
 
 
-async def _demo(way: Way | None, *, as_json: bool) -> None:
+async def _demo(provider: Provider | None, *, as_json: bool) -> None:
     check_settings(_UNSIGNED)
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - it runs
@@ -61,12 +61,14 @@ async def _demo(way: Way | None, *, as_json: bool) -> None:
         _log(folder / "log") as sink,
     ):
         try:
-            with terminal.errors.status("finding the parts") as status:
+            with terminal.errors.status("finding the dependencies") as status:
 
                 def say(sentence: str) -> None:
                     status.update(terminal.plain(sentence))
 
-                async with whole(folder, sink=sink, say=say, way=way, changes=_UNSIGNED) as running:
+                async with running_stack(
+                    folder, sink=sink, say=say, provider=provider, changes=_UNSIGNED
+                ) as running:
                     say("sending the order")
                     report = await _send(running)
         except asyncio.CancelledError:
@@ -88,7 +90,7 @@ def _log(path: Path) -> Iterator[Sink]:
         yield sink
 
 
-async def _send(running: Whole) -> dict[str, Any]:
+async def _send(running: Stack) -> dict[str, Any]:
     order = json.loads(files.path_of("examples/order.json").read_text())
     order["order_id"] = f"{order['order_id']}-{uuid4().hex[:8]}"
     async with open_client() as http:
@@ -106,7 +108,7 @@ async def _send(running: Whole) -> dict[str, Any]:
     return {**_report(running, journey, webhook, began=began, accepted=accepted), "cart": cart}
 
 
-async def _close_a_cart(http: Client, running: Whole) -> dict[str, Any]:
+async def _close_a_cart(http: Client, running: Stack) -> dict[str, Any]:
     """Check a cart out, and wait until the order it became has been processed."""
     api = running.urls["api"]
     began = time.time()
@@ -137,7 +139,7 @@ def _steps(steps: Sequence[tuple[str, str | float, str]], began: float) -> list[
     ]
 
 
-async def _received(http: Client, running: Whole, reference: str) -> dict[str, Any]:
+async def _received(http: Client, running: Stack, reference: str) -> dict[str, Any]:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         for webhook in await http.get(f"{running.urls['receiver']}received"):
@@ -149,7 +151,7 @@ async def _received(http: Client, running: Whole, reference: str) -> dict[str, A
 
 
 async def _journey(database: Any, reference: str) -> dict[str, Any]:  # noqa: ANN401
-    """Read the order's way, once the worker has written down that it was delivered."""
+    """Read the order's journey, once the worker has written down that it was delivered."""
     deadline = time.monotonic() + 5
     while True:
         journey = await services.orders.journey(database, reference)
@@ -160,7 +162,7 @@ async def _journey(database: Any, reference: str) -> dict[str, Any]:  # noqa: AN
 
 
 def _report(
-    running: Whole,
+    running: Stack,
     journey: dict[str, Any],
     webhook: dict[str, Any],
     *,
@@ -180,7 +182,7 @@ def _report(
         "order_id": journey["external_ref"],
         "verified": webhook["verified"],
         "steps": _steps(steps, began),
-        "parts": {part.name: part.how for part in running.parts},
+        "parts": {dependency.name: dependency.how for dependency in running.dependencies},
     }
 
 

@@ -1,4 +1,4 @@
-"""``orderbus doctor``: is every part there, does every setting fit, and what is to be done?"""
+"""``orderbus doctor``: what is wrong with a dependency or a setting, and what mends it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from orderbus.storage.database import open_database
 #: Seconds one examination may take.
 _PATIENCE = 15
 
-#: What is examined, in this order, and what to type where the part does not answer.
+#: What is examined, in this order, and what to type where the dependency does not answer.
 Examination = Callable[[], Awaitable[Finding]]
 
 
 @click.command()
 @terminal.as_json
 def doctor(*, as_json: bool) -> None:
-    """Check every part and setting, and say what to do. Exits 1 if something is at fault."""
+    """Check every dependency and setting, and say what to do. Exits 1 if something is at fault."""
 
     async def examine() -> list[Finding]:
         return [finding async for finding in examined()]
@@ -35,7 +35,7 @@ def doctor(*, as_json: bool) -> None:
 
 
 async def examined() -> AsyncIterator[Finding]:
-    """Look at everything, one after the other; an unreachable part is a finding, not an error."""
+    """Examine one after the other; a dependency that is away is a finding, not an error."""
     yield Finding("orderbus", Verdict.OK, f"{version('orderbus')}, Python {_python()}")
     try:
         settings = settings_module.load()

@@ -11,7 +11,7 @@ from typing import Final
 
 from orderbus import actors
 from orderbus.commands.findings import Finding, Verdict
-from orderbus.local import rabbitmq
+from orderbus.devtools import rabbitmq
 from orderbus.rabbitmq.broker import Broker
 from orderbus.rabbitmq.diagnostics import Examined, examine, longest_held
 from orderbus.settings import Settings
@@ -64,7 +64,7 @@ class _Rabbitmq:
         if different:
             names = ", ".join(queue.name for queue in different)
             found = f"not as we make them: {names} ({different[0].differs})"
-            todo = "stop the workers and delete these queues: they hold hints only"
+            todo = "stop the workers and delete these queues: they hold wake-up messages only"
             return Finding("queues", Verdict.FAULT, found, todo)
         if missing:
             found = f"not there yet: {', '.join(missing)}"

@@ -19,7 +19,9 @@ from orderbus.storage.database import Connection, open_database
 
 
 @click.command()
-@click.option("--wait", default=60.0, show_default=True, help="Seconds to wait for each part.")
+@click.option(
+    "--wait", default=60.0, show_default=True, help="Seconds to wait for each dependency."
+)
 @click.option(
     "--rollback",
     type=click.IntRange(min=1),
@@ -34,7 +36,7 @@ def migrate(
 ) -> None:
     """Bring database and Pub/Sub to where this version needs them.
 
-    Safe to run again and by several starters at once. Waits for the parts, applies what is
+    Safe to run again and by several starters at once. Waits for the dependencies, applies what is
     missing, makes daily partitions, topics and subscriptions, and the built-in endpoint.
     """
     patience = timedelta(seconds=wait)

@@ -8,7 +8,7 @@ import signal
 import click
 
 from orderbus.commands import terminal
-from orderbus.local.pubsub_double.server import open_admin, open_double
+from orderbus.devtools.pubsub_double.server import open_admin, open_double
 
 
 @click.command("pubsub-double")

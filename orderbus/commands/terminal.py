@@ -1,4 +1,4 @@
-"""How do the commands talk: lines, tables and colour to people, plain JSON to machines?
+"""What commands print: lines, tables and colour for people, plain JSON for machines.
 
 Whatever a command prints goes through here. Much of it was written by others (names, references,
 errors, answers of endpoints), and none of that may steer the terminal, pass for a line of ours, or
@@ -24,9 +24,9 @@ from rich.table import Table
 from rich.text import Text
 
 from orderbus import settings as settings_module
+from orderbus.devtools.dependencies import Provider
 from orderbus.domain.text import brief, printable, storable
 from orderbus.errors import Invalid, Misconfigured, OrderbusError, Unavailable
-from orderbus.local.parts import Way
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
 
@@ -40,12 +40,12 @@ _NARROW: Final = 10
 #: The number of a row, as far as PostgreSQL counts.
 NUMBER: Final = click.IntRange(1, 2**63 - 1)
 
-parts = click.option(
+provider = click.option(
     "--parts",
-    "way",
-    type=click.Choice([way.value for way in Way]),
-    callback=lambda _context, _option, value: value and Way(value),
-    help="Have every part this way; without it, each as it can be had.",
+    "provider",
+    type=click.Choice([each.value for each in Provider]),
+    callback=lambda _context, _option, value: value and Provider(value),
+    help="Provider of every dependency; without it, the first of these that is here.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Plain JSON, for machines.")
 
@@ -82,14 +82,14 @@ def _check_texts(given: Mapping[str, object]) -> None:
 def with_exit_code(run: Callable[[], object]) -> None:
     """Call ``run``; an expected error becomes one line on stderr and an exit code.
 
-    1: refused, 2: settings that cannot work, 3: a part is away.
+    1: refused, 2: settings that cannot work, 3: a dependency is away.
     """
     try:
         run()
     except Misconfigured as error:
         fail(str(error), code=2)
     except Unavailable as error:
-        fail(f"{error}. `orderbus doctor` tells which part is away.", code=3)
+        fail(f"{error}. `orderbus doctor` tells which dependency is away.", code=3)
     except OrderbusError as error:
         fail(str(error), code=1)
 

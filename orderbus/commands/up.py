@@ -1,4 +1,4 @@
-"""``orderbus up``: a whole orderbus in the foreground."""
+"""``orderbus up``: everything on this machine, in the foreground."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 import click
 
 from orderbus.commands import terminal
+from orderbus.devtools import dotenv
+from orderbus.devtools.dependencies import Provider
+from orderbus.devtools.dotenv import Given
+from orderbus.devtools.folders import default_data, locked_folder, write_private
+from orderbus.devtools.processes import DiedError, is_free
+from orderbus.devtools.stack import Stack, check_settings, first_error, running_stack
 from orderbus.domain import webhooks
 from orderbus.errors import Invalid, Misconfigured
-from orderbus.local import dotenv
-from orderbus.local.dotenv import Given
-from orderbus.local.folders import default_data, locked_folder, write_private
-from orderbus.local.parts import Way
-from orderbus.local.processes import DiedError, is_free
-from orderbus.local.whole import Whole, check_settings, first_error, whole
 
 
 def _url(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
@@ -48,7 +48,7 @@ _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright
 @click.option(
     "--data", type=click.Path(path_type=Path, file_okay=False), help="Folder to keep data in."
 )
-@terminal.parts
+@terminal.provider
 @click.option(
     "--webhook",
     metavar="URL",
@@ -59,17 +59,17 @@ _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright
     "--json", "as_json", is_flag=True, help="Print one JSON object with all URLs when ready."
 )
 def up(
-    *, port: int, data: Path | None, way: Way | None, webhook: str | None, as_json: bool
+    *, port: int, data: Path | None, provider: Provider | None, webhook: str | None, as_json: bool
 ) -> None:
     """Run everything on this machine until Ctrl-C.
 
-    PostgreSQL, RabbitMQ, Pub/Sub, web, workers, bridge, receiver. Each part is the one that a
+    PostgreSQL, RabbitMQ, Pub/Sub, web, workers, bridge, receiver. Each dependency is the one that a
     setting names, else a private one of what is installed, else a Docker container, else an
     embedded one, which needs nothing but what pip installed. Of `.env` it takes what is not about
-    parts, ports and who may call.
+    dependencies, ports and who may call.
     """
     folder = (data or default_data() / "up").absolute()
-    wanted = Wanted(folder, port, way, webhook, dotenv.read(Path(".env"), os.environ))
+    wanted = Wanted(folder, port, provider, webhook, dotenv.read(Path(".env"), os.environ))
     terminal.with_exit_code(lambda: asyncio.run(_up(wanted, as_json=as_json)))
 
 
@@ -79,12 +79,12 @@ class Wanted:
 
     folder: Path
     port: int
-    way: Way | None
+    provider: Provider | None
     webhook: str | None
     given: Given
 
     def refuse_what_cannot_work(self) -> None:
-        """Raise ``Misconfigured`` where something would fail only after the parts have started."""
+        """Raise ``Misconfigured`` where something would fail after the start."""
         if self.port and not is_free(self.port):
             message = (
                 f"Port {self.port} is in use: name another with --port, or any free one with "
@@ -129,11 +129,11 @@ async def _run(wanted: Wanted, stop: asyncio.Event, *, as_json: bool) -> None:
             _print(name, line)
 
     try:
-        async with whole(
+        async with running_stack(
             wanted.folder,
             sink=sink,
             say=_say,
-            way=wanted.way,
+            provider=wanted.provider,
             port=wanted.port,
             webhook=wanted.webhook,
             changes=wanted.given.taken,
@@ -147,7 +147,7 @@ async def _run(wanted: Wanted, stop: asyncio.Event, *, as_json: bool) -> None:
             raise
 
 
-async def _until_stopped(running: Whole, stop: asyncio.Event) -> None:
+async def _until_stopped(running: Stack, stop: asyncio.Event) -> None:
     """Wait for Ctrl-C; raises ``DiedError`` where a process ends before."""
     death = asyncio.create_task(running.first_death())
     stopped = asyncio.create_task(stop.wait())
@@ -186,7 +186,7 @@ def _tell_of_dotenv(given: Given) -> None:
         _say(f"of .env replaced by its own: {', '.join(given.replaced)}")
 
 
-def _tell(running: Whole, env_file: Path, *, as_json: bool, own_receiver: bool) -> None:
+def _tell(running: Stack, env_file: Path, *, as_json: bool, own_receiver: bool) -> None:
     if as_json:
         terminal.show(running.urls)
         return

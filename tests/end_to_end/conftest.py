@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from orderbus.local.parts import Part
+from orderbus.devtools.dependencies import Dependency
 from orderbus.settings import QUEUES_IN_MEMORY, Settings
 from orderbus.storage.database import Database
 from tests import rabbit
@@ -23,7 +23,7 @@ async def system(
     env: dict[str, str],
     settings: Settings,
     database: Database,
-    parts: dict[str, Part],
+    parts: dict[str, Dependency],
     tmp_path: Path,
 ) -> AsyncIterator[System]:
     """A system whose processes the test starts; the schema is there, the customer listens."""

@@ -21,11 +21,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from orderbus import services
+from orderbus.devtools import emulator
+from orderbus.devtools import postgres as local_postgres
+from orderbus.devtools.emulator import NativeEmulator
+from orderbus.devtools.postgres import NativePostgres
 from orderbus.errors import Misconfigured, OrderbusError
-from orderbus.local import emulator
-from orderbus.local import postgres as local_postgres
-from orderbus.local.emulator import NativeEmulator
-from orderbus.local.postgres import NativePostgres
 from orderbus.storage.database import open_database
 from tests import samples
 from tests.conftest import settings_from

@@ -15,7 +15,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from orderbus.local.parts import Way
+from orderbus.devtools.dependencies import Provider
 from tests import samples
 from tests.end_to_end.system import ROOT, System
 from tests.parts import in_the_way, open_folder, way
@@ -118,7 +118,7 @@ async def test_up_is_ready_takes_orders_and_nothing_outlives_it(
                 if received:
                     break
                 await asyncio.sleep(0.1)
-        page = "pubsub_double" if way() is Way.EMBEDDED else "rabbitmq_management"
+        page = "pubsub_double" if way() is Provider.EMBEDDED else "rabbitmq_management"
         async with http.get(urls[page]) as answer:
             watched = answer.status
 

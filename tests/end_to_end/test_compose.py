@@ -22,10 +22,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from orderbus.devtools import dependencies
+from orderbus.devtools.dependencies import Dependency, Provider
+from orderbus.devtools.processes import free_port
 from orderbus.errors import Misconfigured
-from orderbus.local import parts as local_parts
-from orderbus.local.parts import Part, Way
-from orderbus.local.processes import free_port
 from tests import rabbit, samples
 from tests.conftest import settings_from
 from tests.end_to_end.compose import ROOT, Compose
@@ -37,12 +37,12 @@ LISTEN = {"web": 8000, "workers": 9191, "bridge": 9192, "catcher": 8080}
 
 
 @pytest.fixture
-async def parts() -> AsyncIterator[dict[str, Part]]:
+async def parts() -> AsyncIterator[dict[str, Dependency]]:
     """Parts that begin as those in containers do."""
     with tempfile.TemporaryDirectory(prefix="orderbus-test-") as folder:
         Path(folder).chmod(0o755)  # PostgreSQL's user may enter
         try:
-            found = local_parts.find(Path(folder), {}, way=Way.NATIVE, safe=False)
+            found = dependencies.find(Path(folder), {}, provider=Provider.NATIVE, safe=False)
         except Misconfigured as error:
             (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
         try:
@@ -52,7 +52,7 @@ async def parts() -> AsyncIterator[dict[str, Part]]:
             await asyncio.gather(*(part.stop() for part in found))
 
 
-def begin(compose: Compose, parts: Mapping[str, Part]) -> None:
+def begin(compose: Compose, parts: Mapping[str, Dependency]) -> None:
     """Make the user and the database that the images make when their containers begin."""
     given = compose.container("db").env
     user, database = sql.Identifier(given["POSTGRES_USER"]), sql.Identifier(given["POSTGRES_DB"])
@@ -74,7 +74,7 @@ def begin(compose: Compose, parts: Mapping[str, Part]) -> None:
 class Natively:
     """Containers without Docker: what is at ``host:port`` there is on a port of loopback here."""
 
-    def __init__(self, compose: Compose, parts: Mapping[str, Part], folder: Path) -> None:
+    def __init__(self, compose: Compose, parts: Mapping[str, Dependency], folder: Path) -> None:
         self._compose = compose
         self._folder = folder
         self._log = folder / "log"
@@ -157,7 +157,7 @@ class Natively:
 
 @asynccontextmanager
 async def natively(
-    compose: Compose, parts: Mapping[str, Part], folder: Path
+    compose: Compose, parts: Mapping[str, Dependency], folder: Path
 ) -> AsyncIterator[Natively]:
     containers = Natively(compose, parts, folder)
     try:
@@ -167,7 +167,7 @@ async def natively(
 
 
 async def test_an_order_signed_with_the_secret_of_env_reaches_the_catcher_which_verifies_it(
-    parts: dict[str, Part], tmp_path: Path
+    parts: dict[str, Dependency], tmp_path: Path
 ) -> None:
     compose = Compose(tmp_path / "checkout")
     await asyncio.to_thread(begin, compose, parts)

@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from orderbus.local import parts as local_parts
-from orderbus.local.parts import Part
+from orderbus.devtools import dependencies
+from orderbus.devtools.dependencies import Dependency
 from orderbus.storage.database import open_database
 from tests.conftest import settings_from
 from tests.end_to_end.system import System, environment
@@ -25,10 +25,10 @@ def silent(_name: str, _line: str) -> None:
 
 
 @pytest.fixture
-async def own_parts() -> AsyncIterator[dict[str, Part]]:
+async def own_parts() -> AsyncIterator[dict[str, Dependency]]:
     """Parts of this test alone, since it takes them away."""
     with open_folder() as folder:
-        found = local_parts.find(folder, {}, way=way(), safe=False)
+        found = dependencies.find(folder, {}, provider=way(), safe=False)
         parts = {part.name: with_kept_ports(part) for part in found}
         await asyncio.gather(*(part.start(silent) for part in parts.values()))
         yield parts
@@ -36,7 +36,7 @@ async def own_parts() -> AsyncIterator[dict[str, Part]]:
 
 
 @pytest.fixture
-async def system(own_parts: dict[str, Part], tmp_path: Path) -> AsyncIterator[System]:
+async def system(own_parts: dict[str, Dependency], tmp_path: Path) -> AsyncIterator[System]:
     """A running system on the test's own parts."""
     env = {name: value for part in own_parts.values() for name, value in part.env.items()}
     settings = settings_from(env)
@@ -59,7 +59,7 @@ async def system(own_parts: dict[str, Part], tmp_path: Path) -> AsyncIterator[Sy
 
 
 async def test_a_pubsub_restarted_empty_loses_no_event(
-    system: System, own_parts: dict[str, Part]
+    system: System, own_parts: dict[str, Dependency]
 ) -> None:
     await asyncio.gather(*(system.post() for _ in range(20)))
     await own_parts["Pub/Sub"].stop()
@@ -76,7 +76,7 @@ async def test_a_pubsub_restarted_empty_loses_no_event(
 
 @pytest.mark.native
 async def test_rabbitmq_killed_and_restarted_costs_no_order(
-    system: System, own_parts: dict[str, Part]
+    system: System, own_parts: dict[str, Dependency]
 ) -> None:
     await asyncio.gather(*(system.post() for _ in range(20)))
     await own_parts["RabbitMQ"].stop()
@@ -92,7 +92,7 @@ async def test_rabbitmq_killed_and_restarted_costs_no_order(
 
 
 async def test_postgresql_restarted_is_503_meanwhile_and_everything_after(
-    system: System, own_parts: dict[str, Part]
+    system: System, own_parts: dict[str, Dependency]
 ) -> None:
     await asyncio.gather(*(system.post() for _ in range(20)))
     await own_parts["PostgreSQL"].stop()

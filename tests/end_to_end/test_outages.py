@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from orderbus.devtools.rabbitmq import USER
 from orderbus.errors import Misconfigured
-from orderbus.local.rabbitmq import USER
 from tests.end_to_end.stage import ROLE, Stage, silent_sink
 from tests.parts import open_folder
 from tests.waiting import until

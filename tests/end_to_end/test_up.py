@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from orderbus.local.parts import Way
+from orderbus.devtools.dependencies import Provider
 from orderbus.settings import QUEUES_IN_MEMORY
 from tests import samples
 from tests.end_to_end.system import ROOT
@@ -53,7 +53,7 @@ async def up(
 
 
 def process_of(pids: set[int], words: str) -> int:
-    """Find the one process, not its guard, whose command line holds the words."""
+    """Find the one process, not its supervisor, whose command line holds the words."""
     listed = subprocess.run(
         ["ps", "-A", "-ww", "-o", "pid=,command="], capture_output=True, text=True, check=True
     )
@@ -61,14 +61,14 @@ def process_of(pids: set[int], words: str) -> int:
     [found] = [
         pid
         for pid in pids
-        if words in (command := commands.get(str(pid), "")) and "guard.py" not in command
+        if words in (command := commands.get(str(pid), "")) and "supervisor.py" not in command
     ]
     return found
 
 
 def pubsub() -> str:
     """Words in the command line of what runs for Pub/Sub."""
-    return "pubsub-double" if way() is Way.EMBEDDED else "cloud-pubsub-emulator"
+    return "pubsub-double" if way() is Provider.EMBEDDED else "cloud-pubsub-emulator"
 
 
 async def test_a_port_in_use_is_told_before_anything_starts(folder: Path) -> None:

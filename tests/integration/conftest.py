@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from orderbus.devtools.dependencies import Dependency
+from orderbus.devtools.rabbitmq import server
 from orderbus.egress.session import open_session
-from orderbus.local.parts import Part
-from orderbus.local.rabbitmq import server
 from orderbus.settings import Settings
 from tests import rabbit
 from tests.door import Door
@@ -48,7 +48,7 @@ def workshop(rabbitmq_node: Node) -> Iterator[Workshop]:
 
 
 @pytest.fixture
-def rabbitmq_url(parts: dict[str, Part], env: dict[str, str]) -> str:
+def rabbitmq_url(parts: dict[str, Dependency], env: dict[str, str]) -> str:
     """A virtual host of the test's own."""
     name = f"test-{uuid4().hex[:12]}"
     rabbit.make_vhost(parts["RabbitMQ"], name)

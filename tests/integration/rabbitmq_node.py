@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pika
 
-from orderbus.local.rabbitmq import NativeRabbitmq, server
+from orderbus.devtools.rabbitmq import NativeRabbitmq, server
 from tests import rabbit
 from tests.parts import Background
 from tests.ports import with_kept_ports

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from orderbus.devtools import docker, emulator, postgres, processes, rabbitmq
+from orderbus.devtools.dependencies import Provider, find
+from orderbus.devtools.folders import free_folder, locked_folder
+from orderbus.devtools.processes import DiedError, Process
 from orderbus.errors import Misconfigured
-from orderbus.local import docker, emulator, postgres, processes, rabbitmq
-from orderbus.local.folders import free_folder, locked_folder
-from orderbus.local.parts import Way, find
-from orderbus.local.processes import DiedError, Process
 from tests.processes import descendants, until_gone
 from tests.waiting import PATIENCE
 
@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 STARTER = """
 import asyncio, sys
 from pathlib import Path
-from orderbus.local.folders import locked_folder
-from orderbus.local.processes import Process
+from orderbus.devtools.folders import locked_folder
+from orderbus.devtools.processes import Process
 
 async def main():
     with locked_folder(Path(sys.argv[1])) as folder:
@@ -65,7 +65,7 @@ async def test_a_process_that_will_not_end_is_killed_with_its_children(tmp_path:
     deaf = "trap '' TERM; (trap '' TERM; echo up; sleep 180) & wait; wait"
 
     async with killed_starter(tmp_path, deaf) as started:
-        assert len(started) >= 3, "the guard, the shell and its child"
+        assert len(started) >= 3, "the supervisor, the shell and its child"
 
 
 async def test_a_folder_is_taken_until_the_last_process_of_a_killed_starter_has_ended(
@@ -187,7 +187,7 @@ def test_a_part_that_cannot_be_had_is_named_with_what_to_do(
     monkeypatch.setattr(room, finder, nothing)
 
     with pytest.raises(Misconfigured, match=f"{name} was not found.*native.*make services"):
-        find(tmp_path, {}, way=Way.NATIVE)
+        find(tmp_path, {}, provider=Provider.NATIVE)
 
 
 def test_a_part_that_is_neither_named_nor_installed_is_embedded(

@@ -16,7 +16,7 @@ import structlog
 
 from orderbus import services
 from orderbus.commands import bridge
-from orderbus.local.processes import free_port
+from orderbus.devtools.processes import free_port
 from orderbus.services import shared
 from orderbus.services.health import Health
 from orderbus.settings import Settings

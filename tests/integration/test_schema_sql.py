@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from orderbus.commands import schema
+from orderbus.devtools import postgres
 from orderbus.errors import Misconfigured
-from orderbus.local import postgres
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from scripts import write_schema

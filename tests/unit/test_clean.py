@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orderbus.local.folders import ELSEWHERE, locked_folder
+from orderbus.devtools.folders import ELSEWHERE, locked_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orderbus.local.docker import container
+from orderbus.devtools.docker import container
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from orderbus.local.processes import free_port, is_free
+from orderbus.devtools.processes import free_port, is_free
 from tests import ports
 from tests.ports import kept_port
 

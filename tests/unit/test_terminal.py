@@ -15,8 +15,8 @@ from rich.console import Console
 
 from orderbus.commands import findings, terminal
 from orderbus.commands.findings import Finding, Verdict
+from orderbus.devtools.processes import Process
 from orderbus.domain.text import printable
-from orderbus.local.processes import Process
 from tests.unit.test_house_rules import ROOT
 
 ID = "6f2a7c1e-0000-4000-8000-00000000000e"

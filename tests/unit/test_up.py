@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from orderbus.commands.cli import main
-from orderbus.local import dotenv
+from orderbus.devtools import dotenv
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 

@@ -22,7 +22,7 @@ MIGRATIONS = sorted(
 ASK = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-import orderbus.local.whole, orderbus.commands.demo
+import orderbus.devtools.stack, orderbus.commands.demo
 from orderbus import files
 from orderbus.commands import schema
 names = ("examples/order.json", "examples/receive_webhooks.py", "run_web.py", "run_actors.py")

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from google.cloud import pubsub_v1
 
+from orderbus.devtools import emulator
+from orderbus.devtools.emulator import NativeEmulator
+from orderbus.devtools.pubsub_double.dependency import DoublePubsub
 from orderbus.errors import Misconfigured
-from orderbus.local import emulator
-from orderbus.local.emulator import NativeEmulator
-from orderbus.local.pubsub_double.part import DoublePubsub
 from orderbus.settings import Settings
 from tests.integration.pubsub_contract.pubsub import Server, at
 from tests.parts import Background

@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from orderbus.local.emulator import NativeEmulator
-from orderbus.local.pubsub_double.part import DoublePubsub
+from orderbus.devtools.emulator import NativeEmulator
+from orderbus.devtools.pubsub_double.dependency import DoublePubsub
 from orderbus.pubsub import channels, topology
 from orderbus.pubsub.bridge import Received, stream
 from orderbus.pubsub.messages import Message

@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from orderbus.devtools.pubsub_double.server import Double, open_admin, open_double
 from orderbus.errors import Poisoned, Unavailable
-from orderbus.local.pubsub_double.server import Double, open_admin, open_double
 from orderbus.settings import Settings
 from tests.integration.pubsub_contract.pubsub import (
     DEADLINE,

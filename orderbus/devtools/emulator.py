@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from orderbus.local.processes import Process, Sink, free_port, until
+from orderbus.devtools.processes import Process, Sink, free_port, until
 
 _SDKS: Final = (
     "/usr/lib/google-cloud-sdk",

@@ -1,4 +1,4 @@
-"""Which settings of ``.env`` does a local run take, and which does it replace with its own?"""
+"""The settings of ``.env`` that a stack takes, and those that it replaces with its own."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pydantic_settings import DotEnvSettingsSource
 
 from orderbus.settings import Settings
 
-#: What a run finds, makes up, or must have as it is: other parts and another machine's doors are
-#: not for it, and whoever follows the README does not sign.
+#: What a stack finds or makes up: other dependencies and another machine's addresses are not for
+#: it, and whoever follows the README does not sign.
 _OWN: Final = frozenset(
     {
         "DB_NAME",

@@ -11,10 +11,10 @@ import grpc
 from google.protobuf.empty_pb2 import Empty
 from google.pubsub_v1 import types
 
-from orderbus.local.pubsub_double import limits
-from orderbus.local.pubsub_double.limits import RefusedError
-from orderbus.local.pubsub_double.store import Store
-from orderbus.local.pubsub_double.subscription import Subscription, Taker
+from orderbus.devtools.pubsub_double import limits
+from orderbus.devtools.pubsub_double.limits import RefusedError
+from orderbus.devtools.pubsub_double.store import Store
+from orderbus.devtools.pubsub_double.subscription import Subscription, Taker
 
 #: Seconds a unary pull waits for a first message.
 _PULL_WAITS: Final = 5.0

@@ -10,10 +10,10 @@ from typing import Any, Final
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.pubsub_v1 import types
 
-from orderbus.local.pubsub_double import limits
-from orderbus.local.pubsub_double.faults import Faults
-from orderbus.local.pubsub_double.limits import RefusedError
-from orderbus.local.pubsub_double.subscription import Subscription
+from orderbus.devtools.pubsub_double import limits
+from orderbus.devtools.pubsub_double.faults import Faults
+from orderbus.devtools.pubsub_double.limits import RefusedError
+from orderbus.devtools.pubsub_double.subscription import Subscription
 
 #: What Pub/Sub calls the topic of a subscription whose topic was deleted.
 DELETED_TOPIC: Final = "_deleted-topic_"

@@ -1,7 +1,7 @@
-"""Which PostgreSQL, which RabbitMQ, which Pub/Sub does a local orderbus use?
+"""Finds the PostgreSQL, the RabbitMQ and the Pub/Sub that a stack on this machine uses.
 
-Each is looked for in this order: named by a setting; a private native one; Docker; embedded, which
-needs nothing but what pip installed.
+The first of these that is here: one that a setting names; a private native one; Docker; embedded,
+which needs nothing but what pip installed.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
+from orderbus.devtools import docker, emulator, postgres, rabbitmq
+from orderbus.devtools.processes import Process, Sink
+from orderbus.devtools.pubsub_double.dependency import DoublePubsub
 from orderbus.errors import Misconfigured
-from orderbus.local import docker, emulator, postgres, rabbitmq
-from orderbus.local.processes import Process, Sink
-from orderbus.local.pubsub_double.part import DoublePubsub
 from orderbus.settings import QUEUES_IN_MEMORY, Settings
 
 
-class Way(StrEnum):
-    """How a part that nobody named can be had."""
+class Provider(StrEnum):
+    """Who provides a dependency that no setting names."""
 
     NATIVE = "native"
     DOCKER = "docker"
     EMBEDDED = "embedded"
 
 
-class Part(Protocol):
+class Dependency(Protocol):
     """One neighbour that ``start`` brings up."""
 
     name: str
     how: str
     env: dict[str, str]
-    """Names the part to the processes; complete before the part answers, except PostgreSQL's."""
+    """Settings that name it to the processes; known before it answers, except PostgreSQL's."""
     urls: dict[str, str]
 
     @property
@@ -43,15 +43,15 @@ class Part(Protocol):
         """What runs for it here, and should not end by itself."""
 
     async def start(self, sink: Sink) -> None:
-        """Bring the part up and wait until it answers."""
+        """Bring the dependency up and wait until it answers."""
 
     async def stop(self) -> None:
-        """Take the part down again."""
+        """Take the dependency down again."""
 
 
 @dataclass
 class Named:
-    """A part that somebody else runs; the environment says where."""
+    """A dependency that somebody else runs; the environment says where."""
 
     name: str
     how: str
@@ -66,7 +66,7 @@ class Named:
         """Do nothing: it is not ours."""
 
 
-#: For each part the variables any of which names one, and those that say more about it.
+#: For each dependency the variables any of which names one, and those that say more about it.
 _NAMED: Final = {
     "PostgreSQL": (("DB_HOST",), ("DB_PORT", "DB_NAME", "DB_USER", "DB_PASS")),
     "RabbitMQ": (("RABBITMQ_URL",), ()),
@@ -78,41 +78,41 @@ def find(
     data: Path,
     environ: Mapping[str, str] = os.environ,
     *,
-    way: Way | None = None,
+    provider: Provider | None = None,
     safe: bool = True,
-) -> list[Part]:
-    """Choose the three parts; ``way`` takes all of them that way, whatever else is here.
+) -> list[Dependency]:
+    """Choose the three dependencies; ``provider`` provides all of them, whatever else is here.
 
     ``safe`` false trades durability for speed, for tests. Raises ``Misconfigured`` and says what
     to install where one cannot be had.
     """
-    return [_find(name, data, environ, way, safe=safe) for name in _NAMED]
+    return [_find(name, data, environ, provider, safe=safe) for name in _NAMED]
 
 
 def _find(
-    name: str, data: Path, environ: Mapping[str, str], way: Way | None, *, safe: bool
-) -> Part:
+    name: str, data: Path, environ: Mapping[str, str], provider: Provider | None, *, safe: bool
+) -> Dependency:
     naming, more = _NAMED[name]
-    if way is None and (named := _named(name, naming, more, environ)) is not None:
+    if provider is None and (named := _named(name, naming, more, environ)) is not None:
         return named
-    for each in Way if way is None else [way]:
-        part = _had(name, each, data, safe=safe)
-        if part is not None:
-            return part
+    for each in Provider if provider is None else [provider]:
+        dependency = _had(name, each, data, safe=safe)
+        if dependency is not None:
+            return dependency
     tried = f"neither named by {' or '.join(naming)}, nor installed, nor is Docker running"
     raise Misconfigured(
-        f"{name} was not found: {tried if way is None else f'it cannot be had {way}'}. "
+        f"{name} was not found: {tried if provider is None else f'it cannot be had {provider}'}. "
         "`make services` installs it or says how."
     )
 
 
-def _had(name: str, way: Way, data: Path, *, safe: bool) -> Part | None:
-    match way:
-        case Way.NATIVE:
+def _had(name: str, provider: Provider, data: Path, *, safe: bool) -> Dependency | None:
+    match provider:
+        case Provider.NATIVE:
             return _native(name, data, safe=safe)
-        case Way.DOCKER:
+        case Provider.DOCKER:
             return docker.container(name) if docker.available() else None
-        case Way.EMBEDDED:
+        case Provider.EMBEDDED:
             return _embedded(name, data, safe=safe)
 
 
@@ -126,7 +126,7 @@ def _named(
     return Named(name, f"named by {names[0]}", env=env, urls=_URLS[name](env))
 
 
-def _native(name: str, data: Path, *, safe: bool) -> Part | None:
+def _native(name: str, data: Path, *, safe: bool) -> Dependency | None:
     match name:
         case "PostgreSQL" if (binaries := postgres.binaries()) is not None:
             return postgres.NativePostgres(data / "postgres", binaries, safe=safe)
@@ -137,14 +137,12 @@ def _native(name: str, data: Path, *, safe: bool) -> Part | None:
     return None
 
 
-def _embedded(name: str, data: Path, *, safe: bool) -> Part | None:
+def _embedded(name: str, data: Path, *, safe: bool) -> Dependency | None:
     match name:
         case "PostgreSQL" if (binaries := postgres.wheel()) is not None:
             return postgres.NativePostgres(data / "postgres", binaries, safe=safe, embedded=True)
         case "RabbitMQ":
-            how = (
-                "embedded in the worker, with the bridge; queues hold hints at what PostgreSQL has"
-            )
+            how = "embedded in the worker, with the bridge; queues hold wake-up messages only"
             return Named(name, how, env={"RABBITMQ_URL": QUEUES_IN_MEMORY})
         case "Pub/Sub":
             return DoublePubsub()

@@ -1,6 +1,6 @@
 """Runs one command, and ends it when whoever asked for it is gone, however that went.
 
-    python guard.py SIGNAL GRACE USER COMMAND...
+    python supervisor.py SIGNAL GRACE USER COMMAND...
 
 Standard input is a pipe that the starter holds open. When it closes (the starter let go, crashed
 or was killed) the command gets SIGNAL, and after GRACE seconds its whole process group is killed.

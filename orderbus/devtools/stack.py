@@ -1,4 +1,4 @@
-"""How does a whole orderbus come up on one machine, and go down again in order?"""
+"""Starts everything on this machine, and stops it in order."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Final
 
 from orderbus import files
 from orderbus import settings as settings_module
+from orderbus.devtools import client
+from orderbus.devtools.dependencies import Dependency, Provider, find
+from orderbus.devtools.processes import Process, Sink, free_port, run, until
 from orderbus.domain.webhooks import check_secret, new_secret
 from orderbus.errors import Invalid, Misconfigured
-from orderbus.local import client
-from orderbus.local.parts import Part, Way, find
-from orderbus.local.processes import Process, Sink, free_port, run, until
 from orderbus.settings import QUEUES_IN_MEMORY
 
 #: In this order they stop: nothing new comes in before what is under way is finished.
@@ -26,10 +26,10 @@ _STOPPED: Final = ("web", "bridge", "workers")
 
 
 @dataclass
-class Whole:
+class Stack:
     """A running orderbus: what it runs on, and where its doors are."""
 
-    parts: Sequence[Part]
+    dependencies: Sequence[Dependency]
     data: Path
     env: dict[str, str]
     urls: dict[str, str]
@@ -38,7 +38,7 @@ class Whole:
     processes: dict[str, Process] = field(default_factory=dict)
 
     async def first_death(self) -> Process:
-        """Wait until one of the processes, or one that a part runs in, ends by itself."""
+        """Wait until one of the processes, or one that a dependency runs in, ends by itself."""
         waits = {asyncio.create_task(process.wait()): process for process in self._every()}
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -54,7 +54,7 @@ class Whole:
             [sys.executable, *command],
             sink=self.sink,
             env={**self.env, **env},
-            cwd=self.data,  # and not where a .env for other parts may lie
+            cwd=self.data,  # and not where a .env for other dependencies may lie
         )
         return process
 
@@ -78,38 +78,40 @@ class Whole:
         for name in _STOPPED:
             if name in self.processes:
                 await self.processes[name].stop()
-        await asyncio.gather(*(part.stop() for part in self.parts))
+        await asyncio.gather(*(dependency.stop() for dependency in self.dependencies))
         for process in self.processes.values():
             await process.stop()
 
     def _every(self) -> list[Process]:
         return [
             *self.processes.values(),
-            *(process for part in self.parts for process in part.processes),
+            *(process for dependency in self.dependencies for process in dependency.processes),
         ]
 
 
 @asynccontextmanager
-async def whole(
+async def running_stack(
     data: Path,
     *,
     sink: Sink,
     say: Callable[[str], None],
-    way: Way | None = None,
+    provider: Provider | None = None,
     port: int = 0,
     webhook: str | None = None,
     changes: Mapping[str, str] | None = None,
-) -> AsyncIterator[Whole]:
+) -> AsyncIterator[Stack]:
     """Bring everything up, wait until it is ready, and take it down in order at the end.
 
-    ``way`` is how every part is had; ``changes`` are variables for the processes, beside those that
-    the run makes up. Raises ``Misconfigured`` where a part cannot be had, ``DiedError`` where a
-    process does not come up.
+    ``provider`` provides every dependency; ``changes`` are variables for the processes, beside
+    those that the stack makes up. Raises ``Misconfigured`` where a dependency cannot be provided,
+    ``DiedError`` where a process does not come up.
     """
-    parts = find(data, way=way)
-    for part in parts:
-        say(f"{part.name}: {part.how}")
-    running = Whole(parts, data, env={**_made_up(), **(changes or {})}, urls={}, sink=sink, say=say)
+    dependencies = find(data, provider=provider)
+    for dependency in dependencies:
+        say(f"{dependency.name}: {dependency.how}")
+    running = Stack(
+        dependencies, data, env={**_made_up(), **(changes or {})}, urls={}, sink=sink, say=say
+    )
     try:
         await _bring_up(running, port or free_port(), webhook)
         yield running
@@ -117,25 +119,28 @@ async def whole(
         await running.stop()
 
 
-async def _bring_up(running: Whole, port: int, webhook: str | None) -> None:
+async def _bring_up(running: Stack, port: int, webhook: str | None) -> None:
     """Start what can start, as soon as it can.
 
-    The parts together; the schema while RabbitMQ, which is slow, still starts; the web server when
-    the schema is there; workers and bridge when all parts are.
+    The dependencies together; the schema while RabbitMQ, which is slow, still starts; the web
+    server when the schema is there; workers and bridge when all dependencies are.
     """
     api = f"http://127.0.0.1:{port}"
     worker = f"http://127.0.0.1:{running.env['ORDERBUS_WORKER_METRICS_PORT']}"
     bridge = f"http://127.0.0.1:{running.env['ORDERBUS_BRIDGE_METRICS_PORT']}"
     running.urls |= {"api": api, "docs": f"{api}/docs"}
     async with asyncio.TaskGroup() as group:
-        starts = {part.name: group.create_task(part.start(running.sink)) for part in running.parts}
+        starts = {
+            dependency.name: group.create_task(dependency.start(running.sink))
+            for dependency in running.dependencies
+        }
         if webhook is None:
             webhook = _receive(running, group)
         running.env["WEBHOOK_OUTGOING_URL"] = webhook
         await starts["PostgreSQL"]
-        for part in running.parts:
-            running.env |= part.env
-            running.urls |= part.urls
+        for dependency in running.dependencies:
+            running.env |= dependency.env
+            running.urls |= dependency.urls
         running.say("migrating")
         command = [sys.executable, "-m", "orderbus", "migrate"]
         await run("migrate", command, sink=running.sink, env=running.env, cwd=running.data)
@@ -154,7 +159,7 @@ async def _bring_up(running: Whole, port: int, webhook: str | None) -> None:
     running.urls["worker_metrics"] = f"{worker}/metrics"
 
 
-def _receive(running: Whole, group: asyncio.TaskGroup) -> str:
+def _receive(running: Stack, group: asyncio.TaskGroup) -> str:
     """Start the receiver; returns where it takes webhooks."""
     port = free_port()
     page = running.urls["receiver"] = f"http://127.0.0.1:{port}/"
@@ -167,7 +172,7 @@ def _receive(running: Whole, group: asyncio.TaskGroup) -> str:
 def check_settings(changes: Mapping[str, str]) -> None:
     """Pass if the processes will be able to work with the settings; nothing has to run for it.
 
-    ``changes`` as for ``whole``. Raises ``Misconfigured``.
+    ``changes`` as for ``running_stack``. Raises ``Misconfigured``.
     """
     env = {**_made_up(), **changes}
     settings = settings_module.load(_env_file=None, **for_settings(env))

@@ -1,4 +1,4 @@
-"""How are processes started so that none outlives its starter?"""
+"""Starts processes, none of which outlives its starter."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from orderbus.errors import OrderbusError
 
 Sink = Callable[[str, str], None]
 
-#: Descriptors that every guard keeps open until it ends: a lock among them outlasts its starter.
+#: Descriptors that every supervisor keeps open until it ends: a lock of them outlasts its starter.
 kept_open: ContextVar[tuple[int, ...]] = ContextVar("kept_open", default=())
 
-_GUARD: Final = str(Path(__file__).with_name("guard.py"))
+_SUPERVISOR: Final = str(Path(__file__).with_name("supervisor.py"))
 
 #: Below those that systems give to outgoing connections: one of these would sooner or later sit on
-#: the port of a part that is being restarted. Each process begins somewhere else.
+#: the port of a dependency that is being restarted. Each process begins somewhere else.
 _PORTS: Final = range(20_000, 32_000)
 _ports: Final = itertools.count(os.getpid() * 37)
 
@@ -37,12 +37,12 @@ class DiedError(OrderbusError):
 
 
 class Process:
-    """A guarded process: it ends when told to, and when its starter dies."""
+    """A supervised process: it ends when told to, and when its starter dies."""
 
-    def __init__(self, name: str, guard: asyncio.subprocess.Process, sink: Sink) -> None:
+    def __init__(self, name: str, supervisor: asyncio.subprocess.Process, sink: Sink) -> None:
         """Use ``start``."""
         self.name = name
-        self._guard = guard
+        self._supervisor = supervisor
         self._reading = asyncio.create_task(self._read(sink))
 
     @classmethod
@@ -59,10 +59,10 @@ class Process:
         grace: float = 30.0,
     ) -> Process:
         """Start ``command`` as ``name``; each line it prints goes to ``sink(name, line)``."""
-        guard = await asyncio.create_subprocess_exec(
+        supervisor = await asyncio.create_subprocess_exec(
             sys.executable,
             "-I",
-            _GUARD,
+            _SUPERVISOR,
             str(int(stop_signal)),
             str(grace),
             user,
@@ -75,31 +75,31 @@ class Process:
             pass_fds=kept_open.get(),
             start_new_session=True,
         )
-        return cls(name, guard, sink)
+        return cls(name, supervisor, sink)
 
     @property
     def code(self) -> int | None:
         """The exit code, or None while the process runs."""
-        return self._guard.returncode
+        return self._supervisor.returncode
 
     async def wait(self) -> int:
         """Wait until the process ends; returns its exit code."""
-        return await self._guard.wait()
+        return await self._supervisor.wait()
 
     def tell_to_stop(self) -> None:
         """Ask the process to stop; it is killed where it does not within its grace."""
-        if self._guard.stdin is not None:
-            self._guard.stdin.close()
+        if self._supervisor.stdin is not None:
+            self._supervisor.stdin.close()
 
     async def stop(self) -> None:
         """Ask the process to stop, and wait until it did."""
         self.tell_to_stop()
-        await self._guard.wait()
+        await self._supervisor.wait()
         await self._reading
 
     async def _read(self, sink: Sink) -> None:
-        assert self._guard.stdout is not None  # noqa: S101 - it was asked for
-        while line := await _line(self._guard.stdout):
+        assert self._supervisor.stdout is not None  # noqa: S101 - it was asked for
+        while line := await _line(self._supervisor.stdout):
             text = line.decode("utf-8", "replace").expandtabs().rstrip()
             sink(self.name, printable(text))
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from google.pubsub_v1 import types
 
-from orderbus.local.pubsub_double.faults import Faults
+from orderbus.devtools.pubsub_double.faults import Faults
 
 #: Messages one answer carries at most.
 AT_MOST: Final = 100

@@ -1,4 +1,4 @@
-"""How is the double reached: by Google's clients, and by who tells it what to do?"""
+"""The servers of the double: one for Google's clients, one that sets its faults."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import grpc
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from orderbus.devtools.pubsub_double.faults import Faults, Seconds
+from orderbus.devtools.pubsub_double.service import Service
+from orderbus.devtools.pubsub_double.store import Store
 from orderbus.errors import Misconfigured
-from orderbus.local.pubsub_double.faults import Faults, Seconds
-from orderbus.local.pubsub_double.service import Service
-from orderbus.local.pubsub_double.store import Store
 
 _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # two on one port would each get half of the requests

@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from orderbus.local.folders import write_private
-from orderbus.local.processes import DiedError, Process, Sink, free_port, until
+from orderbus.devtools.folders import write_private
+from orderbus.devtools.processes import DiedError, Process, Sink, free_port, until
 
 USER: Final = "orderbus"
 
@@ -74,7 +74,7 @@ class NativeRabbitmq:
         """Start epmd and the node, and wait until both its doors are open.
 
         A node that cannot read what an older version or a crash left begins anew: the queues hold
-        hints only.
+        wake-up messages only.
         """
         if not self._ports:
             self._ports = [free_port() for _ in range(4)]  # the same again after a restart
@@ -172,7 +172,7 @@ class NativeRabbitmq:
             env=self.node_env,
             cwd=self._folder,
             # An orderly end takes it six seconds, and there is nothing to put in order: the
-            # queues hold hints, and PostgreSQL has what they hint at.
+            # queues hold wake-up messages for what PostgreSQL has.
             grace=0,
         )
         self._processes.append(node)

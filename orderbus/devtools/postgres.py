@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from orderbus import settings as settings_module
-from orderbus.local.folders import ELSEWHERE, write_private
-from orderbus.local.processes import Process, Sink, free_port, run, until
+from orderbus.devtools.folders import ELSEWHERE, write_private
+from orderbus.devtools.processes import Process, Sink, free_port, run, until
 from orderbus.storage.database import open_database
 
 _PLACES: Final = (

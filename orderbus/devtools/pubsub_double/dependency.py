@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from orderbus.local import client
-from orderbus.local.processes import Process, Sink, free_port, until
+from orderbus.devtools import client
+from orderbus.devtools.processes import Process, Sink, free_port, until
 
 _COMMAND: Final = (sys.executable, "-m", "orderbus", "pubsub-double")
 

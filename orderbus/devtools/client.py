@@ -1,4 +1,4 @@
-"""How does the starter speak to the processes it started?"""
+"""An HTTP client for the processes of this machine."""
 
 from __future__ import annotations
 

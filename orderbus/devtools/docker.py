@@ -1,4 +1,4 @@
-"""A part as a Docker container, where an engine runs and nothing native is installed."""
+"""A dependency as a Docker container, where an engine runs and nothing native is installed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orderbus.local.processes import Process, Sink, free_port, until
+from orderbus.devtools.processes import Process, Sink, free_port, until
 
 
 def available() -> bool:
@@ -92,7 +92,7 @@ class Container:
 
 
 def container(name: str) -> Container:
-    """Describe the container of a part."""
+    """Describe the container of a dependency."""
     password = secrets.token_urlsafe(16)
     match name:
         case "PostgreSQL":

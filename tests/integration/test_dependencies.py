@@ -14,10 +14,10 @@ from urllib.error import HTTPError
 
 import pytest
 
-from orderbus.local import postgres, rabbitmq
-from orderbus.local.postgres import NativePostgres
-from orderbus.local.processes import Sink
-from orderbus.local.rabbitmq import NativeRabbitmq
+from orderbus.devtools import postgres, rabbitmq
+from orderbus.devtools.postgres import NativePostgres
+from orderbus.devtools.processes import Sink
+from orderbus.devtools.rabbitmq import NativeRabbitmq
 from orderbus.storage.database import open_database
 from tests import rabbit
 from tests.conftest import settings_from
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STARTER = """
 import asyncio, sys
 from pathlib import Path
-from orderbus.local.parts import find
+from orderbus.devtools.dependencies import find
 
 async def main():
     parts = find(Path(sys.argv[1]), {}, safe=False)
@@ -214,5 +214,5 @@ async def test_no_part_outlives_a_starter_that_is_killed(folder: Path) -> None:
     await starter.wait()
 
     assert said == b"up\n"
-    assert len(started) > 10, "guards, postgres and its children, epmd, beam, java"
+    assert len(started) > 10, "supervisors, postgres and its children, epmd, beam, java"
     await until_gone(started)

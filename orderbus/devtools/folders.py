@@ -1,4 +1,4 @@
-"""Where does a local run keep its data, and how do two runs keep out of each other's way?"""
+"""The folders that stacks keep their data in, each locked by the one that uses it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from orderbus.devtools.processes import kept_open
 from orderbus.errors import Misconfigured
-from orderbus.local.processes import kept_open
 
 #: How a folder is named that one of these leads to, where it cannot be in it.
 ELSEWHERE: Final = "orderbus-postgres-"
@@ -47,7 +47,7 @@ def locked_folder(folder: Path, *, ending: float = _ENDING) -> Iterator[Path]:
     with (folder / _STARTER).open("w") as starter, (folder / "lock").open("w") as lock:
         if not _lock(starter) or not _lock(lock, patience=ending):
             raise Misconfigured(message)
-        # Every guard holds the second lock too. So it outlasts a starter that crashed.
+        # Every supervisor holds the second lock too. So it outlasts a starter that crashed.
         token = kept_open.set((*kept_open.get(), lock.fileno()))
         try:
             yield folder

@@ -1,1 +1,0 @@
-"""A whole orderbus on one machine: its parts, its processes, and a receiver."""
