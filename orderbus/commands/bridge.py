@@ -17,7 +17,7 @@ from orderbus.errors import Misconfigured, OrderbusError
 from orderbus.services.health import Found, Health
 from orderbus.settings import Settings
 from orderbus.storage.database import open_database
-from orderbus.web.watchpoint import open_watchpoint
+from orderbus.web.health_server import open_health_server
 
 _max_messages = click.option(
     "--max-messages", type=click.IntRange(min=1), help="Stop after this many messages."
@@ -49,7 +49,7 @@ async def _run(settings: Settings, max_messages: int | None) -> None:
     health = Health(*services.health.POSTGRES, "pubsub", "rabbitmq")
     async with (
         open_database(settings) as database,
-        open_watchpoint(settings.metrics_host, settings.bridge_metrics_port, health, database),
+        open_health_server(settings.metrics_host, settings.bridge_metrics_port, health, database),
     ):
         watching = [
             asyncio.create_task(_watch(health, partial(services.health.look, database))),

@@ -1,4 +1,4 @@
-"""Which paths are there, and what does the web server hold open?"""
+"""The paths of the web server, and what it holds open while it runs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from orderbus.services.shared import Shared
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
 from orderbus.web.api import carts, docs, health, metrics, new_orders, orders
-from orderbus.web.keys import DATABASE, HEALTH, METRICS, SETTINGS, UNDER_WAY, WAKER, UnderWay
+from orderbus.web.app_keys import DATABASE, HEALTH, IN_FLIGHT, METRICS, NOTIFIER, SETTINGS, InFlight
 from orderbus.web.middlewares import around
-from orderbus.web.wake import Waker
+from orderbus.web.outbox_notifier import OutboxNotifier
 
 
 def build_app(settings: Settings) -> web.Application:
@@ -30,7 +30,7 @@ def build_app(settings: Settings) -> web.Application:
         handler_args={"max_line_size": 8190, "max_field_size": 8190, "lingering_time": 2.0},
     )
     app[SETTINGS] = settings
-    app[UNDER_WAY] = UnderWay()
+    app[IN_FLIGHT] = InFlight()
     app.cleanup_ctx.append(_resources)
     for path in ("/webhooks/orders/create/", "/webhooks/orders/create"):
         app.router.add_post(path, orders.receive)
@@ -72,14 +72,14 @@ def _add_carts(router: web.UrlDispatcher) -> None:
 async def _resources(app: web.Application) -> AsyncIterator[None]:
     async with open_database(app[SETTINGS]) as database:
         app[DATABASE] = database
-        app[WAKER] = Waker(database)
+        app[NOTIFIER] = OutboxNotifier(database)
         app[HEALTH] = _watched(database)
         app[METRICS] = metrics.metrics_of(database)
-        waking = asyncio.create_task(app[WAKER].run())
+        notifying = asyncio.create_task(app[NOTIFIER].run())
         yield
-        waking.cancel()
+        notifying.cancel()
         with suppress(asyncio.CancelledError):
-            await waking
+            await notifying
 
 
 def _watched(database: Database) -> Shared[Found]:

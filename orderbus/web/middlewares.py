@@ -1,4 +1,4 @@
-"""What happens to every request, whatever it asks for?
+"""What happens to every request, whatever it asks for.
 
 One middleware, on the outside: it names the request, checks whom it was meant for, turns refusals
 into problems, and writes one line about it.
@@ -19,8 +19,8 @@ from orderbus.domain.text import brief
 from orderbus.domain.traces import trace_id
 from orderbus.errors import OrderbusError
 from orderbus.web import problems, requests
-from orderbus.web.keys import SETTINGS, UNDER_WAY
-from orderbus.web.openness import host_name
+from orderbus.web.app_keys import IN_FLIGHT, SETTINGS
+from orderbus.web.open_access import host_name
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -40,15 +40,15 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     request_id = given if _ID.fullmatch(given) else str(uuid4())
     trace = trace_id(requests.traceparent(request))
     with telemetry.bound(request_id=request_id, trace_id=trace):
-        response = await _answer_and_tell(request, handler)
+        response = await _answer_and_log(request, handler)
     response.headers[REQUEST_ID] = request_id
     return response
 
 
-async def _answer_and_tell(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _answer_and_log(request: web.Request, handler: Handler) -> web.StreamResponse:
     began = time.perf_counter()
-    under_way = request.app[UNDER_WAY]
-    under_way.begin(request.protocol)
+    in_flight = request.app[IN_FLIGHT]
+    in_flight.begin(request.protocol)
     try:
         response = await _answer(request, handler)
     except Exception:  # noqa: BLE001 - a door: the caller gets a 500 without a traceback, the log has it
@@ -57,7 +57,7 @@ async def _answer_and_tell(request: web.Request, handler: Handler) -> web.Stream
             500, code="internal", detail="The server failed", path=request.path
         )
     finally:
-        under_way.requests -= 1
+        in_flight.requests -= 1
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "none"
     method = request.method if request.method in hdrs.METH_ALL else "other"

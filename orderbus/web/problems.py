@@ -1,6 +1,6 @@
-"""How is a refusal said over HTTP?
+"""Refusals over HTTP.
 
-As RFC 9457 ``application/problem+json``. On the path of the source document the members its
+They are RFC 9457 ``application/problem+json``. On the path of the source document the members its
 clients read (``error``, ``errors``) stand beside the problem's own.
 """
 

@@ -1,4 +1,4 @@
-"""Which part of a list is asked for?"""
+"""The query parameters of a list."""
 
 from __future__ import annotations
 

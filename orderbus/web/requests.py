@@ -1,4 +1,4 @@
-"""How is a request read? Size, kind, keys and authority, before anything is done about it."""
+"""Reads requests: size, media type, keys and authority, before anything is done about them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from orderbus.domain import json
 from orderbus.domain.text import brief
 from orderbus.domain.traces import trace_id
 from orderbus.errors import Fault, Invalid, TooLarge, Unauthenticated, UnknownMediaType
-from orderbus.web import openness
-from orderbus.web.keys import DATABASE, SETTINGS
+from orderbus.web import open_access
+from orderbus.web.app_keys import DATABASE, SETTINGS
 
 #: Seconds a sender may take for the body.
 READ_TIMEOUT: Final = 10.0
@@ -115,14 +115,14 @@ async def authorize(request: web.Request) -> str:
     Raises ``Unauthenticated``, ``Forbidden``, ``Unavailable``.
     """
     if "X-API-Key" not in request.headers and "Authorization" not in request.headers:
-        return openness.admit(request)
+        return open_access.admit(request)
     settings, database = request.app[SETTINGS], request.app[DATABASE]
     return await services.api_keys.check(database, settings, _presented_key(request))
 
 
 def key_of(caller: str) -> str | None:
     """Name the key that ``authorize`` found; None where nobody had to show one."""
-    return None if caller == openness.CALLER else caller
+    return None if caller == open_access.CALLER else caller
 
 
 def _presented_key(request: web.Request) -> str:

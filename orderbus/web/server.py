@@ -1,4 +1,4 @@
-"""How does the web server run: in one process, or several behind one socket?
+"""The web server runs in one process, or in several behind one socket.
 
 The socket is bound once, by the first process, and inherited by the workers: so a port of 0 works,
 a taken port is an error at once, and a worker that dies is replaced without refusing anybody.
@@ -24,7 +24,7 @@ from aiohttp import web
 from orderbus import telemetry
 from orderbus.settings import Settings
 from orderbus.web.app import build_app
-from orderbus.web.keys import UNDER_WAY
+from orderbus.web.app_keys import IN_FLIGHT
 
 #: Seconds that requests under way may take to finish after SIGTERM.
 DRAIN: Final = 20.0
@@ -92,13 +92,13 @@ def _let_in(runner: web.AppRunner, app: web.Application) -> asyncio.Protocol:
     assert runner.server is not None  # noqa: S101 - it is set up
     connection: Any = runner.server()
 
-    given_up = app[UNDER_WAY].given_up
+    closings = app[IN_FLIGHT].closings
 
-    def give_up() -> None:
-        del given_up[connection]
+    def close() -> None:
+        del closings[connection]
         connection.force_close()
 
-    given_up[connection] = asyncio.get_running_loop().call_later(HEAD_TIMEOUT, give_up)
+    closings[connection] = asyncio.get_running_loop().call_later(HEAD_TIMEOUT, close)
     return cast("asyncio.Protocol", connection)
 
 
@@ -106,7 +106,7 @@ async def _drain(app: web.Application) -> None:
     """Wait for the requests that were begun: the runner's own cleanup drops a body half sent."""
     await asyncio.sleep(_SETTLE)
     deadline = time.monotonic() + DRAIN
-    while app[UNDER_WAY].requests and time.monotonic() < deadline:  # noqa: ASYNC110 - at its end only
+    while app[IN_FLIGHT].requests and time.monotonic() < deadline:  # noqa: ASYNC110 - at its end only
         await asyncio.sleep(0.02)
 
 

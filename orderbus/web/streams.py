@@ -1,4 +1,4 @@
-"""How is a list sent that may be longer than memory?"""
+"""Sends lists that may be longer than memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp import web
 from orderbus import telemetry
 from orderbus.errors import OrderbusError
 from orderbus.storage.database import Connection
-from orderbus.web.keys import DATABASE
+from orderbus.web.app_keys import DATABASE
 
 #: Rows that are read at a time.
 _CHUNK: Final = 1000

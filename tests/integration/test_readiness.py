@@ -22,7 +22,7 @@ from orderbus.services.health import Health
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.schema import NEWEST
-from orderbus.web.watchpoint import open_watchpoint
+from orderbus.web.health_server import open_health_server
 from tests.conftest import settings_from
 from tests.integration import steps
 from tests.integration.front_door import JSON, PATH, Client, body, post, problem, serving
@@ -122,7 +122,7 @@ async def test_a_bridge_looks_at_the_same(database: Database, settings: Settings
     await steps.value(database, OLDER)
     health, port = Health(*services.health.POSTGRES), free_port()
     watching = asyncio.create_task(bridge._watch(health, partial(services.health.look, database)))
-    async with open_watchpoint("127.0.0.1", port, health, database):
+    async with open_health_server("127.0.0.1", port, health, database):
         async with asyncio.timeout(30):
             while not health.parts["partitions"]:
                 await asyncio.sleep(0.02)
@@ -134,7 +134,7 @@ async def test_a_bridge_looks_at_the_same(database: Database, settings: Settings
 
 
 async def asked(port: int, path: str) -> tuple[int, dict[str, Any]]:
-    """Ask a watchpoint, as soon as it is there."""
+    """Ask a health server, as soon as it is there."""
     import aiohttp  # noqa: PLC0415 - only here
 
     async with aiohttp.ClientSession() as http, asyncio.timeout(30):
@@ -211,7 +211,7 @@ async def test_a_bridge_without_postgresql_shows_no_half_metrics(env: dict[str, 
 
     async with (
         open_database(settings) as database,
-        open_watchpoint("127.0.0.1", port, health, database),
+        open_health_server("127.0.0.1", port, health, database),
     ):
         status, said = await asked(port, "/metrics")
 

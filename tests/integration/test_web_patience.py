@@ -17,7 +17,7 @@ import structlog
 from orderbus import storage, telemetry
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection
-from orderbus.web.keys import UNDER_WAY
+from orderbus.web.app_keys import IN_FLIGHT
 from tests.integration import front_door
 from tests.waiting import until_here
 
@@ -63,7 +63,7 @@ async def test_a_sender_that_goes_away_in_the_middle_is_no_failure_of_the_server
 ) -> None:
     with structlog.testing.capture_logs() as logs:
         _, writer = await connected(client, half % path)
-        await until_here(lambda: client.app[UNDER_WAY].requests, "the request begins")
+        await until_here(lambda: client.app[IN_FLIGHT].requests, "the request begins")
         writer.transport.abort()
         await until_here(lambda: logs, "the request ends")
 

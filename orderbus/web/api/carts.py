@@ -14,8 +14,8 @@ from orderbus.domain.events import rfc3339
 from orderbus.errors import NotFound
 from orderbus.storage.database import Connection
 from orderbus.web import requests
-from orderbus.web.keys import DATABASE, WAKER
-from orderbus.web.once import answer_once
+from orderbus.web.app_keys import DATABASE, NOTIFIER
+from orderbus.web.idempotency import answer_once
 from orderbus.web.streams import stream_list
 
 
@@ -57,7 +57,7 @@ async def check_out(request: web.Request) -> web.Response:
         request.app[DATABASE], uuid, actor=requests.key_of(caller), traceparent=traceparent
     )
     if closed:
-        request.app[WAKER].wake()
+        request.app[NOTIFIER].notify()
     return _answer("Cart closed successfully!", uuid, status=200)
 
 

@@ -1,4 +1,4 @@
-"""How does the API look to a machine, and to a person?"""
+"""The API described, for machines and for people."""
 
 from __future__ import annotations
 

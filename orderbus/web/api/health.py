@@ -1,11 +1,11 @@
-"""Does this process run, and can it do its work?"""
+"""Whether this process runs, and whether it can do its work."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
 from orderbus import services
-from orderbus.web.keys import HEALTH
+from orderbus.web.app_keys import HEALTH
 
 
 async def healthz(_: web.Request) -> web.Response:

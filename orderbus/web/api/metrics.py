@@ -1,4 +1,4 @@
-"""What is counted, for people and for Prometheus?
+"""What is counted, for people and for Prometheus.
 
 JSON unless ``Accept`` names a Prometheus format and no JSON: curl and browsers ask for anything,
 scripts in browsers for JSON and text, Prometheus names what it reads. 503 while PostgreSQL is away:
@@ -17,7 +17,7 @@ from orderbus import storage, telemetry
 from orderbus.services.shared import Shared
 from orderbus.storage.database import Database
 from orderbus.storage.diagnostics import Backlog
-from orderbus.web.keys import METRICS, Metrics
+from orderbus.web.app_keys import METRICS, Metrics
 
 _JSON: Final = "application/json"
 _TEXT: Final = ("text/plain", "application/openmetrics-text")

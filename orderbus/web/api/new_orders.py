@@ -22,8 +22,8 @@ from orderbus.domain.orders import (
 from orderbus.errors import MOST_FAULTS, Invalid
 from orderbus.storage.database import Connection
 from orderbus.web import problems, requests
-from orderbus.web.keys import DATABASE, WAKER
-from orderbus.web.once import answer_once
+from orderbus.web.app_keys import DATABASE, NOTIFIER
+from orderbus.web.idempotency import answer_once
 from orderbus.web.schemas.new_orders import NewOrder
 
 _AMOUNT: Final[TypeAdapter[Any]] = TypeAdapter(Money)
@@ -75,7 +75,7 @@ async def create(request: web.Request) -> web.Response:
         return _said(201, {"id": str(public_id), "status": "CREATED", "created_at": created_at})
 
     response = await answer_once(request, body, place, caller=caller)
-    request.app[WAKER].wake()
+    request.app[NOTIFIER].notify()
     return response
 
 

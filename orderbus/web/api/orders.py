@@ -15,9 +15,9 @@ from orderbus.domain.events import rfc3339
 from orderbus.domain.text import storable
 from orderbus.errors import Fault, Invalid, NotFound
 from orderbus.storage.database import Connection
-from orderbus.web import openness, queries, requests
-from orderbus.web.keys import DATABASE, SETTINGS, WAKER
-from orderbus.web.once import REPLAYED, answer_once
+from orderbus.web import open_access, queries, requests
+from orderbus.web.app_keys import DATABASE, NOTIFIER, SETTINGS
+from orderbus.web.idempotency import REPLAYED, answer_once
 from orderbus.web.streams import stream_list
 
 _LONGEST_REASON: Final = 2000
@@ -27,7 +27,7 @@ async def receive(request: web.Request) -> web.Response:
     """Take an order: size, kind, signature and shape are checked before the database is asked."""
     settings = request.app[SETTINGS]
     if not settings.webhook_secrets:
-        openness.admit(request)
+        open_access.admit(request)
     body = await requests.body(request)
     if settings.webhook_secrets:
         signatures.verify(
@@ -47,7 +47,7 @@ async def receive(request: web.Request) -> web.Response:
         "traceparent": traceparent,
     }
     if placed.created:
-        request.app[WAKER].wake()
+        request.app[NOTIFIER].notify()
         telemetry.log.info(
             "order_accepted", order_id=str(placed.order_id), external_ref=placed.external_ref
         )
@@ -84,7 +84,7 @@ async def create(request: web.Request) -> web.Response:
         return response
 
     response = await answer_once(request, body, place, caller=caller, required=True)
-    request.app[WAKER].wake()
+    request.app[NOTIFIER].notify()
     return response
 
 
@@ -132,7 +132,7 @@ async def cancel(request: web.Request) -> web.Response:
         return _order(order, status=200)
 
     response = await answer_once(request, body, cancel, caller=caller)
-    request.app[WAKER].wake()
+    request.app[NOTIFIER].notify()
     return response
 
 

@@ -1,4 +1,4 @@
-"""Where is a process without an HTTP door of its own watched: health, readiness and metrics."""
+"""Health, readiness and metrics of a process that serves nothing else over HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from orderbus.web import problems
 
 
 @asynccontextmanager
-async def open_watchpoint(
+async def open_health_server(
     host: str, port: int, health: Health, database: Database
 ) -> AsyncIterator[None]:
     """Answer ``/healthz``, ``/readyz`` and ``/metrics`` while the block runs; port 0 for none."""
@@ -65,14 +65,14 @@ async def open_watchpoint(
 
 async def _bind(runner: web.AppRunner, host: str, port: int) -> None:
     """Take the port as soon as it is free: a bridge that ends may hold it for a while yet."""
-    told = False
+    logged = False
     while True:
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            if not told:
+            if not logged:
                 telemetry.log.error("metrics_port_taken", port=port, error=str(error))
-            told = True
+            logged = True
             await asyncio.sleep(0.5)
         else:
             return

@@ -1,4 +1,4 @@
-"""How do the workers learn at once that something waits in the outbox?"""
+"""Tells the workers at once that something waits in the outbox."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAUSE: Final = 0.01
 CHANNEL: Final = "outbox"
 
 
-class Waker:
+class OutboxNotifier:
     """Sends one notification for all orders of the last moment, beside the requests.
 
     Never inside an order's transaction: it would take a database-wide lock at every commit. One
@@ -22,11 +22,11 @@ class Waker:
     """
 
     def __init__(self, database: Database) -> None:
-        """Send nothing before ``wake`` was called."""
+        """Send nothing before ``notify`` was called."""
         self._database = database
         self._wanted = asyncio.Event()
 
-    def wake(self) -> None:
+    def notify(self) -> None:
         """Ask for a notification soon; never waits, never fails."""
         self._wanted.set()
 

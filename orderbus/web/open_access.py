@@ -12,7 +12,7 @@ from aiohttp import web
 
 from orderbus.domain.addresses import is_loopback
 from orderbus.errors import Forbidden, Unauthenticated
-from orderbus.web.keys import SETTINGS
+from orderbus.web.app_keys import SETTINGS
 
 #: How the history names who comes in this way.
 CALLER: Final = "loopback"

@@ -1,4 +1,4 @@
-"""How is a request with an Idempotency-Key answered once, and the same way ever after?
+"""A request with an Idempotency-Key is answered once, and the same way ever after.
 
 As draft-ietf-httpapi-idempotency-key-header-07 asks: 409 while the first is under way, 422 where
 the key comes back with another request, otherwise the first answer, byte for byte. The key is kept
@@ -17,7 +17,7 @@ from orderbus import storage
 from orderbus.errors import Fault, Invalid, KeyReused
 from orderbus.storage.database import Connection
 from orderbus.storage.idempotency import Answer
-from orderbus.web.keys import DATABASE
+from orderbus.web.app_keys import DATABASE
 from orderbus.web.requests import idempotency_key
 
 #: Says that an answer was given before.

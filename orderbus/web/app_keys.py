@@ -1,4 +1,4 @@
-"""Under which typed keys does the application keep what its handlers need?"""
+"""The typed keys under which the application keeps what its handlers need."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from orderbus.services.health import Found
 from orderbus.services.shared import Shared
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from orderbus.web.wake import Waker
+from orderbus.web.outbox_notifier import OutboxNotifier
 
 
-class UnderWay:
+class InFlight:
     """Counts the requests that were begun and not answered yet."""
 
     def __init__(self) -> None:
         """Begin with none."""
         self.requests = 0
-        #: When each new connection is given up on which no request has begun yet.
-        self.given_up: dict[object, TimerHandle] = {}
+        #: The timer that closes each new connection on which no request has begun yet.
+        self.closings: dict[object, TimerHandle] = {}
 
     def begin(self, connection: object) -> None:
         """Count a request, which ``connection`` brought."""
         self.requests += 1
-        if (timer := self.given_up.pop(connection, None)) is not None:
+        if (timer := self.closings.pop(connection, None)) is not None:
             timer.cancel()
 
 
@@ -41,7 +41,7 @@ class Metrics:
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 DATABASE: Final = web.AppKey("database", Database)
-WAKER: Final = web.AppKey("waker", Waker)
+NOTIFIER: Final = web.AppKey("notifier", OutboxNotifier)
 HEALTH: Final = web.AppKey("health", Shared[Found])
 METRICS: Final = web.AppKey("metrics", Metrics)
-UNDER_WAY: Final = web.AppKey("under_way", UnderWay)
+IN_FLIGHT: Final = web.AppKey("in_flight", InFlight)
