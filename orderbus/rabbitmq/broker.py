@@ -7,8 +7,9 @@ for good, and one connection that sends for the whole process.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
 from functools import cached_property
 from threading import Event, Thread
 from typing import Any, Final
@@ -21,6 +22,8 @@ from dramatiq.common import current_millis, dq_name, q_name, xq_name
 from dramatiq.errors import ConnectionClosed
 
 from orderbus import settings as settings_module
+from orderbus import waiting
+from orderbus.domain import retries
 from orderbus.errors import Unavailable
 from orderbus.rabbitmq.connection import Outgoing, Queue
 from orderbus.rabbitmq.consumer import Consumer
@@ -33,8 +36,8 @@ DELIVERY_LIMIT: Final = 20
 #: The same for a message that waits for its next try. It is only held there, never processed, so
 #: nothing can be learned from how often; but RabbitMQ 4 has a limit of its own where none is set.
 _HOLDING_LIMIT: Final = 1_000_000
-#: Seconds a consumer looks for RabbitMQ before it says that it is away.
-_QUIETLY: Final = 30.0
+#: How long a consumer looks for RabbitMQ before it says that it is away.
+_QUIETLY: Final = timedelta(seconds=30)
 
 
 class Broker(RabbitmqBroker):
@@ -82,15 +85,13 @@ class Broker(RabbitmqBroker):
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> dramatiq.Consumer:
         """Begin to take messages; looks for RabbitMQ for a while before it says it is away."""
-        patience = time.monotonic() + _QUIETLY
-        while time.monotonic() < patience:
-            try:
-                self._publisher.call(self._publisher.reach()).result()
-            except Unavailable:
-                if self.stopping.wait(0.5):
-                    break
-            else:
-                break
+        with suppress(Unavailable):
+            waiting.block_until_it_works(
+                lambda: self._publisher.call(self._publisher.reach()).result(),
+                retries.RABBITMQ_CONSUMER,
+                within=_QUIETLY,
+                stop=self.stopping,
+            )
         return super().consume(queue_name, prefetch, timeout)
 
     def enqueue(

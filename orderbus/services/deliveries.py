@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
 import time
 from collections.abc import Callable, Coroutine
@@ -12,8 +11,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID, uuid4
 
-from orderbus import storage, telemetry
-from orderbus.domain import webhooks
+from orderbus import storage, telemetry, waiting
+from orderbus.domain import retries, webhooks
 from orderbus.domain.webhooks import Answer
 from orderbus.egress import exchange
 from orderbus.egress.turns import Turns
@@ -35,8 +34,6 @@ HINT_AGAIN_AFTER: Final = timedelta(seconds=10)
 HINT_AT_MOST: Final = 2000
 #: How long an attempt that began waits for PostgreSQL to come back.
 PATIENCE: Final = timedelta(minutes=5)
-#: Seconds between two tries meanwhile.
-_PAUSES: Final = (0.05, 0.1, 0.2, 0.5)
 #: Counts on while a process is stopped, so it tells of a lease that ended meanwhile.
 _clock: Final = time.monotonic
 #: When a suspect is tried again that found another one alone.
@@ -117,15 +114,7 @@ async def _patiently(step: Callable[[], Coroutine[Any, Any, T]]) -> T:
     What we know would be lost otherwise: the endpoint would be told twice, or charged an attempt
     that was never made. Raises ``Unavailable`` at last.
     """
-    began = time.monotonic()
-    for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
-        try:
-            return await step()
-        except Unavailable:
-            if time.monotonic() - began > PATIENCE.total_seconds():
-                raise
-        await asyncio.sleep(pause)
-    raise AssertionError
+    return await waiting.until_it_works(step, retries.DELIVERY_STEP, within=PATIENCE)
 
 
 def _suspect(

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from orderbus import services, storage, telemetry
+from orderbus import services, storage, telemetry, waiting
+from orderbus.domain import retries
 from orderbus.errors import OrderbusError
 from orderbus.services.health import Health
 from orderbus.services.shared import Shared
@@ -65,14 +66,9 @@ async def open_health_server(
 
 async def _bind(runner: web.AppRunner, host: str, port: int) -> None:
     """Take the port as soon as it is free: a bridge that ends may hold it for a while yet."""
-    logged = False
-    while True:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            if not logged:
-                telemetry.log.error("metrics_port_taken", port=port, error=str(error))
-            logged = True
-            await asyncio.sleep(0.5)
-        else:
-            return
+    await waiting.until_it_works(
+        lambda: web.TCPSite(runner, host, port).start(),
+        retries.PORT,
+        retry_on=OSError,
+        away=lambda error: telemetry.log.error("metrics_port_taken", port=port, error=str(error)),
+    )

@@ -13,13 +13,14 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
-from orderbus import services, telemetry
+from orderbus import services, telemetry, waiting
 from orderbus import settings as settings_module
+from orderbus.domain import retries
 from orderbus.services.shared import SharedByThreads
 from orderbus.worker import shared_state
 
-#: Seconds between two attempts to get a port that another worker has.
-_ASK_AGAIN: Final = 2.0
+#: Seconds between two looks for the end of the workers, where there is nothing to serve.
+_LOOK_AGAIN: Final = 2.0
 
 _stopping = False
 _rendered: Final = SharedByThreads(telemetry.render)
@@ -76,7 +77,8 @@ def serve() -> int:
     shared_state.sweep()
     try:
         while settings.worker_metrics_port == 0:
-            _pause()
+            time.sleep(_LOOK_AGAIN)
+            _end_when_deserted()
         with _bound(settings.metrics_host, settings.worker_metrics_port) as server:
             server.serve_forever()
     finally:
@@ -86,20 +88,17 @@ def serve() -> int:
 
 def _bound(host: str, port: int) -> _Server:
     """Get the port, as soon as nobody else has it."""
-    said = False
-    while True:
-        try:
-            return _Server((host, port), _Handler)
-        except OSError as error:
-            if not said:
-                telemetry.log.error("metrics_port_taken", port=port, error=str(error))
-                said = True
-            _pause()
 
+    def bind() -> _Server:
+        _end_when_deserted()
+        return _Server((host, port), _Handler)
 
-def _pause() -> None:
-    time.sleep(_ASK_AGAIN)
-    _end_when_deserted()
+    return waiting.block_until_it_works(
+        bind,
+        retries.PORT,
+        retry_on=OSError,
+        away=lambda error: telemetry.log.error("metrics_port_taken", port=port, error=str(error)),
+    )
 
 
 def _end_when_deserted() -> None:

@@ -17,29 +17,28 @@ next try confirmed by RabbitMQ. Until then it stays where it is, and no thread w
 from __future__ import annotations
 
 import asyncio
+import random
 import traceback
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, cast
 
 import dramatiq
 from dramatiq import Middleware
 from dramatiq.broker import MessageProxy
-from dramatiq.common import compute_backoff
 from dramatiq.errors import ActorNotFound
 from dramatiq.middleware import Shutdown
 
-from orderbus import services, telemetry
+from orderbus import services, telemetry, waiting
+from orderbus.domain.retries import MESSAGE
 from orderbus.errors import Misconfigured, OrderbusError, Poisoned, Refused, Unavailable
 from orderbus.telemetry import UNKNOWN_ACTOR
 from orderbus.worker import lifecycle
 from orderbus.worker.broker import Broker, QueueMessage
 
 MAX_RETRIES: Final = 3
-#: Milliseconds.
-_MIN_BACKOFF: Final = 1_000
-_MAX_BACKOFF: Final = 30_000
 #: Characters of an error and of a traceback that are kept: the last ones say most.
 _ERROR_AT_MOST: Final = 2_000
 _TRACEBACK_AT_MOST: Final = 20_000
@@ -77,8 +76,9 @@ def judge(error: BaseException, *, waits: int, retries: int, max_retries: int) -
         case Shutdown() | asyncio.CancelledError():
             return Leave()
         case Unavailable() | Misconfigured():
-            asked = error.retry_after.total_seconds() if isinstance(error, Unavailable) else 0
-            delay = min(max(_backoff(waits), int(1000 * asked)), _MAX_BACKOFF)
+            asked = error.retry_after if isinstance(error, Unavailable) else timedelta(0)
+            longest = min(asked, MESSAGE.most) // timedelta(milliseconds=1)
+            delay = max(_backoff(waits), longest)
             return Again(delay, waits + 1, retries)
         case Poisoned() | Refused() | ActorNotFound():
             return Bury(_reason(error))
@@ -98,7 +98,8 @@ def _reason(error: Poisoned | Refused | ActorNotFound) -> str:
 
 
 def _backoff(times: int) -> int:
-    return compute_backoff(times, factor=_MIN_BACKOFF, max_backoff=_MAX_BACKOFF)[1]
+    pause = MESSAGE.after(times + 1, jitter=random.random())  # noqa: S311 - spreads messages
+    return pause // timedelta(milliseconds=1)
 
 
 async def bury_in_postgres(
@@ -230,24 +231,23 @@ async def _until_done(message: QueueMessage, attempt: Callable[[], Awaitable[Non
 
     Cancels itself when RabbitMQ gives the message out again.
     """
-    times = 0
-    while True:
-        try:
-            await attempt()
-        except Unavailable as error:
-            if times == 0:
-                telemetry.log.warning(
-                    "message_held", actor=message.actor_name, error=_sentence(error)
-                )
-        except Exception:
-            telemetry.log.exception("message_not_settled", actor=message.actor_name)
-            raise
-        else:
-            return
-        await asyncio.sleep(_backoff(times) / 1000)
-        times += 1
-        if not message.is_ours:
+    held = False
+
+    def hold(error: Exception) -> None:
+        nonlocal held
+        held = True
+        telemetry.log.warning("message_held", actor=message.actor_name, error=_sentence(error))
+
+    async def while_ours() -> None:
+        if held and not message.is_ours:
             raise asyncio.CancelledError
+        await attempt()
+
+    try:
+        await waiting.until_it_works(while_ours, MESSAGE, away=hold)
+    except Exception:
+        telemetry.log.exception("message_not_settled", actor=message.actor_name)
+        raise
 
 
 def _count(broker: Broker, message: QueueMessage, outcome: str) -> None:
