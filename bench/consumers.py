@@ -16,7 +16,7 @@ from orderbus.pubsub.messages import encode
 from orderbus.resources import Resources
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
-from tests import statements
+from tests.support import statements
 
 BATCH = 200
 #: How many consumers want every event.

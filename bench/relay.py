@@ -16,7 +16,7 @@ from orderbus.pubsub.messages import encode
 from orderbus.pubsub.publisher import Publisher, open_publisher
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
-from tests import samples
+from tests.support import samples
 
 BATCH = 200
 #: publish_outbox messages under way at a time, as a worker's threads have them.

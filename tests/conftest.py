@@ -17,8 +17,8 @@ from orderbus.devtools.dependencies import Dependency, Provider
 from orderbus.errors import Misconfigured
 from orderbus.settings import Settings, load
 from orderbus.storage.database import Database, open_database
-from tests.parts import MEETING, WAY, meeting_place, running_parts, shared_parts, way
-from tests.waiting import PATIENCE
+from tests.support.dependencies import MEETING, WAY, meeting_place, running_parts, shared_parts, way
+from tests.support.waiting import PATIENCE
 
 HERE = Path(__file__).parent
 

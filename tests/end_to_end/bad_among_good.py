@@ -16,8 +16,8 @@ from google.cloud import pubsub_v1
 from orderbus.pubsub import channels, topology
 from orderbus.rabbitmq.broker import Broker
 from tests.end_to_end.die_of import BREAKS, KILLS
-from tests.end_to_end.system import System
-from tests.waiting import PATIENCE
+from tests.support.system import System
+from tests.support.waiting import PATIENCE
 
 DIE_OF = str(Path(__file__).with_name("die_of.py"))
 CLIENTS = 20

@@ -14,8 +14,8 @@ from aiohttp.test_utils import TestServer
 from orderbus.devtools.dependencies import Dependency
 from orderbus.settings import QUEUES_IN_MEMORY, Settings
 from orderbus.storage.database import Database
-from tests import rabbit
-from tests.end_to_end.system import System, environment
+from tests.support import rabbitmq_admin
+from tests.support.system import System, environment
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def system(
     """A system whose processes the test starts; the schema is there, the customer listens."""
     if env["RABBITMQ_URL"] != QUEUES_IN_MEMORY:
         vhost = f"test-{uuid4().hex[:12]}"
-        await asyncio.to_thread(rabbit.make_vhost, parts["RabbitMQ"], vhost)
+        await asyncio.to_thread(rabbitmq_admin.make_vhost, parts["RabbitMQ"], vhost)
         env = {**env, "RABBITMQ_URL": env["RABBITMQ_URL"].rstrip("/") + f"/{vhost}"}
     system = System(environment(env, tmp_path / "log"), settings, database)
     app = web.Application()

@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from tests.end_to_end.system import System
+from tests.support.system import System
 
 
 async def hurry(system: System) -> None:

@@ -16,10 +16,10 @@ import aiohttp
 import pytest
 
 from orderbus.devtools.dependencies import Provider
-from tests import samples
-from tests.end_to_end.system import ROOT, System
-from tests.parts import in_the_way, open_folder, way
-from tests.waiting import PATIENCE
+from tests.support import samples
+from tests.support.dependencies import in_the_way, open_folder, way
+from tests.support.system import ROOT, System
+from tests.support.waiting import PATIENCE
 
 PARTS = ("DB_HOST", "RABBITMQ_URL", "PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS")
 

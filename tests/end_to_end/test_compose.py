@@ -26,9 +26,9 @@ from orderbus.devtools import dependencies
 from orderbus.devtools.dependencies import Dependency, Provider
 from orderbus.devtools.processes import free_port
 from orderbus.errors import Misconfigured
-from tests import rabbit, samples
 from tests.conftest import settings_from
 from tests.end_to_end.compose import ROOT, Compose
+from tests.support import rabbitmq_admin, samples
 
 pytestmark = [pytest.mark.native, pytest.mark.timeout(150)]
 
@@ -66,9 +66,9 @@ def begin(compose: Compose, parts: Mapping[str, Dependency]) -> None:
     login = name, password = given["RABBITMQ_DEFAULT_USER"], given["RABBITMQ_DEFAULT_PASS"]
     node = parts["RabbitMQ"]
     made = {"password": password, "tags": "administrator"}
-    rabbit.call(node, "PUT", f"users/{name}", made)  # it may be the node's own user
+    rabbitmq_admin.call(node, "PUT", f"users/{name}", made)  # it may be the node's own user
     rights = {"configure": ".*", "write": ".*", "read": ".*"}
-    rabbit.call(node, "PUT", f"permissions/%2F/{name}", rights, login=login)
+    rabbitmq_admin.call(node, "PUT", f"permissions/%2F/{name}", rights, login=login)
 
 
 class Natively:

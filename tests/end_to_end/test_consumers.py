@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.system import System
+from tests.support.system import System
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -15,9 +15,9 @@ from orderbus.devtools import dependencies
 from orderbus.devtools.dependencies import Dependency
 from orderbus.storage.database import open_database
 from tests.conftest import settings_from
-from tests.end_to_end.system import System, environment
-from tests.parts import open_folder, way
-from tests.ports import with_kept_ports
+from tests.support.dependencies import open_folder, way
+from tests.support.ports import with_kept_ports
+from tests.support.system import System, environment
 
 
 def silent(_name: str, _line: str) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.end_to_end.bad_among_good import Bad, survives
-from tests.end_to_end.system import System
+from tests.support.system import System
 
 #: A master whose worker died while booting notices after 30 s.
 pytestmark = pytest.mark.timeout(300)

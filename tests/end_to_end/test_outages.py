@@ -14,9 +14,9 @@ import pytest
 
 from orderbus.devtools.rabbitmq import USER
 from orderbus.errors import Misconfigured
-from tests.end_to_end.stage import ROLE, Stage, silent_sink
-from tests.parts import open_folder
-from tests.waiting import until
+from tests.support.dependencies import open_folder
+from tests.support.system_under_load import ROLE, Stage, silent_sink
+from tests.support.waiting import until
 
 # One after the other on one stage (`--dist loadfile`): two would be a load for all other tests.
 pytestmark = [pytest.mark.native, pytest.mark.timeout(600)]

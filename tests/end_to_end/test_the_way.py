@@ -11,8 +11,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from orderbus import services
-from tests.end_to_end.system import System
-from tests.integration import steps
+from tests.support import scenario
+from tests.support.system import System
 
 
 async def test_an_order_is_saved_published_received_and_posted_and_the_logs_say_so(
@@ -147,7 +147,7 @@ async def test_doctor_finds_nothing_at_fault(system: System) -> None:
 
 async def _append(system: System, reference: str) -> None:
     order = await services.orders.find(system.database, reference)
-    await steps.append_event(system.database, UUID(order["id"]))
+    await scenario.append_event(system.database, UUID(order["id"]))
 
 
 async def _logged(system: System, event: str) -> bool:

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from tests import samples
-from tests.end_to_end.system import System
-from tests.waiting import PATIENCE, until_here
+from tests.support import samples
+from tests.support.system import System
+from tests.support.waiting import PATIENCE, until_here
 
 MEBIBYTE = 1 << 20
 

@@ -18,11 +18,11 @@ import pytest
 
 from orderbus.devtools.dependencies import Provider
 from orderbus.settings import QUEUES_IN_MEMORY
-from tests import samples
-from tests.end_to_end.system import ROOT
-from tests.parts import in_the_way, open_folder, way
-from tests.processes import descendants, until_gone
-from tests.waiting import PATIENCE
+from tests.support import samples
+from tests.support.dependencies import in_the_way, open_folder, way
+from tests.support.processes import descendants, until_gone
+from tests.support.system import ROOT
+from tests.support.waiting import PATIENCE
 
 PARTS = ("DB_HOST", "RABBITMQ_URL", "PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS")
 

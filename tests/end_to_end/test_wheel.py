@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import wheels
 from tests.end_to_end.test_up import PARTS
-from tests.parts import in_the_way, open_folder
-from tests.waiting import PATIENCE
+from tests.support import wheels
+from tests.support.dependencies import in_the_way, open_folder
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from schemathesis.checks import CHECKS
 from orderbus.settings import Settings
 from orderbus.storage.database import open_database
 from tests.fuzz import orders
-from tests.integration.front_door import door
-from tests.parts import Background
-from tests.waiting import PATIENCE
+from tests.support.api_client import door
+from tests.support.dependencies import Background
+from tests.support.waiting import PATIENCE
 
 #: Examples between two looks at the clock.
 _ROUND = 100

@@ -8,7 +8,7 @@ from copy import deepcopy
 from random import Random
 from typing import Any, Final
 
-from tests import samples
+from tests.support import samples
 
 #: Values for any member of an order, right or wrong.
 VALUES: Final[tuple[Any, ...]] = (

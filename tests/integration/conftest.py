@@ -17,14 +17,14 @@ from orderbus.devtools.dependencies import Dependency
 from orderbus.devtools.rabbitmq import server
 from orderbus.egress.session import open_session
 from orderbus.settings import Settings
-from tests import rabbit
-from tests.door import Door
-from tests.integration.delivering import Receiver
-from tests.integration.front_door import Client, serving
-from tests.integration.rabbitmq_node import Node
-from tests.integration.worker_process import Start, Worker, through
-from tests.integration.workshop import Workshop
-from tests.ports import kept_port
+from tests.support import rabbitmq_admin
+from tests.support.api_client import Client, serving
+from tests.support.ports import kept_port
+from tests.support.probe_worker import Workshop
+from tests.support.rabbitmq_node import Node
+from tests.support.receiver import Receiver
+from tests.support.tcp_proxy import Door
+from tests.support.worker_process import Start, Worker, through
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,7 @@ def workshop(rabbitmq_node: Node) -> Iterator[Workshop]:
 def rabbitmq_url(parts: dict[str, Dependency], env: dict[str, str]) -> str:
     """A virtual host of the test's own."""
     name = f"test-{uuid4().hex[:12]}"
-    rabbit.make_vhost(parts["RabbitMQ"], name)
+    rabbitmq_admin.make_vhost(parts["RabbitMQ"], name)
     return env["RABBITMQ_URL"].rstrip("/") + f"/{name}"
 
 

@@ -11,8 +11,8 @@ import dramatiq
 from dramatiq.middleware import AsyncIO
 
 from orderbus.rabbitmq.broker import Broker
-from tests.integration.rabbitmq_node import ready
-from tests.waiting import PATIENCE
+from tests.support.rabbitmq_node import ready
+from tests.support.waiting import PATIENCE
 
 if __name__ == "__main__":
     url = sys.argv[1]

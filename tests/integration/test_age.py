@@ -14,8 +14,9 @@ from orderbus.pubsub.messages import Message
 from orderbus.services.maintenance import Maintenance
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration import living, steps
-from tests.integration.delivering import Receiver, deliver
+from tests.support import scenario
+from tests.support.receiver import Receiver
+from tests.support.scenario import deliver
 
 #: More than six years, in whole days: an event stays at its time of day.
 LONG = timedelta(days=2222)
@@ -83,20 +84,20 @@ async def test_an_event_that_waited_for_years_is_published(
     database: Database, settings: Settings, topic: Topic
 ) -> None:
     for _ in range(3):
-        await steps.place(database)
+        await scenario.place(database)
     await grow_old(database, settings)
 
     assert await services.outbox.hint_due(database, settings) == 1
     assert await publish(database, topic, settings) == 3
-    assert await steps.value(database, "SELECT count(*) FROM ops.events") == 3
+    assert await scenario.value(database, "SELECT count(*) FROM ops.events") == 3
 
 
 async def test_an_event_leased_years_ago_by_a_relay_that_died_is_published(
     database: Database, settings: Settings, topic: Topic
 ) -> None:
     for _ in range(3):
-        await steps.place(database)
-    await steps.lease(database)
+        await scenario.place(database)
+    await scenario.lease(database)
     await grow_old(database, settings)
 
     assert await publish(database, topic, settings) == 3
@@ -106,7 +107,7 @@ async def test_an_event_that_pubsub_lost_years_ago_is_published_again(
     database: Database, settings: Settings, topic: Topic
 ) -> None:
     for _ in range(3):
-        await steps.place(database)
+        await scenario.place(database)
     await publish(database, topic, settings)
     await grow_old(database, settings)
 
@@ -117,7 +118,7 @@ async def test_an_event_that_pubsub_lost_years_ago_is_published_again(
 async def test_an_event_parked_years_ago_is_published_when_a_person_says_so(
     database: Database, settings: Settings, topic: Topic
 ) -> None:
-    await steps.place(database)
+    await scenario.place(database)
     topic.refuses = True
     await publish(database, topic, settings)
     await grow_old(database, settings)
@@ -136,16 +137,16 @@ async def test_an_event_that_comes_back_after_years_is_delivered_and_consumed(
     receiver: Receiver,
     topic: Topic,
 ) -> None:
-    await steps.add_endpoint(database, receiver.url)
-    await steps.place(database)
+    await scenario.add_endpoint(database, receiver.url)
+    await scenario.place(database)
     await publish(database, topic, settings)
     await grow_old(database, settings)
-    await living.go_on(database, settings.model_copy(update={"processor": "none"}))
-    due = await steps.value(database, "SELECT id FROM ops.webhook_deliveries")
+    await scenario.go_on(database, settings.model_copy(update={"processor": "none"}))
+    due = await scenario.value(database, "SELECT id FROM ops.webhook_deliveries")
     await deliver(database, http, settings, due)
 
     assert len(receiver.requests) == 1
-    assert await steps.value(database, "SELECT sum(count) FROM ops.metrics") == 1
+    assert await scenario.value(database, "SELECT sum(count) FROM ops.metrics") == 1
 
 
 @pytest.mark.parametrize("before", [[], [500], [410]], ids=["never tried", "failed", "gone"])
@@ -156,9 +157,9 @@ async def test_a_delivery_that_waited_for_years_is_made(
     receiver: Receiver,
     before: list[int],
 ) -> None:
-    endpoint = await steps.add_endpoint(database, receiver.url)
-    await steps.place(database)
-    (due,) = await steps.come_back(database, *await steps.events(database))
+    endpoint = await scenario.add_endpoint(database, receiver.url)
+    await scenario.place(database)
+    (due,) = await scenario.come_back(database, *await scenario.events(database))
     receiver.answers = list(before)
     if before:
         await deliver(database, http, settings, due)
@@ -173,41 +174,41 @@ async def test_a_delivery_that_waited_for_years_is_made(
     await deliver(database, http, settings, due)
 
     states = "SELECT array_agg(state) FROM ops.webhook_deliveries"
-    assert await steps.value(database, states) == ["delivered"]
+    assert await scenario.value(database, states) == ["delivered"]
     assert len(receiver.requests) == len(before) + 1
 
 
 async def test_what_a_consumer_left_lying_for_years_is_consumed(
     database: Database, settings: Settings
 ) -> None:
-    await steps.place(database)
-    _, due = await steps.record(
-        database, await steps.events(database), wanted={"count_event": "order.created"}
+    await scenario.place(database)
+    _, due = await scenario.record(
+        database, await scenario.events(database), wanted={"count_event": "order.created"}
     )
     (one,) = due.consumptions["count_event"]
     await grow_old(database, settings)
 
     told = await services.consumptions.hint_due(database, ["count_event"])
-    await living.consume(database, settings, "count_event", one)
+    await scenario.consume(database, settings, "count_event", one)
 
     assert told == {"count_event": [one]}
-    assert await steps.value(database, "SELECT sum(count) FROM ops.metrics") == 1
+    assert await scenario.value(database, "SELECT sum(count) FROM ops.metrics") == 1
 
 
 async def test_a_dead_letter_of_years_ago_still_has_its_event_and_is_brought_back(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
-    await steps.add_endpoint(database, receiver.url)
-    await steps.place(database)
-    (due,) = await steps.come_back(database, *await steps.events(database))
-    await steps.value(database, "UPDATE ops.webhook_deliveries SET attempts = 9")
+    await scenario.add_endpoint(database, receiver.url)
+    await scenario.place(database)
+    (due,) = await scenario.come_back(database, *await scenario.events(database))
+    await scenario.value(database, "UPDATE ops.webhook_deliveries SET attempts = 9")
     receiver.answers = [500]
     await deliver(database, http, settings, due)
     await grow_old(database, settings)
     async with database.transaction() as connection:
-        letter = await steps.value(database, "SELECT id FROM ops.dead_letters")
+        letter = await scenario.value(database, "SELECT id FROM ops.dead_letters")
         await services.dead_letters.redrive(connection, letter)
     await deliver(database, http, settings, due)
 
     states = "SELECT array_agg(state) FROM ops.webhook_deliveries"
-    assert await steps.value(database, states) == ["delivered"]
+    assert await scenario.value(database, states) == ["delivered"]

@@ -9,9 +9,8 @@ import pytest
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.web.openapi import document
-from tests import samples
-from tests.integration import living, steps
-from tests.integration.front_door import Client, placed
+from tests.support import samples, scenario
+from tests.support.api_client import Client, placed
 
 VIEWS = ("", "/history", "/journey")
 
@@ -45,7 +44,7 @@ async def test_a_change_of_an_order_is_answered_with_both_its_names(
 ) -> None:
     order = await placed(client, order_id="SO-1")
     never = {"processor": "random", "processing_success_rate": 0.0}
-    await living.go_on(database, settings.model_copy(update=never))
+    await scenario.go_on(database, settings.model_copy(update=never))
 
     retried = await answered(client, "/orders/SO-1/retry", "POST")
     cancelled = await answered(client, "/orders/SO-1/cancel", "POST")
@@ -62,7 +61,7 @@ async def test_what_older_clients_read_as_order_id_stays_what_it_was(client: Cli
 
 
 async def test_every_view_of_one_name_is_of_one_order(client: Client, database: Database) -> None:
-    signed = await steps.place(database, "SO-1")
+    signed = await scenario.place(database, "SO-1")
     unsigned = await placed(client, order_id="SO-1")
     uuid = str(signed.order_id)
     other = await placed(client, order_id=uuid)

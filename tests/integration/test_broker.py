@@ -17,10 +17,10 @@ from orderbus.errors import Unavailable
 from orderbus.rabbitmq import publisher
 from orderbus.rabbitmq.broker import Broker
 from orderbus.rabbitmq.connection import Connection, Outgoing
-from tests.integration.rabbitmq_node import Node, ready
-from tests.integration.workshop import Workshop, nothing
-from tests.ports import kept_port
-from tests.waiting import PATIENCE, until
+from tests.support.ports import kept_port
+from tests.support.probe_worker import Workshop, nothing
+from tests.support.rabbitmq_node import Node, ready
+from tests.support.waiting import PATIENCE, until
 
 
 def test_queues_are_replicated_and_nothing_dead_expires(

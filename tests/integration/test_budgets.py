@@ -9,10 +9,9 @@ import pytest
 from orderbus import services
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests import statements
-from tests.integration import steps
 from tests.integration.test_inbox import messages
 from tests.integration.test_outbox import Topic
+from tests.support import scenario, statements
 
 
 @pytest.fixture
@@ -24,10 +23,10 @@ def sent(database: Database) -> Iterator[list[str]]:
 async def test_an_order_accepted_the_first_time_sends_exactly_one_statement(
     database: Database, sent: list[str]
 ) -> None:
-    await steps.place(database)
+    await scenario.place(database)
     sent.clear()
 
-    await steps.place(database)
+    await scenario.place(database)
 
     assert len(sent) == 1
 
@@ -35,17 +34,17 @@ async def test_an_order_accepted_the_first_time_sends_exactly_one_statement(
 async def test_an_order_that_is_there_already_sends_a_second_statement(
     database: Database, sent: list[str]
 ) -> None:
-    await steps.place(database, "SO-10045")
+    await scenario.place(database, "SO-10045")
     sent.clear()
 
-    await steps.place(database, "SO-10045")
+    await scenario.place(database, "SO-10045")
 
     assert len(sent) == 2
 
 
 async def test_a_checkout_sends_exactly_one_statement(database: Database, sent: list[str]) -> None:
     carts = [
-        await steps.value(
+        await scenario.value(
             database, "INSERT INTO orders.carts (total_amount) VALUES (1) RETURNING uuid"
         )
         for _ in range(2)
@@ -64,14 +63,14 @@ WANTED = {"count_event": "*.created", "audit": "*", "idle": "cart.*"}
 async def test_relay_and_bridge_send_less_than_a_tenth_of_a_statement_per_event(
     database: Database, settings: Settings, sent: list[str]
 ) -> None:
-    await steps.add_endpoint(database)
-    await steps.place(database)
+    await scenario.add_endpoint(database)
+    await scenario.place(database)
     first = await messages(database)
     await services.bridge.receive(database, first, wanted=WANTED)  # the driver learns types
     for _ in range(100):
-        await steps.place(database)
+        await scenario.place(database)
     received = await messages(database)
-    await steps.value(database, "UPDATE ops.outbox SET due_at = now()")
+    await scenario.value(database, "UPDATE ops.outbox SET due_at = now()")
     sent.clear()
 
     await services.outbox.hint_due(database, settings)
@@ -83,17 +82,17 @@ async def test_relay_and_bridge_send_less_than_a_tenth_of_a_statement_per_event(
 
 
 async def test_an_accepted_order_writes_less_than_6_kib_of_wal(database: Database) -> None:
-    await steps.place(database)
-    await steps.value(database, "CHECKPOINT")
+    await scenario.place(database)
+    await scenario.value(database, "CHECKPOINT")
     for _ in range(50):
-        await steps.place(database)  # the pages' first images after a checkpoint
+        await scenario.place(database)  # the pages' first images after a checkpoint
     rounds = []
     for _ in range(10):
-        before = await steps.value(database, "SELECT pg_current_wal_insert_lsn()::text")
+        before = await scenario.value(database, "SELECT pg_current_wal_insert_lsn()::text")
         for _ in range(20):
-            await steps.place(database)
+            await scenario.place(database)
         rounds.append(
-            await steps.value(
+            await scenario.value(
                 database, "SELECT pg_current_wal_insert_lsn() - $1::text::pg_lsn", before
             )
         )

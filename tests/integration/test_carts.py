@@ -13,8 +13,8 @@ from orderbus import services, storage
 from orderbus.errors import Unavailable
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
-from tests.integration import living, steps
-from tests.integration.front_door import Client, serving
+from tests.support import scenario
+from tests.support.api_client import Client, serving
 
 ITEM = {"sku": "A", "name": "A thing", "quantity": 3, "unit_price": "1.10"}
 
@@ -48,7 +48,7 @@ async def test_the_list_of_carts_contains_it(client: Client, path: str) -> None:
 async def test_2500_carts_are_listed_in_the_order_they_were_opened(
     client: Client, database: Database
 ) -> None:
-    await steps.value(
+    await scenario.value(
         database,
         "INSERT INTO orders.carts (total_amount) SELECT n FROM generate_series(1, 2500) AS n",
     )
@@ -107,7 +107,7 @@ async def test_a_cart_that_is_checked_out_is_closed_and_told_of(
     (cart,) = (await (await client.get("/carts")).json())["carts"]
     assert cart["closed"] is True
     told = "SELECT count(*) FROM ops.events JOIN ops.outbox USING (event_id) WHERE type = $1"
-    assert await steps.value(database, told, "cart.checked_out") == 1
+    assert await scenario.value(database, told, "cart.checked_out") == 1
 
 
 async def test_many_checkouts_of_one_cart_at_once_make_one_event_and_are_answered_alike(
@@ -118,7 +118,7 @@ async def test_many_checkouts_of_one_cart_at_once_make_one_event_and_are_answere
     responses = await asyncio.gather(*(client.put(f"/carts/{uuid}/checkout") for _ in range(30)))
 
     assert {(r.status, await r.text()) for r in responses} == {(200, await responses[0].text())}
-    assert await steps.value(database, "SELECT count(*) FROM ops.events") == 1
+    assert await scenario.value(database, "SELECT count(*) FROM ops.events") == 1
 
 
 async def test_a_closed_cart_becomes_one_order_that_is_counted_once_and_processed(
@@ -126,9 +126,9 @@ async def test_a_closed_cart_becomes_one_order_that_is_counted_once_and_processe
 ) -> None:
     uuid = await opened(client, items=[ITEM])
     await client.put(f"/carts/{uuid}/checkout")
-    await living.go_on(database, settings)
+    await scenario.go_on(database, settings)
     await client.put(f"/carts/{uuid}/checkout")
-    await living.go_on(database, settings)
+    await scenario.go_on(database, settings)
 
     orders = (await (await client.get("/orders")).json())["orders"]
     metrics = (await (await client.get("/metrics")).json())["metrics"]
@@ -155,17 +155,17 @@ async def test_two_events_of_one_cart_make_one_order(
     """What the cart's event would do a second time, under another id: nothing."""
     uuid = await opened(client)
     await client.put(f"/carts/{uuid}/checkout")
-    await steps.value(
+    await scenario.value(
         database,
         "INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,"
         " content) SELECT order_id, order_public_id, order_created_at, 2, type, content"
         " FROM ops.events",
     )
 
-    await living.go_on(database, settings)
+    await scenario.go_on(database, settings)
 
-    assert await steps.value(database, "SELECT count(*) FROM orders.orders") == 1
-    assert await steps.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
+    assert await scenario.value(database, "SELECT count(*) FROM orders.orders") == 1
+    assert await scenario.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
 
 
 async def test_a_cart_whose_event_cannot_be_written_stays_open(
@@ -173,14 +173,14 @@ async def test_a_cart_whose_event_cannot_be_written_stays_open(
 ) -> None:
     """The event cannot be written: the cart stays open."""
     uuid = await opened(client)
-    await steps.value(
+    await scenario.value(
         database, "ALTER TABLE ops.outbox ADD CONSTRAINT none CHECK (false) NOT VALID"
     )
 
     response = await client.put(f"/carts/{uuid}/checkout")
 
     assert response.status == 500
-    assert await steps.value(database, "SELECT closed_at FROM orders.carts") is None
+    assert await scenario.value(database, "SELECT closed_at FROM orders.carts") is None
 
 
 async def test_the_same_cart_posted_twice_with_one_key_is_one_cart(
@@ -196,7 +196,7 @@ async def test_the_same_cart_posted_twice_with_one_key_is_one_cart(
     assert await first.read() == await second.read()
     assert (first.status, second.status) == (201, 201)
     assert second.headers["Idempotent-Replayed"] == "true"
-    assert await steps.value(database, "SELECT count(*) FROM orders.carts") == 1
+    assert await scenario.value(database, "SELECT count(*) FROM orders.carts") == 1
 
 
 async def test_an_expired_outbox_row_does_not_exist(
@@ -205,9 +205,9 @@ async def test_an_expired_outbox_row_does_not_exist(
     """What was not published for a day is still published."""
     uuid = await opened(client)
     await client.put(f"/carts/{uuid}/checkout")
-    await steps.value(database, "UPDATE ops.outbox SET due_at = now() - interval '30 days'")
+    await scenario.value(database, "UPDATE ops.outbox SET due_at = now() - interval '30 days'")
 
-    (leased,) = await steps.lease(database)
+    (leased,) = await scenario.lease(database)
 
     assert leased.event is not None
     assert str(leased.event.order_id) == uuid

@@ -13,7 +13,7 @@ from orderbus import storage
 from orderbus.commands.cli import main
 from orderbus.settings import Settings
 from orderbus.storage.database import open_database
-from tests.integration import steps
+from tests.support import scenario
 
 HOSTILE = "\x1b]0;owned\x07\n\u202e\x9b31m[red]"
 SHOWN = r"\x1b]0;owned\x07\n\u202e\x9b31m[red]"
@@ -22,8 +22,8 @@ SHOWN = r"\x1b]0;owned\x07\n\u202e\x9b31m[red]"
 async def fill(settings: Settings) -> dict[str, str]:
     """Put a hostile text wherever somebody else's text is kept; returns what to ask for."""
     async with open_database(settings) as database:
-        placed = await steps.place(database, HOSTILE)
-        await steps.add_endpoint(database)
+        placed = await scenario.place(database, HOSTILE)
+        await scenario.add_endpoint(database)
         async with database.connection() as connection:
             await connection.execute(
                 "UPDATE ops.webhook_endpoints SET disabled_at = now(), disabled_reason = $1",

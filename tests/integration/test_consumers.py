@@ -17,9 +17,9 @@ from orderbus.errors import Invalid, Poisoned, Unavailable
 from orderbus.services.consumptions import Work
 from orderbus.settings import Settings, load
 from orderbus.storage.database import Connection, Database
-from tests.integration import living, steps
-from tests.integration.worker_process import Start, send
-from tests.waiting import until_async, until_true
+from tests.support import scenario
+from tests.support.waiting import until_async, until_true
+from tests.support.worker_process import Start, send
 
 Effect = Callable[[Connection, Event], Awaitable[None]]
 
@@ -30,7 +30,7 @@ ALL = {"count_event": "order.created", "audit": "*"}
 
 async def consume(database: Database, due: int, effect: Effect, **more: Any) -> bool:
     settings = load(_env_file=None, secret_key="a key for tests")
-    held = living.resources(database, settings)
+    held = scenario.resources(database, settings)
     return await services.consumptions.consume(held, "count_event", due, Work(effect, **more))
 
 
@@ -39,17 +39,17 @@ async def count(connection: Connection, _: Event) -> None:
 
 
 async def come_back(database: Database, wanted: dict[str, str]) -> dict[str, list[int]]:
-    _, due = await steps.record(database, await steps.events(database), wanted=wanted)
+    _, due = await scenario.record(database, await scenario.events(database), wanted=wanted)
     return {name: list(ids) for name, ids in due.consumptions.items()}
 
 
 async def one_due(database: Database) -> int:
-    await steps.place(database)
+    await scenario.place(database)
     return (await come_back(database, {"count_event": "*"}))["count_event"][0]
 
 
 async def counted(database: Database) -> int:
-    return int(await steps.value(database, "SELECT coalesce(sum(count), 0) FROM ops.metrics"))
+    return int(await scenario.value(database, "SELECT coalesce(sum(count), 0) FROM ops.metrics"))
 
 
 async def row(database: Database) -> dict[str, Any]:
@@ -61,7 +61,7 @@ async def row(database: Database) -> dict[str, Any]:
 
 async def hurry(database: Database) -> None:
     """Let the time pass that a later attempt waits for, or a lease lasts."""
-    await steps.value(
+    await scenario.value(
         database,
         "UPDATE ops.consumptions SET due_at = now(),"
         " leased_until = CASE WHEN lease IS NOT NULL THEN now() END",
@@ -69,8 +69,8 @@ async def hurry(database: Database) -> None:
 
 
 async def test_every_consumer_gets_every_event_it_wants_once(database: Database) -> None:
-    order = await steps.place(database)
-    await steps.append(database, order)
+    order = await scenario.place(database)
+    await scenario.append(database, order)
 
     first = await come_back(database, ALL)
     again = await come_back(database, ALL)
@@ -91,7 +91,7 @@ async def test_an_event_consumed_by_many_at_once_has_its_effect_once(database: D
 
 async def test_150_deliveries_of_50_events_are_counted_50_times(database: Database) -> None:
     for _ in range(50):
-        await steps.place(database)
+        await scenario.place(database)
     due = (await come_back(database, {"count_event": "*"}))["count_event"]
 
     await asyncio.gather(*(consume(database, one, count) for one in due * 3))
@@ -111,12 +111,12 @@ async def test_an_effect_that_fails_leaves_no_trace_and_is_tried_again_later(
             raise failures.pop(0)
 
     for pause in (5, 10, 20):
-        before = await steps.clock(database)
+        before = await scenario.clock(database)
         await consume(database, due, flaky)
         found = await row(database)
         assert (found["state"], await counted(database)) == ("pending", 0)
         began = found["due_at"] - timedelta(seconds=pause)
-        assert before <= began <= await steps.clock(database)
+        assert before <= began <= await scenario.clock(database)
         await hurry(database)
     await consume(database, due, flaky)
 
@@ -152,7 +152,7 @@ async def test_what_can_never_succeed_is_a_dead_letter_at_once(database: Databas
 
     await consume(database, due, refuses)
 
-    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_cart"
+    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_cart"
 
 
 async def test_a_dead_letter_is_written_even_where_giving_up_fails(database: Database) -> None:
@@ -168,7 +168,7 @@ async def test_a_dead_letter_is_written_even_where_giving_up_fails(database: Dat
 
     await consume(database, due, refuses, give_up=fails)
 
-    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_cart"
+    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_cart"
     assert await counted(database) == 0
 
 
@@ -198,7 +198,7 @@ async def test_a_consumer_whose_worker_dies_every_time_is_a_dead_letter(database
     await consume(database, due, count)
 
     assert await counted(database) == 0
-    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
+    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
 
 
 async def test_a_worker_that_lost_its_lease_has_no_effect(database: Database) -> None:
@@ -209,7 +209,7 @@ async def test_a_worker_that_lost_its_lease_has_no_effect(database: Database) ->
         await hurry(database)
         async with database.connection() as other:
             await storage.consumptions.claim(
-                other, "count_event", due, lease=uuid4(), length=steps.LEASE
+                other, "count_event", due, lease=uuid4(), length=scenario.LEASE
             )
 
     await consume(database, due, slow)
@@ -220,7 +220,7 @@ async def test_a_worker_that_lost_its_lease_has_no_effect(database: Database) ->
 
 async def test_the_beat_tells_of_what_is_due_and_of_nothing_twice(database: Database) -> None:
     due = await one_due(database)
-    await steps.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
+    await scenario.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
 
     told = await services.consumptions.hint_due(database, ["count_event", "other"])
     again = await services.consumptions.hint_due(database, ["count_event"])
@@ -233,9 +233,9 @@ async def test_a_consumer_is_told_of_no_more_than_it_can_take_and_harms_no_other
     database: Database,
 ) -> None:
     for _ in range(5):
-        await steps.place(database)
+        await scenario.place(database)
     await come_back(database, {"slow": "*", "quick": "*"})
-    await steps.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
+    await scenario.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
 
     async def told() -> dict[str, int]:
         async with database.connection() as connection:
@@ -246,20 +246,20 @@ async def test_a_consumer_is_told_of_no_more_than_it_can_take_and_harms_no_other
 
     assert await told() == {"slow": 3, "quick": 3}
     assert await told() == {}
-    await steps.value(
+    await scenario.value(
         database,
         "UPDATE ops.consumptions SET state = 'done', settled_at = now()"
         " WHERE consumer = 'quick' AND hinted_at IS NOT NULL",
     )
     assert await told() == {"quick": 2}
-    await steps.value(database, "UPDATE ops.consumptions SET hinted_at = now() - interval '2 h'")
+    await scenario.value(database, "UPDATE ops.consumptions SET hinted_at = now() - interval '2 h'")
     assert await told() == {"slow": 3, "quick": 2}
 
 
 async def test_a_worker_hints_only_at_the_work_that_it_does(
     database: Database, start: Start
 ) -> None:
-    await steps.value(
+    await scenario.value(
         database,
         "INSERT INTO ops.consumptions (consumer, event_id, occurred_at)"
         " SELECT name, gen_random_uuid(), now()"
@@ -268,17 +268,17 @@ async def test_a_worker_hints_only_at_the_work_that_it_does(
     start("--processes", "1", "--threads", "2", "--queues", "count_event")
 
     letters = "SELECT count(*) FROM ops.dead_letters"
-    await until_true(lambda: steps.value(database, letters), "what it does is done")
+    await until_true(lambda: scenario.value(database, letters), "what it does is done")
 
     told = "SELECT hinted_at FROM ops.consumptions WHERE consumer = 'process_order'"
-    assert await steps.value(database, told) is None
+    assert await scenario.value(database, told) is None
 
 
 async def test_messages_of_other_versions_are_understood(
     database: Database, start: Start, rabbitmq_url: str
 ) -> None:
     for _ in range(2):
-        await steps.place(database)
+        await scenario.place(database)
     first, second = (await come_back(database, {"count_event": "*"}))["count_event"]
     worker = start("--processes", "1", "--threads", "2", "--queues", "count_event")
     await until_async(worker.is_ready, "it is ready")
@@ -290,7 +290,7 @@ async def test_messages_of_other_versions_are_understood(
         return await counted(database) == 2
 
     await until_true(both, "both are counted")
-    assert await steps.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
+    assert await scenario.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
 
 
 async def test_work_that_is_interrupted_is_tried_again_soon(database: Database) -> None:
@@ -335,7 +335,7 @@ async def test_a_pattern_fits_words_between_dots(
     found = [
         kind
         for kind in fits + does_not
-        if await steps.value(database, "SELECT ops.fits($1, ARRAY[$2])", kind, pattern)
+        if await scenario.value(database, "SELECT ops.fits($1, ARRAY[$2])", kind, pattern)
     ]
 
     assert found == fits

@@ -10,7 +10,7 @@ from orderbus import services, storage
 from orderbus.errors import NotFound
 from orderbus.services.dead_letters import Redriven
 from orderbus.storage.database import Database
-from tests.integration import steps
+from tests.support import scenario
 
 
 async def bury(database: Database, message_id: str = "one") -> int:
@@ -50,7 +50,7 @@ async def test_a_queue_message_that_was_buried_and_not_acknowledged_is_buried_on
 
     assert letters[0]
     assert not letters[1]
-    assert await steps.value(database, "SELECT count(*) FROM ops.dead_letters") == 1
+    assert await scenario.value(database, "SELECT count(*) FROM ops.dead_letters") == 1
 
 
 async def test_a_redriven_queue_message_is_sent_by_whoever_redrives(database: Database) -> None:
@@ -59,7 +59,7 @@ async def test_a_redriven_queue_message_is_sent_by_whoever_redrives(database: Da
     owed = await redrive(database, letter)
 
     assert owed.message == ("deliver_webhook", {"args": [17], "kwargs": {}})
-    assert await steps.value(database, "SELECT resolution FROM ops.dead_letters") == "redriven"
+    assert await scenario.value(database, "SELECT resolution FROM ops.dead_letters") == "redriven"
 
 
 async def test_a_redrive_that_fails_to_send_leaves_the_letter_open(database: Database) -> None:
@@ -73,7 +73,7 @@ async def test_a_redrive_that_fails_to_send_leaves_the_letter_open(database: Dat
     with pytest.raises(ZeroDivisionError):
         await redrive_and_fail()
 
-    assert await steps.value(database, "SELECT resolution FROM ops.dead_letters") is None
+    assert await scenario.value(database, "SELECT resolution FROM ops.dead_letters") is None
 
 
 async def test_what_was_decided_is_decided_once(database: Database) -> None:

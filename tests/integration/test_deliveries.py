@@ -13,9 +13,10 @@ from orderbus.egress.session import Session
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Settlement
-from tests.integration import steps
-from tests.integration.delivering import NO_TIME, Receiver, deliver, one_due, state
-from tests.waiting import until_here
+from tests.support import scenario
+from tests.support.receiver import Receiver
+from tests.support.scenario import NO_TIME, deliver, one_due, state
+from tests.support.waiting import until_here
 
 
 async def test_a_delivery_is_signed_and_verifies_with_the_reference_library(
@@ -42,7 +43,7 @@ async def test_every_retry_has_the_same_id_and_the_same_bytes(
 
     for _ in range(3):
         await deliver(database, http, settings, due)
-        await steps.value(database, "UPDATE ops.webhook_deliveries SET due_at = now()")
+        await scenario.value(database, "UPDATE ops.webhook_deliveries SET due_at = now()")
 
     ids = {headers["webhook-id"] for headers, _ in receiver.requests}
     bodies = {body for _, body in receiver.requests}
@@ -55,35 +56,35 @@ async def test_a_failed_attempt_is_in_the_ledger_and_the_next_follows_the_schedu
     due = await one_due(database, receiver.url)
     receiver.answers = [500]
 
-    before = await steps.clock(database)
+    before = await scenario.clock(database)
     await deliver(database, http, settings, due)
-    after = await steps.clock(database)
+    after = await scenario.clock(database)
 
     row = await state(database, due)
     attempt = "SELECT array[outcome, status::text] FROM ops.webhook_attempts"
     assert row["state"] == "pending"
     pause, jitter = webhooks.SCHEDULE[1], webhooks.JITTER
     assert before + pause * (1 - jitter) <= row["due_at"] <= after + pause * (1 + jitter)
-    assert await steps.value(database, attempt) == ["failed", "500"]
+    assert await scenario.value(database, attempt) == ["failed", "500"]
 
 
 async def test_an_exhausted_delivery_is_a_dead_letter_and_one_redrive_brings_it_back(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
-    await steps.value(database, "UPDATE ops.webhook_deliveries SET attempts = 9")
+    await scenario.value(database, "UPDATE ops.webhook_deliveries SET attempts = 9")
     receiver.answers = [500]
 
     await deliver(database, http, settings, due)
     dead = await state(database, due)
-    letter = await steps.value(database, "SELECT id FROM ops.dead_letters")
+    letter = await scenario.value(database, "SELECT id FROM ops.dead_letters")
     async with database.transaction() as connection:
         await services.dead_letters.redrive(connection, letter)
     await deliver(database, http, settings, due)
 
     assert dead["state"] == "dead"
     assert (await state(database, due))["state"] == "delivered"
-    assert await steps.value(database, "SELECT count(*) FROM ops.webhook_attempts") == 2
+    assert await scenario.value(database, "SELECT count(*) FROM ops.webhook_attempts") == 2
 
 
 async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_enabled(
@@ -93,8 +94,8 @@ async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_en
     receiver.answers = [410]
 
     await deliver(database, http, settings, due)
-    await steps.place(database)
-    later = await steps.come_back(database, (await steps.events(database))[-1])
+    await scenario.place(database)
+    later = await scenario.come_back(database, (await scenario.events(database))[-1])
     async with database.connection() as connection:
         (listed,) = await storage.endpoints.list_all(connection)
         backlog = await storage.diagnostics.backlog(connection)
@@ -125,11 +126,11 @@ async def test_a_redirect_is_not_followed(
 async def test_settling_one_hints_the_next_of_the_same_order(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
-    await steps.add_endpoint(database, receiver.url)
-    order = await steps.place(database)
+    await scenario.add_endpoint(database, receiver.url)
+    order = await scenario.place(database)
     for _ in range(4):
-        await steps.append(database, order)
-    due = await steps.come_back(database, *await steps.events(database))
+        await scenario.append(database, order)
+    due = await scenario.come_back(database, *await scenario.events(database))
 
     while due:
         due = await deliver(database, http, settings, due[0])
@@ -141,11 +142,11 @@ async def test_settling_one_hints_the_next_of_the_same_order(
 async def test_a_later_event_is_not_posted_while_an_earlier_one_fails(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
-    await steps.add_endpoint(database, receiver.url)
-    order = await steps.place(database)
-    await steps.append(database, order)
-    other = await steps.place(database)
-    await steps.come_back(database, *await steps.events(database))
+    await scenario.add_endpoint(database, receiver.url)
+    order = await scenario.place(database)
+    await scenario.append(database, order)
+    other = await scenario.place(database)
+    await scenario.come_back(database, *await scenario.events(database))
     receiver.answers = [500]
     by_sequence = {}
     async with database.connection() as connection:
@@ -171,7 +172,7 @@ async def test_the_attempt_is_written_down_before_the_request_is_sent(
 
     delivering = asyncio.create_task(deliver(database, http, settings, due))
     await until_here(lambda: receiver.requests, "it is asked")
-    open_attempts = await steps.value(
+    open_attempts = await scenario.value(
         database, "SELECT count(*) FROM ops.webhook_attempts WHERE finished_at IS NULL"
     )
     receiver.hold.set()
@@ -183,16 +184,16 @@ async def test_the_attempt_is_written_down_before_the_request_is_sent(
 async def test_an_endpoint_that_hangs_never_takes_more_than_its_places(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
-    await steps.add_endpoint(database, receiver.url)
+    await scenario.add_endpoint(database, receiver.url)
     for _ in range(12):
-        await steps.place(database)
-    due = await steps.come_back(database, *await steps.events(database))
+        await scenario.place(database)
+    due = await scenario.come_back(database, *await scenario.events(database))
     receiver.hold.clear()
 
     tasks = [asyncio.create_task(deliver(database, http, settings, one)) for one in due]
     others = 12 - settings.webhook_in_flight
     await until_here(lambda: sum(task.done() for task in tasks) == others, "the others gave up")
-    under_way = await steps.value(
+    under_way = await scenario.value(
         database, "SELECT count(*) FROM ops.webhook_deliveries WHERE lease IS NOT NULL"
     )
     receiver.hold.set()
@@ -205,14 +206,14 @@ async def test_an_endpoint_that_hangs_never_takes_more_than_its_places(
 async def test_an_endpoint_that_hangs_does_not_fill_the_beats_list(
     database: Database, settings: Settings
 ) -> None:
-    await steps.add_endpoint(database, "https://hangs.example/")
+    await scenario.add_endpoint(database, "https://hangs.example/")
     for _ in range(60):
-        await steps.place(database)
-    await steps.come_back(database, *await steps.events(database))
-    healthy = await steps.add_endpoint(database, "https://healthy.example/")
-    await steps.place(database)
-    await steps.come_back(database, (await steps.events(database))[-1])
-    await steps.value(database, "UPDATE ops.webhook_deliveries SET hinted_at = NULL")
+        await scenario.place(database)
+    await scenario.come_back(database, *await scenario.events(database))
+    healthy = await scenario.add_endpoint(database, "https://healthy.example/")
+    await scenario.place(database)
+    await scenario.come_back(database, (await scenario.events(database))[-1])
+    await scenario.value(database, "UPDATE ops.webhook_deliveries SET hinted_at = NULL")
 
     told = await services.deliveries.hint_due(database, settings)
 
@@ -220,13 +221,13 @@ async def test_an_endpoint_that_hangs_does_not_fill_the_beats_list(
         "SELECT count(*) FROM ops.webhook_deliveries WHERE id = ANY ($1) AND endpoint_id = $2"
     )
     assert len(told) <= 8 * settings.webhook_in_flight
-    assert await steps.value(database, endpoints, told, healthy) == 1
+    assert await scenario.value(database, endpoints, told, healthy) == 1
 
 
 async def test_a_worker_that_woke_up_after_its_lease_changes_nothing(database: Database) -> None:
     due = await one_due(database, "https://shop.example/")
-    late = await steps.claim(database, due, lease=NO_TIME)
-    current = await steps.claim(database, due)
+    late = await scenario.claim(database, due, lease=NO_TIME)
+    current = await scenario.claim(database, due)
     assert late is not None
     assert current is not None
 
@@ -246,8 +247,8 @@ async def test_what_a_removed_endpoint_was_owed_is_skipped_and_later_orders_owe_
     endpoint = (await state(database, due))["endpoint_id"]
 
     skipped = await services.endpoints.remove(database, endpoint)
-    await steps.place(database)
-    later = await steps.come_back(database, (await steps.events(database))[-1])
+    await scenario.place(database)
+    later = await scenario.come_back(database, (await scenario.events(database))[-1])
 
     assert (skipped, later) == (1, [])
     assert (await state(database, due))["state"] == "skipped"

@@ -17,23 +17,24 @@ from orderbus.egress.turns import Turns
 from orderbus.errors import Unavailable
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
-from tests.integration import steps
-from tests.integration.delivering import NO_TIME, Receiver, deliver, one_due, state
-from tests.waiting import until_here
+from tests.support import scenario
+from tests.support.receiver import Receiver
+from tests.support.scenario import NO_TIME, deliver, one_due, state
+from tests.support.waiting import until_here
 
 
 async def test_a_worker_that_died_leaves_an_attempt_of_which_nobody_knows_the_end(
     database: Database,
 ) -> None:
     due = await one_due(database, "https://shop.example/")
-    await steps.claim(database, due, lease=NO_TIME)
+    await scenario.claim(database, due, lease=NO_TIME)
 
-    again = await steps.claim(database, due)
+    again = await scenario.claim(database, due)
 
     assert again is not None
     assert (again.attempt, again.crashes) == (2, 1)
     outcomes = "SELECT array_agg(outcome ORDER BY number) FROM ops.webhook_attempts"
-    assert await steps.value(database, outcomes) == ["unknown", None]
+    assert await scenario.value(database, outcomes) == ["unknown", None]
 
 
 async def test_a_delivery_that_keeps_killing_its_worker_is_dead_as_crashed(
@@ -41,12 +42,12 @@ async def test_a_delivery_that_keeps_killing_its_worker_is_dead_as_crashed(
 ) -> None:
     due = await one_due(database, receiver.url)
     for _ in range(webhooks.CRASHES_ALLOWED):
-        await steps.claim(database, due, lease=NO_TIME)
+        await scenario.claim(database, due, lease=NO_TIME)
 
     await deliver(database, http, settings, due)
 
     assert receiver.requests == []
-    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
+    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
 
 
 async def test_a_delivery_that_fails_in_our_own_code_is_tried_again_uncharged_then_dead(
@@ -65,7 +66,7 @@ async def test_a_delivery_that_fails_in_our_own_code_is_tried_again_uncharged_th
     monkeypatch.setattr(exchange, "post", broken)
     seen = []
     for _ in range(webhooks.CRASHES_ALLOWED):
-        await steps.value(database, "UPDATE ops.webhook_deliveries SET due_at = now()")
+        await scenario.value(database, "UPDATE ops.webhook_deliveries SET due_at = now()")
         await deliver(database, http, settings, due)
         row = await state(database, due)
         seen.append((row["state"], row["attempts"], row["crashes"], row["lease"]))
@@ -73,7 +74,7 @@ async def test_a_delivery_that_fails_in_our_own_code_is_tried_again_uncharged_th
     assert seen[0] == ("pending", 0, 1, None)
     assert seen[-1][0] == "dead"
     reason = "SELECT reason || ': ' || error FROM ops.dead_letters"
-    assert await steps.value(database, reason) == "failed_here: ZeroDivisionError: a bug"
+    assert await scenario.value(database, reason) == "failed_here: ZeroDivisionError: a bug"
 
 
 async def test_a_settlement_waits_for_a_database_that_is_away(
@@ -117,7 +118,7 @@ async def test_a_claim_whose_answer_was_lost_is_taken_up_again_uncharged(
     assert again is not None
     assert (first.attempt, first.number, first.crashes) == (1, 1, 0)
     assert (again.attempt, again.number, again.crashes) == (1, 1, 0)
-    assert await steps.value(database, "SELECT count(*) FROM ops.webhook_attempts") == 1
+    assert await scenario.value(database, "SELECT count(*) FROM ops.webhook_attempts") == 1
 
 
 async def test_a_delivery_that_may_have_killed_its_worker_is_attempted_alone(
@@ -125,11 +126,11 @@ async def test_a_delivery_that_may_have_killed_its_worker_is_attempted_alone(
 ) -> None:
     suspect = await one_due(database, receiver.url)
     for _ in range(webhooks.CRASHES_UNSUSPECTED):
-        await steps.claim(database, suspect, lease=NO_TIME)
-    await steps.place(database)
-    (first,) = await steps.come_back(database, *(await steps.events(database))[1:])
+        await scenario.claim(database, suspect, lease=NO_TIME)
+    await scenario.place(database)
+    (first,) = await scenario.come_back(database, *(await scenario.events(database))[1:])
     receiver.hold.clear()
-    turns, patient = Turns(), settings.model_copy(update={"delivery_lease": steps.LEASE})
+    turns, patient = Turns(), settings.model_copy(update={"delivery_lease": scenario.LEASE})
 
     def begin(delivery: int) -> asyncio.Task[list[int]]:
         delivering = services.deliveries.deliver(database, http, patient, turns, delivery)
@@ -155,13 +156,13 @@ async def test_of_two_suspects_one_is_attempted_and_the_other_is_charged_nothing
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     """It would be taken along by the one that kills the worker, and look as guilty each time."""
-    await steps.add_endpoint(database, receiver.url)
+    await scenario.add_endpoint(database, receiver.url)
     for _ in range(2):
-        await steps.place(database)
-    suspects = await steps.come_back(database, *await steps.events(database))
+        await scenario.place(database)
+    suspects = await scenario.come_back(database, *await scenario.events(database))
     for suspect in suspects:
         for _ in range(webhooks.CRASHES_UNSUSPECTED):
-            await steps.claim(database, suspect, lease=NO_TIME)
+            await scenario.claim(database, suspect, lease=NO_TIME)
     before = {one: (await state(database, one))["attempts"] for one in suspects}
     receiver.hold.clear()
     turns = Turns()
@@ -222,7 +223,7 @@ async def test_a_worker_frozen_for_longer_than_its_lease_sends_nothing_any_more(
     frozen = asyncio.create_task(deliver(database, http, settings, due))
     await reached.wait()
     ends = "UPDATE ops.webhook_deliveries SET leased_until = now() - interval '1 s'"
-    await steps.value(database, ends)
+    await scenario.value(database, ends)
     async with open_database(settings) as others:
         await deliver(others, http, settings, due)
 

@@ -19,12 +19,12 @@ from orderbus.devtools.postgres import NativePostgres
 from orderbus.devtools.processes import Sink
 from orderbus.devtools.rabbitmq import NativeRabbitmq
 from orderbus.storage.database import open_database
-from tests import rabbit
 from tests.conftest import settings_from
-from tests.parts import open_folder
-from tests.ports import with_kept_ports
-from tests.processes import descendants, until_gone
-from tests.waiting import PATIENCE
+from tests.support import rabbitmq_admin
+from tests.support.dependencies import open_folder
+from tests.support.ports import with_kept_ports
+from tests.support.processes import descendants, until_gone
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -148,7 +148,9 @@ async def test_two_rabbitmq_nodes_run_side_by_side_and_do_not_meet(folder: Path)
     nodes = [NativeRabbitmq(folder / name, server) for name in ("one", "two")]
     try:
         await asyncio.gather(*(node.start(silent) for node in nodes))
-        seen = [await asyncio.to_thread(rabbit.call, node, "GET", "nodes") for node in nodes]
+        seen = [
+            await asyncio.to_thread(rabbitmq_admin.call, node, "GET", "nodes") for node in nodes
+        ]
     finally:
         await asyncio.gather(*(node.stop() for node in nodes))
 
@@ -161,9 +163,11 @@ async def test_a_rabbitmq_admits_its_own_user_alone_and_keeps_its_password(folde
     of_before.touch()
     lines: list[str] = []
     async with own_rabbitmq(folder, lambda _, line: lines.append(line)) as part:
-        users = await asyncio.to_thread(rabbit.call, part, "GET", "users")
+        users = await asyncio.to_thread(rabbitmq_admin.call, part, "GET", "users")
         with pytest.raises(HTTPError, match="401"):
-            await asyncio.to_thread(rabbit.call, part, "GET", "users", login=("guest", "guest"))
+            await asyncio.to_thread(
+                rabbitmq_admin.call, part, "GET", "users", login=("guest", "guest")
+            )
         first = dict(part.env)
     readable = {
         file.name
@@ -171,7 +175,7 @@ async def test_a_rabbitmq_admits_its_own_user_alone_and_keeps_its_password(folde
         if file.is_file() and file.stat().st_mode & 0o077 and first["RABBIT_PASS"] in text(file)
     }
     async with own_rabbitmq(folder) as part:
-        await asyncio.to_thread(rabbit.make_vhost, part, "known-still")
+        await asyncio.to_thread(rabbitmq_admin.make_vhost, part, "known-still")
         again = dict(part.env)
 
     assert [user["name"] for user in users] == [first["RABBIT_USER"]]
@@ -196,7 +200,7 @@ async def test_a_rabbitmq_that_cannot_read_its_files_begins_anew(folder: Path) -
     schema.write_text("left by a crash, or by a version to come")
 
     async with own_rabbitmq(folder) as part:
-        await asyncio.to_thread(rabbit.make_vhost, part, "new")
+        await asyncio.to_thread(rabbitmq_admin.make_vhost, part, "new")
 
 
 async def test_no_part_outlives_a_starter_that_is_killed(folder: Path) -> None:

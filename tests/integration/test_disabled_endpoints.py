@@ -18,8 +18,9 @@ from orderbus.commands.findings import Finding, Verdict
 from orderbus.egress.session import Session
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration import steps
-from tests.integration.delivering import Receiver, deliver, one_due
+from tests.support import scenario
+from tests.support.receiver import Receiver
+from tests.support.scenario import deliver, one_due
 
 
 async def orderbus(env: dict[str, str], *arguments: str) -> str:
@@ -44,7 +45,7 @@ async def gone(
     receiver.answers = [410]
     with capture_logs() as logs:
         await deliver(database, http, settings, due)
-    return await steps.value(database, "SELECT id FROM ops.webhook_endpoints"), logs
+    return await scenario.value(database, "SELECT id FROM ops.webhook_endpoints"), logs
 
 
 async def test_a_410_is_an_error_in_the_log_and_in_the_metrics_until_it_is_enabled(
@@ -81,7 +82,7 @@ async def test_doctor_fails_and_says_which_since_when_why_and_what_to_type(
 ) -> None:
     endpoint, _ = gone
     found = await examined(settings, database)
-    since = await steps.value(database, "SELECT disabled_at FROM ops.webhook_endpoints")
+    since = await scenario.value(database, "SELECT disabled_at FROM ops.webhook_endpoints")
     async with database.connection() as connection:
         await storage.endpoints.enable(connection, endpoint)
 
@@ -97,8 +98,8 @@ async def test_doctor_names_a_few_of_many_and_counts_the_rest(
     database: Database, settings: Settings
 ) -> None:
     for number in range(7):
-        await steps.add_endpoint(database, f"https://shop-{number}.example/")
-    await steps.value(
+        await scenario.add_endpoint(database, f"https://shop-{number}.example/")
+    await scenario.value(
         database,
         "UPDATE ops.webhook_endpoints SET disabled_at = now(), disabled_reason = 'for a test'",
     )
@@ -133,10 +134,10 @@ async def test_a_dead_letter_shows_whose_order_and_whose_url_it_is(
     env: dict[str, str],
 ) -> None:
     due = await one_due(database, receiver.url)
-    await steps.value(database, "UPDATE ops.webhook_deliveries SET attempts = 9")
+    await scenario.value(database, "UPDATE ops.webhook_deliveries SET attempts = 9")
     receiver.answers = [500]
     await deliver(database, http, settings, due)
-    await steps.value(
+    await scenario.value(
         database,
         "INSERT INTO ops.dead_letters (kind, event_id, occurred_at, reason, error)"
         " SELECT 'outbox', event_id, occurred_at, 'test', 'test' FROM ops.events",
@@ -148,26 +149,26 @@ async def test_a_dead_letter_shows_whose_order_and_whose_url_it_is(
     assert (delivery["reference"], delivery["url"]) == ("SO-10045", receiver.url)
     assert (outbox["reference"], outbox["url"]) == ("SO-10045", None)
     assert (shown["reference"], shown["url"]) == ("SO-10045", receiver.url)
-    endpoint = await steps.value(database, "SELECT id::text FROM ops.webhook_endpoints")
+    endpoint = await scenario.value(database, "SELECT id::text FROM ops.webhook_endpoints")
     assert shown["endpoint_id"] == endpoint
 
 
 async def test_a_dead_delivery_that_is_redriven_says_where_its_endpoint_still_holds_it(
     database: Database, env: dict[str, str]
 ) -> None:
-    endpoint = await steps.add_endpoint(database)
-    await steps.place(database)
-    await steps.come_back(database, *await steps.events(database))
-    await steps.value(
+    endpoint = await scenario.add_endpoint(database)
+    await scenario.place(database)
+    await scenario.come_back(database, *await scenario.events(database))
+    await scenario.value(
         database,
         "UPDATE ops.webhook_deliveries SET state = 'dead', settled_at = now()",
     )
-    await steps.value(
+    await scenario.value(
         database,
         "INSERT INTO ops.dead_letters (kind, delivery_id, reason, error)"
         " SELECT 'delivery', id, 'test', 'test' FROM ops.webhook_deliveries",
     )
-    await steps.value(
+    await scenario.value(
         database,
         "UPDATE ops.webhook_endpoints SET disabled_at = now(), disabled_reason = 'for a test'",
     )

@@ -23,8 +23,8 @@ from orderbus.pubsub import topology
 from orderbus.rabbitmq.broker import Broker
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration.rabbitmq_node import Node
-from tests.ports import kept_port
+from tests.support.ports import kept_port
+from tests.support.rabbitmq_node import Node
 
 ROOT = Path(__file__).parents[2]
 

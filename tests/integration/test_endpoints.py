@@ -16,15 +16,16 @@ from orderbus.egress.session import Session
 from orderbus.services.maintenance import Maintenance
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
-from tests.integration import steps
-from tests.integration.delivering import Receiver, deliver, one_due, state
+from tests.support import scenario
+from tests.support.receiver import Receiver
+from tests.support.scenario import deliver, one_due, state
 
 
 @asynccontextmanager
 async def coming_back(database: Database) -> AsyncIterator[None]:
     """An event that is recorded when this begins, and committed when it ends."""
-    await steps.place(database)
-    event = (await steps.events(database))[-1]
+    await scenario.place(database)
+    event = (await scenario.events(database))[-1]
     async with database.connection() as connection:
         known = await storage.inbox.recognise(connection, [event])
         async with connection.transaction():
@@ -40,7 +41,7 @@ async def disable(connection: Connection, endpoint: UUID) -> None:
 
 
 async def states(database: Database) -> Any:
-    return await steps.value(
+    return await scenario.value(
         database, "SELECT array_agg(state ORDER BY id) FROM ops.webhook_deliveries"
     )
 
@@ -48,7 +49,7 @@ async def states(database: Database) -> Any:
 async def test_an_event_that_comes_back_while_its_endpoint_is_enabled_does_not_stay_held(
     database: Database, settings: Settings
 ) -> None:
-    endpoint = await steps.add_endpoint(database)
+    endpoint = await scenario.add_endpoint(database)
     async with database.connection() as connection:
         await disable(connection, endpoint)
 
@@ -61,11 +62,11 @@ async def test_an_event_that_comes_back_while_its_endpoint_is_enabled_does_not_s
 async def test_an_event_that_comes_back_while_its_endpoint_is_removed_is_never_sent(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
-    endpoint = await steps.add_endpoint(database, receiver.url)
+    endpoint = await scenario.add_endpoint(database, receiver.url)
 
     async with coming_back(database):
         skipped = await services.endpoints.remove(database, endpoint)
-    (late,) = await steps.value(database, "SELECT array_agg(id) FROM ops.webhook_deliveries")
+    (late,) = await scenario.value(database, "SELECT array_agg(id) FROM ops.webhook_deliveries")
     await deliver(database, http, settings, late)
     hinted = await services.deliveries.hint_due(database, settings)
     await Maintenance(database).tick()
@@ -78,7 +79,7 @@ async def test_a_delivery_redriven_while_its_endpoint_is_removed_is_never_sent(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
-    await steps.value(
+    await scenario.value(
         database, "UPDATE ops.webhook_deliveries SET state = 'dead', settled_at = now()"
     )
     async with database.transaction() as connection:
@@ -108,14 +109,14 @@ async def test_an_attempt_under_way_ends_as_it_ends_when_its_endpoint_is_removed
     outcomes = "SELECT array_agg(outcome) FROM ops.webhook_attempts"
     assert skipped == 0
     assert await states(database) == ["delivered"]
-    assert await steps.value(database, outcomes) == ["delivered"]
+    assert await scenario.value(database, outcomes) == ["delivered"]
 
 
 async def test_removing_waits_for_nobody_who_works_on_a_delivery(database: Database) -> None:
     first = await one_due(database, "https://shop.example/")
     endpoint = (await state(database, first))["endpoint_id"]
-    await steps.place(database)
-    await steps.come_back(database, (await steps.events(database))[-1])
+    await scenario.place(database)
+    await scenario.come_back(database, (await scenario.events(database))[-1])
     async with database.transaction() as connection:
         await connection.execute(
             "SELECT FROM ops.webhook_deliveries WHERE id = $1 FOR UPDATE", first
@@ -131,7 +132,7 @@ async def test_what_waited_for_a_later_try_is_due_when_its_endpoint_is_enabled(
 ) -> None:
     due = await one_due(database, "https://shop.example/")
     endpoint = (await state(database, due))["endpoint_id"]
-    await steps.value(
+    await scenario.value(
         database, "UPDATE ops.webhook_deliveries SET due_at = now() + interval '9 hours'"
     )
     async with database.connection() as connection:
@@ -141,7 +142,7 @@ async def test_what_waited_for_a_later_try_is_due_when_its_endpoint_is_enabled(
     again = await services.endpoints.enable(database, endpoint)
 
     assert (released, again) == (1, 0)
-    assert await steps.claim(database, due) is not None
+    assert await scenario.claim(database, due) is not None
 
 
 async def test_disabling_an_endpoint_writes_nothing_to_its_deliveries(
@@ -149,23 +150,23 @@ async def test_disabling_an_endpoint_writes_nothing_to_its_deliveries(
 ) -> None:
     due = await one_due(database, receiver.url)
     for _ in range(3):
-        await steps.place(database)
-    await steps.come_back(database, *await steps.events(database))
+        await scenario.place(database)
+    await scenario.come_back(database, *await scenario.events(database))
     receiver.answers = [410]
     versions = "SELECT array_agg(xmin::text ORDER BY id) FROM ops.webhook_deliveries WHERE id <> $1"
-    before = await steps.value(database, versions, due)
+    before = await scenario.value(database, versions, due)
 
     await deliver(database, http, settings, due)
 
-    assert await steps.value(database, versions, due) == before
-    assert await steps.claim(database, due) is None
+    assert await scenario.value(database, versions, due) == before
+    assert await scenario.claim(database, due) is None
 
 
 async def test_a_worker_that_lost_its_lease_disables_nothing(database: Database) -> None:
     due = await one_due(database, "https://shop.example/")
-    claimed = await steps.claim(database, due)
+    claimed = await scenario.claim(database, due)
     assert claimed is not None
-    await steps.value(database, "UPDATE ops.webhook_deliveries SET lease = gen_random_uuid()")
+    await scenario.value(database, "UPDATE ops.webhook_deliveries SET lease = gen_random_uuid()")
 
     async with database.connection() as connection:
         await storage.endpoints.disable(
@@ -173,7 +174,7 @@ async def test_a_worker_that_lost_its_lease_disables_nothing(database: Database)
         )
 
     disabled = "SELECT disabled_at IS NOT NULL FROM ops.webhook_endpoints"
-    assert not await steps.value(database, disabled)
+    assert not await scenario.value(database, disabled)
 
 
 async def test_what_was_held_is_held_still_after_the_way_up_and_the_way_back(
@@ -200,7 +201,7 @@ async def test_what_was_held_is_held_still_after_the_way_up_and_the_way_back(
 async def test_what_a_process_of_the_version_before_holds_is_pending(database: Database) -> None:
     await one_due(database, "https://shop.example/")
 
-    await steps.value(database, "UPDATE ops.webhook_deliveries SET state = 'held'")
+    await scenario.value(database, "UPDATE ops.webhook_deliveries SET state = 'held'")
 
     assert await states(database) == ["pending"]
 
@@ -208,11 +209,11 @@ async def test_what_a_process_of_the_version_before_holds_is_pending(database: D
 @pytest.fixture
 async def owed(database: Database) -> UUID:
     """A disabled endpoint that is owed far more than the other one."""
-    await steps.add_endpoint(database, "https://healthy.example/")
+    await scenario.add_endpoint(database, "https://healthy.example/")
     for _ in range(3):
-        await steps.place(database)
-    await steps.come_back(database, *await steps.events(database))
-    disabled = await steps.add_endpoint(database, "https://gone.example/")
+        await scenario.place(database)
+    await scenario.come_back(database, *await scenario.events(database))
+    disabled = await scenario.add_endpoint(database, "https://gone.example/")
     async with database.connection() as connection:
         await disable(connection, disabled)
         await connection.execute(
@@ -238,7 +239,7 @@ async def test_what_waits_for_a_disabled_endpoint_costs_the_others_nothing(
     database: Database, settings: Settings, owed: UUID
 ) -> None:
     due = await services.deliveries.hint_due(database, settings)
-    claimed = await steps.claim(database, min(due, default=1))
+    claimed = await scenario.claim(database, min(due, default=1))
     reads: dict[str, int] = {}
 
     async def reading(name: str, step: Any) -> None:

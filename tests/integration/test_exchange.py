@@ -14,7 +14,7 @@ import pytest
 
 from orderbus.egress import exchange
 from orderbus.egress.session import KEEP_ALIVE, Session, open_session
-from tests.integration.receivers import (
+from tests.support.raw_receiver import (
     OK,
     Behave,
     answering,
@@ -22,7 +22,7 @@ from tests.integration.receivers import (
     post,
     settings_that_allow,
 )
-from tests.waiting import until_here
+from tests.support.waiting import until_here
 
 MEBIBYTE = 1 << 20
 

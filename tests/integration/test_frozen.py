@@ -19,9 +19,8 @@ from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import Message
 from orderbus.services import maintenance
 from orderbus.storage.database import Database
-from tests import statements
-from tests.integration import steps
 from tests.integration.test_inbox import messages, received
+from tests.support import scenario, statements
 
 #: A bridge that stops itself in its transaction, as SIGSTOP from outside would at this point.
 FROZEN_BRIDGE = """
@@ -29,11 +28,11 @@ import asyncio, os, signal, sys
 from orderbus import services, storage
 from orderbus.settings import load
 from orderbus.storage.database import open_database
-from tests.integration import steps
+from tests.support import scenario
 
 async def main():
     async with open_database(load(_env_file=None)) as database:
-        first = (await steps.events(database))[:1]
+        first = (await scenario.events(database))[:1]
         async with database.connection() as connection:
             known = await storage.inbox.recognise(connection, first)
             async with connection.transaction():
@@ -68,9 +67,9 @@ async def frozen_bridge(env: dict[str, str], *, ended_after: str) -> AsyncIterat
 
 
 async def three_orders(database: Database) -> list[Received]:
-    await steps.add_endpoint(database)
+    await scenario.add_endpoint(database)
     for _ in range(3):
-        await steps.place(database)
+        await scenario.place(database)
     return await messages(database)
 
 
@@ -82,7 +81,7 @@ async def until_recorded(database: Database, left: Sequence[Received]) -> None:
 
 
 async def recorded(database: Database) -> int:
-    return int(await steps.value(database, "SELECT count(*) FROM ops.inbox"))
+    return int(await scenario.value(database, "SELECT count(*) FROM ops.inbox"))
 
 
 async def test_a_bridge_frozen_in_its_transaction_holds_up_its_own_order_and_no_other(
@@ -91,7 +90,7 @@ async def test_a_bridge_frozen_in_its_transaction_holds_up_its_own_order_and_no_
     batch = await three_orders(database)
 
     async with frozen_bridge(env, ended_after="1min"):
-        made = await steps.value(database, "SELECT count(*) FROM ops.watermarks")
+        made = await scenario.value(database, "SELECT count(*) FROM ops.watermarks")
         due = await services.bridge.receive(database, batch, wanted={})
         while_frozen = await recorded(database)
 
@@ -114,9 +113,9 @@ async def test_the_order_of_a_frozen_bridge_goes_on_when_its_session_is_ended(
 async def test_a_message_whose_pointer_is_locked_is_left_for_later_and_the_others_are_recorded(
     database: Database,
 ) -> None:
-    await steps.add_endpoint(database)
+    await scenario.add_endpoint(database)
     for _ in range(20):
-        await steps.place(database)
+        await scenario.place(database)
     batch = await messages(database)
     async with database.transaction() as connection:
         await connection.execute(
@@ -137,7 +136,7 @@ async def test_a_table_that_is_locked_does_not_make_every_message_be_tried_alone
 ) -> None:
     monkeypatch.setattr(storage.inbox, "_PATIENCE", "10ms")
     for _ in range(60):
-        await steps.place(database)
+        await scenario.place(database)
     batch = await messages(database)
     tries: list[int] = []
     receive = services.bridge._receive
@@ -172,8 +171,8 @@ async def test_a_dead_letter_that_another_bridge_is_writing_holds_up_no_order(
 async def test_discarding_an_event_of_a_busy_order_is_refused_and_decides_nothing(
     database: Database,
 ) -> None:
-    await steps.place(database)
-    (event,) = await steps.events(database)
+    await scenario.place(database)
+    (event,) = await scenario.events(database)
     async with database.connection() as connection:
         letter = await connection.fetchval(
             "INSERT INTO ops.dead_letters (kind, event_id, occurred_at, reason, error)"
@@ -188,7 +187,7 @@ async def test_discarding_an_event_of_a_busy_order_is_refused_and_decides_nothin
             await services.dead_letters.discard(database, letter, note="gone")
 
     decided = "SELECT resolved_at IS NOT NULL FROM ops.dead_letters"
-    assert not await steps.value(database, decided)
+    assert not await scenario.value(database, decided)
 
 
 async def test_partitions_are_made_in_a_statement_that_commits_by_itself(

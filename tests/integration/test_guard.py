@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from orderbus.egress.session import Session, open_session
-from tests.integration.receivers import OK, answering, listening, post, settings_that_allow
-from tests.waiting import PATIENCE, until_here
+from tests.support.raw_receiver import OK, answering, listening, post, settings_that_allow
+from tests.support.waiting import PATIENCE, until_here
 
 METADATA = "169.254.169.254"
 

@@ -10,9 +10,9 @@ import dramatiq
 import pika
 import pytest
 
-from tests import hostile
-from tests.integration.rabbitmq_node import ready, until
-from tests.integration.workshop import Workshop
+from tests.support import hostile_messages
+from tests.support.probe_worker import Workshop
+from tests.support.rabbitmq_node import ready, until
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def test_headers_that_cannot_be_read_stop_no_consumer(workshop: Workshop, header
     channel = connection.channel()
     channel.confirm_delivery()
     for queue, members in (("probes", {}), ("probes.DQ", soon)):
-        body = hostile.message(args=["odd"], **{"queue": queue, **members})
+        body = hostile_messages.message(args=["odd"], **{"queue": queue, **members})
         channel.basic_publish("", queue, body, Raw(*HEADERS[headers]), mandatory=True)
-        body = hostile.message(args=["behind it"], **{"queue": queue, **members})
+        body = hostile_messages.message(args=["behind it"], **{"queue": queue, **members})
         channel.basic_publish("", queue, body, mandatory=True)
     connection.close()
 

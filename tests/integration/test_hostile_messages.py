@@ -20,11 +20,10 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.telemetry import UNKNOWN_ACTOR
 from orderbus.worker import lifecycle, retries
-from tests import hostile
-from tests.integration import living, steps
-from tests.integration.rabbitmq_node import ready, until, until_async
-from tests.integration.worker_process import Start, send
-from tests.integration.workshop import Workshop, nothing
+from tests.support import hostile_messages, scenario
+from tests.support.probe_worker import Workshop, nothing
+from tests.support.rabbitmq_node import ready, until, until_async
+from tests.support.worker_process import Start, send
 
 MIGRATION = Path(__file__).resolve().parents[2] / "migrations" / "0012.hostile-messages"
 
@@ -53,13 +52,14 @@ def put(url: str, queue: str, *bodies: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("queue", "bodies"), [("probes", hostile.MESSAGES), ("probes.DQ", hostile.DELAYED)]
+    ("queue", "bodies"),
+    [("probes", hostile_messages.MESSAGES), ("probes.DQ", hostile_messages.DELAYED)],
 )
 def test_hostile_messages_are_kept_with_their_bytes_and_stop_nobody(
     workshop: Workshop, queue: str, bodies: dict[str, bytes]
 ) -> None:
     put(workshop.url, queue, *bodies.values())
-    put(workshop.url, "probes", hostile.message(args=["harmless"]))
+    put(workshop.url, "probes", hostile_messages.message(args=["harmless"]))
     worker = workshop.work()
 
     until(lambda: len(workshop.desk.letters) == len(bodies), "all of them are buried")
@@ -89,7 +89,11 @@ def test_a_hostile_message_is_acknowledged_only_once_it_is_kept(workshop: Worksh
 
 
 def test_names_from_outside_are_no_labels(workshop: Workshop) -> None:
-    put(workshop.url, "probes", *(hostile.message(actor_name=f"name_{n}") for n in range(5)))
+    put(
+        workshop.url,
+        "probes",
+        *(hostile_messages.message(actor_name=f"name_{n}") for n in range(5)),
+    )
     workshop.work()
 
     until(lambda: len(workshop.desk.letters) == 5, "they are buried")
@@ -110,7 +114,7 @@ async def bury(
     message: dramatiq.Message[Any],
     refused: bytes | None,
 ) -> None:
-    held = living.resources(database, settings)
+    held = scenario.resources(database, settings)
     monkeypatch.setattr(lifecycle, "resources", lambda: held)
     await retries.bury_in_postgres(
         message, reason="malformed", error="no", traceback="Traceback", refused=refused
@@ -126,7 +130,7 @@ async def letters(database: Database) -> list[dict[str, Any]]:
 async def test_a_message_nobody_can_read_can_be_discarded_and_not_be_sent_again(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    body = hostile.MESSAGES["10 MB"]
+    body = hostile_messages.MESSAGES["10 MB"]
     await bury(database, settings, monkeypatch, intake.stand_in(body, "probes"), body)
     (letter,) = await letters(database)
 
@@ -143,7 +147,7 @@ async def test_a_message_nobody_can_read_can_be_discarded_and_not_be_sent_again(
 async def test_a_message_of_a_later_version_can_be_sent_again(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    body = hostile.message(actor_name="later", kwargs={"a": 1})
+    body = hostile_messages.message(actor_name="later", kwargs={"a": 1})
     later = dramatiq.Message.decode(body)
     await bury(database, settings, monkeypatch, later, body)
     (letter,) = await letters(database)
@@ -158,7 +162,7 @@ async def test_two_messages_that_claim_one_id_are_both_kept(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for mark in ("a", "b", "b"):
-        body = hostile.message(args=[mark])
+        body = hostile_messages.message(args=[mark])
         await bury(database, settings, monkeypatch, dramatiq.Message.decode(body), None)
 
     assert [letter["arguments"]["args"] for letter in await letters(database)] == [["a"], ["b"]]
@@ -169,9 +173,9 @@ async def test_no_letter_is_lost_when_the_schema_goes_back_and_forth(
 ) -> None:
     await bury(database, settings, monkeypatch, intake.stand_in(b"\xff", "probes"), b"\xff")
     for mark in ("a", "b"):
-        message = dramatiq.Message.decode(hostile.message(args=[mark]))
+        message = dramatiq.Message.decode(hostile_messages.message(args=[mark]))
         await bury(database, settings, monkeypatch, message, None)
-    await steps.place(database)
+    await scenario.place(database)
 
     with psycopg.connect(settings.database_url, autocommit=True) as connection:
         for step in (".rollback.sql", ".sql"):
@@ -199,20 +203,20 @@ async def test_a_real_worker_keeps_hostile_messages_as_rows_and_stays_ready(
     bodies = [
         b"not a message",
         b"",
-        hostile.message("deliver_webhook", **changes, options={"throws": "ValueError"}),
-        hostile.message("deliver_webhook", **changes, options=None),
-        hostile.message("deliver_webhook", **changes, options={"eta": 2**62}),
-        hostile.message("elsewhere", **changes),
-        hostile.message("deliver_webhook", **{**changes, "args": [2**70]}),
-        hostile.message("deliver_webhook", **{**changes, "args": ["\0"]}),
-        hostile.MESSAGES["10 MB"],
+        hostile_messages.message("deliver_webhook", **changes, options={"throws": "ValueError"}),
+        hostile_messages.message("deliver_webhook", **changes, options=None),
+        hostile_messages.message("deliver_webhook", **changes, options={"eta": 2**62}),
+        hostile_messages.message("elsewhere", **changes),
+        hostile_messages.message("deliver_webhook", **{**changes, "args": [2**70]}),
+        hostile_messages.message("deliver_webhook", **{**changes, "args": ["\0"]}),
+        hostile_messages.MESSAGES["10 MB"],
     ]
 
     await asyncio.to_thread(put, rabbitmq_url, "deliver_webhook", *bodies)
     await asyncio.to_thread(send, rabbitmq_url, "deliver_webhook", "deliver_webhook", delivery=1)
 
     async with asyncio.timeout(30):
-        while await steps.value(database, "SELECT count(*) FROM ops.dead_letters") < len(bodies):
+        while await scenario.value(database, "SELECT count(*) FROM ops.dead_letters") < len(bodies):
             await asyncio.sleep(0.05)
     await until_async(lambda: worker.count("deliver_webhook") == 1, "others are processed")
     assert worker.is_ready()

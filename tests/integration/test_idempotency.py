@@ -11,9 +11,8 @@ import pytest
 from orderbus import services, storage
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests import samples
-from tests.integration import steps
-from tests.integration.front_door import Client, problem, serving
+from tests.support import samples, scenario
+from tests.support.api_client import Client, problem, serving
 
 ORDERS = "SELECT count(*) FROM orders.orders"
 
@@ -64,7 +63,7 @@ async def test_a_key_that_comes_back_with_another_content_is_a_422(
     await problem(
         await post(client, "k", samples.order_body("SO-2")), 422, "idempotency-key-reused"
     )
-    assert await steps.value(database, ORDERS) == 1
+    assert await scenario.value(database, ORDERS) == 1
 
 
 async def test_a_key_that_comes_back_on_another_path_is_a_422(client: Client) -> None:
@@ -94,7 +93,7 @@ async def test_a_key_whose_first_request_is_under_way_is_a_409_with_retry_after(
 
 async def test_a_refusal_leaves_the_key_free(client: Client, database: Database) -> None:
     await problem(await post(client, "k", samples.order_body(items=[])), 400, "invalid")
-    await steps.place(database, "SO-10045", total=1)
+    await scenario.place(database, "SO-10045", total=1)
     conflict = await post(client, "other")
 
     assert (await post(client, "k", samples.order_body("SO-3"))).status == 201
@@ -109,7 +108,7 @@ async def test_100_identical_posts_at_once_with_one_key_make_one_order(
     answers = {await response.read() for response in responses if response.status == 201}
     assert {response.status for response in responses} <= {201, 409}
     assert len(answers) == 1
-    assert await steps.value(database, ORDERS) == 1
+    assert await scenario.value(database, ORDERS) == 1
 
 
 async def test_the_keys_of_one_caller_are_not_those_of_another(
@@ -131,13 +130,13 @@ async def test_answers_are_let_go_after_a_while(
     client: Client, database: Database, settings: Settings
 ) -> None:
     await post(client, "old")
-    await steps.value(
+    await scenario.value(
         database, "UPDATE ops.idempotency_keys SET created_at = now() - interval '3 days'"
     )
     await post(client, "young", samples.order_body("SO-2"))
 
     await services.retention.tick(database, settings)
 
-    assert await steps.value(database, "SELECT array_agg(key) FROM ops.idempotency_keys") == [
+    assert await scenario.value(database, "SELECT array_agg(key) FROM ops.idempotency_keys") == [
         "young"
     ]

@@ -16,7 +16,7 @@ from orderbus import services, storage
 from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import Message, encode
 from orderbus.storage.database import Database
-from tests.integration import steps
+from tests.support import scenario
 
 
 def received(message: Message, message_id: str | None = None) -> Received:
@@ -32,15 +32,15 @@ def received(message: Message, message_id: str | None = None) -> Received:
 
 async def messages(database: Database) -> list[Received]:
     return [
-        received(encode(leased.event)) for leased in await steps.lease(database) if leased.event
+        received(encode(leased.event)) for leased in await scenario.lease(database) if leased.event
     ]
 
 
 async def test_the_same_message_a_thousand_times_from_eight_bridges_is_one_delivery(
     database: Database,
 ) -> None:
-    await steps.add_endpoint(database)
-    await steps.place(database)
+    await scenario.add_endpoint(database)
+    await scenario.place(database)
     (message,) = await messages(database)
 
     async def one_bridge() -> None:
@@ -52,24 +52,24 @@ async def test_the_same_message_a_thousand_times_from_eight_bridges_is_one_deliv
     await asyncio.gather(*(one_bridge() for _ in range(8)))
 
     counts = "SELECT array[(SELECT count(*) FROM ops.inbox), count(*)] FROM ops.webhook_deliveries"
-    assert await steps.value(database, counts) == [1, 1]
+    assert await scenario.value(database, counts) == [1, 1]
 
 
 async def test_an_event_that_nobody_wants_is_in_the_inbox(database: Database) -> None:
-    await steps.place(database)
+    await scenario.place(database)
 
     due = await services.bridge.receive(database, await messages(database), wanted={})
 
     assert not due.deliveries
-    assert await steps.value(database, "SELECT count(*) FROM ops.inbox") == 1
-    assert await steps.value(database, "SELECT count(*) FROM ops.outbox") == 0
+    assert await scenario.value(database, "SELECT count(*) FROM ops.inbox") == 1
+    assert await scenario.value(database, "SELECT count(*) FROM ops.outbox") == 0
 
 
 async def test_what_cannot_be_decoded_is_a_dead_letter_with_its_bytes_and_reason(
     database: Database,
 ) -> None:
-    await steps.add_endpoint(database)
-    await steps.place(database)
+    await scenario.add_endpoint(database)
+    await scenario.place(database)
     (good,) = await messages(database)
     bad = received(Message(b"\xff\x00 not json", {"ce-id": "nonsense"}), "m-bad")
 
@@ -86,23 +86,23 @@ async def test_what_cannot_be_decoded_is_a_dead_letter_with_its_bytes_and_reason
 async def test_a_message_that_no_column_can_hold_is_kept_alone_and_stops_no_other(
     database: Database, attributes: dict[str, str]
 ) -> None:
-    await steps.add_endpoint(database)
-    await steps.place(database)
+    await scenario.add_endpoint(database)
+    await scenario.place(database)
     (good,) = await messages(database)
     bad = received(Message(b'{"event": "x"}', attributes), "m-bad")
 
     due = await services.bridge.receive(database, [bad, good], wanted={})
 
     assert len(due.deliveries) == 1
-    assert await steps.value(database, "SELECT message_id FROM ops.dead_letters") == "m-bad"
+    assert await scenario.value(database, "SELECT message_id FROM ops.dead_letters") == "m-bad"
 
 
 async def test_a_message_that_makes_recording_fail_is_kept_alone(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await steps.add_endpoint(database)
+    await scenario.add_endpoint(database)
     for _ in range(3):
-        await steps.place(database)
+        await scenario.place(database)
     batch = await messages(database)
     record = services.bridge.record
 
@@ -116,15 +116,15 @@ async def test_a_message_that_makes_recording_fail_is_kept_alone(
     due = await services.bridge.receive(database, batch, wanted={})
 
     assert len(due.deliveries) == 2
-    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "unrecordable"
+    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "unrecordable"
 
 
 async def test_an_event_that_cannot_be_recorded_is_parked_and_has_one_dead_letter(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Published again it would come back for ever, each time as another message."""
-    await steps.add_endpoint(database)
-    await steps.place(database)
+    await scenario.add_endpoint(database)
+    await scenario.place(database)
     (message,) = await messages(database)
     record = services.bridge.record
 
@@ -149,13 +149,13 @@ async def test_an_event_that_cannot_be_recorded_is_parked_and_has_one_dead_lette
     due = await services.bridge.receive(database, [message], wanted={})
 
     assert len(due.deliveries) == 1
-    assert await steps.value(database, "SELECT count(*) FROM ops.outbox") == 0
+    assert await scenario.value(database, "SELECT count(*) FROM ops.outbox") == 0
 
 
 async def test_a_message_that_only_names_an_events_id_parks_nothing(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await steps.place(database)
+    await scenario.place(database)
     (message,) = await messages(database)
     forged = replace(message, attributes={**message.attributes, "ce-time": "2026-01-01T00:00:00Z"})
 
@@ -165,69 +165,69 @@ async def test_a_message_that_only_names_an_events_id_parks_nothing(
     monkeypatch.setattr(storage.inbox, "recognise", fails)
     await services.bridge.receive(database, [forged], wanted={})
 
-    assert await steps.value(database, "SELECT parked_at FROM ops.outbox") is None
-    assert await steps.value(database, "SELECT kind FROM ops.dead_letters") == "pubsub"
+    assert await scenario.value(database, "SELECT parked_at FROM ops.outbox") is None
+    assert await scenario.value(database, "SELECT kind FROM ops.dead_letters") == "pubsub"
 
 
 async def test_an_event_nobody_here_committed_is_a_dead_letter(database: Database) -> None:
-    await steps.place(database)
+    await scenario.place(database)
     (message,) = await messages(database)
     stranger = {**message.attributes, "ce-id": str(uuid4())}
 
     unknown = received(Message(message.data, stranger), "m-1")
     await services.bridge.receive(database, [unknown], wanted={})
 
-    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_event"
-    assert await steps.value(database, "SELECT count(*) FROM ops.inbox") == 0
+    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_event"
+    assert await scenario.value(database, "SELECT count(*) FROM ops.inbox") == 0
 
 
 async def test_an_event_that_overtakes_its_predecessor_waits_for_it(database: Database) -> None:
-    await steps.add_endpoint(database)
-    order = await steps.place(database)
-    await steps.append(database, order)
-    first, second = await steps.events(database)
+    await scenario.add_endpoint(database)
+    order = await scenario.place(database)
+    await scenario.append(database, order)
+    first, second = await scenario.events(database)
 
-    early = await steps.come_back(database, second)
-    both = await steps.come_back(database, first)
+    early = await scenario.come_back(database, second)
+    both = await scenario.come_back(database, first)
 
     assert early == []
     assert len(both) == 1
     assert (
-        await steps.value(
+        await scenario.value(
             database, "SELECT sequence FROM ops.webhook_deliveries WHERE id = $1", both[0]
         )
         == 1
     )
-    assert await steps.value(database, "SELECT sequence FROM ops.watermarks") == 2
-    assert await steps.value(database, "SELECT count(*) FROM ops.early_events") == 0
+    assert await scenario.value(database, "SELECT sequence FROM ops.watermarks") == 2
+    assert await scenario.value(database, "SELECT count(*) FROM ops.early_events") == 0
 
 
 async def test_watermarks_are_right_whatever_order_events_come_back_in(database: Database) -> None:
-    orders = [await steps.place(database) for _ in range(5)]
+    orders = [await scenario.place(database) for _ in range(5)]
     for order in orders:
         for _ in range(9):
-            await steps.append(database, order)
-    events: list[Any] = await steps.events(database)
+            await scenario.append(database, order)
+    events: list[Any] = await scenario.events(database)
     random.Random(4).shuffle(events)  # noqa: S311 - a fixed shuffle
 
     await asyncio.gather(
-        *(steps.come_back(database, *events[start::7]) for start in range(7)),
-        *(steps.come_back(database, *events[start::3]) for start in range(3)),
+        *(scenario.come_back(database, *events[start::7]) for start in range(7)),
+        *(scenario.come_back(database, *events[start::3]) for start in range(3)),
     )
 
     async with database.connection() as connection:
         rows = await connection.fetch("SELECT sequence FROM ops.watermarks")
     assert [row["sequence"] for row in rows] == [10] * 5
-    assert await steps.value(database, "SELECT count(*) FROM ops.early_events") == 0
+    assert await scenario.value(database, "SELECT count(*) FROM ops.early_events") == 0
 
 
 async def test_an_endpoint_that_gave_order_up_does_not_wait(database: Database) -> None:
-    await steps.add_endpoint(database, ordering="none")
-    order = await steps.place(database)
-    await steps.append(database, order)
-    _, second = await steps.events(database)
+    await scenario.add_endpoint(database, ordering="none")
+    order = await scenario.place(database)
+    await scenario.append(database, order)
+    _, second = await scenario.events(database)
 
-    due = await steps.come_back(database, second)
+    due = await scenario.come_back(database, second)
 
     assert len(due) == 1
-    assert await steps.claim(database, due[0]) is not None
+    assert await scenario.claim(database, due[0]) is not None

@@ -9,14 +9,13 @@ import pytest
 from orderbus import services
 from orderbus.errors import Conflict, KeyReused, Unavailable
 from orderbus.storage.database import Database
-from tests import samples
-from tests.integration import steps
+from tests.support import samples, scenario
 
 
 async def test_an_accepted_order_has_items_history_event_and_pointer(database: Database) -> None:
-    placed = await steps.place(database, "SO-10045")
+    placed = await scenario.place(database, "SO-10045")
 
-    counts = await steps.value(
+    counts = await scenario.value(
         database,
         """
         SELECT array[(SELECT count(*) FROM orders.orders),
@@ -30,30 +29,30 @@ async def test_an_accepted_order_has_items_history_event_and_pointer(database: D
 
 
 async def test_the_same_order_again_changes_nothing_and_names_the_first(database: Database) -> None:
-    first = await steps.place(database, "SO-10045")
+    first = await scenario.place(database, "SO-10045")
 
-    again = await steps.place(database, "SO-10045", total="350.00")
+    again = await scenario.place(database, "SO-10045", total="350.00")
 
     assert (again.created, again.order_id) == (False, first.order_id)
-    assert await steps.value(database, "SELECT count(*) FROM ops.events") == 1
+    assert await scenario.value(database, "SELECT count(*) FROM ops.events") == 1
 
 
 async def test_the_same_reference_with_another_content_is_a_conflict(database: Database) -> None:
-    await steps.place(database, "SO-10045")
+    await scenario.place(database, "SO-10045")
 
     with pytest.raises(Conflict):
-        await steps.place(database, "SO-10045", total=351)
+        await scenario.place(database, "SO-10045", total=351)
 
-    assert await steps.value(database, "SELECT total::text FROM orders.orders") == "350.00"
+    assert await scenario.value(database, "SELECT total::text FROM orders.orders") == "350.00"
 
 
 async def test_an_idempotency_key_stands_for_one_content(database: Database) -> None:
-    await steps.place(database, "SO-1", idempotency_key="k")
+    await scenario.place(database, "SO-1", idempotency_key="k")
 
     with pytest.raises(KeyReused):
-        await steps.place(database, "SO-2", idempotency_key="k")
+        await scenario.place(database, "SO-2", idempotency_key="k")
 
-    assert await steps.value(database, "SELECT count(*) FROM orders.orders") == 1
+    assert await scenario.value(database, "SELECT count(*) FROM orders.orders") == 1
 
 
 async def test_of_a_hundred_simultaneous_copies_one_creates_the_order(database: Database) -> None:
@@ -68,9 +67,9 @@ async def test_of_a_hundred_simultaneous_copies_one_creates_the_order(database: 
 
 
 async def test_a_total_that_differs_from_the_lines_is_kept_and_noted(database: Database) -> None:
-    await steps.place(database, total=365.5)
+    await scenario.place(database, total=365.5)
 
-    details = await steps.value(database, "SELECT details FROM orders.order_history")
+    details = await scenario.value(database, "SELECT details FROM orders.order_history")
 
     assert details == {"items_total": "350.00"}
 
@@ -78,9 +77,9 @@ async def test_a_total_that_differs_from_the_lines_is_kept_and_noted(database: D
 async def test_events_of_one_order_are_numbered_without_a_gap_under_64_writers(
     database: Database,
 ) -> None:
-    orders = [await steps.place(database) for _ in range(4)]
+    orders = [await scenario.place(database) for _ in range(4)]
 
-    await asyncio.gather(*(steps.append(database, orders[n % 4]) for n in range(64)))
+    await asyncio.gather(*(scenario.append(database, orders[n % 4]) for n in range(64)))
 
     async with database.connection() as connection:
         rows = await connection.fetch(
@@ -100,14 +99,14 @@ async def test_a_missing_partition_is_our_fault_and_never_bad_input(database: Da
             await connection.execute(f"DROP TABLE {day['name']}")
 
     with pytest.raises(Unavailable, match="orderbus migrate"):
-        await steps.place(database)
+        await scenario.place(database)
 
-    assert await steps.value(database, "SELECT count(*) FROM orders.orders") == 0
+    assert await scenario.value(database, "SELECT count(*) FROM orders.orders") == 0
 
 
 @pytest.mark.parametrize("table", ["ops.events", "orders.order_history"])
 async def test_what_happened_cannot_be_changed(database: Database, table: str) -> None:
-    await steps.place(database)
+    await scenario.place(database)
 
     async with database.connection() as connection:
         with pytest.raises(Exception, match="append-only"):

@@ -16,9 +16,10 @@ from orderbus.egress.session import Session
 from orderbus.pubsub import messages
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration import living, steps
-from tests.integration.delivering import Receiver, deliver
-from tests.integration.front_door import PATH, Client
+from tests.support import scenario
+from tests.support.api_client import PATH, Client
+from tests.support.receiver import Receiver
+from tests.support.scenario import deliver
 
 #: Whitespace at both ends and inside, both ways to write an é, both directions, a pair, and what
 #: JSON, HTML, SQL and shells have a meaning for.
@@ -183,7 +184,7 @@ DOORS: dict[str, tuple[Door, str]] = {
 async def endpoints(database: Database, receiver: Receiver) -> None:
     for body_format in ("compact", "event"):
         url = f"{receiver.url}/{body_format}"
-        await steps.add_endpoint(database, url, format=body_format, events=["order.*"])
+        await scenario.add_endpoint(database, url, format=body_format, events=["order.*"])
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -201,7 +202,7 @@ async def test_an_order_is_read_everywhere_as_it_was_sent(
     send, source = DOORS[door]
     name, content = await send(client, case)
     quiet = settings.model_copy(update={"processor": "none"})
-    await living.go_on(database, quiet)
+    await scenario.go_on(database, quiet)
 
     order = await (await client.get(f"/orders/{name}")).json()
     assert as_told(order) == {**content, "source": source, "status": "created"}
@@ -214,7 +215,7 @@ async def test_an_order_is_read_everywhere_as_it_was_sent(
     after = await response.json()
     assert as_told(after) == {**content, "source": source, "status": "cancelled"}
     assert after["reason"] == cancelled["reason"]
-    await living.go_on(database, quiet)
+    await scenario.go_on(database, quiet)
     await told_by_webhooks(database, http, settings, receiver, order)
 
 
@@ -262,13 +263,13 @@ async def read_over_http(client: Client, order: dict[str, Any]) -> None:
 async def announced(database: Database, order: dict[str, Any]) -> None:
     """Read the event as it is kept, and as it is announced over Pub/Sub."""
     query = "SELECT content FROM ops.events WHERE type = 'order.created'"
-    assert await steps.value(database, query) == as_told(order)
-    await steps.value(
+    assert await scenario.value(database, query) == as_told(order)
+    await scenario.value(
         database,
         "INSERT INTO ops.outbox (event_id, occurred_at)"
         " SELECT event_id, occurred_at FROM ops.events WHERE type = 'order.created'",
     )
-    (leased,) = await steps.lease(database)
+    (leased,) = await scenario.lease(database)
     assert leased.event is not None
     assert json.loads(messages.encode(leased.event).data) == {
         "event": "order.created",
@@ -284,7 +285,7 @@ async def told_by_webhooks(
 ) -> None:
     """Have every webhook delivered, and read both formats of both events."""
     owed = "SELECT array_agg(id ORDER BY sequence, id) FROM ops.webhook_deliveries"
-    for delivery in await steps.value(database, owed):
+    for delivery in await scenario.value(database, owed):
         await deliver(database, http, settings, delivery)
     bodies = [json.loads(body) for _, body in receiver.requests]
     created_at = order["created_at"]

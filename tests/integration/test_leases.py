@@ -13,7 +13,7 @@ from orderbus import services, storage
 from orderbus.domain.processing import Outcome, Task
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration import living, steps
+from tests.support import scenario
 
 NAME = "process_order"
 #: What is left of a lease after SIGSTOP and SIGCONT.
@@ -59,9 +59,9 @@ class Ice:
 
 
 async def due(database: Database) -> tuple[UUID, int]:
-    placed = await steps.place(database)
-    _, found = await steps.record(
-        database, await steps.events(database), wanted={NAME: "order.created"}
+    placed = await scenario.place(database)
+    _, found = await scenario.record(
+        database, await scenario.events(database), wanted={NAME: "order.created"}
     )
     return placed.order_id, found.consumptions[NAME][0]
 
@@ -80,7 +80,7 @@ def frozen_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> Ice:
 
 async def stuck(database: Database) -> int:
     """Count orders in progress of which no consumption will ever take care."""
-    count: int = await steps.value(
+    count: int = await scenario.value(
         database,
         "SELECT count(*) FROM orders.orders WHERE status = 'in_progress'"
         " AND NOT EXISTS (SELECT FROM ops.consumptions WHERE state = 'pending')",
@@ -99,10 +99,10 @@ async def test_a_worker_that_lost_its_lease_before_it_began_does_not_begin(
     public_id, one = await due(database)
     processor.outcome = outcome
     ice = frozen_before_it_begins(monkeypatch)
-    frozen = asyncio.create_task(living.consume(database, settings, NAME, one))
+    frozen = asyncio.create_task(scenario.consume(database, settings, NAME, one))
     await ice.reached.wait()
-    await steps.value(database, LEASE_ENDS)
-    await living.consume(database, settings, NAME, one)
+    await scenario.value(database, LEASE_ENDS)
+    await scenario.consume(database, settings, NAME, one)
     before = await services.orders.find(database, str(public_id))
 
     ice.thawed.set()
@@ -120,17 +120,17 @@ async def test_an_order_whose_worker_froze_in_the_middle_is_processed_under_the_
 ) -> None:
     public_id, one = await due(database)
     processor.go_on.clear()
-    frozen = asyncio.create_task(living.consume(database, settings, NAME, one))
+    frozen = asyncio.create_task(scenario.consume(database, settings, NAME, one))
     await processor.called.wait()
-    await steps.value(database, LEASE_ENDS)
-    await living.consume(database, settings, NAME, one)
+    await scenario.value(database, LEASE_ENDS)
+    await scenario.consume(database, settings, NAME, one)
 
     processor.go_on.set()
     await frozen
 
     assert processor.keys == [f"{public_id}:2"] * 2
     assert (await services.orders.find(database, str(public_id)))["status"] == "completed"
-    assert await steps.value(database, "SELECT count(*) FROM ops.events") == 4
+    assert await scenario.value(database, "SELECT count(*) FROM ops.events") == 4
     assert await stuck(database) == 0
 
 
@@ -151,18 +151,18 @@ async def test_a_worker_that_lost_its_lease_says_nothing_of_another_ones_try(
             raise AssertionError
 
     monkeypatch.setattr(services.processing, "chosen", lambda _: Fails())
-    frozen = asyncio.create_task(living.consume(database, settings, NAME, one))
+    frozen = asyncio.create_task(scenario.consume(database, settings, NAME, one))
     await first.wait()
-    await steps.value(database, LEASE_ENDS)
-    working = asyncio.create_task(living.consume(database, settings, NAME, one))
+    await scenario.value(database, LEASE_ENDS)
+    working = asyncio.create_task(scenario.consume(database, settings, NAME, one))
     await called.wait()
 
     go_on.set()
     await frozen
 
     row = "SELECT status || ' ' || coalesce(error_message, '-') FROM orders.order_processing"
-    assert await steps.value(database, row) == "PROCESSING -"
-    assert await steps.value(database, "SELECT lease IS NOT NULL FROM ops.consumptions")
+    assert await scenario.value(database, row) == "PROCESSING -"
+    assert await scenario.value(database, "SELECT lease IS NOT NULL FROM ops.consumptions")
     working.cancel()
     with suppress(asyncio.CancelledError):
         await working
@@ -173,11 +173,11 @@ async def test_an_id_of_another_consumers_is_not_claimed_and_changes_nothing(
 ) -> None:
     _, one = await due(database)
     row = "SELECT to_jsonb(consumptions) FROM ops.consumptions"
-    before = await steps.value(database, row)
+    before = await scenario.value(database, row)
 
-    await living.consume(database, settings, "count_event", one)
+    await scenario.consume(database, settings, "count_event", one)
 
-    assert await steps.value(database, row) == before
-    assert await steps.value(database, "SELECT count(*) FROM ops.metrics") == 0
-    await living.consume(database, settings, NAME, one)
+    assert await scenario.value(database, row) == before
+    assert await scenario.value(database, "SELECT count(*) FROM ops.metrics") == 0
+    await scenario.consume(database, settings, NAME, one)
     assert len(processor.keys) == 1

@@ -10,16 +10,16 @@ import pytest
 from orderbus import services, storage
 from orderbus.errors import Conflict
 from orderbus.storage.database import Connection, Database
-from tests.integration import steps
 from tests.integration.test_plans import plans
+from tests.support import scenario
 
 NAME = "process_order"
 
 
 async def failed(database: Database) -> tuple[UUID, int]:
     """Make an order that failed, with the dead letter of its processing."""
-    placed = await steps.place(database)
-    await steps.record(database, await steps.events(database), wanted={NAME: "order.created"})
+    placed = await scenario.place(database)
+    await scenario.record(database, await scenario.events(database), wanted={NAME: "order.created"})
     async with database.transaction() as connection:
         await connection.execute("UPDATE orders.orders SET status = 'failed'")
         letter = await connection.fetchval(
@@ -65,8 +65,8 @@ async def test_a_retry_that_meets_a_redrive_of_the_same_order_waits_and_holds_no
             await retrying
 
     assert left_free == 1
-    assert await steps.value(database, "SELECT state FROM ops.consumptions") == "pending"
-    assert await steps.value(database, "SELECT note FROM ops.dead_letters") is None
+    assert await scenario.value(database, "SELECT state FROM ops.consumptions") == "pending"
+    assert await scenario.value(database, "SELECT note FROM ops.dead_letters") is None
 
 
 async def test_another_try_is_asked_for_once_and_whoever_asks_again_is_told_so(
@@ -80,7 +80,7 @@ async def test_another_try_is_asked_for_once_and_whoever_asks_again_is_told_so(
         with pytest.raises(Conflict, match="asked for it before"):
             await retry(connection, order)
 
-    assert await steps.value(database, "SELECT resolution FROM ops.dead_letters") == "redriven"
+    assert await scenario.value(database, "SELECT resolution FROM ops.dead_letters") == "redriven"
 
 
 async def test_a_long_list_of_dead_letters_reads_their_events_and_no_others(

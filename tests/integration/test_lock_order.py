@@ -23,8 +23,7 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.deliveries import Claimed, Settlement
 from orderbus.storage.inbox import Returned
-from tests import samples
-from tests.integration import steps
+from tests.support import samples, scenario
 
 SOON = timedelta(seconds=5)
 #: The order of ``orderbus.storage``, with each table's key.
@@ -173,18 +172,18 @@ def test_every_statement_that_locks_is_tried() -> None:
 
 @pytest.fixture
 async def world(database: Database) -> World:
-    endpoint = await steps.add_endpoint(database)
-    await steps.add_endpoint(database, "https://other.example/", ordering="none")
-    orders = [await steps.place(database) for _ in range(4)]
-    due = await steps.come_back(database, *await steps.events(database))
+    endpoint = await scenario.add_endpoint(database)
+    await scenario.add_endpoint(database, "https://other.example/", ordering="none")
+    orders = [await scenario.place(database) for _ in range(4)]
+    due = await scenario.come_back(database, *await scenario.events(database))
     mine = "SELECT array_agg(id ORDER BY id) FROM ops.webhook_deliveries WHERE endpoint_id = $1"
-    dead, waiting, _, last = await steps.value(database, mine, endpoint)
-    claimed = await steps.claim(database, last, lease=timedelta(hours=1))
+    dead, waiting, _, last = await scenario.value(database, mine, endpoint)
+    claimed = await scenario.claim(database, last, lease=timedelta(hours=1))
     assert claimed is not None
     assert len(due) == 8
     for order in orders * 2:
-        await steps.append(database, order)
-    events = sorted((await steps.events(database))[4:], key=lambda event: event.event_id)
+        await scenario.append(database, order)
+    events = sorted((await scenario.events(database))[4:], key=lambda event: event.event_id)
     token = uuid4()
     async with database.connection() as connection:
         cart = await storage.carts.add(connection, total_amount=Decimal(1), items=[])
@@ -354,20 +353,20 @@ async def again(database: Database, world: World) -> World:
     async with database.connection() as connection:
         await connection.execute("UPDATE ops.webhook_endpoints SET removed_at = now()")
         await storage.endpoints.skip_owed(connection, at_most=1000)
-    endpoint = await steps.add_endpoint(database)
+    endpoint = await scenario.add_endpoint(database)
     for _ in range(3):
-        await steps.place(database)
-    events = (await steps.events(database))[-3:]
-    waiting, dead, last = sorted(await steps.come_back(database, *events))
-    claimed = await steps.claim(database, last)
+        await scenario.place(database)
+    events = (await scenario.events(database))[-3:]
+    waiting, dead, last = sorted(await scenario.come_back(database, *events))
+    claimed = await scenario.claim(database, last)
     assert claimed is not None
-    await steps.value(
+    await scenario.value(
         database,
         "UPDATE ops.webhook_deliveries SET state = 'dead', settled_at = now() WHERE id = $1",
         dead,
     )
-    await steps.place(database)
-    events = (await steps.events(database))[-1:]
+    await scenario.place(database)
+    events = (await scenario.events(database))[-1:]
     return replace(
         world, endpoint=endpoint, events=events, waiting=waiting, dead=dead, claimed=claimed
     )
@@ -376,7 +375,7 @@ async def again(database: Database, world: World) -> World:
 async def test_whichever_two_meet_no_delivery_is_left_behind(
     database: Database, world: World
 ) -> None:
-    await steps.value(database, "TRUNCATE ops.events")
+    await scenario.value(database, "TRUNCATE ops.events")
     left = []
     for first, second in itertools.combinations_with_replacement(DECIDING, 2):
         here = await again(database, world)

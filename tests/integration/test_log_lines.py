@@ -25,9 +25,10 @@ from orderbus.services.consumptions import Work
 from orderbus.services.ingress import Placed
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
-from tests.integration import living, steps
-from tests.integration.delivering import Receiver, deliver
-from tests.integration.front_door import Client, body, placed, post
+from tests.support import scenario
+from tests.support.api_client import Client, body, placed, post
+from tests.support.receiver import Receiver
+from tests.support.scenario import deliver
 
 REF = "SO-10045"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -43,7 +44,7 @@ def lines() -> Iterator[list[Any]]:
 
 @pytest.fixture
 async def order(database: Database) -> Placed:
-    return await steps.place(database, REF)
+    return await scenario.place(database, REF)
 
 
 class Taking:
@@ -132,9 +133,9 @@ async def test_the_bridge_names_the_order_of_a_message_it_buries(
 async def consume(database: Database, settings: Settings, work: Work, times: int = 1) -> None:
     """Let a consumer have the order's event."""
     wanted = {"count_event": "*"}
-    _, due = await steps.record(database, await steps.events(database), wanted=wanted)
+    _, due = await scenario.record(database, await scenario.events(database), wanted=wanted)
     [one] = due.consumptions["count_event"]
-    held = living.resources(database, settings)
+    held = scenario.resources(database, settings)
     for _ in range(times):
         await services.consumptions.consume(held, "count_event", one, work)
 
@@ -206,9 +207,9 @@ async def test_a_delivery_names_its_order_as_the_customer_does(
     answer: int,
     events: list[str],
 ) -> None:
-    await steps.add_endpoint(database, receiver.url)
-    order = await steps.place(database, REF)
-    [due] = await steps.come_back(database, *await steps.events(database))
+    await scenario.add_endpoint(database, receiver.url)
+    order = await scenario.place(database, REF)
+    [due] = await scenario.come_back(database, *await scenario.events(database))
     receiver.answers = [answer]
     await deliver(database, http, settings, due)
 
@@ -223,7 +224,7 @@ async def test_the_order_a_cart_becomes_is_accepted_under_both_its_names(
     async with database.connection() as connection:
         cart = await services.carts.open_cart(connection, OpenCart(total_amount=Decimal("100.50")))
     await services.carts.check_out(database, cart, traceparent=None)
-    await living.go_on(database, settings)
+    await scenario.go_on(database, settings)
 
     async with database.connection() as connection:
         order = await storage.orders.get(connection, str(cart))
@@ -290,7 +291,7 @@ async def test_the_trace_that_is_begun_is_that_of_the_event_and_of_the_answer(
 ) -> None:
     answer = await post(client, body(REF))
 
-    stored = await steps.value(database, "SELECT traceparent FROM ops.events")
+    stored = await scenario.value(database, "SELECT traceparent FROM ops.events")
     assert answer.headers["traceparent"] == stored
     assert named(lines, "request")["trace_id"] == stored.split("-")[1]
 
@@ -303,14 +304,14 @@ async def test_the_trace_is_in_every_line_of_what_follows_from_a_request(
     receiver: Receiver,
     lines: list[Any],
 ) -> None:
-    await steps.add_endpoint(database, receiver.url)
+    await scenario.add_endpoint(database, receiver.url)
     await post(client, body(REF), traceparent=TRACEPARENT)
 
     [message] = await publish(database, settings, Taking())
     wanted = {"count_event": "*"}
     due = await services.bridge.receive(database, [came_back(message)], wanted=wanted)
     [delivery], [one] = due.deliveries, due.consumptions["count_event"]
-    await living.consume(database, settings, "count_event", one)
+    await scenario.consume(database, settings, "count_event", one)
     await deliver(database, http, settings, delivery)
 
     way = ["order_accepted", "request", "event_published", "event_received", "event_consumed"]
@@ -335,7 +336,7 @@ async def test_whoever_asks_for_another_try_is_found_by_the_orders_reference(
 ) -> None:
     order = await placed(client)
     never = {"processor": "random", "processing_success_rate": 0.0}
-    await living.go_on(database, settings.model_copy(update=never))
+    await scenario.go_on(database, settings.model_copy(update=never))
     asked = await client.post(f"/orders/{order['id']}/retry", headers={"Correlation-ID": "c-1"})
 
     assert asked.status == 202, await asked.text()

@@ -14,7 +14,7 @@ from orderbus import services, storage
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.inbox import Returned
-from tests.integration.still import Still
+from tests.support.frozen_clock import Still
 
 NEWEST_FIRST = "published_at DESC, event_id"
 OLDEST_FIRST = "published_at, event_id"

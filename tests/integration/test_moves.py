@@ -16,8 +16,8 @@ from orderbus import services, storage
 from orderbus.domain.states import MOVES, Action, Status, allowed_actions
 from orderbus.errors import IllegalMove
 from orderbus.storage.database import Database
-from tests.integration import steps
-from tests.waiting import PATIENCE
+from tests.support import scenario
+from tests.support.waiting import PATIENCE
 
 PAIRS = {(str(source), str(move.target)) for move in MOVES for source in move.sources}
 
@@ -37,7 +37,7 @@ async def bring_to(database: Database, status: Status) -> UUID:
         Status.FAILED: (Action.START, Action.FAIL),
         Status.CANCELLED: (Action.CANCEL,),
     }
-    placed = await steps.place(database)
+    placed = await scenario.place(database)
     for action in ways[status]:
         await act(database, placed.order_id, action)
     return placed.order_id
@@ -63,10 +63,10 @@ async def test_the_database_itself_refuses_what_is_no_move(
     change = "UPDATE orders.orders SET status = $2 WHERE public_id = $1"
 
     if status == target or (status, target) in PAIRS:
-        await steps.value(database, change, public_id, target)
+        await scenario.value(database, change, public_id, target)
         return
     with pytest.raises(asyncpg.CheckViolationError, match="cannot go from"):
-        await steps.value(database, change, public_id, target)
+        await scenario.value(database, change, public_id, target)
 
 
 @pytest.mark.parametrize("action", list(Action))
@@ -89,7 +89,7 @@ async def test_a_move_is_made_with_history_event_and_pointer_or_leaves_no_trace(
     assert after["sequence"] == before["sequence"] + added
     assert (after["status"] != before["status"]) is bool(added)
     for table in ("orders.order_history", "ops.events", "ops.outbox"):
-        assert await steps.value(database, f"SELECT count(*) FROM {table}") == after["sequence"]
+        assert await scenario.value(database, f"SELECT count(*) FROM {table}") == after["sequence"]
 
 
 async def test_of_completing_and_cancelling_at_once_both_are_told_of_in_one_order(
@@ -117,7 +117,7 @@ async def test_whatever_is_tried_in_any_order_the_history_tells_exactly_what_hap
     loop = asyncio.get_running_loop()
 
     async def tried(actions: list[Action]) -> None:
-        public_id = (await steps.place(database)).order_id
+        public_id = (await scenario.place(database)).order_id
         status, expected = Status.CREATED, ["order.created"]
         for action in actions:
             move = next(move for move in MOVES if move.action is action)

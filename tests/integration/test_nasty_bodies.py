@@ -15,8 +15,8 @@ from aiohttp.web import AbstractRoute
 
 from orderbus.domain.orders import LARGEST_QUANTITY
 from orderbus.web.openapi import document
-from tests import nasty
-from tests.integration.front_door import JSON, PROBLEM, Client
+from tests.support import costly_json
+from tests.support.api_client import JSON, PROBLEM, Client
 
 #: The longest refusal, in bytes; of one text in it; and how many faults it names.
 LONGEST_ANSWER = 262_144
@@ -98,7 +98,7 @@ async def test_no_body_makes_any_route_fail_or_say_more_than_is_needed(client: C
     in_place = set(handlers(client, with_body=True))
     for method, path, _ in routes(client, with_body=True):
         sent = example(method, path) if (method, path) in in_place else {}
-        for name, body in nasty.bodies(sent, 8_000):
+        for name, body in costly_json.bodies(sent, 8_000):
             asked += 1
             said = await faults(client, method, path, body)
             found += [f"{method} {path}, {name}: {fault}" for fault in said]
@@ -118,11 +118,11 @@ async def test_a_body_four_times_as_long_costs_any_route_about_four_times_as_muc
     found = []
     for method, path in handlers(client, with_body=True):
         members = itertools.cycle([*example(method, path), "unknown"])
-        for (name, value), member in zip(nasty.VALUES.items(), members, strict=False):
+        for (name, value), member in zip(costly_json.VALUES.items(), members, strict=False):
             short, long = (b'{"%b":%b}' % (member.encode(), value(n)) for n in (16_000, 64_000))
             for _ in range(4):
                 costs = await cost(method, path, short), await cost(method, path, long)
-                if nasty.is_linear(*costs):
+                if costly_json.is_linear(*costs):
                     break
             else:
                 found.append(f"{method} {path}, {name}")

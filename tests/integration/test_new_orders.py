@@ -9,8 +9,8 @@ import pytest
 
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration import living
-from tests.integration.front_door import Client
+from tests.support import scenario
+from tests.support.api_client import Client
 
 NEW = {
     "user_id": "user_123",
@@ -106,7 +106,7 @@ async def test_the_status_follows_the_processing(
     client: Client, database: Database, settings: Settings
 ) -> None:
     said = await (await client.post("/api/v1/orders/new/", json=NEW)).json()
-    await living.go_on(database, settings)
+    await scenario.go_on(database, settings)
 
     status = await (await client.get(f"/api/v1/orders/{said['id']}/status")).json()
 

@@ -17,8 +17,8 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.web.app import build_app
 from tests.conftest import settings_from
-from tests.integration import front_door, steps
-from tests.integration.front_door import JSON, Client, placed, post, problem, serving
+from tests.support import api_client, scenario
+from tests.support.api_client import JSON, Client, placed, post, problem, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 FOREIGN = "http://evil.example"
@@ -51,7 +51,7 @@ async def anyhost(env: dict[str, str]) -> AsyncIterator[Client]:
 
 
 async def count(database: Database) -> int:
-    counted: int = await steps.value(database, "SELECT count(*) FROM orders.orders")
+    counted: int = await scenario.value(database, "SELECT count(*) FROM orders.orders")
     return counted
 
 
@@ -60,7 +60,7 @@ async def test_what_came_through_a_proxy_needs_a_signature_and_a_key(
 ) -> None:
     for name, value in PROXIED.items():
         header = {name: value}
-        placing = await client.post(front_door.PATH, data=front_door.body(), headers=header | JSON)
+        placing = await client.post(api_client.PATH, data=api_client.body(), headers=header | JSON)
         reading = await client.get("/orders", headers=header)
 
         refused = await problem(placing, 401, "unauthenticated")

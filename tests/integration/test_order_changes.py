@@ -9,8 +9,8 @@ import pytest
 from orderbus import services
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration import living, steps
-from tests.integration.front_door import Client, placed, problem, serving
+from tests.support import scenario
+from tests.support.api_client import Client, placed, problem, serving
 
 
 async def test_an_order_that_can_be_cancelled_says_so_and_then_is(client: Client) -> None:
@@ -54,14 +54,14 @@ async def test_an_order_that_failed_can_be_tried_again_and_no_other(
     url = f"/orders/{order['id']}"
     await problem(await client.post(f"{url}/retry"), 409, "illegal-move")
     never = {"processor": "random", "processing_success_rate": 0.0}
-    await living.go_on(database, settings.model_copy(update=never))
+    await scenario.go_on(database, settings.model_copy(update=never))
     failed = await (await client.get(url)).json()
     assert (failed["status"], failed["allowed_actions"]) == ("failed", ["cancel", "retry"])
 
     answer = await client.post(f"{url}/retry", headers={"If-Match": '"4"'})
     assert (answer.status, (await answer.json())["status"]) == (202, "failed")
     (again,) = (await services.consumptions.hint_due(database, ["process_order"]))["process_order"]
-    await living.consume(database, settings, "process_order", again)
+    await scenario.consume(database, settings, "process_order", again)
 
     order = await (await client.get(url)).json()
     assert (order["status"], order["sequence"]) == ("completed", 7)
@@ -72,8 +72,8 @@ async def test_an_order_whose_event_is_gone_cannot_be_tried_again(
 ) -> None:
     order = await placed(client)
     never = {"processor": "random", "processing_success_rate": 0.0}
-    await living.go_on(database, settings.model_copy(update=never))
-    await steps.value(database, "DELETE FROM ops.consumptions")
+    await scenario.go_on(database, settings.model_copy(update=never))
+    await scenario.value(database, "DELETE FROM ops.consumptions")
 
     await problem(await client.post(f"/orders/{order['id']}/retry"), 409, "conflict")
 
@@ -86,7 +86,7 @@ async def test_of_many_who_cancel_at_once_one_does(client: Client, database: Dat
     )
 
     assert sorted(answer.status for answer in answers) == [200, *[409] * 19]
-    assert await steps.value(database, "SELECT max(event_seq) FROM orders.orders") == 2
+    assert await scenario.value(database, "SELECT max(event_seq) FROM orders.orders") == 2
 
 
 @pytest.mark.parametrize(

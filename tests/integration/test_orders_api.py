@@ -6,9 +6,8 @@ import pytest
 
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests import samples
-from tests.integration import living, steps
-from tests.integration.front_door import Client, placed, problem
+from tests.support import samples, scenario
+from tests.support.api_client import Client, placed, problem
 
 NEW = {
     "user_id": "user_123",
@@ -68,10 +67,10 @@ async def test_orders_are_found_by_status_source_reference_customer_and_time(
     client: Client, database: Database, settings: Settings
 ) -> None:
     jane = await placed(client, customer={"name": "Jane", "email": "jane@shop.example"})
-    await living.go_on(database, settings)
+    await scenario.go_on(database, settings)
     joe = await placed(client, customer={"name": "Joe", "email": "joe@shop.example"})
     new = (await (await client.post("/api/v1/orders/new", json=NEW)).json())["id"]
-    await steps.place(database, "SO-1")
+    await scenario.place(database, "SO-1")
 
     async def found(**params: str) -> list[str]:
         response = await client.get("/api/v1/orders", params=params)
@@ -151,7 +150,7 @@ async def test_the_journey_tells_every_hop(
     client: Client, database: Database, settings: Settings
 ) -> None:
     order = await placed(client)
-    await living.go_on(database, settings)
+    await scenario.go_on(database, settings)
 
     told = await (await client.get(f"/orders/{order['id']}/journey")).json()
 

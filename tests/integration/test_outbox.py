@@ -12,7 +12,7 @@ from orderbus.errors import OrderbusError, Poisoned, Unavailable
 from orderbus.pubsub.messages import Message
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration import steps
+from tests.support import scenario
 
 
 class Topic:
@@ -46,12 +46,12 @@ async def publish(database: Database, topic: Any, settings: Settings) -> int:
 
 async def test_a_leased_batch_is_nobody_elses_until_the_lease_ends(database: Database) -> None:
     for _ in range(3):
-        await steps.place(database)
+        await scenario.place(database)
 
-    first = await steps.lease(database)
-    second = await steps.lease(database)
-    await steps.value(database, "UPDATE ops.outbox SET due_at = now()")  # the lease ends
-    third = await steps.lease(database)
+    first = await scenario.lease(database)
+    second = await scenario.lease(database)
+    await scenario.value(database, "UPDATE ops.outbox SET due_at = now()")  # the lease ends
+    third = await scenario.lease(database)
 
     assert (len(first), len(second)) == (3, 0)
     assert {leased.event_id for leased in third} == {leased.event_id for leased in first}
@@ -60,22 +60,22 @@ async def test_a_leased_batch_is_nobody_elses_until_the_lease_ends(database: Dat
 async def test_a_published_pointer_stays_until_the_bridge_has_the_event(
     database: Database, settings: Settings, topic: Topic
 ) -> None:
-    await steps.place(database)
+    await scenario.place(database)
 
     await publish(database, topic, settings)
-    waiting = await steps.value(database, "SELECT message_id FROM ops.outbox")
-    await steps.come_back(database, *await steps.events(database))
+    waiting = await scenario.value(database, "SELECT message_id FROM ops.outbox")
+    await scenario.come_back(database, *await scenario.events(database))
 
     assert waiting == "m-1"
-    assert await steps.value(database, "SELECT count(*) FROM ops.outbox") == 0
+    assert await scenario.value(database, "SELECT count(*) FROM ops.outbox") == 0
 
 
 async def test_one_bad_row_parks_itself_and_all_others_go_on(
     database: Database, settings: Settings, topic: Topic
 ) -> None:
     for _ in range(5):
-        await steps.place(database)
-    bad = (await steps.events(database))[2].event_id
+        await scenario.place(database)
+    bad = (await scenario.events(database))[2].event_id
     topic.refused = {str(bad)}
 
     assert await publish(database, topic, settings) == 4
@@ -89,7 +89,7 @@ async def test_one_bad_row_parks_itself_and_all_others_go_on(
 async def test_an_event_whose_order_cannot_be_announced_parks_itself(
     database: Database, settings: Settings, topic: Topic
 ) -> None:
-    order = await steps.place(database)
+    order = await scenario.place(database)
     async with database.transaction() as connection:
         locked = await storage.orders.lock(connection, order.order_id)
         await storage.orders.append_events(
@@ -105,17 +105,17 @@ async def test_an_event_whose_order_cannot_be_announced_parks_itself(
     published = await publish(database, topic, settings)
 
     assert published == 1
-    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "unencodable"
+    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "unencodable"
 
 
 async def test_a_redriven_parked_event_is_published(
     database: Database, settings: Settings, topic: Topic
 ) -> None:
-    await steps.place(database)
-    bad = (await steps.events(database))[0].event_id
+    await scenario.place(database)
+    bad = (await scenario.events(database))[0].event_id
     topic.refused = {str(bad)}
     await publish(database, topic, settings)
-    letter = await steps.value(database, "SELECT id FROM ops.dead_letters")
+    letter = await scenario.value(database, "SELECT id FROM ops.dead_letters")
     topic.refused = set()
 
     async with database.transaction() as connection:
@@ -127,14 +127,14 @@ async def test_a_redriven_parked_event_is_published(
 async def test_a_discarded_parked_event_lets_its_orders_later_events_go(
     database: Database, settings: Settings, topic: Topic
 ) -> None:
-    await steps.add_endpoint(database)
-    order = await steps.place(database)
-    await steps.append(database, order)
-    first, second = await steps.events(database)
+    await scenario.add_endpoint(database)
+    order = await scenario.place(database)
+    await scenario.append(database, order)
+    first, second = await scenario.events(database)
     topic.refused = {str(first.event_id)}
     await publish(database, topic, settings)
-    held_back = await steps.come_back(database, second)
-    letter = await steps.value(database, "SELECT id FROM ops.dead_letters")
+    held_back = await scenario.come_back(database, second)
+    letter = await scenario.value(database, "SELECT id FROM ops.dead_letters")
 
     freed = await services.dead_letters.discard(database, letter, note="test order")
 
@@ -146,23 +146,23 @@ async def test_while_pubsub_is_away_nobody_is_charged_and_one_probe_goes_at_a_ti
     database: Database, settings: Settings, topic: Topic
 ) -> None:
     for _ in range(20):
-        await steps.place(database)
+        await scenario.place(database)
     topic.away = True
     await publish(database, topic, settings)
 
     await _let_time_pass(database)
-    leased = [len(await steps.lease(database)) for _ in range(20)]
+    leased = [len(await scenario.lease(database)) for _ in range(20)]
 
     assert leased == [1] + [0] * 19
-    assert await steps.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
-    assert await steps.value(database, "SELECT max(publishes) FROM ops.outbox") == 0
+    assert await scenario.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
+    assert await scenario.value(database, "SELECT max(publishes) FROM ops.outbox") == 0
 
 
 async def test_everything_is_published_once_pubsub_is_back(
     database: Database, settings: Settings, topic: Topic
 ) -> None:
     for _ in range(20):
-        await steps.place(database)
+        await scenario.place(database)
     topic.away = True
     await publish(database, topic, settings)
     topic.away = False
@@ -176,26 +176,28 @@ async def test_everything_is_published_once_pubsub_is_back(
 
 async def _let_time_pass(database: Database) -> None:
     """Let the pauses end after which something is tried again."""
-    await steps.value(
+    await scenario.value(
         database, "UPDATE ops.relay_breaker SET probe_at = now() WHERE opened_at IS NOT NULL"
     )
-    await steps.value(database, "UPDATE ops.outbox SET due_at = now() WHERE due_at <> 'infinity'")
+    await scenario.value(
+        database, "UPDATE ops.outbox SET due_at = now() WHERE due_at <> 'infinity'"
+    )
 
 
 async def test_a_pointer_that_keeps_killing_its_relay_is_taken_alone_and_then_parked(
     database: Database, settings: Settings, topic: Topic
 ) -> None:
     for _ in range(3):
-        await steps.place(database)
-    killer = (await steps.events(database))[1].event_id
-    await steps.value(
+        await scenario.place(database)
+    killer = (await scenario.events(database))[1].event_id
+    await scenario.value(
         database,
         "UPDATE ops.outbox SET leases = 3, due_at = '2020-01-01' WHERE event_id = $1",
         killer,
     )
 
-    alone = await steps.lease(database, length=timedelta(0))
-    await steps.value(
+    alone = await scenario.lease(database, length=timedelta(0))
+    await scenario.value(
         database, "UPDATE ops.outbox SET leases = 8, due_at = now() WHERE event_id = $1", killer
     )
     for _ in range(4):
@@ -204,14 +206,14 @@ async def test_a_pointer_that_keeps_killing_its_relay_is_taken_alone_and_then_pa
 
     assert len(topic.taken) == 2
     assert [leased.event_id for leased in alone] == [killer]
-    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
+    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
 
 
 async def test_when_the_subscription_is_gone_everything_on_its_way_is_published_again(
     database: Database, settings: Settings, topic: Topic
 ) -> None:
     for _ in range(7):
-        await steps.place(database)
+        await scenario.place(database)
     await publish(database, topic, settings)
 
     assert await services.lost_events.take_back_all(database) == 7
@@ -220,7 +222,7 @@ async def test_when_the_subscription_is_gone_everything_on_its_way_is_published_
 
 async def test_the_beat_tells_of_each_due_row_once(database: Database, settings: Settings) -> None:
     for _ in range(3):
-        await steps.place(database)
+        await scenario.place(database)
 
     told = [await services.outbox.hint_due(database, settings) for _ in range(3)]
 

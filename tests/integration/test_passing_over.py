@@ -14,12 +14,12 @@ from orderbus.domain.carts import OpenCart
 from orderbus.errors import NotFound
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration import living, steps
+from tests.support import scenario
 
 
 async def park(database: Database, event_id: UUID) -> int:
     """Lose an event's payload, and park its pointer as the relay does; returns the letter's id."""
-    await steps.value(database, "DELETE FROM ops.events WHERE event_id = $1", event_id)
+    await scenario.value(database, "DELETE FROM ops.events WHERE event_id = $1", event_id)
     token = uuid4()
     async with database.connection() as connection:
         leased = await storage.outbox.lease(
@@ -29,28 +29,28 @@ async def park(database: Database, event_id: UUID) -> int:
         await storage.outbox.park(
             connection, token, event_id, reason="payload_gone", error="It is gone"
         )
-    letter: int = await steps.value(database, "SELECT id FROM ops.dead_letters")
+    letter: int = await scenario.value(database, "SELECT id FROM ops.dead_letters")
     return letter
 
 
 async def test_discarding_an_event_whose_payload_is_gone_lets_its_order_go_on(
     database: Database,
 ) -> None:
-    await steps.add_endpoint(database)
-    order = await steps.place(database)
-    await steps.append(database, order)
-    first, second = await steps.events(database)
+    await scenario.add_endpoint(database)
+    order = await scenario.place(database)
+    await scenario.append(database, order)
+    first, second = await scenario.events(database)
     letter = await park(database, first.event_id)
-    assert await steps.come_back(database, second) == []
+    assert await scenario.come_back(database, second) == []
 
     freed = await services.dead_letters.discard(database, letter, note="a test order")
 
     assert len(freed) == 1
-    assert await steps.claim(database, freed[0])
-    assert await steps.value(database, "SELECT sequence FROM ops.watermarks") == 2
-    assert await steps.value(database, "SELECT count(*) FROM ops.early_events") == 0
+    assert await scenario.claim(database, freed[0])
+    assert await scenario.value(database, "SELECT sequence FROM ops.watermarks") == 2
+    assert await scenario.value(database, "SELECT count(*) FROM ops.early_events") == 0
     pointer = "SELECT count(*) FROM ops.outbox WHERE event_id = $1"
-    assert await steps.value(database, pointer, first.event_id) == 0
+    assert await scenario.value(database, pointer, first.event_id) == 0
 
 
 @pytest.mark.parametrize("is_lost", [False, True])
@@ -60,11 +60,11 @@ async def test_discarding_the_event_of_a_cart_lets_go_of_its_pointer(
     async with database.transaction() as connection:
         cart = await services.carts.open_cart(connection, OpenCart(total_amount=Decimal(5)))
     await services.carts.check_out(database, cart, traceparent=None)
-    (event,) = await steps.events(database)
-    content = await steps.value(database, "SELECT to_jsonb(events) FROM ops.events")
+    (event,) = await scenario.events(database)
+    content = await scenario.value(database, "SELECT to_jsonb(events) FROM ops.events")
     letter = await park(database, event.event_id)
     if not is_lost:
-        await steps.value(
+        await scenario.value(
             database,
             "INSERT INTO ops.events SELECT * FROM jsonb_populate_record(NULL::ops.events, $1)",
             content,
@@ -72,25 +72,25 @@ async def test_discarding_the_event_of_a_cart_lets_go_of_its_pointer(
 
     assert await services.dead_letters.discard(database, letter, note="a test cart") == []
 
-    assert await steps.value(database, "SELECT count(*) FROM ops.outbox") == 0
+    assert await scenario.value(database, "SELECT count(*) FROM ops.outbox") == 0
 
 
 async def test_an_order_whose_event_lost_its_payload_fails_instead_of_waiting_for_ever(
     database: Database, settings: Settings
 ) -> None:
-    placed = await steps.place(database)
-    _, found = await steps.record(
-        database, await steps.events(database), wanted={"process_order": "order.created"}
+    placed = await scenario.place(database)
+    _, found = await scenario.record(
+        database, await scenario.events(database), wanted={"process_order": "order.created"}
     )
-    await steps.value(database, "DELETE FROM ops.events")
+    await scenario.value(database, "DELETE FROM ops.events")
 
-    await living.consume(
+    await scenario.consume(
         database, settings, "process_order", found.consumptions["process_order"][0]
     )
 
     order = await services.orders.find(database, str(placed.order_id))
     assert (order["status"], order["reason"]) == ("failed", "The event's payload is gone")
-    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "payload_gone"
+    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "payload_gone"
 
 
 async def test_the_place_of_an_event_is_found_without_reading_all_history(
@@ -110,9 +110,9 @@ async def test_discarding_the_processing_of_an_order_leaves_it_in_progress_for_n
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where giving it up failed, the order is still in progress, and its dead letter open."""
-    placed = await steps.place(database)
-    _, found = await steps.record(
-        database, await steps.events(database), wanted={"process_order": "order.created"}
+    placed = await scenario.place(database)
+    _, found = await scenario.record(
+        database, await scenario.events(database), wanted={"process_order": "order.created"}
     )
 
     async def fails(*_: object) -> None:
@@ -120,14 +120,14 @@ async def test_discarding_the_processing_of_an_order_leaves_it_in_progress_for_n
 
     known = {each.name: each for each in actors.consumers.installed(settings)}
     work = replace(known["process_order"].work, effect=fails, give_up=fails)
-    held = living.resources(
+    held = scenario.resources(
         database, settings.model_copy(update={"max_retry_attempts": 0, "processor": "priced"})
     )
     one = found.consumptions["process_order"][0]
     await services.consumptions.consume(held, "process_order", one, work)
     before = await services.orders.find(database, str(placed.order_id))
 
-    letter = await steps.value(database, "SELECT id FROM ops.dead_letters")
+    letter = await scenario.value(database, "SELECT id FROM ops.dead_letters")
     await services.dead_letters.discard(database, letter, note="the shop is closed")
 
     after = await services.orders.find(database, str(placed.order_id))

@@ -14,7 +14,7 @@ from orderbus.services import outbox
 from orderbus.services.consumptions import Work
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
-from tests.integration import living, steps
+from tests.support import scenario
 
 #: Attempts before the cap is reached, at it, and far beyond what a number can be doubled.
 TIMES = (1, 2, 3, 6, 7, 8, 20, 21, 22, 63, 64, 65, 999)
@@ -23,8 +23,8 @@ LONGEST = timedelta(minutes=5)
 
 @pytest.fixture
 async def due(database: Database) -> int:
-    await steps.place(database)
-    _, due = await steps.record(database, await steps.events(database), wanted={"probe": "*"})
+    await scenario.place(database)
+    _, due = await scenario.record(database, await scenario.events(database), wanted={"probe": "*"})
     return int(due.consumptions["probe"][0])
 
 
@@ -35,20 +35,20 @@ async def test_a_consumer_is_tried_again_after_a_doubling_pause_of_five_minutes_
 ) -> None:
     first = timedelta(seconds=base)
     patient = settings.model_copy(update={"max_retry_attempts": 1000, "retry_delay_base": first})
-    held = living.resources(database, patient)
+    held = scenario.resources(database, patient)
 
     async def fails(_: Connection, __: Event) -> None:
         raise error("away")  # another one each time: an error that is raised anew grows
 
     for times in TIMES:
-        await steps.value(
+        await scenario.value(
             database, "UPDATE ops.consumptions SET attempts = $1, due_at = now()", times - 1
         )
-        before = await steps.clock(database)
+        before = await scenario.clock(database)
         await services.consumptions.consume(held, "probe", due, Work(fails))
-        after = await steps.clock(database)
+        after = await scenario.clock(database)
         pause = min(LONGEST, first * 2 ** min(times - 1, 30))
-        due_at = await steps.value(database, "SELECT due_at FROM ops.consumptions")
+        due_at = await scenario.value(database, "SELECT due_at FROM ops.consumptions")
         assert before + pause <= due_at <= after + pause, times
 
 
@@ -81,7 +81,7 @@ class Topic:
 async def test_an_event_that_does_not_come_back_is_asked_with_every_ten_minutes_at_most(
     database: Database, settings: Settings, times: int
 ) -> None:
-    await steps.place(database)
+    await scenario.place(database)
     topic: Any = Topic()
     await outbox.publish_due(database, topic, settings)
     pause = min(timedelta(minutes=10), timedelta(seconds=10) * 2 ** min(times - 1, 10))

@@ -17,8 +17,8 @@ from orderbus.devtools.dependencies import Provider, find
 from orderbus.devtools.folders import free_folder, locked_folder
 from orderbus.devtools.processes import DiedError, Process
 from orderbus.errors import Misconfigured
-from tests.processes import descendants, until_gone
-from tests.waiting import PATIENCE
+from tests.support.processes import descendants, until_gone
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 

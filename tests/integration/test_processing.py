@@ -14,7 +14,7 @@ from orderbus import services, storage
 from orderbus.domain.processing import Outcome, Task
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration import living, steps
+from tests.support import scenario
 
 ATTEMPTS = 4
 NAME = "process_order"
@@ -44,19 +44,19 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
 
 async def due(database: Database) -> tuple[UUID, int]:
     """Place an order and bring its event back."""
-    placed = await steps.place(database)
-    returned = await steps.events(database)
-    _, found = await steps.record(database, returned, wanted={NAME: "order.created"})
+    placed = await scenario.place(database)
+    returned = await scenario.events(database)
+    _, found = await scenario.record(database, returned, wanted={NAME: "order.created"})
     return placed.order_id, found.consumptions[NAME][0]
 
 
 async def process(database: Database, settings: Settings, one: int) -> None:
-    await steps.value(
+    await scenario.value(
         database,
         "UPDATE ops.consumptions SET due_at = now(),"
         " leased_until = CASE WHEN lease IS NOT NULL THEN now() END",
     )
-    await living.consume(database, settings, NAME, one)
+    await scenario.consume(database, settings, NAME, one)
 
 
 async def given_up(database: Database, settings: Settings, scripted: Scripted) -> tuple[UUID, int]:
@@ -89,7 +89,7 @@ async def test_an_order_that_is_processed_is_completed_and_told_of(
     found, row = await order(database, public_id), await processing(database)
     assert (found["status"], found["sequence"]) == ("completed", 4)
     assert (row["status"], str(row["amount"]), row["attempts"]) == ("SUCCESS", "350.00", 1)
-    told = await steps.value(
+    told = await scenario.value(
         database, "SELECT content FROM ops.events WHERE type = 'order.processed'"
     )
     assert told["processing"]["status"] == "SUCCESS"
@@ -107,7 +107,7 @@ async def test_an_order_processed_already_is_not_processed_again(
     await process(database, settings, one)
 
     assert len({task.idempotency_key for task in scripted.tasks}) == 1
-    assert await steps.value(database, "SELECT count(*) FROM ops.events") == 4
+    assert await scenario.value(database, "SELECT count(*) FROM ops.events") == 4
 
 
 async def test_a_processor_that_says_no_fails_the_order_at_once_with_its_reason(
@@ -121,7 +121,7 @@ async def test_a_processor_that_says_no_fails_the_order_at_once_with_its_reason(
     found, row = await order(database, public_id), await processing(database)
     assert (found["status"], found["reason"]) == ("failed", "Simulated processing failure")
     assert (row["status"], row["error_message"]) == ("FAILED", "Simulated processing failure")
-    assert await steps.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
+    assert await scenario.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
 
 
 async def test_a_processor_that_raises_is_tried_again_and_the_order_stays_in_progress(
@@ -140,7 +140,7 @@ async def test_a_processor_that_raises_is_tried_again_and_the_order_stays_in_pro
     assert (await order(database, public_id))["status"] == "completed"
     assert (await processing(database))["attempts"] == 3
     assert len({task.idempotency_key for task in scripted.tasks}) == 1
-    assert await steps.value(database, "SELECT count(*) FROM ops.events") == 4
+    assert await scenario.value(database, "SELECT count(*) FROM ops.events") == 4
 
 
 async def test_a_processor_that_always_raises_fails_the_order_with_its_reason(
@@ -150,7 +150,7 @@ async def test_a_processor_that_always_raises_fails_the_order_with_its_reason(
 
     found = await order(database, public_id)
     assert (found["status"], found["reason"]) == ("failed", "OSError: the bank is gone")
-    reason = await steps.value(database, "SELECT reason FROM ops.dead_letters")
+    reason = await scenario.value(database, "SELECT reason FROM ops.dead_letters")
     assert reason == "retries_exhausted"
 
 
@@ -167,7 +167,7 @@ async def test_a_failed_order_that_is_redriven_is_tried_anew_under_another_key(
     assert (await order(database, public_id))["status"] == "completed"
     assert len({task.idempotency_key for task in scripted.tasks}) == 2
     types = "SELECT array_agg(type ORDER BY sequence) FROM orders.order_history"
-    assert (await steps.value(database, types))[-3:] == [
+    assert (await scenario.value(database, types))[-3:] == [
         "order.processing_started",
         "order.completed",
         "order.processed",
@@ -186,7 +186,7 @@ async def test_no_transaction_is_open_while_the_processor_works(
                 "SELECT count(*) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
             )
-            found.append(await steps.value(database, idle))
+            found.append(await scenario.value(database, idle))
             return Outcome()
 
     monkeypatch.setattr(services.processing, "chosen", lambda _: Looks())
@@ -204,14 +204,14 @@ async def test_the_settings_say_how_often_and_after_which_pause_it_is_tried_agai
         update={"max_retry_attempts": 1, "retry_delay_base": timedelta(seconds=40)}
     )
 
-    before = await steps.clock(database)
+    before = await scenario.clock(database)
     await process(database, changed, one)
-    after = await steps.clock(database)
-    due_at = await steps.value(database, "SELECT due_at FROM ops.consumptions")
+    after = await scenario.clock(database)
+    due_at = await scenario.value(database, "SELECT due_at FROM ops.consumptions")
     await process(database, changed, one)
 
     assert before <= due_at - timedelta(seconds=40) <= after
-    assert await steps.value(database, "SELECT state FROM ops.consumptions") == "dead"
+    assert await scenario.value(database, "SELECT state FROM ops.consumptions") == "dead"
 
 
 async def test_an_order_whose_worker_died_in_the_middle_is_gone_on_with_by_the_next(
@@ -219,16 +219,16 @@ async def test_an_order_whose_worker_died_in_the_middle_is_gone_on_with_by_the_n
 ) -> None:
     """What SIGKILL leaves: the order in progress, the lease of a worker that is no more."""
     public_id, one = await due(database)
-    held = living.resources(database, settings)
+    held = scenario.resources(database, settings)
     async with database.connection() as connection:
         claim = await storage.consumptions.claim(
-            connection, NAME, one, lease=uuid4(), length=steps.LEASE
+            connection, NAME, one, lease=uuid4(), length=scenario.LEASE
         )
     assert claim is not None
     assert claim.event is not None
     await services.processing.process(held, claim.event, database.transaction)
     assert (await order(database, public_id))["status"] == "in_progress"
-    await living.consume(database, settings, NAME, one)  # the lease still holds
+    await scenario.consume(database, settings, NAME, one)  # the lease still holds
     assert (await order(database, public_id))["status"] == "in_progress"
 
     await process(database, settings, one)
@@ -250,7 +250,7 @@ async def test_an_order_that_kills_every_worker_fails_and_is_a_dead_letter(
     await process(database, settings, one)
 
     assert (await order(database, public_id))["status"] == "failed"
-    assert await steps.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
+    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
 
 
 async def test_an_order_cancelled_while_it_is_processed_stays_cancelled(
@@ -278,7 +278,7 @@ async def test_an_order_cancelled_while_it_is_processed_stays_cancelled(
     row = await processing(database)
     assert (row["status"], row["amount"]) == ("FAILED", 7)
     assert row["error_message"] == "The order was cancelled meanwhile"
-    assert await steps.value(database, "SELECT state FROM ops.consumptions") == "done"
+    assert await scenario.value(database, "SELECT state FROM ops.consumptions") == "done"
 
 
 async def test_a_cancelled_order_is_not_processed(
@@ -309,15 +309,15 @@ async def test_random_fails_about_as_many_orders_as_its_rate_says(
     database: Database, settings: Settings
 ) -> None:
     for _ in range(100):
-        await steps.place(database)
+        await scenario.place(database)
     random = settings.model_copy(update={"processor": "random"})
 
-    await living.go_on(database, random)
+    await scenario.go_on(database, random)
 
-    failed = await steps.value(
+    failed = await scenario.value(
         database, "SELECT count(*) FROM orders.orders WHERE status = 'failed'"
     )
-    done = await steps.value(
+    done = await scenario.value(
         database, "SELECT count(*) FROM orders.orders WHERE status = 'completed'"
     )
     assert failed + done == 100

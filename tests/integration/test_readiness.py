@@ -24,11 +24,11 @@ from orderbus.storage.database import Database
 from orderbus.storage.schema import NEWEST
 from orderbus.web.health_server import open_health_server
 from tests.conftest import settings_from
-from tests.integration import steps
-from tests.integration.front_door import JSON, PATH, Client, body, post, problem, serving
-from tests.integration.rabbitmq_node import until
-from tests.integration.worker_process import Start
-from tests.statements import recorded
+from tests.support import scenario
+from tests.support.api_client import JSON, PATH, Client, body, post, problem, serving
+from tests.support.rabbitmq_node import until
+from tests.support.statements import recorded
+from tests.support.worker_process import Start
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 OLDER = f"DELETE FROM _yoyo_migration WHERE migration_id = '{NEWEST}'"
@@ -56,8 +56,8 @@ async def alone(env: dict[str, str]) -> AsyncIterator[Client]:
 
 
 async def drop_today(database: Database) -> None:
-    today = await steps.value(database, "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')")
-    await steps.value(database, f"DROP TABLE ops.events_{today}")
+    today = await scenario.value(database, "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')")
+    await scenario.value(database, f"DROP TABLE ops.events_{today}")
 
 
 async def readiness(client: Client) -> tuple[int, dict[str, Any]]:
@@ -89,7 +89,7 @@ async def test_a_server_on_an_empty_database_is_not_ready_and_says_what_to_type(
 async def test_a_server_on_an_older_schema_is_not_ready_and_says_what_to_type(
     client: Client, database: Database
 ) -> None:
-    await steps.value(database, OLDER)
+    await scenario.value(database, OLDER)
 
     status, said = await readiness(client)
 
@@ -99,7 +99,7 @@ async def test_a_server_on_an_older_schema_is_not_ready_and_says_what_to_type(
 
 
 async def test_a_newer_schema_is_ready(client: Client, database: Database) -> None:
-    await steps.value(database, NEW_AGAIN.replace(NEWEST, "9999.of-the-next-version"))
+    await scenario.value(database, NEW_AGAIN.replace(NEWEST, "9999.of-the-next-version"))
 
     assert (await readiness(client))[0] == 200
 
@@ -119,7 +119,7 @@ async def test_a_server_without_todays_partition_is_not_ready_and_says_what_to_t
 
 
 async def test_a_bridge_looks_at_the_same(database: Database, settings: Settings) -> None:
-    await steps.value(database, OLDER)
+    await scenario.value(database, OLDER)
     health, port = Health(*services.health.POSTGRES), free_port()
     watching = asyncio.create_task(bridge._watch(health, partial(services.health.look, database)))
     async with open_health_server("127.0.0.1", port, health, database):

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 from orderbus import services
 from orderbus.storage.database import Database
-from tests.integration import steps
+from tests.support import scenario
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 async def come_back(database: Database, **wanted: str) -> None:
-    await steps.record(database, await steps.events(database), wanted=wanted)
+    await scenario.record(database, await scenario.events(database), wanted=wanted)
 
 
 async def replay(database: Database, pattern: str = "order.*", **changes: datetime) -> int:
@@ -26,14 +26,14 @@ async def replay(database: Database, pattern: str = "order.*", **changes: dateti
 
 
 async def consumptions(database: Database) -> int:
-    return int(await steps.value(database, "SELECT count(*) FROM ops.consumptions"))
+    return int(await scenario.value(database, "SELECT count(*) FROM ops.consumptions"))
 
 
 async def test_a_late_consumer_gets_every_event_of_the_past_that_fits_once(
     database: Database,
 ) -> None:
     for _ in range(7):
-        await steps.append(database, await steps.place(database))
+        await scenario.append(database, await scenario.place(database))
     await come_back(database)
 
     assert await replay(database, "*.created") == 7
@@ -43,9 +43,9 @@ async def test_a_late_consumer_gets_every_event_of_the_past_that_fits_once(
 
 
 async def test_what_the_bridge_gave_it_meanwhile_is_not_given_again(database: Database) -> None:
-    await steps.place(database)
+    await scenario.place(database)
     await come_back(database)
-    await steps.place(database)
+    await scenario.place(database)
     await come_back(database, late="*")
 
     assert await replay(database) == 1
@@ -53,16 +53,16 @@ async def test_what_the_bridge_gave_it_meanwhile_is_not_given_again(database: Da
 
 async def test_only_the_time_that_is_asked_for_is_given(database: Database) -> None:
     for _ in range(3):
-        await steps.place(database)
+        await scenario.place(database)
     await come_back(database)
-    first, second, third = [event.occurred_at for event in await steps.events(database)]
+    first, second, third = [event.occurred_at for event in await scenario.events(database)]
 
     assert await replay(database, since=second, before=third) == 1
     assert await replay(database, before=first) == 0
 
 
 async def test_what_has_not_come_back_yet_comes_by_the_bridge(database: Database) -> None:
-    await steps.place(database)
+    await scenario.place(database)
 
     assert await replay(database) == 0
 
@@ -71,7 +71,7 @@ async def test_a_replay_that_is_stopped_goes_on_where_it_was(
     database: Database,
 ) -> None:
     for _ in range(20):
-        await steps.place(database)
+        await scenario.place(database)
     await come_back(database)
 
     async def stopped() -> int:
@@ -94,9 +94,9 @@ async def test_a_replay_that_is_stopped_goes_on_where_it_was(
 
 async def test_it_is_said_before_how_much_would_be_given(database: Database) -> None:
     for _ in range(3):
-        await steps.place(database)
+        await scenario.place(database)
     await come_back(database)
-    await replay(database, since=(await steps.events(database))[2].occurred_at)
+    await replay(database, since=(await scenario.events(database))[2].occurred_at)
 
     counted = await services.replay.count(
         database,

@@ -14,7 +14,7 @@ from orderbus.services import retention
 from orderbus.services.retention import AT_MOST
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration import old_rows, steps
+from tests.support import old_rows, scenario
 
 NOTHING = {"deliveries": 0, "attempts": 0, "dead_letters": 0, "consumptions": 0, "answers": 0}
 DUE = "UPDATE ops.retention SET due_at = now()"
@@ -22,13 +22,13 @@ DUE = "UPDATE ops.retention SET due_at = now()"
 
 async def tick(database: Database, settings: Settings) -> None:
     """Look for what is old now, whatever pause would be kept."""
-    await steps.value(database, DUE)
+    await scenario.value(database, DUE)
     await retention.tick(database, settings)
 
 
 async def days(database: Database) -> int:
     return int(
-        await steps.value(
+        await scenario.value(
             database,
             "SELECT count(*) FROM pg_inherits WHERE inhparent = 'ops.events'::regclass"
             " AND to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') < now() - interval '9 d'",
@@ -85,7 +85,7 @@ async def test_what_is_open_stays_however_old_it_is_and_so_do_its_events(
 
 async def bury_consumptions(database: Database, *, ago: int) -> None:
     await old_rows.consumptions(database, 2, state="dead", ago=ago)
-    await steps.value(
+    await scenario.value(
         database,
         "INSERT INTO ops.dead_letters"
         " (kind, consumption_id, event_id, occurred_at, reason, error)"
@@ -112,7 +112,7 @@ async def test_a_dead_delivery_stays_while_another_letter_about_it_is_open(
 ) -> None:
     await old_rows.deliveries(database, 1, state="dead")
     await old_rows.letters_of_dead_deliveries(database, "discarded")
-    await steps.value(
+    await scenario.value(
         database,
         "INSERT INTO ops.dead_letters (kind, delivery_id, reason, error)"
         " SELECT 'delivery', id, 'again', 'again' FROM ops.webhook_deliveries",
@@ -135,7 +135,7 @@ async def test_what_was_consumed_of_a_day_stays_as_long_as_its_events(
 
     await tick(database, settings)
     while_needed = (await old_rows.counts(database))["consumptions"], await days(database)
-    await steps.value(
+    await scenario.value(
         database, "UPDATE ops.dead_letters SET resolved_at = now(), resolution = 'discarded'"
     )
     await tick(database, settings)
@@ -150,8 +150,8 @@ async def test_a_replay_takes_nothing_of_a_day_that_may_be_dropped_meanwhile(
 ) -> None:
     async with database.connection() as connection:
         await old_rows.make_day(connection)
-    await steps.place(database)
-    await steps.come_back(database, *await steps.events(database))
+    await scenario.place(database)
+    await scenario.come_back(database, *await scenario.events(database))
     await let_it_be_long_ago(database)
 
     said = await asyncio.to_thread(
@@ -166,9 +166,9 @@ async def test_a_replay_takes_nothing_of_a_day_that_may_be_dropped_meanwhile(
 
 async def test_an_order_whose_event_is_gone_is_not_begun_again(database: Database) -> None:
     """What was consumed of it is still there for a moment."""
-    await steps.place(database)
+    await scenario.place(database)
     wanted = {"process_order": "order.created"}
-    await steps.record(database, await steps.events(database), wanted=wanted)
+    await scenario.record(database, await scenario.events(database), wanted=wanted)
     async with database.transaction() as connection:
         await connection.execute("UPDATE ops.consumptions SET state = 'done', settled_at = now()")
         order = await connection.fetchval("SELECT id FROM orders.orders")
@@ -188,7 +188,7 @@ async def test_a_consumption_that_was_dead_redriven_and_done_is_deleted_and_its_
 ) -> None:
     await bury_consumptions(database, ago=old_rows.LONG_AGO)
     await redrive_all(database)
-    await steps.value(database, "UPDATE ops.consumptions SET state = 'done', settled_at = now()")
+    await scenario.value(database, "UPDATE ops.consumptions SET state = 'done', settled_at = now()")
 
     await tick(database, settings)
 
@@ -201,7 +201,7 @@ async def test_a_delivery_that_was_dead_redriven_and_delivered_is_deleted_and_it
     await old_rows.deliveries(database, 1, state="dead")
     await old_rows.letters_of_dead_deliveries(database, None)
     await redrive_all(database)
-    await steps.value(
+    await scenario.value(
         database,
         "UPDATE ops.webhook_deliveries SET state = 'delivered', settled_at = now() - $1::interval",
         old_rows.MAY_GO,
@@ -210,7 +210,7 @@ async def test_a_delivery_that_was_dead_redriven_and_delivered_is_deleted_and_it
     await tick(database, settings)
 
     assert await old_rows.counts(database) == NOTHING | {"dead_letters": 1}
-    letter = await steps.value(database, "SELECT id FROM ops.dead_letters")
+    letter = await scenario.value(database, "SELECT id FROM ops.dead_letters")
     async with database.connection() as connection:
         assert (await storage.dead_letters.get(connection, letter))["delivery_id"]
 
@@ -227,7 +227,7 @@ async def test_a_consumer_is_forgotten_though_some_of_its_work_was_dead_and_redr
     await bury_consumptions(database, ago=0)
     await old_rows.consumptions(database, AT_MOST, state="pending", ago=0)
     await redrive_all(database)
-    await steps.value(database, "UPDATE ops.consumptions SET consumer = 'gone'")
+    await scenario.value(database, "UPDATE ops.consumptions SET consumer = 'gone'")
 
     said = await asyncio.to_thread(
         CliRunner().invoke,
@@ -247,8 +247,8 @@ async def test_an_older_version_comes_back_though_letters_outlive_what_they_were
     await old_rows.letters_of_dead_deliveries(database, "redriven")
     await bury_consumptions(database, ago=0)
     await redrive_all(database)
-    await steps.value(database, "DELETE FROM ops.webhook_deliveries")
-    await steps.value(database, "DELETE FROM ops.consumptions")
+    await scenario.value(database, "DELETE FROM ops.webhook_deliveries")
+    await scenario.value(database, "DELETE FROM ops.consumptions")
     await old_rows.answers(database, 1)
     before = await old_rows.counts(database)
 
@@ -265,15 +265,15 @@ async def test_a_watermark_goes_with_its_orders_last_event(
 ) -> None:
     async with database.connection() as connection:
         await old_rows.make_day(connection)
-    await steps.place(database)
-    await steps.come_back(database, *await steps.events(database))
+    await scenario.place(database)
+    await scenario.come_back(database, *await scenario.events(database))
     await let_it_be_long_ago(database)
-    await steps.place(database)
-    await steps.come_back(database, *await steps.events(database))
+    await scenario.place(database)
+    await scenario.come_back(database, *await scenario.events(database))
 
     await tick(database, settings)
 
-    assert await steps.value(database, "SELECT count(*) FROM ops.watermarks") == 1
+    assert await scenario.value(database, "SELECT count(*) FROM ops.watermarks") == 1
 
 
 async def test_an_orders_way_is_told_when_its_events_and_deliveries_are_gone(
@@ -281,9 +281,9 @@ async def test_an_orders_way_is_told_when_its_events_and_deliveries_are_gone(
 ) -> None:
     async with database.connection() as connection:
         await old_rows.make_day(connection)
-    await steps.add_endpoint(database)
-    order = await steps.place(database)
-    await steps.come_back(database, *await steps.events(database))
+    await scenario.add_endpoint(database)
+    order = await scenario.place(database)
+    await scenario.come_back(database, *await scenario.events(database))
     await let_it_be_long_ago(database)
 
     await tick(database, settings)

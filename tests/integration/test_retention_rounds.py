@@ -15,8 +15,8 @@ from orderbus.services import retention
 from orderbus.services.retention import AT_MOST
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration import old_rows
-from tests.statements import recorded
+from tests.support import old_rows
+from tests.support.statements import recorded
 
 
 async def test_days_that_cannot_be_dropped_keep_nothing_else_from_being_deleted(

@@ -19,7 +19,7 @@ from orderbus.services import maintenance, retention
 from orderbus.services.retention import AT_MOST
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
-from tests.integration import old_rows, steps
+from tests.support import old_rows, scenario
 
 #: Locks that no INSERT, UPDATE or SELECT ever waits for.
 HARMLESS = {"AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock"}
@@ -70,7 +70,9 @@ async def test_no_order_waits_while_the_partitions_of_days_ahead_are_made(
 async def test_a_partition_that_was_attached_is_like_one_that_was_made_in_place(
     database: Database,
 ) -> None:
-    await steps.value(database, "SELECT ops.make_partitions((now() AT TIME ZONE 'UTC')::date + 22)")
+    await scenario.value(
+        database, "SELECT ops.make_partitions((now() AT TIME ZONE 'UTC')::date + 22)"
+    )
     async with database.connection() as connection:
         await old_rows.make_day(connection, ago=90)
         rows = await connection.fetch(
@@ -132,20 +134,20 @@ async def test_a_day_that_a_long_query_reads_is_dropped_later_and_orders_come_in
 
     async with database.transaction() as reader:
         await reader.fetch("SELECT FROM ops.events")
-        await asyncio.gather(retention.tick(database, settings), steps.place(database))
-        while_read = await steps.value(database, there)
-    await steps.value(database, "UPDATE ops.retention SET due_at = now()")
+        await asyncio.gather(retention.tick(database, settings), scenario.place(database))
+        while_read = await scenario.value(database, there)
+    await scenario.value(database, "UPDATE ops.retention SET due_at = now()")
     await retention.tick(database, settings)
 
     assert while_read
-    assert not await steps.value(database, there)
+    assert not await scenario.value(database, there)
 
 
 async def test_whoever_drops_a_day_waits_for_a_lock_for_a_tenth_of_a_second_at_most(
     database: Database,
 ) -> None:
     """All orders wait behind it."""
-    waits = await steps.value(
+    waits = await scenario.value(
         database, "SELECT proconfig FROM pg_proc WHERE oid = 'ops.drop_day'::regproc"
     )
 
@@ -187,7 +189,7 @@ async def waiting(database: Database) -> int:
 
 async def true(database: Database, query: str, *arguments: object) -> Any:
     async with asyncio.timeout(60):
-        while not (found := await steps.value(database, query, *arguments)):
+        while not (found := await scenario.value(database, query, *arguments)):
             await asyncio.sleep(0.05)
     return found
 
@@ -210,7 +212,7 @@ async def test_another_process_goes_on_where_one_was_killed_or_stopped(
     left, held = await left_and_locks(database, session)
     await retention.tick(database, settings)
     while_leased = (await old_rows.counts(database))["deliveries"]
-    await steps.value(database, "UPDATE ops.retention SET due_at = now()")  # the lease ends
+    await scenario.value(database, "UPDATE ops.retention SET due_at = now()")  # the lease ends
     await retention.tick(database, settings)
     await end(process)
 

@@ -17,9 +17,9 @@ from dramatiq.errors import ConnectionClosed
 from orderbus.errors import Poisoned, Unavailable
 from orderbus.rabbitmq.broker import Broker
 from orderbus.rabbitmq.consumer import Consumer
-from tests.integration.rabbitmq_node import Node, ready
-from tests.integration.workshop import Workshop, nothing
-from tests.waiting import PATIENCE, until
+from tests.support.probe_worker import Workshop, nothing
+from tests.support.rabbitmq_node import Node, ready
+from tests.support.waiting import PATIENCE, until
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -21,7 +21,7 @@ from orderbus.commands.migrate import migrate as migrate_command
 from orderbus.errors import Busy, Refused
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration import filling, steps
+from tests.support import random_rows, scenario
 
 NAMES = sorted(
     path.name.removesuffix(".sql")
@@ -57,7 +57,7 @@ async def test_with_rows_in_all_tables_every_migration_goes_down_by_one_and_up_a
     if newer:
         await asyncio.to_thread(down, settings, len(newer))
     async with database.connection() as connection:
-        filled = await filling.fill(connection)
+        filled = await random_rows.fill(connection)
 
     undone = await asyncio.to_thread(down, settings, 1)
     applied = await asyncio.to_thread(up, settings)
@@ -71,7 +71,7 @@ async def test_a_rollback_says_how_many_rows_of_which_table_it_would_lose(
     database: Database, settings: Settings
 ) -> None:
     async with database.connection() as connection:
-        filled = await filling.fill(connection)
+        filled = await random_rows.fill(connection)
 
     foreseen = await asyncio.to_thread(down, settings, len(NAMES))
 
@@ -86,7 +86,7 @@ async def test_a_rollback_says_how_many_rows_of_which_table_it_would_lose(
 
 async def test_what_a_column_held_is_lost_with_it(database: Database, settings: Settings) -> None:
     await asyncio.to_thread(down, settings, len(NAMES) - NAMES.index("0006.consumers") - 1)
-    await steps.value(
+    await scenario.value(
         database,
         """
         INSERT INTO ops.webhook_endpoints (url, secrets, format, events)
@@ -103,8 +103,8 @@ async def test_what_a_column_held_is_lost_with_it(database: Database, settings: 
 async def test_what_is_found_out_anew_is_not_said_to_be_lost(
     database: Database, settings: Settings
 ) -> None:
-    await steps.place(database)
-    await steps.come_back(database, *await steps.events(database))
+    await scenario.place(database)
+    await scenario.come_back(database, *await scenario.events(database))
 
     foreseen = await asyncio.to_thread(
         down, settings, len(NAMES) - NAMES.index("0010.watermarks-are-a-cache")
@@ -120,12 +120,12 @@ async def test_what_would_be_lost_beyond_what_was_agreed_to_is_not_lost(
         with locked(settings):
             schema.rollback(settings, newest=len(NAMES), agreed=[])
 
-    await steps.place(database)
+    await scenario.place(database)
 
     with pytest.raises(Refused, match=r"More would be lost .* orders\.orders: 1 row"):
         await asyncio.to_thread(agree_to_nothing)
 
-    assert await steps.value(database, "SELECT count(*) FROM orders.orders") == 1
+    assert await scenario.value(database, "SELECT count(*) FROM orders.orders") == 1
     assert await asyncio.to_thread(up, settings) == []
 
 
@@ -186,7 +186,7 @@ async def test_a_migration_that_cannot_be_applied_leaves_nothing_behind(
     with pytest.raises(Refused, match=r"9999\.bad cannot be applied, nothing was changed"):
         await asyncio.to_thread(up, settings)
 
-    assert await steps.value(database, "SELECT to_regclass('ops.extra')::text") is None
+    assert await scenario.value(database, "SELECT to_regclass('ops.extra')::text") is None
 
 
 async def test_a_migration_and_the_note_that_it_is_applied_commit_together(
@@ -224,12 +224,12 @@ async def test_a_rollback_by_a_version_that_does_not_know_the_newest_migration_i
 async def test_yoyos_lock_that_a_killed_migration_left_keeps_nobody_out(
     database: Database, settings: Settings
 ) -> None:
-    await steps.value(
+    await scenario.value(
         database, "INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, '2026-01-01', 4711)"
     )
 
     assert await asyncio.to_thread(up, settings) == []
-    assert await steps.value(database, "SELECT count(*) FROM yoyo_lock") == 0
+    assert await scenario.value(database, "SELECT count(*) FROM yoyo_lock") == 0
 
 
 async def test_one_that_hangs_is_named_and_whoever_ends_it_goes_on(settings: Settings) -> None:
@@ -278,19 +278,21 @@ FROM_CARTS_ON = str(len(NAMES) - NAMES.index("0007.order-life"))
 async def test_rows_are_lost_only_if_that_is_typed(
     database: Database, type_command: Callable[..., Any]
 ) -> None:
-    await steps.value(database, "INSERT INTO orders.carts (total_amount) VALUES (1) RETURNING uuid")
+    await scenario.value(
+        database, "INSERT INTO orders.carts (total_amount) VALUES (1) RETURNING uuid"
+    )
 
     outcome = await type_command("--rollback", FROM_CARTS_ON, "--yes")
 
     assert outcome.exit_code == 1
     assert "deletes for good: orders.carts: 1 row" in outcome.stderr
     assert "--lose-rows" in outcome.stderr
-    assert await steps.value(database, "SELECT count(*) FROM orders.carts") == 1
+    assert await scenario.value(database, "SELECT count(*) FROM orders.carts") == 1
 
     outcome = await type_command("--rollback", FROM_CARTS_ON, "--yes", "--lose-rows")
 
     assert outcome.exit_code == 0
-    assert await steps.value(database, "SELECT to_regclass('orders.carts')::text") is None
+    assert await scenario.value(database, "SELECT to_regclass('orders.carts')::text") is None
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from orderbus.commands import schema
 from orderbus.services.maintenance import DAYS_AHEAD
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration import old_rows, steps
+from tests.support import old_rows, scenario
 
 
 async def _objects(database: Database) -> Any:
-    return await steps.value(
+    return await scenario.value(
         database,
         """
         SELECT array_agg(nspname || '.' || relname || ':' || relkind::text
@@ -67,7 +67,7 @@ async def test_an_old_day_is_dropped_only_when_nothing_needs_it(
 ) -> None:
     async with database.connection() as connection:
         day = await old_rows.make_day(connection)
-        await steps.add_endpoint(database)
+        await scenario.add_endpoint(database)
         await connection.execute(
             f"""
             INSERT INTO ops.outbox (event_id, occurred_at)
@@ -95,7 +95,7 @@ async def test_the_days_that_are_kept_are_told_whatever_other_tables_are_called(
 ) -> None:
     query = "SELECT count(*) FROM ops.kept_days WHERE day >= (now() AT TIME ZONE 'UTC')::date"
 
-    assert await steps.value(database, query) == DAYS_AHEAD + 1
+    assert await scenario.value(database, query) == DAYS_AHEAD + 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from orderbus.errors import Misconfigured
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from scripts import write_schema
-from tests.integration import steps
+from tests.support import scenario
 
 
 async def written(settings: Settings) -> str:
@@ -39,7 +39,7 @@ async def test_a_new_day_changes_nothing_in_what_is_written_down(
 ) -> None:
     before = await written(settings)
 
-    await steps.value(database, "SELECT ops.make_partitions(current_date + 40)")
+    await scenario.value(database, "SELECT ops.make_partitions(current_date + 40)")
 
     assert await written(settings) == before
 

@@ -15,7 +15,7 @@ from orderbus.commands import schema
 from orderbus.errors import Busy
 from orderbus.settings import Settings
 from orderbus.storage.database import SESSION, Database
-from tests.integration import steps
+from tests.support import scenario
 
 ASKED = (
     "idle_in_transaction_session_timeout",
@@ -31,7 +31,7 @@ SETTINGS = f"SELECT ARRAY[{', '.join(f'current_setting({name!r})' for name in AS
 
 
 async def test_every_session_of_the_pool_has_its_limits(database: Database) -> None:
-    assert await steps.value(database, SETTINGS) == SAID
+    assert await scenario.value(database, SETTINGS) == SAID
 
 
 async def test_the_session_that_listens_has_its_limits(

@@ -23,11 +23,11 @@ from orderbus.worker import lifecycle
 from orderbus.worker.event_loop import Loop
 from orderbus.worker.lifecycle import Lifecycle
 from orderbus.worker.retries import Retries
-from tests.integration import delivering, living, steps
-from tests.integration.delivering import Receiver
-from tests.integration.rabbitmq_node import until, until_async
-from tests.integration.worker_process import Start, Worker, send
-from tests.processes import descendants
+from tests.support import scenario
+from tests.support.processes import descendants
+from tests.support.rabbitmq_node import until, until_async
+from tests.support.receiver import Receiver
+from tests.support.worker_process import Start, Worker, send
 
 HANDED_BACK = ("pending", 0, False, True, "The worker was told to stop")
 
@@ -76,8 +76,10 @@ def _short_grace(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 async def one_due(database: Database, consumer: str = "count_event") -> int:
-    await steps.place(database)
-    _, due = await steps.record(database, await steps.events(database), wanted={consumer: "*"})
+    await scenario.place(database)
+    _, due = await scenario.record(
+        database, await scenario.events(database), wanted={consumer: "*"}
+    )
     return due.consumptions[consumer][0]
 
 
@@ -118,7 +120,7 @@ async def test_a_consumer_stopped_four_times_in_a_row_is_charged_no_attempt(
         await asyncio.to_thread(stage.stop)
         assert await row(database) == ("pending", 0, False, True, "The worker was told to stop")
 
-    await living.consume(database, settings, "count_event", due)
+    await scenario.consume(database, settings, "count_event", due)
     assert (await row(database))[:2] == ("done", 1)
 
 
@@ -189,7 +191,7 @@ async def test_what_ends_within_the_grace_is_not_interrupted(
 async def test_a_delivery_interrupted_four_times_is_neither_charged_nor_unknown(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
-    due = await delivering.one_due(database, receiver.url)
+    due = await scenario.one_due(database, receiver.url)
     receiver.hold.clear()
 
     async def deliver(one: int) -> None:
@@ -202,17 +204,17 @@ async def test_a_delivery_interrupted_four_times_is_neither_charged_nor_unknown(
         await until_async(lambda: len(receiver.requests) == times, "it was sent")  # noqa: B023 - awaited
         await asyncio.to_thread(stage.stop)
 
-    found = await delivering.state(database, due)
+    found = await scenario.state(database, due)
     assert (found["state"], found["attempts"], found["crashes"]) == ("pending", 0, 0)
     assert found["lease"] is None
     outcomes = "SELECT array_agg(DISTINCT outcome) FROM ops.webhook_attempts"
-    assert await steps.value(database, outcomes) == ["not_charged"]
+    assert await scenario.value(database, outcomes) == ["not_charged"]
 
 
 async def test_a_batch_whose_publishing_is_interrupted_is_due_again_at_once(
     database: Database, settings: Settings
 ) -> None:
-    await steps.place(database)
+    await scenario.place(database)
     begun = threading.Event()
 
     class Silent:
@@ -230,7 +232,7 @@ async def test_a_batch_whose_publishing_is_interrupted_is_due_again_at_once(
     await asyncio.to_thread(stage.stop)
 
     left = "SELECT due_at <= now() AND lease IS NULL AND leases = 0 FROM ops.outbox"
-    assert await steps.value(database, left)
+    assert await scenario.value(database, left)
 
 
 async def test_sigterm_has_a_real_worker_hand_back_what_it_had_taken(
@@ -255,7 +257,7 @@ async def at_work(
         ORDERBUS_STOP_GRACE=str(grace),
         PROBE_FILE=str(page),
     )
-    await steps.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
+    await scenario.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
     await until_async(page.exists, "it is at work")
     return worker
 

@@ -12,7 +12,7 @@ from orderbus import services, storage
 from orderbus.commands import schema
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.integration import steps
+from tests.support import scenario
 
 #: Longer ago than any day whose partition is made by itself.
 DAYS_AGO = 60
@@ -21,8 +21,8 @@ DAYS_AGO = 60
 async def place_long_ago(database: Database, *, count: int = 1) -> list[int]:
     """Place orders whose events came back and whose day is no longer kept; returns their ids."""
     day = (datetime.now(UTC) - timedelta(days=DAYS_AGO)).date()
-    orders = [await steps.place(database) for _ in range(count)]
-    await steps.come_back(database, *await steps.events(database))
+    orders = [await scenario.place(database) for _ in range(count)]
+    await scenario.come_back(database, *await scenario.events(database))
     async with database.connection() as connection:
         ids = await connection.fetch(
             "SELECT id FROM orders.orders WHERE public_id = ANY ($1) ORDER BY id",
@@ -55,7 +55,7 @@ async def watermarks(database: Database) -> dict[int, int]:
 
 
 async def note(database: Database, number: int) -> None:
-    public_id = await steps.value(
+    public_id = await scenario.value(
         database, "SELECT public_id FROM orders.orders WHERE id = $1", number
     )
     async with database.transaction() as connection:
@@ -72,8 +72,8 @@ async def note(database: Database, number: int) -> None:
 
 async def test_the_watermarks_of_days_that_are_gone_go_and_no_others(database: Database) -> None:
     old = await place_long_ago(database, count=3)
-    await steps.place(database)
-    await steps.come_back(database, (await steps.events(database))[-1])
+    await scenario.place(database)
+    await scenario.come_back(database, (await scenario.events(database))[-1])
 
     forgotten = await forget(database)
 
@@ -83,34 +83,34 @@ async def test_the_watermarks_of_days_that_are_gone_go_and_no_others(database: D
 
 
 async def test_a_later_event_of_a_forgotten_order_reaches_the_endpoint(database: Database) -> None:
-    await steps.add_endpoint(database)
+    await scenario.add_endpoint(database)
     (number,) = await place_long_ago(database)
-    await steps.value(
+    await scenario.value(
         database, "UPDATE ops.webhook_deliveries SET state = 'skipped', settled_at = now()"
     )
     await forget(database)
     await note(database, number)
 
-    due = await steps.come_back(database, *await steps.events(database))
+    due = await scenario.come_back(database, *await scenario.events(database))
 
     assert len(due) == 1
-    assert await steps.claim(database, due[0]) is not None
+    assert await scenario.claim(database, due[0]) is not None
     assert await watermarks(database) == {number: 2}
 
 
 async def test_later_events_of_a_forgotten_order_keep_their_order(database: Database) -> None:
-    await steps.add_endpoint(database)
+    await scenario.add_endpoint(database)
     (number,) = await place_long_ago(database)
-    await steps.value(
+    await scenario.value(
         database, "UPDATE ops.webhook_deliveries SET state = 'skipped', settled_at = now()"
     )
     await forget(database)
     for _ in range(3):
         await note(database, number)
-    second, third, fourth = await steps.events(database)
+    second, third, fourth = await scenario.events(database)
 
-    early = await steps.come_back(database, fourth, third)
-    due = await steps.come_back(database, second)
+    early = await scenario.come_back(database, fourth, third)
+    due = await scenario.come_back(database, second)
 
     assert early == []
     assert await watermarks(database) == {number: 4}
@@ -120,7 +120,7 @@ async def test_later_events_of_a_forgotten_order_keep_their_order(database: Data
 async def test_an_order_whose_later_event_is_kept_keeps_its_watermark(database: Database) -> None:
     (number, other) = await place_long_ago(database, count=2)
     await note(database, number)
-    await steps.come_back(database, *await steps.events(database))
+    await scenario.come_back(database, *await scenario.events(database))
 
     first, second = await forget(database, at_most=1), await forget(database, at_most=1)
 
@@ -128,7 +128,7 @@ async def test_an_order_whose_later_event_is_kept_keeps_its_watermark(database: 
     assert await watermarks(database) == {number: 2}
     assert not await forget(database)
     today = "SELECT day = (now() AT TIME ZONE 'UTC')::date FROM ops.watermarks"
-    assert await steps.value(database, today)
+    assert await scenario.value(database, today)
     assert other not in await watermarks(database)
 
 
@@ -150,12 +150,12 @@ async def test_a_cart_is_forgotten_with_its_day(database: Database) -> None:
     async with database.connection() as connection:
         cart = await storage.carts.add(connection, total_amount=Decimal("1.00"), items=[])
     await services.carts.check_out(database, cart, traceparent=None)
-    await steps.come_back(database, *await steps.events(database))
-    await steps.value(database, "UPDATE ops.watermarks SET day = '-infinity'")
+    await scenario.come_back(database, *await scenario.events(database))
+    await scenario.value(database, "UPDATE ops.watermarks SET day = '-infinity'")
 
     kept = await forget(database)
-    await steps.value(database, "UPDATE ops.watermarks SET day = '-infinity'")
-    await steps.value(database, "UPDATE orders.carts SET closed_at = now() - interval '60 days'")
+    await scenario.value(database, "UPDATE ops.watermarks SET day = '-infinity'")
+    await scenario.value(database, "UPDATE orders.carts SET closed_at = now() - interval '60 days'")
     gone = await forget(database)
 
     assert (kept, gone) == (0, 1)
@@ -165,7 +165,7 @@ async def test_a_cart_is_forgotten_with_its_day(database: Database) -> None:
 async def test_forgetting_looks_at_no_more_than_it_was_asked_to(
     database: Database, kept: str
 ) -> None:
-    await steps.value(
+    await scenario.value(
         database,
         """
         INSERT INTO ops.watermarks (order_id, sequence, day)
@@ -174,7 +174,7 @@ async def test_forgetting_looks_at_no_more_than_it_was_asked_to(
         """,
         kept,
     )
-    await steps.value(database, "ANALYZE ops.watermarks")
+    await scenario.value(database, "ANALYZE ops.watermarks")
 
     async with database.transaction() as connection:
         forgotten = await storage.inbox.forget_watermarks(connection, at_most=10)
@@ -194,9 +194,9 @@ async def test_a_bridge_of_the_version_before_restores_what_was_forgotten_too(
     await forget(database)
     await note(database, gone)
     await note(database, going)
-    await steps.come_back(database, *(await steps.events(database))[-1:])
+    await scenario.come_back(database, *(await scenario.events(database))[-1:])
     before = "INSERT INTO ops.watermarks (order_id) SELECT unnest($1::bigint[])"
-    await steps.value(
+    await scenario.value(
         database,
         f"{before} ON CONFLICT (order_id) DO UPDATE SET sequence = watermarks.sequence",
         [gone, going],

@@ -19,8 +19,8 @@ from orderbus.domain.webhooks import new_secret
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from tests.conftest import settings_from
-from tests.integration import steps
-from tests.integration.front_door import JSON, PATH, Client, body, post, problem, serving
+from tests.support import scenario
+from tests.support.api_client import JSON, PATH, Client, body, post, problem, serving
 
 SECRET = "shared"
 STANDARD = new_secret()
@@ -79,7 +79,7 @@ async def test_a_new_order_is_answered_with_201_and_these_very_members(
     assert response.status == 201
     assert await response.read() == b'{"ok": true, "order_id": "SO-10045"}'
     assert response.content_type == "application/json"
-    assert await steps.value(database, ORDERS) == 1
+    assert await scenario.value(database, ORDERS) == 1
 
 
 async def test_where_the_order_can_be_read_is_said(client: Client) -> None:
@@ -100,7 +100,7 @@ async def test_the_same_order_again_is_answered_alike_with_200_and_says_so(
     assert await again.read() == await first.read()
     assert again.headers["Idempotent-Replayed"] == "true"
     assert "Idempotent-Replayed" not in first.headers
-    assert await steps.value(database, ORDERS) == 1
+    assert await scenario.value(database, ORDERS) == 1
 
 
 async def test_the_same_reference_with_another_content_is_a_conflict(
@@ -112,7 +112,7 @@ async def test_the_same_reference_with_another_content_is_a_conflict(
 
     refused = await problem(response, 409, "conflict")
     assert "SO-10045" in refused["detail"]
-    assert await steps.value(database, ORDERS) == 1
+    assert await scenario.value(database, ORDERS) == 1
 
 
 @pytest.mark.parametrize("key", ["key-1", '"key-1"'])
@@ -124,7 +124,7 @@ async def test_a_key_that_comes_back_with_another_content_is_refused(
     response = await post(client, body("SO-2"), Idempotency_Key=key)
 
     await problem(response, 422, "idempotency-key-reused")
-    assert await steps.value(database, ORDERS) == 1
+    assert await scenario.value(database, ORDERS) == 1
 
 
 async def test_the_callers_trace_is_kept_and_a_broken_one_replaced(
@@ -138,7 +138,7 @@ async def test_the_callers_trace_is_kept_and_a_broken_one_replaced(
     assert kept.headers["traceparent"] == trace
     assert "XXXX" not in replaced.headers["traceparent"]
     stored = "SELECT traceparent FROM ops.events ORDER BY occurred_at LIMIT 1"
-    assert await steps.value(database, stored) == trace
+    assert await scenario.value(database, stored) == trace
 
 
 # -- orders that are refused ---------------------------------------------------------------------
@@ -178,7 +178,7 @@ async def test_a_wrong_order_is_refused_by_the_name_of_its_field_before_the_data
     assert pointer in [fault["pointer"] for fault in refused["faults"]]
     assert all(refused["errors"].values())
     assert lent == []
-    assert await steps.value(database, ORDERS) == 0
+    assert await scenario.value(database, ORDERS) == 0
 
 
 async def test_every_wrong_field_is_named_at_once(client: Client) -> None:
@@ -292,7 +292,7 @@ async def test_an_order_that_nobody_known_signed_is_refused_before_it_is_read(
     assert refused["error"] == "Invalid signature"
     assert "WWW-Authenticate" in response.headers
     assert lent == []
-    assert await steps.value(database, ORDERS) == 0
+    assert await scenario.value(database, ORDERS) == 0
 
 
 # -- PostgreSQL away -----------------------------------------------------------------------------
@@ -351,4 +351,4 @@ async def test_the_id_an_answer_names_is_the_orders_own(client: Client, database
     response = await post(client)
 
     order_id = UUID(response.headers["Location"].rpartition("/")[2])
-    assert await steps.value(database, "SELECT public_id FROM orders.orders") == order_id
+    assert await scenario.value(database, "SELECT public_id FROM orders.orders") == order_id

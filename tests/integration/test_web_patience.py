@@ -18,8 +18,8 @@ from orderbus import storage, telemetry
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection
 from orderbus.web.app_keys import IN_FLIGHT
-from tests.integration import front_door
-from tests.waiting import until_here
+from tests.support import api_client
+from tests.support.waiting import until_here
 
 
 async def test_a_slow_sender_is_told_so(
@@ -31,9 +31,9 @@ async def test_a_slow_sender_is_told_so(
         yield b"{"
         await asyncio.Event().wait()
 
-    async with front_door.serving(settings) as door:
+    async with api_client.serving(settings) as door:
         try:
-            answer = await door.post(front_door.PATH, data=drip(), headers=front_door.JSON)
+            answer = await door.post(api_client.PATH, data=drip(), headers=api_client.JSON)
             status = answer.status
         except aiohttp.ClientError:
             status = 408  # the connection was closed on the sender
@@ -49,7 +49,7 @@ HALVES = {
 }
 
 
-async def connected(client: front_door.Client, data: bytes) -> Any:
+async def connected(client: api_client.Client, data: bytes) -> Any:
     """Send this and no more; gives both streams of the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", client.server.port)
     writer.write(data)
@@ -59,7 +59,7 @@ async def connected(client: front_door.Client, data: bytes) -> Any:
 @pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
 @pytest.mark.parametrize("path", [b"/webhooks/orders/create/", b"/carts"])
 async def test_a_sender_that_goes_away_in_the_middle_is_no_failure_of_the_server(
-    client: front_door.Client, path: bytes, half: bytes
+    client: api_client.Client, path: bytes, half: bytes
 ) -> None:
     with structlog.testing.capture_logs() as logs:
         _, writer = await connected(client, half % path)
@@ -71,7 +71,7 @@ async def test_a_sender_that_goes_away_in_the_middle_is_no_failure_of_the_server
 
 
 async def test_a_reader_that_goes_away_in_the_middle_is_no_failure_of_the_server(
-    client: front_door.Client, monkeypatch: pytest.MonkeyPatch
+    client: api_client.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cart = {
         "uuid": UUID(int=1),
@@ -97,7 +97,7 @@ async def test_a_reader_that_goes_away_in_the_middle_is_no_failure_of_the_server
     "line", [b"GET /\xff HTTP/1.1", b"GET / HTTP/9.9", b"GET / HTTP/1.1\r\nX-API-Key: obk_\x01"]
 )
 async def test_what_is_no_http_is_told_without_its_bytes(
-    client: front_door.Client, caplog: pytest.LogCaptureFixture, line: bytes
+    client: api_client.Client, caplog: pytest.LogCaptureFixture, line: bytes
 ) -> None:
     caplog.set_level("INFO")
     logging.getLogger("aiohttp.server").addFilter(telemetry.without_bytes)

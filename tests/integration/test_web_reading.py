@@ -15,10 +15,9 @@ from orderbus import services
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.web.app import build_app
-from tests import samples
 from tests.conftest import settings_from
-from tests.integration import steps
-from tests.integration.front_door import PATH, Client, body, post, problem, serving
+from tests.support import samples, scenario
+from tests.support.api_client import PATH, Client, body, post, problem, serving
 
 TEXT = "text/plain; version=0.0.4"
 PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3"
@@ -103,7 +102,7 @@ async def test_a_method_that_is_not_there_is_a_problem_and_says_which_are(
 async def test_an_order_is_shown_by_its_uuid_and_by_its_reference(
     client: Client, database: Database
 ) -> None:
-    placed = await steps.place(database, "SO-10045")
+    placed = await scenario.place(database, "SO-10045")
 
     shown = [
         await (await client.get(path)).json()
@@ -136,7 +135,7 @@ KEYS: dict[str, dict[str, str]] = {
 async def test_without_a_valid_key_no_order_is_shown(
     guarded: Client, database: Database, headers: dict[str, str]
 ) -> None:
-    await steps.place(database, "SO-10045")
+    await scenario.place(database, "SO-10045")
 
     response = await guarded.get("/orders/SO-10045", headers=headers)
 
@@ -149,7 +148,7 @@ async def test_without_a_valid_key_no_order_is_shown(
 async def test_with_a_valid_key_an_order_is_shown(
     guarded: Client, guarded_settings: Settings, database: Database, header: str, prefix: str
 ) -> None:
-    await steps.place(database, "SO-10045")
+    await scenario.place(database, "SO-10045")
     _, key = await services.api_keys.create(database, guarded_settings, name="test")
 
     response = await guarded.get("/orders/SO-10045", headers={header: f"{prefix}{key}"})

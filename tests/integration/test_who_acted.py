@@ -14,11 +14,10 @@ from orderbus import services
 from orderbus.commands.cli import main
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests import samples
 from tests.conftest import settings_from
-from tests.integration import steps
-from tests.integration.front_door import JSON, PATH, Client, body, serving
-from tests.integration.living import consume, go_on
+from tests.support import samples, scenario
+from tests.support.api_client import JSON, PATH, Client, body, serving
+from tests.support.scenario import consume, go_on
 
 SECRET = "shared"
 
@@ -153,7 +152,7 @@ async def test_the_key_that_asked_for_another_try_is_in_the_history(
     await go_on(database, settings)
     await shop.ask("POST", "/orders/SO-1/retry")
     again = "SELECT id FROM ops.consumptions WHERE consumer = 'process_order' AND state = 'pending'"
-    await consume(database, settings, "process_order", await steps.value(database, again))
+    await consume(database, settings, "process_order", await scenario.value(database, again))
 
     begun = [
         actor for event, actor in await shop.actors("SO-1") if event == "order.processing_started"

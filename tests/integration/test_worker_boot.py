@@ -11,11 +11,11 @@ import pytest
 
 from orderbus.services import ingress
 from orderbus.storage.database import Database
-from tests import samples
-from tests.door import Door
-from tests.integration.rabbitmq_node import ready
-from tests.integration.worker_process import Start, Worker, send
-from tests.waiting import until, until_async, until_true
+from tests.support import samples
+from tests.support.rabbitmq_node import ready
+from tests.support.tcp_proxy import Door
+from tests.support.waiting import until, until_async, until_true
+from tests.support.worker_process import Start, Worker, send
 
 PARTS = ("postgres", "rabbitmq", "pubsub")
 

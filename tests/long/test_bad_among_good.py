@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.end_to_end.bad_among_good import Bad, survives
-from tests.end_to_end.system import System
+from tests.support.system import System
 
 
 @pytest.mark.native

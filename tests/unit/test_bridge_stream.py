@@ -14,7 +14,7 @@ from orderbus.pubsub import bridge as bridge_module
 from orderbus.pubsub import leases as leases_module
 from orderbus.pubsub.bridge import Received, _Waiting
 from orderbus.pubsub.leases import Leases
-from tests.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 
 def google_error(kind: Any) -> Exception:

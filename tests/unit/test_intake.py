@@ -15,7 +15,7 @@ from orderbus.actors.broker import broker
 from orderbus.rabbitmq import intake
 from orderbus.rabbitmq.intake import Refusal
 from orderbus.telemetry import UNKNOWN_ACTOR
-from tests import hostile
+from tests.support import hostile_messages
 
 
 @pytest.fixture
@@ -30,23 +30,23 @@ def actors() -> dict[str, dramatiq.Actor[..., object]]:
     return dict(stub.actors)
 
 
-@pytest.mark.parametrize("wrong", hostile.MESSAGES)
+@pytest.mark.parametrize("wrong", hostile_messages.MESSAGES)
 def test_a_hostile_message_is_refused_in_words(
     wrong: str, actors: dict[str, dramatiq.Actor[..., object]]
 ) -> None:
     with pytest.raises(Refusal) as refused:
-        intake.read(hostile.MESSAGES[wrong], "probes", actors)
+        intake.read(hostile_messages.MESSAGES[wrong], "probes", actors)
 
     assert refused.value.reason in {"malformed", "too_large", "unknown_actor"}
     assert 20 < len(str(refused.value)) < 400
 
 
-@pytest.mark.parametrize("wrong", hostile.DELAYED)
+@pytest.mark.parametrize("wrong", hostile_messages.DELAYED)
 def test_a_message_that_would_wait_for_ever_is_refused(
     wrong: str, actors: dict[str, dramatiq.Actor[..., object]]
 ) -> None:
     with pytest.raises(Refusal):
-        intake.read(hostile.DELAYED[wrong], "probes.DQ", actors)
+        intake.read(hostile_messages.DELAYED[wrong], "probes.DQ", actors)
 
 
 def test_what_workers_write_themselves_is_let_in() -> None:
@@ -110,7 +110,7 @@ def test_an_actor_of_ones_own_gets_what_json_makes_of_its_arguments(
     stub = StubBroker(middleware=[])
     dramatiq.actor(broker=stub, queue_name="probes", actor_name="own")(fn)
 
-    intake.read(hostile.message(actor_name="own", args=given), "probes", stub.actors)
+    intake.read(hostile_messages.message(actor_name="own", args=given), "probes", stub.actors)
 
 
 def test_what_json_has_is_held_to_its_type() -> None:
@@ -120,8 +120,12 @@ def test_what_json_has_is_held_to_its_type() -> None:
     stub = StubBroker(middleware=[])
     dramatiq.actor(broker=stub, queue_name="probes")(own)
 
-    intake.read(hostile.message(actor_name="own", args=[{"a": None}, []]), "probes", stub.actors)
+    intake.read(
+        hostile_messages.message(actor_name="own", args=[{"a": None}, []]), "probes", stub.actors
+    )
     wrong: list[list[object]] = [[{"a": "1"}, []], [{}, [1]], [[], []]]
     for given in wrong:
         with pytest.raises(Refusal):
-            intake.read(hostile.message(actor_name="own", args=given), "probes", stub.actors)
+            intake.read(
+                hostile_messages.message(actor_name="own", args=given), "probes", stub.actors
+            )

@@ -12,7 +12,7 @@ import pytest
 from orderbus.domain import json, orders
 from orderbus.errors import MOST_FAULTS, Invalid, Poisoned
 from orderbus.pubsub import messages
-from tests import nasty, samples
+from tests.support import costly_json, samples
 
 N = 262_144  # 4n is what the front door takes at most
 ATTRIBUTES = {
@@ -26,18 +26,18 @@ def read(text: bytes) -> None:
         json.loads(text)
 
 
-@pytest.mark.parametrize("name", nasty.VALUES)
+@pytest.mark.parametrize("name", costly_json.VALUES)
 def test_reading_a_text_four_times_as_long_costs_about_four_times_as_much(name: str) -> None:
-    value = nasty.VALUES[name]
+    value = costly_json.VALUES[name]
 
     def cost(n: int) -> float:
         text = value(n)
-        return nasty.cpu(lambda: read(text))
+        return costly_json.cpu(lambda: read(text))
 
-    assert nasty.grows_linearly(cost, N)
+    assert costly_json.grows_linearly(cost, N)
 
 
-@pytest.mark.parametrize("name", nasty.VALUES)
+@pytest.mark.parametrize("name", costly_json.VALUES)
 def test_a_message_from_pubsub_costs_no_more_than_its_length(name: str) -> None:
     def decode(data: bytes) -> None:
         with pytest.raises(Poisoned) as poisoned:
@@ -46,10 +46,10 @@ def test_a_message_from_pubsub_costs_no_more_than_its_length(name: str) -> None:
         assert len(str(poisoned.value)) <= 300
 
     def cost(n: int) -> float:
-        data = nasty.VALUES[name](n)
-        return nasty.cpu(lambda: decode(data))
+        data = costly_json.VALUES[name](n)
+        return costly_json.cpu(lambda: decode(data))
 
-    assert nasty.grows_linearly(cost, 16_000)
+    assert costly_json.grows_linearly(cost, 16_000)
 
 
 TOO_MUCH = {

@@ -15,7 +15,7 @@ from dramatiq.middleware import AsyncIO, ShutdownNotifications
 from orderbus.errors import Poisoned, Unavailable
 from orderbus.rabbitmq.memory_broker import MemoryBroker
 from orderbus.worker.retries import Retries
-from tests.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 
 class Worker:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from orderbus.domain.events import Announcement
 from orderbus.errors import Poisoned
 from orderbus.pubsub import messages
-from tests import samples
+from tests.support import samples
 
 EVENT_ID = "6f2a7c1e-0000-4000-8000-00000000000e"
 TIME = "2026-01-02T03:04:05.678901Z"

@@ -27,7 +27,7 @@ from orderbus.errors import (
 from orderbus.worker import retries
 from orderbus.worker.retries import Again, Bury, Leave, judge
 from tests.conftest import settings_from
-from tests.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 #: RabbitMQ takes a message back that was not acknowledged for so long; older ones after half of it.

@@ -9,7 +9,7 @@ import pytest
 
 from orderbus.domain import orders
 from orderbus.errors import Invalid
-from tests import samples
+from tests.support import samples
 
 
 def parse(**changes: Any) -> orders.PlaceOrder:

@@ -8,8 +8,8 @@ import socket
 import pytest
 
 from orderbus.devtools.processes import free_port, is_free
-from tests import ports
-from tests.ports import kept_port
+from tests.support import ports
+from tests.support.ports import kept_port
 
 
 async def serve_once(port: int) -> None:

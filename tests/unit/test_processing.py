@@ -12,7 +12,7 @@ from orderbus.domain.processing import Outcome, Priced, Processor, Random, Task
 from orderbus.errors import Misconfigured
 from orderbus.services.processing import chosen
 from orderbus.settings import load
-from tests import samples
+from tests.support import samples
 
 
 def task(number: int = 1, **changes: Any) -> Task:

@@ -17,7 +17,7 @@ from orderbus.errors import OrderbusError, Poisoned, Unavailable
 from orderbus.pubsub import messages
 from orderbus.pubsub.publisher import Publisher, open_publisher
 from orderbus.settings import load
-from tests import samples
+from tests.support import samples
 
 DEADLINE = timedelta(seconds=1)
 TOPIC = "projects/demo-poc/topics/order.created"

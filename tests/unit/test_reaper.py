@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import alive
-from tests.waiting import until
+from tests.support.processes import alive
+from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = """
 import subprocess, sys, time
-from tests import reaper
+from tests.support import reaper
 sleep = ["sh", "-c", "sleep 180 & wait"]
 to = subprocess.DEVNULL
 started = [subprocess.Popen(sleep, start_new_session=True, stdout=to) for _ in range(3)]

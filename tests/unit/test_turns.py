@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 
 from orderbus.egress.turns import Turns
-from tests.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 LONG = timedelta(seconds=PATIENCE)
 A_MOMENT = timedelta(milliseconds=20)

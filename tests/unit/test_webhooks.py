@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from orderbus.domain import webhooks
 from orderbus.domain.webhooks import Answer, Delivered, Exhausted, Format, Gone, NotCharged, Retry
 from orderbus.errors import Invalid
-from tests import samples
+from tests.support import samples
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 MIDDLE = 0.5

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import wheels
-from tests.wheels import ROOT
+from tests.support import wheels
+from tests.support.wheels import ROOT
 
 MIGRATIONS = sorted(
     path.stem

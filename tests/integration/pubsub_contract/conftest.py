@@ -16,8 +16,8 @@ from orderbus.devtools.pubsub_double.dependency import DoublePubsub
 from orderbus.errors import Misconfigured
 from orderbus.settings import Settings
 from tests.integration.pubsub_contract.pubsub import Server, at
-from tests.parts import Background
-from tests.ports import with_kept_ports
+from tests.support.dependencies import Background
+from tests.support.ports import with_kept_ports
 
 
 @pytest.fixture(scope="session", params=["emulator", "double"])

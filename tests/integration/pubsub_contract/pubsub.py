@@ -17,8 +17,8 @@ from orderbus.pubsub.messages import Message
 from orderbus.pubsub.publisher import Publisher, open_publisher
 from orderbus.settings import Settings
 from tests.conftest import settings_from
-from tests.parts import Background
-from tests.waiting import PATIENCE
+from tests.support.dependencies import Background
+from tests.support.waiting import PATIENCE
 
 #: For what Pub/Sub is going to answer, however slow the machine is.
 DEADLINE = timedelta(seconds=60)

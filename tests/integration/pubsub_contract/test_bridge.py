@@ -25,7 +25,7 @@ from tests.integration.pubsub_contract.pubsub import (
     publishing,
     until,
 )
-from tests.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 
 async def test_everything_published_comes_back_once_with_its_attributes(settings: Settings) -> None:

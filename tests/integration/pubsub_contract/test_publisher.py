@@ -31,7 +31,7 @@ from tests.integration.pubsub_contract.pubsub import (
     publishing,
     until,
 )
-from tests.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 
 async def test_every_message_of_a_batch_gets_an_id_of_its_own(settings: Settings) -> None:

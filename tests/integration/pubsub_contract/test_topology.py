@@ -14,7 +14,7 @@ from tests.integration.pubsub_contract.pubsub import (
     at,
     clients,
 )
-from tests.ports import kept_port
+from tests.support.ports import kept_port
 
 
 async def test_many_may_make_the_subscription_at_once_and_whoever_made_it_knows(

@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 import pika
 from dramatiq import Message
 
-from tests import reaper
-from tests.door import Door
-from tests.waiting import PATIENCE
+from tests.support import reaper
+from tests.support.tcp_proxy import Door
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 

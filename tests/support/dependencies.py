@@ -25,11 +25,11 @@ from orderbus.devtools.dependencies import Dependency, Named, Provider
 from orderbus.devtools.processes import Sink
 from orderbus.devtools.rabbitmq import NativeRabbitmq
 from orderbus.errors import Misconfigured
-from tests.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 T = TypeVar("T")
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+ROOT: Final = Path(__file__).resolve().parents[2]
 
 #: Names the folder in which the workers of one run meet.
 MEETING: Final = "ORDERBUS_TESTS_MEET_IN"
@@ -145,7 +145,7 @@ def shared_parts(folder: Path) -> dict[str, Dependency]:
 def _start_keeper(folder: Path) -> str:
     with (folder / "kept").open("w") as kept:
         keeper = subprocess.Popen(
-            [sys.executable, "-m", "tests.parts", folder, str(kept.fileno())],
+            [sys.executable, "-m", "tests.support.dependencies", folder, str(kept.fileno())],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             text=True,

@@ -8,18 +8,23 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from orderbus import services, storage
+from orderbus import actors, services, storage
 from orderbus.domain import webhooks
+from orderbus.egress.session import Session
+from orderbus.egress.turns import Turns
+from orderbus.resources import Resources
 from orderbus.services.bridge import Due
 from orderbus.services.ingress import Placed
+from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Claimed
 from orderbus.storage.inbox import Returned
 from orderbus.storage.outbox import Leased
-from tests import samples
+from tests.support import samples
 
 #: No test outlasts it: a lease ends here when a test says so.
 LEASE = timedelta(hours=1)
+NO_TIME = timedelta(0)
 
 
 async def place(database: Database, reference: str | None = None, **changes: Any) -> Placed:
@@ -103,6 +108,52 @@ async def claim(
         return await storage.deliveries.claim(
             connection, delivery, lease=uuid4(), length=lease, in_flight=in_flight
         )
+
+
+async def deliver(
+    database: Database, http: Session, settings: Settings, delivery: int
+) -> list[int]:
+    return await services.deliveries.deliver(database, http, settings, Turns(), delivery)
+
+
+async def one_due(database: Database, url: str, **endpoint: Any) -> int:
+    await add_endpoint(database, url, **endpoint)
+    await place(database, "SO-10045")
+    (due,) = await come_back(database, *await events(database))
+    return due
+
+
+async def state(database: Database, delivery: int) -> dict[str, Any]:
+    async with database.connection() as connection:
+        row = await connection.fetchrow(
+            "SELECT *, due_at - now() AS due_in FROM ops.webhook_deliveries WHERE id = $1", delivery
+        )
+    assert row is not None
+    return dict(row)
+
+
+def resources(database: Database, settings: Settings) -> Resources:
+    nobody: Any = None
+    return Resources(settings, database, publisher=nobody, http=nobody)
+
+
+async def consume(database: Database, settings: Settings, name: str, one: int) -> None:
+    """Let one consumer have one event."""
+    known = {consumer.name: consumer for consumer in actors.consumers.installed(settings)}
+    held = resources(database, settings)
+    await services.consumptions.consume(held, name, one, known[name].work)
+
+
+async def go_on(database: Database, settings: Settings) -> None:
+    """Bring every event back and let every consumer have it, until nothing new happens."""
+    wanted = {each.name: each.pattern for each in actors.consumers.installed(settings)}
+    while True:
+        new, due = await record(database, await events(database), wanted=wanted)
+        for name, ids in due.consumptions.items():
+            for one in ids:
+                await consume(database, settings, name, one)
+        if not new:
+            return
 
 
 async def value(database: Database, query: str, *arguments: object) -> Any:

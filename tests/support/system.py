@@ -20,9 +20,9 @@ from aiohttp import web
 from orderbus.domain import webhooks
 from orderbus.settings import QUEUES_IN_MEMORY, Settings
 from orderbus.storage.database import Database
-from tests import reaper, samples
-from tests.ports import kept_port
-from tests.waiting import PATIENCE
+from tests.support import reaper, samples
+from tests.support.ports import kept_port
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 KILL_AT = str(Path(__file__).with_name("kill_at.py"))

@@ -11,10 +11,10 @@ from uuid import uuid4
 import pika
 
 from orderbus.devtools.rabbitmq import NativeRabbitmq, server
-from tests import rabbit
-from tests.parts import Background
-from tests.ports import with_kept_ports
-from tests.waiting import until, until_async
+from tests.support import rabbitmq_admin
+from tests.support.dependencies import Background
+from tests.support.ports import with_kept_ports
+from tests.support.waiting import until, until_async
 
 __all__ = ["Node", "ready", "until", "until_async"]
 
@@ -44,7 +44,7 @@ class Node:
     def vhost(self) -> str:
         """Make a virtual host and return its URL."""
         name = f"test-{uuid4().hex[:12]}"
-        rabbit.make_vhost(self._part, name)
+        rabbitmq_admin.make_vhost(self._part, name)
         return self._part.env["RABBITMQ_URL"].rstrip("/") + f"/{name}"
 
     def alarm(self, *, on: bool) -> None:
@@ -63,7 +63,7 @@ class Node:
 
     def queues(self, url: str) -> dict[str, dict[str, Any]]:
         """List a virtual host's queues with their arguments."""
-        listed = rabbit.call(self._part, "GET", f"queues/{vhost_of(url)}")
+        listed = rabbitmq_admin.call(self._part, "GET", f"queues/{vhost_of(url)}")
         return {queue["name"]: queue["arguments"] for queue in listed}
 
     @property
@@ -72,7 +72,7 @@ class Node:
         return self._part.node_env
 
     def control(self, *command: str) -> None:
-        rabbit.control(self._part, *command)
+        rabbitmq_admin.control(self._part, *command)
 
 
 def vhost_of(url: str) -> str:

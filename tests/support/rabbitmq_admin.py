@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from orderbus.devtools.dependencies import Dependency
 from orderbus.devtools.rabbitmq import NativeRabbitmq
-from tests.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 
 def login_of(rabbitmq: Dependency) -> tuple[str, str]:

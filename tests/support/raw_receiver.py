@@ -12,7 +12,7 @@ from orderbus.domain.webhooks import Answer
 from orderbus.egress import exchange
 from orderbus.egress.session import Session
 from orderbus.settings import Settings, load
-from tests.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from tests.parts import Background
-from tests.ports import kept_port
+from tests.support.dependencies import Background
+from tests.support.ports import kept_port
 
 
 class Door:

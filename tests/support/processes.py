@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 
-from tests.waiting import PATIENCE
+from tests.support.waiting import PATIENCE
 
 
 def descendants(pid: int) -> set[int]:

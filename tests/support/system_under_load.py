@@ -27,16 +27,15 @@ from orderbus.devtools.emulator import NativeEmulator
 from orderbus.devtools.postgres import NativePostgres
 from orderbus.errors import Misconfigured, OrderbusError
 from orderbus.storage.database import open_database
-from tests import samples
 from tests.conftest import settings_from
-from tests.door import Door
-from tests.end_to_end.system import System, environment
-from tests.integration import steps
-from tests.integration.rabbitmq_node import Node
-from tests.integration.worker_process import elsewhere
-from tests.parts import Background
-from tests.ports import with_kept_ports
-from tests.waiting import PATIENCE
+from tests.support import samples, scenario
+from tests.support.dependencies import Background
+from tests.support.ports import with_kept_ports
+from tests.support.rabbitmq_node import Node
+from tests.support.system import System, environment
+from tests.support.tcp_proxy import Door
+from tests.support.waiting import PATIENCE
+from tests.support.worker_process import elsewhere
 
 #: Orders that are posted at the same time, and seconds each sender waits after one.
 SENDERS, PAUSE = 8, 0.4
@@ -227,7 +226,7 @@ class Stage:
 
     async def _append(self, reference: str) -> None:
         order = await services.orders.find(self.direct, reference)
-        await steps.append_event(self.direct, UUID(order["id"]))
+        await scenario.append_event(self.direct, UUID(order["id"]))
         self._appended += 1
 
     # -- an outage ------------------------------------------------------------------------------

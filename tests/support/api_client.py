@@ -15,7 +15,7 @@ from aiohttp.web import Application, AppRunner, Request
 from orderbus.settings import Settings
 from orderbus.web.app import build_app
 from orderbus.web.server import OPTIONS
-from tests import samples
+from tests.support import samples
 
 Client = TestClient[Request, Application]
 

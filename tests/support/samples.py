@@ -12,7 +12,7 @@ from orderbus.domain import orders
 from orderbus.domain.events import Event
 from orderbus.domain.orders import PlaceOrder
 
-SAMPLE = Path(__file__).resolve().parents[1] / "examples" / "order.json"
+SAMPLE = Path(__file__).resolve().parents[2] / "examples" / "order.json"
 
 
 def order_body(reference: str | None = None, **changes: Any) -> dict[str, Any]:

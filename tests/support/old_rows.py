@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from orderbus.storage.database import Connection, Database
-from tests.integration import steps
+from tests.support import scenario
 
 LONG_AGO: Final = 60
 MAY_GO: Final = timedelta(days=37)
@@ -27,7 +27,7 @@ async def make_day(connection: Connection, ago: int = LONG_AGO) -> date:
 
 async def deliveries(database: Database, count: int, *, state: str, ago: int = LONG_AGO) -> None:
     """Add deliveries, settled so many days ago where they are; each with one attempt."""
-    endpoint = await steps.add_endpoint(database)
+    endpoint = await scenario.add_endpoint(database)
     async with database.connection() as connection:
         await connection.execute(
             """
@@ -51,7 +51,7 @@ async def deliveries(database: Database, count: int, *, state: str, ago: int = L
 
 async def letters_of_dead_deliveries(database: Database, resolution: str | None) -> None:
     """Add the dead letter of each dead delivery that has none, resolved when the delivery died."""
-    await steps.value(
+    await scenario.value(
         database,
         """
         INSERT INTO ops.dead_letters
@@ -70,7 +70,7 @@ async def letters(
     database: Database, count: int, resolution: str | None, ago: int = LONG_AGO
 ) -> None:
     """Add dead letters of queue messages."""
-    await steps.value(
+    await scenario.value(
         database,
         """
         INSERT INTO ops.dead_letters
@@ -89,7 +89,7 @@ async def consumptions(
     database: Database, count: int, *, state: str = "done", ago: int = LONG_AGO
 ) -> None:
     """Add consumptions of events of so many days ago."""
-    await steps.value(
+    await scenario.value(
         database,
         """
         INSERT INTO ops.consumptions (consumer, event_id, occurred_at, state, settled_at)
@@ -105,7 +105,7 @@ async def consumptions(
 
 async def answers(database: Database, count: int, *, ago: int = LONG_AGO) -> None:
     """Add answers to requests with an idempotency key."""
-    await steps.value(
+    await scenario.value(
         database,
         """
         INSERT INTO ops.idempotency_keys (scope, key, fingerprint, created_at)
