@@ -12,10 +12,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from orderbus import settings as settings_module
-from orderbus.commands import schema
 from orderbus.devtools import postgres
 from orderbus.errors import Misconfigured
 from orderbus.settings import Settings
+from orderbus.storage import migrations
 
 VERSION = "15"
 FILE = Path(__file__).resolve().parents[1] / "migrations" / "schema.sql"
@@ -63,8 +63,8 @@ async def _fresh(folder: Path, binaries: Path) -> str:
 
 
 def _migrate(settings: Settings) -> None:
-    with schema.locked(settings, wait=timedelta(0), waiting=print):
-        schema.migrate(settings)
+    with migrations.locked(settings, wait=timedelta(0), waiting=print):
+        migrations.migrate(settings)
 
 
 def dump(settings: Settings, binaries: Path) -> str:

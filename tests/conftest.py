@@ -12,10 +12,10 @@ from uuid import uuid4
 
 import pytest
 
-from orderbus.commands import schema
 from orderbus.devtools.dependencies import Dependency, Provider
 from orderbus.errors import Misconfigured
 from orderbus.settings import Settings, load
+from orderbus.storage import migrations
 from orderbus.storage.database import Database, open_database
 from tests.support.dependencies import MEETING, WAY, meeting_place, running_parts, shared_parts, way
 from tests.support.waiting import PATIENCE
@@ -98,8 +98,8 @@ def template(part_env: dict[str, str]) -> str:
     settings = settings_from(
         {**part_env, "DB_NAME": _create(part_env, f"template_{uuid4().hex[:12]}")}
     )
-    with schema.locked(settings, wait=timedelta(seconds=PATIENCE), waiting=print):
-        schema.migrate(settings)
+    with migrations.locked(settings, wait=timedelta(seconds=PATIENCE), waiting=print):
+        migrations.migrate(settings)
     return settings.db_name
 
 

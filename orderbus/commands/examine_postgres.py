@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Any, Final
 
 from orderbus import actors, storage
-from orderbus.commands import schema
 from orderbus.commands.findings import Finding, Verdict
 from orderbus.settings import Settings
+from orderbus.storage import migrations
 from orderbus.storage.database import Database
 
 _Examinations = dict[str, tuple[Callable[[], Awaitable[Finding]], str]]
@@ -97,7 +97,7 @@ class _Postgres:
         return Finding("notifications", Verdict.WARNING, found, todo)
 
     async def schema(self) -> Finding:
-        level = await asyncio.to_thread(schema.level, self._settings)
+        level = await asyncio.to_thread(migrations.level, self._settings)
         if level.missing:
             found = f"missing: {', '.join(level.missing)}"
             return Finding("schema", Verdict.FAULT, found, "orderbus migrate")

@@ -1,4 +1,4 @@
-"""``orderbus migrate``: everything has to be there before the first order comes in."""
+"""``orderbus migrate``: makes what has to be there before the first order comes in."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import click
 
 from orderbus import settings as settings_module
 from orderbus import storage
-from orderbus.commands import schema, terminal
+from orderbus.commands import terminal
 from orderbus.domain import webhooks
 from orderbus.errors import Invalid, Misconfigured, Refused, Unavailable
 from orderbus.pubsub import topology
 from orderbus.services import lost_events, maintenance
 from orderbus.settings import Settings
+from orderbus.storage import migrations
 from orderbus.storage.database import Connection, open_database
 
 
@@ -53,16 +54,16 @@ def migrate(
 def _migrate(wait: timedelta, *, as_json: bool) -> None:
     settings = settings_module.load()
     _check_outgoing(settings)
-    with schema.locked(settings, wait=wait, waiting=_say):
-        applied = schema.migrate(settings)
+    with migrations.locked(settings, wait=wait, waiting=_say):
+        applied = migrations.migrate(settings)
         made = asyncio.run(_prepare(settings, wait))
     _report({"applied": applied, "subscription_made": made}, as_json=as_json)
 
 
 def _rollback(wait: timedelta, newest: int, *, yes: bool, lose_rows: bool, as_json: bool) -> None:
     settings = settings_module.load()
-    with schema.locked(settings, wait=wait, waiting=_say):
-        undoing = schema.foresee(settings, newest=newest)
+    with migrations.locked(settings, wait=wait, waiting=_say):
+        undoing = migrations.foresee(settings, newest=newest)
         lost = [str(loss) for loss in undoing.losses]
         _say(f"undoes {', '.join(undoing.names) or 'nothing'}")
         for loss in lost:
@@ -71,7 +72,7 @@ def _rollback(wait: timedelta, newest: int, *, yes: bool, lose_rows: bool, as_js
             raise Refused("Nothing was changed: add --lose-rows if all this may be lost")
         if not yes:
             _ask("Undo it?")
-        undone = schema.rollback(settings, newest=newest, agreed=undoing.losses)
+        undone = migrations.rollback(settings, newest=newest, agreed=undoing.losses)
     _report({"rolled_back": undone, "lost": lost}, as_json=as_json)
 
 

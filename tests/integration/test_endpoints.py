@@ -11,10 +11,10 @@ from uuid import UUID
 import pytest
 
 from orderbus import services, storage
-from orderbus.commands import schema
 from orderbus.egress.session import Session
 from orderbus.services.maintenance import Maintenance
 from orderbus.settings import Settings
+from orderbus.storage import migrations
 from orderbus.storage.database import Connection, Database
 from tests.support import scenario
 from tests.support.receiver import Receiver
@@ -180,16 +180,16 @@ async def test_a_worker_that_lost_its_lease_disables_nothing(database: Database)
 async def test_what_was_held_is_held_still_after_the_way_up_and_the_way_back(
     database: Database, settings: Settings
 ) -> None:
-    names = sorted({path.name.split(".")[0] for path in schema.FOLDER.glob("[0-9]*.sql")})
+    names = sorted({path.name.split(".")[0] for path in migrations.FOLDER.glob("[0-9]*.sql")})
     newer = len(names) - names.index("0011")
     due = await one_due(database, "https://shop.example/")
     endpoint = (await state(database, due))["endpoint_id"]
     async with database.connection() as connection:
         await disable(connection, endpoint)
 
-    await asyncio.to_thread(schema.rollback, settings, newest=newer, agreed=[])
+    await asyncio.to_thread(migrations.rollback, settings, newest=newer, agreed=[])
     before = await states(database)
-    await asyncio.to_thread(schema.migrate, settings)
+    await asyncio.to_thread(migrations.migrate, settings)
     after = await states(database)
     async with database.connection() as connection:
         (listed,) = await storage.endpoints.list_all(connection)

@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 from orderbus import services, storage
-from orderbus.commands import schema
 from orderbus.commands.cli import main
 from orderbus.services import retention
 from orderbus.services.retention import AT_MOST
 from orderbus.settings import Settings
+from orderbus.storage import migrations
 from orderbus.storage.database import Database
 from tests.support import old_rows, scenario
 
@@ -254,8 +254,8 @@ async def test_an_older_version_comes_back_though_letters_outlive_what_they_were
 
     undone: list[str] = []
     while "0009.retention" not in undone:
-        undone += await asyncio.to_thread(schema.rollback, settings, newest=1, agreed=[])
-    await asyncio.to_thread(schema.migrate, settings)
+        undone += await asyncio.to_thread(migrations.rollback, settings, newest=1, agreed=[])
+    await asyncio.to_thread(migrations.migrate, settings)
 
     assert await old_rows.counts(database) == before
 

@@ -15,38 +15,39 @@ import pytest
 import yoyo
 from click.testing import CliRunner, Result
 
-from orderbus.commands import schema, terminal
-from orderbus.commands.losses import Loss
+from orderbus.commands import terminal
 from orderbus.commands.migrate import migrate as migrate_command
 from orderbus.errors import Busy, Refused
 from orderbus.settings import Settings
+from orderbus.storage import migrations
 from orderbus.storage.database import Database
+from orderbus.storage.losses import Loss
 from tests.support import random_rows, scenario
 
 NAMES = sorted(
     path.name.removesuffix(".sql")
-    for path in schema.FOLDER.glob("[0-9]*.sql")
+    for path in migrations.FOLDER.glob("[0-9]*.sql")
     if not path.name.endswith(".rollback.sql")
 )
 
 
 @contextmanager
 def locked(settings: Settings, wait: float = 30) -> Iterator[None]:
-    with schema.locked(settings, wait=timedelta(seconds=wait), waiting=print):
+    with migrations.locked(settings, wait=timedelta(seconds=wait), waiting=print):
         yield
 
 
-def down(settings: Settings, newest: int) -> schema.Undoing:
+def down(settings: Settings, newest: int) -> migrations.Undoing:
     """Undo what was foreseen, and agree to all of it."""
     with locked(settings):
-        foreseen = schema.foresee(settings, newest=newest)
-        schema.rollback(settings, newest=newest, agreed=foreseen.losses)
+        foreseen = migrations.foresee(settings, newest=newest)
+        migrations.rollback(settings, newest=newest, agreed=foreseen.losses)
     return foreseen
 
 
 def up(settings: Settings) -> list[str]:
     with locked(settings):
-        return schema.migrate(settings)
+        return migrations.migrate(settings)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -118,7 +119,7 @@ async def test_what_would_be_lost_beyond_what_was_agreed_to_is_not_lost(
 ) -> None:
     def agree_to_nothing() -> None:
         with locked(settings):
-            schema.rollback(settings, newest=len(NAMES), agreed=[])
+            migrations.rollback(settings, newest=len(NAMES), agreed=[])
 
     await scenario.place(database)
 
@@ -135,10 +136,10 @@ def add_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
 
     def add(apply: str, rollback: str) -> None:
         folder = tmp_path / "migrations"
-        shutil.copytree(schema.FOLDER, folder)
+        shutil.copytree(migrations.FOLDER, folder)
         (folder / "9999.bad.sql").write_text(f"-- depends: {NAMES[-1]}\n{apply}\n")
         (folder / "9999.bad.rollback.sql").write_text(f"{rollback}\n")
-        monkeypatch.setattr(schema, "FOLDER", folder)
+        monkeypatch.setattr(migrations, "FOLDER", folder)
 
     return add
 
@@ -160,7 +161,7 @@ async def test_a_rollback_that_cannot_work_is_refused_before_anything_changed(
     with pytest.raises(Refused, match=why):
         await asyncio.to_thread(down, settings, 2)
 
-    level = schema.level(settings)
+    level = migrations.level(settings)
     assert (level.newest, level.missing) == ("9999.bad", [])
 
 
@@ -175,7 +176,7 @@ async def test_a_rollback_beside_traffic_that_is_in_its_way_says_so_and_changes_
     with pytest.raises(Busy, match="is in use: nothing was changed, try again"):
         await asyncio.to_thread(down, settings, 1)
 
-    assert schema.level(settings).newest == "9999.bad"
+    assert migrations.level(settings).newest == "9999.bad"
 
 
 async def test_a_migration_that_cannot_be_applied_leaves_nothing_behind(
@@ -212,10 +213,10 @@ async def test_a_migration_and_the_note_that_it_is_applied_commit_together(
 async def test_a_rollback_by_a_version_that_does_not_know_the_newest_migration_is_refused(
     settings: Settings, add_migration: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = schema.FOLDER
+    ours = migrations.FOLDER
     add_migration("CREATE TABLE ops.extra (x integer);", "DROP TABLE ops.extra;")
     await asyncio.to_thread(up, settings)
-    monkeypatch.setattr(schema, "FOLDER", ours)
+    monkeypatch.setattr(migrations, "FOLDER", ours)
 
     with pytest.raises(Refused, match=r"does not know 9999\.bad"):
         await asyncio.to_thread(down, settings, 1)
@@ -310,7 +311,7 @@ async def test_somebody_is_asked_before_anything_is_undone(
 
     assert outcome.exit_code == code
     assert said in " ".join(outcome.stderr.split())
-    assert schema.level(settings).missing == ([NAMES[-1]] if code == 0 else [])
+    assert migrations.level(settings).missing == ([NAMES[-1]] if code == 0 else [])
 
 
 async def test_what_answers_a_rollback_is_refused_without_one(

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from orderbus import storage
-from orderbus.commands import schema
 from orderbus.services.maintenance import DAYS_AHEAD
 from orderbus.settings import Settings
+from orderbus.storage import migrations
 from orderbus.storage.database import Database
 from tests.support import old_rows, scenario
 
@@ -33,9 +33,9 @@ async def test_every_migration_goes_up_down_and_up_again(
 ) -> None:
     before = await _objects(database)
 
-    undone = await asyncio.to_thread(schema.rollback, settings, newest=100, agreed=[])
+    undone = await asyncio.to_thread(migrations.rollback, settings, newest=100, agreed=[])
     emptied = await _objects(database)
-    applied = await asyncio.to_thread(schema.migrate, settings)
+    applied = await asyncio.to_thread(migrations.migrate, settings)
 
     assert undone == applied[::-1]
     assert emptied is None
@@ -44,10 +44,10 @@ async def test_every_migration_goes_up_down_and_up_again(
 
 async def test_two_starters_migrate_one_after_the_other(settings: Settings) -> None:
     def migrate() -> list[str]:
-        with schema.locked(settings, wait=timedelta(seconds=20), waiting=print):
-            return schema.migrate(settings)
+        with migrations.locked(settings, wait=timedelta(seconds=20), waiting=print):
+            return migrations.migrate(settings)
 
-    await asyncio.to_thread(schema.rollback, settings, newest=100, agreed=[])
+    await asyncio.to_thread(migrations.rollback, settings, newest=100, agreed=[])
     first, second = await asyncio.gather(asyncio.to_thread(migrate), asyncio.to_thread(migrate))
 
     assert sorted([len(first), len(second)]) == [0, len(first) + len(second)]

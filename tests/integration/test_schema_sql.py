@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from orderbus.commands import schema
 from orderbus.devtools import postgres
 from orderbus.errors import Misconfigured
 from orderbus.settings import Settings
+from orderbus.storage import migrations
 from orderbus.storage.database import Database
 from scripts import write_schema
 from tests.support import scenario
@@ -54,7 +54,7 @@ async def test_a_column_that_no_migration_makes_is_seen(
 
 
 async def test_the_schema_that_is_written_down_is_no_migration(settings: Settings) -> None:
-    level = await asyncio.to_thread(schema.level, settings)
+    level = await asyncio.to_thread(migrations.level, settings)
 
     assert (level.missing, level.unknown) == ([], [])
-    assert write_schema.FILE.parent == schema.FOLDER
+    assert write_schema.FILE.parent == migrations.FOLDER

@@ -11,9 +11,9 @@ import asyncpg
 import psycopg
 import pytest
 
-from orderbus.commands import schema
 from orderbus.errors import Busy
 from orderbus.settings import Settings
+from orderbus.storage import migrations
 from orderbus.storage.database import SESSION, Database
 from tests.support import scenario
 
@@ -65,9 +65,9 @@ async def test_the_sessions_that_migrate_have_their_limits(
     asked: list[Any] = []
 
     def migrate() -> None:
-        with schema.locked(settings, wait=timedelta(0), waiting=print):
+        with migrations.locked(settings, wait=timedelta(0), waiting=print):
             asked.append(made[0].execute(SETTINGS).fetchone())
-            with schema._backend(settings):
+            with migrations._backend(settings):
                 asked.append(made[1].execute(SETTINGS).fetchone())
 
     await asyncio.to_thread(migrate)
@@ -102,4 +102,4 @@ async def test_a_migration_gives_up_a_table_that_is_in_use(
     async with database.transaction() as connection:
         await connection.execute("SELECT FROM orders.orders")
         with pytest.raises(Busy, match="try again"):
-            await asyncio.to_thread(schema.rollback, settings, newest=100, agreed=[])
+            await asyncio.to_thread(migrations.rollback, settings, newest=100, agreed=[])

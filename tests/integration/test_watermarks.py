@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 
 from orderbus import services, storage
-from orderbus.commands import schema
 from orderbus.settings import Settings
+from orderbus.storage import migrations
 from orderbus.storage.database import Database
 from tests.support import scenario
 
@@ -212,8 +212,8 @@ async def test_watermarks_that_were_forgotten_are_back_after_the_way_back(
     await forget(database)
     await note(database, number)
 
-    names = sorted({path.name.split(".")[0] for path in schema.FOLDER.glob("[0-9]*.sql")})
+    names = sorted({path.name.split(".")[0] for path in migrations.FOLDER.glob("[0-9]*.sql")})
     newer = len(names) - names.index("0010")
-    await asyncio.to_thread(schema.rollback, settings, newest=newer, agreed=[])
+    await asyncio.to_thread(migrations.rollback, settings, newest=newer, agreed=[])
 
     assert await watermarks(database) == {number: 1}

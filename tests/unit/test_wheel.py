@@ -24,10 +24,10 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 import orderbus.devtools.stack, orderbus.commands.demo
 from orderbus import files
-from orderbus.commands import schema
+from orderbus.storage import migrations
 names = ("examples/order.json", "examples/receive_webhooks.py", "run_web.py", "run_actors.py")
-used = [schema.FOLDER, *(files.path_of(name) for name in names)]
-print(json.dumps([[str(path) for path in used], [each.id for each in schema._all()]]))
+used = [migrations.FOLDER, *(files.path_of(name) for name in names)]
+print(json.dumps([[str(path) for path in used], [each.id for each in migrations._all()]]))
 """
 
 

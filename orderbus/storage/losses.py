@@ -1,4 +1,4 @@
-"""What would be gone if migrations were undone?"""
+"""The rows and values that are lost when migrations are undone."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""How does the database get to the schema this code expects, and back?
-
-All of yoyo and psycopg is here.
-"""
+"""Applies the migrations and undoes them: all of yoyo, and of the driver it needs, is here."""
 
 from __future__ import annotations
 
@@ -17,15 +14,14 @@ import psycopg
 import yoyo
 
 from orderbus import files
-from orderbus.commands import losses
-from orderbus.commands.losses import Loss
 from orderbus.errors import Busy, Misconfigured, Refused, Unavailable
 from orderbus.settings import Settings
-from orderbus.storage import database
+from orderbus.storage import database, losses
+from orderbus.storage.losses import Loss
 
 FOLDER: Final = files.path_of("migrations")
 #: ``schema.sql`` beside them shows what they make together: it is there to be read.
-WHOLE: Final = "schema"
+SNAPSHOT: Final = "schema"
 #: Any fixed number: two starters that migrate at the same time wait for one another on it.
 LOCK: Final = 0x6F726462
 #: The oldest PostgreSQL whose features the migrations use.
@@ -232,7 +228,7 @@ def _all() -> yoyo.migrations.MigrationList:
     if not FOLDER.is_dir():
         raise Misconfigured(f"No migrations at {FOLDER}: this orderbus is not installed whole")
     found = yoyo.read_migrations(str(FOLDER))
-    migrations = yoyo.migrations.MigrationList(each for each in found if each.id != WHOLE)
+    migrations = yoyo.migrations.MigrationList(each for each in found if each.id != SNAPSHOT)
     for migration in migrations:
         migration.load()
         if not migration.use_transactions:
