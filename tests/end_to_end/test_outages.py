@@ -15,10 +15,10 @@ import pytest
 from orderbus.devtools.rabbitmq import USER
 from orderbus.errors import Misconfigured
 from tests.support.dependencies import open_folder
-from tests.support.system_under_load import ROLE, Stage, silent_sink
+from tests.support.system_under_load import ROLE, SystemUnderLoad, silent_sink
 from tests.support.waiting import until
 
-# One after the other on one stage (`--dist loadfile`): two would be a load for all other tests.
+# One after the other on one system (`--dist loadfile`): two would be a load for all other tests.
 pytestmark = [pytest.mark.native, pytest.mark.timeout(600)]
 
 ALL_MISS_POSTGRES = {"web": "postgres", "workers": "postgres", "bridge": "postgres"}
@@ -32,15 +32,15 @@ END_SESSIONS = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE us
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
+def loaded_system() -> Iterator[SystemUnderLoad]:
     with open_folder() as folder:
         try:
-            stage = Stage(folder)
-            stage.open()
+            loaded_system = SystemUnderLoad(folder)
+            loaded_system.open()
         except Misconfigured as error:
             (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
-        yield stage
-        stage.close()
+        yield loaded_system
+        loaded_system.close()
 
 
 def nothing() -> None:
@@ -50,52 +50,54 @@ def nothing() -> None:
 # -- RabbitMQ -----------------------------------------------------------------------------------
 
 
-def test_rabbitmq_stopped_for_20_seconds(stage: Stage) -> None:
-    stage.endure(
+def test_rabbitmq_stopped_for_20_seconds(loaded_system: SystemUnderLoad) -> None:
+    loaded_system.endure(
         "RabbitMQ stopped",
-        begin=lambda: stage.node.control("stop_app"),
+        begin=lambda: loaded_system.node.control("stop_app"),
         seconds=20,
-        end=lambda: stage.node.control("start_app"),
+        end=lambda: loaded_system.node.control("start_app"),
         red=ALL_MISS_RABBITMQ,
     )
 
 
-def test_rabbitmq_killed_and_restarted(stage: Stage) -> None:
-    stage.endure(
+def test_rabbitmq_killed_and_restarted(loaded_system: SystemUnderLoad) -> None:
+    loaded_system.endure(
         "RabbitMQ killed (SIGKILL) and restarted",
-        begin=stage.node.kill,
+        begin=loaded_system.node.kill,
         seconds=5,
-        end=stage.node.start,
+        end=loaded_system.node.start,
         red=ALL_MISS_RABBITMQ,
     )
 
 
-def test_rabbitmq_with_a_memory_alarm_for_15_seconds(stage: Stage) -> None:
-    stage.endure(
+def test_rabbitmq_with_a_memory_alarm_for_15_seconds(loaded_system: SystemUnderLoad) -> None:
+    loaded_system.endure(
         "RabbitMQ's memory alarm",
-        begin=lambda: stage.node.alarm(on=True),
+        begin=lambda: loaded_system.node.alarm(on=True),
         seconds=15,
-        end=lambda: stage.node.alarm(on=False),
+        end=lambda: loaded_system.node.alarm(on=False),
     )
 
 
-def test_rabbitmq_closes_every_connection(stage: Stage) -> None:
-    stage.endure(
+def test_rabbitmq_closes_every_connection(loaded_system: SystemUnderLoad) -> None:
+    loaded_system.endure(
         "every connection closed by RabbitMQ",
-        begin=lambda: stage.node.close_connections(f"/{stage.vhost}"),
+        begin=lambda: loaded_system.node.close_connections(f"/{loaded_system.vhost}"),
         seconds=0,
         end=nothing,
     )
 
 
-def test_the_virtual_host_is_deleted_and_made_again(stage: Stage) -> None:
+def test_the_virtual_host_is_deleted_and_made_again(loaded_system: SystemUnderLoad) -> None:
     def make_again() -> None:
-        stage.node.control("add_vhost", stage.vhost)
-        stage.node.control("set_permissions", "-p", stage.vhost, USER, ".*", ".*", ".*")
+        loaded_system.node.control("add_vhost", loaded_system.vhost)
+        loaded_system.node.control(
+            "set_permissions", "-p", loaded_system.vhost, USER, ".*", ".*", ".*"
+        )
 
-    stage.endure(
+    loaded_system.endure(
         "RabbitMQ's virtual host deleted, made again",
-        begin=lambda: stage.node.control("delete_vhost", stage.vhost),
+        begin=lambda: loaded_system.node.control("delete_vhost", loaded_system.vhost),
         seconds=5,
         end=make_again,
         red=ALL_MISS_RABBITMQ,
@@ -105,41 +107,44 @@ def test_the_virtual_host_is_deleted_and_made_again(stage: Stage) -> None:
 # -- PostgreSQL ---------------------------------------------------------------------------------
 
 
-def test_postgresql_restarted(stage: Stage) -> None:
-    stage.endure(
+def test_postgresql_restarted(loaded_system: SystemUnderLoad) -> None:
+    loaded_system.endure(
         "PostgreSQL stopped and restarted",
-        begin=stage.postgres.stop,
+        begin=loaded_system.postgres.stop,
         seconds=5,
-        end=lambda: stage.postgres.start(stage.note),
+        end=lambda: loaded_system.postgres.start(loaded_system.note),
         red=ALL_MISS_POSTGRES,
     )
 
 
-def test_postgresql_terminates_every_backend(stage: Stage) -> None:
-    stage.endure(
+def test_postgresql_terminates_every_backend(loaded_system: SystemUnderLoad) -> None:
+    loaded_system.endure(
         "every backend of PostgreSQL terminated",
-        begin=lambda: stage.execute(TERMINATE),
+        begin=lambda: loaded_system.execute(TERMINATE),
         seconds=0,
         end=nothing,
     )
 
 
-def test_postgresql_has_no_connection_left(stage: Stage) -> None:
+def test_postgresql_has_no_connection_left(loaded_system: SystemUnderLoad) -> None:
     """SQLSTATE 53300: PostgreSQL itself refuses, so nobody can be quicker than this test."""
 
     def refuse() -> None:
         # While the door is shut, whoever is half inside is cut off too.
-        stage.doors["postgres"].shut()
-        stage.execute(f"ALTER ROLE {ROLE} CONNECTION LIMIT 0")
-        until(lambda: stage.execute(END_SESSIONS) == 0, "no session of orderbus is left")
-        stage.doors["postgres"].open()
-        until(lambda: any("too many connections" in line for line in stage.said), "one is refused")
+        loaded_system.proxies["postgres"].shut()
+        loaded_system.execute(f"ALTER ROLE {ROLE} CONNECTION LIMIT 0")
+        until(lambda: loaded_system.execute(END_SESSIONS) == 0, "no session of orderbus is left")
+        loaded_system.proxies["postgres"].open()
+        until(
+            lambda: any("too many connections" in line for line in loaded_system.said),
+            "one is refused",
+        )
 
     def let_in() -> None:
-        stage.execute(f"ALTER ROLE {ROLE} CONNECTION LIMIT -1")
-        stage.doors["postgres"].open()
+        loaded_system.execute(f"ALTER ROLE {ROLE} CONNECTION LIMIT -1")
+        loaded_system.proxies["postgres"].open()
 
-    stage.endure(
+    loaded_system.endure(
         "PostgreSQL's connections exhausted",
         begin=refuse,
         seconds=5,
@@ -148,12 +153,12 @@ def test_postgresql_has_no_connection_left(stage: Stage) -> None:
     )
 
 
-def test_postgresql_cannot_write_because_its_disk_is_full(stage: Stage) -> None:
+def test_postgresql_cannot_write_because_its_disk_is_full(loaded_system: SystemUnderLoad) -> None:
     """SQLSTATE 53100 from a trigger: every write of ours fails as on a full disk."""
     tables = ("orders.orders", "ops.outbox", "ops.inbox", "ops.webhook_deliveries")
 
     def fill() -> None:
-        stage.execute(
+        loaded_system.execute(
             "CREATE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
             " RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100';"
             " END $$",
@@ -165,9 +170,9 @@ def test_postgresql_cannot_write_because_its_disk_is_full(stage: Stage) -> None:
         )
 
     def free() -> None:
-        stage.execute("DROP FUNCTION disk_full CASCADE")
+        loaded_system.execute("DROP FUNCTION disk_full CASCADE")
 
-    outage = stage.endure(
+    outage = loaded_system.endure(
         "PostgreSQL's disk full (SQLSTATE 53100)", begin=fill, seconds=5, end=free
     )
 
@@ -177,12 +182,12 @@ def test_postgresql_cannot_write_because_its_disk_is_full(stage: Stage) -> None:
 # -- Pub/Sub ------------------------------------------------------------------------------------
 
 
-def test_the_emulator_killed_and_restarted_empty(stage: Stage) -> None:
-    stage.endure(
+def test_the_emulator_killed_and_restarted_empty(loaded_system: SystemUnderLoad) -> None:
+    loaded_system.endure(
         "Pub/Sub emulator killed, restarted empty",
-        begin=stage.pubsub.stop,
+        begin=loaded_system.pubsub.stop,
         seconds=5,
-        end=lambda: stage.pubsub.start(silent_sink),
+        end=lambda: loaded_system.pubsub.start(silent_sink),
         red={"bridge": "pubsub"},
     )
 
@@ -191,9 +196,11 @@ def test_the_emulator_killed_and_restarted_empty(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("name", ["web", "workers", "bridge"])
-def test_a_process_stopped_for_10_seconds_and_continued(stage: Stage, name: str) -> None:
-    group = stage.processes[name].pid
-    stage.endure(
+def test_a_process_stopped_for_10_seconds_and_continued(
+    loaded_system: SystemUnderLoad, name: str
+) -> None:
+    group = loaded_system.processes[name].pid
+    loaded_system.endure(
         f"{name} stopped (SIGSTOP) and continued",
         begin=lambda: os.killpg(group, signal.SIGSTOP),
         seconds=10,
@@ -214,20 +221,26 @@ def test_a_process_stopped_for_10_seconds_and_continued(stage: Stage, name: str)
     ],
 )
 def test_the_network_to_a_part_is_cut_for_5_seconds(
-    stage: Stage, part: str, red: dict[str, str]
+    loaded_system: SystemUnderLoad, part: str, red: dict[str, str]
 ) -> None:
-    door = stage.doors[part]
-    stage.endure(f"network to {part} cut", begin=door.shut, seconds=5, end=door.open, red=red)
+    proxy = loaded_system.proxies[part]
+    loaded_system.endure(
+        f"network to {part} cut", begin=proxy.shut, seconds=5, end=proxy.open, red=red
+    )
 
 
 @pytest.mark.parametrize("part", ["postgres", "rabbitmq", "pubsub"])
-def test_the_network_to_a_part_is_slow_for_5_seconds(stage: Stage, part: str) -> None:
-    door = stage.doors[part]
+def test_the_network_to_a_part_is_slow_for_5_seconds(
+    loaded_system: SystemUnderLoad, part: str
+) -> None:
+    proxy = loaded_system.proxies[part]
 
     def slow() -> None:
-        door.delay = 0.3
+        proxy.delay = 0.3
 
     def quick() -> None:
-        door.delay = 0.0
+        proxy.delay = 0.0
 
-    stage.endure(f"network to {part} 300 ms slower each way", begin=slow, seconds=5, end=quick)
+    loaded_system.endure(
+        f"network to {part} 300 ms slower each way", begin=slow, seconds=5, end=quick
+    )

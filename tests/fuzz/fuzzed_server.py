@@ -19,7 +19,7 @@ from schemathesis.checks import CHECKS
 from orderbus.settings import Settings
 from orderbus.storage.database import open_database
 from tests.fuzz import orders
-from tests.support.api_client import door
+from tests.support.api_client import http_server
 from tests.support.dependencies import Background
 from tests.support.waiting import PATIENCE
 
@@ -57,7 +57,7 @@ class Fuzzed:
             self._background.close()
 
     async def _open(self) -> None:
-        server = await self._stack.enter_async_context(door(self._settings))
+        server = await self._stack.enter_async_context(http_server(self._settings))
         self.url = str(server.make_url("")).rstrip("/")
         self._http = await self._stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE))

@@ -20,10 +20,10 @@ from orderbus.settings import Settings
 from tests.support import rabbitmq_admin
 from tests.support.api_client import Client, serving
 from tests.support.ports import kept_port
-from tests.support.probe_worker import Workshop
+from tests.support.probe_worker import ProbeWorker
 from tests.support.rabbitmq_node import Node
 from tests.support.receiver import Receiver
-from tests.support.tcp_proxy import Door
+from tests.support.tcp_proxy import TcpProxy
 from tests.support.worker_process import Start, Worker, through
 
 
@@ -40,11 +40,11 @@ def rabbitmq_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
 
 
 @pytest.fixture
-def workshop(rabbitmq_node: Node) -> Iterator[Workshop]:
+def probe_worker(rabbitmq_node: Node) -> Iterator[ProbeWorker]:
     """A worker in this process on a virtual host of its own."""
-    workshop = Workshop(rabbitmq_node.vhost())
-    yield workshop
-    workshop.close()
+    probe_worker = ProbeWorker(rabbitmq_node.vhost())
+    yield probe_worker
+    probe_worker.close()
 
 
 @pytest.fixture
@@ -56,18 +56,18 @@ def rabbitmq_url(parts: dict[str, Dependency], env: dict[str, str]) -> str:
 
 
 @pytest.fixture
-def doors(env: dict[str, str], rabbitmq_url: str) -> Iterator[dict[str, Door]]:
-    """A door before each part; all are shut."""
+def proxies(env: dict[str, str], rabbitmq_url: str) -> Iterator[dict[str, TcpProxy]]:
+    """A proxy before each part; all are shut."""
     rabbitmq = urlsplit(rabbitmq_url)
     pubsub_host, _, pubsub_port = env["PUBSUB_EMULATOR_HOST"].rpartition(":")
-    doors = {
-        "postgres": Door(env["DB_HOST"], int(env["DB_PORT"])),
-        "rabbitmq": Door(str(rabbitmq.hostname), int(rabbitmq.port or 5672)),
-        "pubsub": Door(pubsub_host, int(pubsub_port)),
+    proxies = {
+        "postgres": TcpProxy(env["DB_HOST"], int(env["DB_PORT"])),
+        "rabbitmq": TcpProxy(str(rabbitmq.hostname), int(rabbitmq.port or 5672)),
+        "pubsub": TcpProxy(pubsub_host, int(pubsub_port)),
     }
-    yield doors
-    for door in doors.values():
-        door.close()
+    yield proxies
+    for proxy in proxies.values():
+        proxy.close()
 
 
 @pytest.fixture
@@ -78,11 +78,11 @@ def start(env: dict[str, str], rabbitmq_url: str, tmp_path: Path) -> Iterator[St
 
     def start(
         *options: str,
-        doors: dict[str, Door] | None = None,
+        proxies: dict[str, TcpProxy] | None = None,
         app: str = "orderbus.actors",
         **changes: str,
     ) -> Worker:
-        behind = through(doors, rabbitmq_url) if doors else {}
+        behind = through(proxies, rabbitmq_url) if proxies else {}
         worker = Worker(
             {
                 **env,

@@ -18,17 +18,17 @@ from orderbus.rabbitmq import publisher
 from orderbus.rabbitmq.broker import Broker
 from orderbus.rabbitmq.connection import Connection, Outgoing
 from tests.support.ports import kept_port
-from tests.support.probe_worker import Workshop, nothing
+from tests.support.probe_worker import ProbeWorker, nothing
 from tests.support.rabbitmq_node import Node, ready
 from tests.support.waiting import PATIENCE, until
 
 
 def test_queues_are_replicated_and_nothing_dead_expires(
-    rabbitmq_node: Node, workshop: Workshop
+    rabbitmq_node: Node, probe_worker: ProbeWorker
 ) -> None:
-    workshop.actor(nothing).send("first")
+    probe_worker.actor(nothing).send("first")
 
-    arguments = rabbitmq_node.queues(workshop.url)
+    arguments = rabbitmq_node.queues(probe_worker.url)
 
     assert set(arguments) == {"probes", "probes.DQ", "probes.XQ"}
     assert {each["x-queue-type"] for each in arguments.values()} == {"quorum"}
@@ -38,16 +38,16 @@ def test_queues_are_replicated_and_nothing_dead_expires(
 
 
 async def test_a_broker_killed_while_messages_are_sent_loses_none_it_confirmed(
-    rabbitmq_node: Node, workshop: Workshop
+    rabbitmq_node: Node, probe_worker: ProbeWorker
 ) -> None:
-    actor = workshop.actor(nothing)
+    actor = probe_worker.actor(nothing)
     confirmed: list[int] = []
     refused: list[int] = []
 
     async def send(first: int) -> None:
         batch = range(first, first + 20)
         try:
-            await workshop.broker.put([actor.message(number) for number in batch])
+            await probe_worker.broker.put([actor.message(number) for number in batch])
         except Unavailable:
             refused.extend(batch)
             await asyncio.sleep(0.2)
@@ -65,10 +65,12 @@ async def test_a_broker_killed_while_messages_are_sent_loses_none_it_confirmed(
     while refused[-1:] == [first - 1]:
         await send(first)
         first += 20
-    workshop.work()
+    probe_worker.work()
 
     await asyncio.to_thread(
-        until, lambda: set(confirmed) <= set(workshop.ran), "all that was confirmed is processed"
+        until,
+        lambda: set(confirmed) <= set(probe_worker.ran),
+        "all that was confirmed is processed",
     )
     assert refused
     assert len(confirmed) > 400
@@ -80,15 +82,15 @@ def _kill_when(rabbitmq_node: Node, ripe: Callable[[], bool]) -> None:
     rabbitmq_node.start()
 
 
-def test_connections_closed_in_mid_run_heal(rabbitmq_node: Node, workshop: Workshop) -> None:
-    actor = workshop.actor(nothing)
+def test_connections_closed_in_mid_run_heal(rabbitmq_node: Node, probe_worker: ProbeWorker) -> None:
+    actor = probe_worker.actor(nothing)
     actor.send("before")
-    workshop.work()
-    until(lambda: workshop.ran["before"] == 1, "the worker works")
+    probe_worker.work()
+    until(lambda: probe_worker.ran["before"] == 1, "the worker works")
 
-    rabbitmq_node.close_connections(workshop.url)
+    rabbitmq_node.close_connections(probe_worker.url)
     until(lambda: _sends(actor, "after"), "messages can be sent again")
-    until(lambda: workshop.ran["after"] >= 1, "the worker works again")
+    until(lambda: probe_worker.ran["after"] >= 1, "the worker works again")
 
 
 def _sends(actor: dramatiq.Actor[..., Any], mark: str) -> bool:
@@ -100,7 +102,7 @@ def _sends(actor: dramatiq.Actor[..., Any], mark: str) -> bool:
 
 
 def test_a_message_of_a_lost_connection_does_not_acknowledge_another(
-    rabbitmq_node: Node, workshop: Workshop
+    rabbitmq_node: Node, probe_worker: ProbeWorker
 ) -> None:
     first, others = threading.Event(), threading.Event()
     finished = threading.Event()
@@ -113,58 +115,58 @@ def test_a_message_of_a_lost_connection_does_not_acknowledge_another(
             assert first.wait(PATIENCE)
             finished.set()
 
-    workshop.actor(waits).send("precious")
-    workshop.work()
-    until(lambda: workshop.ran["precious"] == 1, "it is being processed")
-    rabbitmq_node.close_connections(workshop.url)
-    until(lambda: workshop.ran["precious"] == 2, "RabbitMQ gave it out again")
+    probe_worker.actor(waits).send("precious")
+    probe_worker.work()
+    until(lambda: probe_worker.ran["precious"] == 1, "it is being processed")
+    rabbitmq_node.close_connections(probe_worker.url)
+    until(lambda: probe_worker.ran["precious"] == 2, "RabbitMQ gave it out again")
     first.set()
     assert finished.wait(PATIENCE)
     # The second try has the first one's delivery tag: had that been taken for an acknowledgement,
     # the message would be gone now.
-    rabbitmq_node.close_connections(workshop.url)
+    rabbitmq_node.close_connections(probe_worker.url)
 
-    until(lambda: workshop.ran["precious"] == 3, "RabbitMQ still had it")
+    until(lambda: probe_worker.ran["precious"] == 3, "RabbitMQ still had it")
     others.set()
 
 
-def test_a_queue_deleted_behind_our_back_is_made_anew(workshop: Workshop) -> None:
-    actor = workshop.actor(nothing)
+def test_a_queue_deleted_behind_our_back_is_made_anew(probe_worker: ProbeWorker) -> None:
+    actor = probe_worker.actor(nothing)
     actor.send("gone with its queue")
-    connection = pika.BlockingConnection(pika.URLParameters(workshop.url))
+    connection = pika.BlockingConnection(pika.URLParameters(probe_worker.url))
     connection.channel().queue_delete("probes")
     connection.close()
 
     actor.send("sent anew")
 
-    assert ready(workshop.url, "probes") == 1
+    assert ready(probe_worker.url, "probes") == 1
 
 
-def test_a_queue_with_other_properties_is_used_as_it_is(workshop: Workshop) -> None:
-    connection = pika.BlockingConnection(pika.URLParameters(workshop.url))
+def test_a_queue_with_other_properties_is_used_as_it_is(probe_worker: ProbeWorker) -> None:
+    connection = pika.BlockingConnection(pika.URLParameters(probe_worker.url))
     connection.channel().queue_declare("probes", durable=True)
     connection.close()
 
-    workshop.actor(nothing).send("welcome")
-    workshop.work()
+    probe_worker.actor(nothing).send("welcome")
+    probe_worker.work()
 
-    until(lambda: workshop.ran["welcome"] == 1, "it is processed")
+    until(lambda: probe_worker.ran["welcome"] == 1, "it is processed")
 
 
-def test_hints_may_be_sent_from_one_event_loop_after_another(workshop: Workshop) -> None:
-    actor = workshop.actor(nothing)
+def test_hints_may_be_sent_from_one_event_loop_after_another(probe_worker: ProbeWorker) -> None:
+    actor = probe_worker.actor(nothing)
 
     for number in range(3):
-        asyncio.run(workshop.broker.put([actor.message(number)]))
+        asyncio.run(probe_worker.broker.put([actor.message(number)]))
 
-    assert ready(workshop.url, "probes") == 3
+    assert ready(probe_worker.url, "probes") == 3
 
 
 async def test_several_thousand_hints_are_confirmed_together(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+    probe_worker: ProbeWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publisher, "CONFIRM_WITHIN", PATIENCE)
-    actor = workshop.actor(nothing)
+    actor = probe_worker.actor(nothing)
     hints = [actor.message(number) for number in range(3000)]
     most, publish = 0, Connection.publish
 
@@ -175,10 +177,10 @@ async def test_several_thousand_hints_are_confirmed_together(
         return answer
 
     monkeypatch.setattr(Connection, "publish", counted)
-    await workshop.broker.put(hints)
+    await probe_worker.broker.put(hints)
 
     assert most == publisher.WINDOW, "none waits for the confirmation of another"
-    assert await asyncio.to_thread(ready, workshop.url, "probes") == 3000
+    assert await asyncio.to_thread(ready, probe_worker.url, "probes") == 3000
 
 
 async def test_where_rabbitmq_is_away_callers_hear_it() -> None:

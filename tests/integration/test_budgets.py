@@ -10,8 +10,8 @@ from orderbus import services
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration.test_inbox import messages
-from tests.integration.test_outbox import Topic
 from tests.support import scenario, statements
+from tests.support.topic import Topic
 
 
 @pytest.fixture

@@ -11,21 +11,21 @@ import pika
 import pytest
 
 from tests.support import hostile_messages
-from tests.support.probe_worker import Workshop
+from tests.support.probe_worker import ProbeWorker
 from tests.support.rabbitmq_node import ready, until
 
 
 @pytest.fixture
-def workshop(rabbitmq_url: str) -> Iterator[Workshop]:
-    workshop = Workshop(rabbitmq_url)
+def probe_worker(rabbitmq_url: str) -> Iterator[ProbeWorker]:
+    probe_worker = ProbeWorker(rabbitmq_url)
 
     def probe(mark: str) -> None:
-        workshop.ran[mark] += 1
+        probe_worker.ran[mark] += 1
 
-    dramatiq.actor(actor_name="probe", queue_name="probes", broker=workshop.broker)(probe)
-    workshop.broker.declare_queue("probes", ensure=True)
-    yield workshop
-    workshop.close()
+    dramatiq.actor(actor_name="probe", queue_name="probes", broker=probe_worker.broker)(probe)
+    probe_worker.broker.declare_queue("probes", ensure=True)
+    yield probe_worker
+    probe_worker.close()
 
 
 class Raw(pika.BasicProperties):  # type: ignore[misc]
@@ -58,9 +58,11 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("headers", HEADERS)
-def test_headers_that_cannot_be_read_stop_no_consumer(workshop: Workshop, headers: str) -> None:
+def test_headers_that_cannot_be_read_stop_no_consumer(
+    probe_worker: ProbeWorker, headers: str
+) -> None:
     soon: dict[str, Any] = {"queue_name": "probes.DQ", "options": {"eta": 1}}
-    connection = pika.BlockingConnection(pika.URLParameters(workshop.url))
+    connection = pika.BlockingConnection(pika.URLParameters(probe_worker.url))
     channel = connection.channel()
     channel.confirm_delivery()
     for queue, members in (("probes", {}), ("probes.DQ", soon)):
@@ -70,8 +72,8 @@ def test_headers_that_cannot_be_read_stop_no_consumer(workshop: Workshop, header
         channel.basic_publish("", queue, body, mandatory=True)
     connection.close()
 
-    workshop.work()
+    probe_worker.work()
 
-    until(lambda: workshop.ran == {"odd": 2, "behind it": 2}, "all are processed")
-    until(lambda: ready(workshop.url, "probes") == 0, "they are acknowledged")
-    assert workshop.desk.letters == []
+    until(lambda: probe_worker.ran == {"odd": 2, "behind it": 2}, "all are processed")
+    until(lambda: ready(probe_worker.url, "probes") == 0, "they are acknowledged")
+    assert probe_worker.dead_letters.buried == []

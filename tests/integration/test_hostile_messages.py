@@ -21,7 +21,7 @@ from orderbus.storage.database import Database
 from orderbus.telemetry import UNKNOWN_ACTOR
 from orderbus.worker import lifecycle, retries
 from tests.support import hostile_messages, scenario
-from tests.support.probe_worker import Workshop, nothing
+from tests.support.probe_worker import ProbeWorker, nothing
 from tests.support.rabbitmq_node import ready, until, until_async
 from tests.support.worker_process import Start, send
 
@@ -29,18 +29,18 @@ MIGRATION = Path(__file__).resolve().parents[2] / "migrations" / "0012.hostile-m
 
 
 @pytest.fixture
-def workshop(rabbitmq_url: str) -> Iterator[Workshop]:
-    workshop = Workshop(rabbitmq_url)
+def probe_worker(rabbitmq_url: str) -> Iterator[ProbeWorker]:
+    probe_worker = ProbeWorker(rabbitmq_url)
 
     def probe(mark: str) -> None:
-        workshop.ran[mark] += 1
+        probe_worker.ran[mark] += 1
 
-    dramatiq.actor(actor_name="probe", queue_name="probes", broker=workshop.broker)(probe)
-    dramatiq.actor(actor_name="elsewhere", queue_name="others", broker=workshop.broker)(nothing)
+    dramatiq.actor(actor_name="probe", queue_name="probes", broker=probe_worker.broker)(probe)
+    dramatiq.actor(actor_name="elsewhere", queue_name="others", broker=probe_worker.broker)(nothing)
     for queue in ("probes", "others"):
-        workshop.broker.declare_queue(queue, ensure=True)
-    yield workshop
-    workshop.close()
+        probe_worker.broker.declare_queue(queue, ensure=True)
+    yield probe_worker
+    probe_worker.close()
 
 
 def put(url: str, queue: str, *bodies: bytes) -> None:
@@ -56,47 +56,49 @@ def put(url: str, queue: str, *bodies: bytes) -> None:
     [("probes", hostile_messages.MESSAGES), ("probes.DQ", hostile_messages.DELAYED)],
 )
 def test_hostile_messages_are_kept_with_their_bytes_and_stop_nobody(
-    workshop: Workshop, queue: str, bodies: dict[str, bytes]
+    probe_worker: ProbeWorker, queue: str, bodies: dict[str, bytes]
 ) -> None:
-    put(workshop.url, queue, *bodies.values())
-    put(workshop.url, "probes", hostile_messages.message(args=["harmless"]))
-    worker = workshop.work()
+    put(probe_worker.url, queue, *bodies.values())
+    put(probe_worker.url, "probes", hostile_messages.message(args=["harmless"]))
+    worker = probe_worker.work()
 
-    until(lambda: len(workshop.desk.letters) == len(bodies), "all of them are buried")
-    until(lambda: workshop.ran["harmless"] == 1, "others are processed")
-    until(lambda: ready(workshop.url, queue) == 0, "they are acknowledged")
+    until(lambda: len(probe_worker.dead_letters.buried) == len(bodies), "all of them are buried")
+    until(lambda: probe_worker.ran["harmless"] == 1, "others are processed")
+    until(lambda: ready(probe_worker.url, queue) == 0, "they are acknowledged")
     threads = [*worker.workers, *worker.consumers.values()]
     assert all(thread.is_alive() for thread in threads)
-    assert set(workshop.ran) == {"harmless"}
-    assert sorted(workshop.desk.refused, key=repr) == sorted(bodies.values(), key=repr)
-    workshop.close()
-    assert [ready(workshop.url, f"{q_name(queue)}{kind}") for kind in ("", ".DQ", ".XQ")] == [0] * 3
+    assert set(probe_worker.ran) == {"harmless"}
+    assert sorted(probe_worker.dead_letters.refused, key=repr) == sorted(bodies.values(), key=repr)
+    probe_worker.close()
+    assert [ready(probe_worker.url, f"{q_name(queue)}{kind}") for kind in ("", ".DQ", ".XQ")] == [
+        0
+    ] * 3
 
 
-def test_a_hostile_message_is_acknowledged_only_once_it_is_kept(workshop: Workshop) -> None:
-    workshop.desk.away = 1_000_000
-    put(workshop.url, "probes", b"not a message")
-    workshop.work()
-    until(lambda: workshop.desk.away < 1_000_000, "the desk was asked")
+def test_a_hostile_message_is_acknowledged_only_once_it_is_kept(probe_worker: ProbeWorker) -> None:
+    probe_worker.dead_letters.away = 1_000_000
+    put(probe_worker.url, "probes", b"not a message")
+    probe_worker.work()
+    until(lambda: probe_worker.dead_letters.away < 1_000_000, "it was tried to be kept")
 
-    for thread in workshop._workers[0].consumers.values():
+    for thread in probe_worker._workers[0].consumers.values():
         if thread.consumer is not None:
             thread.consumer.settle_within = 0.1  # type: ignore[attr-defined]
-    workshop.close()
+    probe_worker.close()
 
-    assert workshop.desk.letters == []
-    assert ready(workshop.url, "probes") == 1
+    assert probe_worker.dead_letters.buried == []
+    assert ready(probe_worker.url, "probes") == 1
 
 
-def test_names_from_outside_are_no_labels(workshop: Workshop) -> None:
+def test_names_from_outside_are_no_labels(probe_worker: ProbeWorker) -> None:
     put(
-        workshop.url,
+        probe_worker.url,
         "probes",
         *(hostile_messages.message(actor_name=f"name_{n}") for n in range(5)),
     )
-    workshop.work()
+    probe_worker.work()
 
-    until(lambda: len(workshop.desk.letters) == 5, "they are buried")
+    until(lambda: len(probe_worker.dead_letters.buried) == 5, "they are buried")
 
     labels = {
         sample.labels["actor"]

@@ -8,31 +8,10 @@ from typing import Any
 import pytest
 
 from orderbus import services, storage
-from orderbus.errors import OrderbusError, Poisoned, Unavailable
-from orderbus.pubsub.messages import Message
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.support import scenario
-
-
-class Topic:
-    """Stands for Pub/Sub at the last edge: takes, loses or refuses what a test says."""
-
-    def __init__(self) -> None:
-        self.taken: list[str] = []
-        self.away = False
-        self.refused: set[str] = set()
-
-    async def publish(self, messages: list[Message], **_: Any) -> list[str | OrderbusError]:
-        return [self._answer(message.attributes["ce-id"]) for message in messages]
-
-    def _answer(self, event_id: str) -> str | OrderbusError:
-        if self.away:
-            return Unavailable("Pub/Sub does not answer")
-        if event_id in self.refused:
-            return Poisoned("too large", reason="refused_by_pubsub")
-        self.taken.append(event_id)
-        return f"m-{len(self.taken)}"
+from tests.support.topic import Topic
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from dramatiq.errors import ConnectionClosed
 from orderbus.errors import Poisoned, Unavailable
 from orderbus.rabbitmq.broker import Broker
 from orderbus.rabbitmq.consumer import Consumer
-from tests.support.probe_worker import Workshop, nothing
+from tests.support.probe_worker import ProbeWorker, nothing
 from tests.support.rabbitmq_node import Node, ready
 from tests.support.waiting import PATIENCE, until
 
@@ -25,21 +25,21 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_message_that_cannot_be_put_back_stays_where_it_is(
-    rabbitmq_node: Node, workshop: Workshop
+    rabbitmq_node: Node, probe_worker: ProbeWorker
 ) -> None:
     let_go = threading.Event()
 
     def fails_once(mark: str) -> None:
         assert let_go.wait(PATIENCE)
-        if workshop.ran[mark] == 1:
+        if probe_worker.ran[mark] == 1:
             raise Unavailable("not yet")
 
-    actor = workshop.actor(fails_once)
+    actor = probe_worker.actor(fails_once)
     actor.send("kept")
-    workshop.work()
-    until(lambda: workshop.ran["kept"] == 1, "the message is being processed")
+    probe_worker.work()
+    until(lambda: probe_worker.ran["kept"] == 1, "the message is being processed")
     rabbitmq_node.refuse_connections(on=True)
-    workshop.broker._publisher.close()  # the next message needs a connection that is refused
+    probe_worker.broker._publisher.close()  # the next message needs a connection that is refused
     try:
         let_go.set()
         with pytest.raises(ConnectionClosed):
@@ -47,31 +47,31 @@ def test_a_message_that_cannot_be_put_back_stays_where_it_is(
     finally:
         rabbitmq_node.refuse_connections(on=False)
 
-    until(lambda: workshop.ran["kept"] == 2, "it is tried again")
-    workshop.close()
-    assert workshop.desk.letters == []
-    assert [ready(workshop.url, f"probes{kind}") for kind in ("", ".DQ", ".XQ")] == [0, 0, 0]
+    until(lambda: probe_worker.ran["kept"] == 2, "it is tried again")
+    probe_worker.close()
+    assert probe_worker.dead_letters.buried == []
+    assert [ready(probe_worker.url, f"probes{kind}") for kind in ("", ".DQ", ".XQ")] == [0, 0, 0]
 
 
 def test_a_retry_during_a_memory_alarm_is_made_once(
-    rabbitmq_node: Node, workshop: Workshop
+    rabbitmq_node: Node, probe_worker: ProbeWorker
 ) -> None:
     let_go = threading.Event()
 
     def fails_once(mark: str) -> None:
         assert let_go.wait(PATIENCE)
-        if workshop.ran[mark] == 1 and mark != "last":
+        if probe_worker.ran[mark] == 1 and mark != "last":
             raise RuntimeError(mark)
 
-    actor = workshop.actor(fails_once)
+    actor = probe_worker.actor(fails_once)
     for mark in ("first", "second"):
         actor.send(mark)
-    workshop.work()
-    until(lambda: workshop.ran.total() == 2, "both are being processed")
+    probe_worker.work()
+    until(lambda: probe_worker.ran.total() == 2, "both are being processed")
     rabbitmq_node.alarm(on=True)
     try:
         let_go.set()
-        connection = workshop.broker._publisher._connection
+        connection = probe_worker.broker._publisher._connection
         assert connection is not None
         until(lambda: connection.blocked, "RabbitMQ blocked the retries")
         enqueued = len(connection._unconfirmed)
@@ -82,85 +82,92 @@ def test_a_retry_during_a_memory_alarm_is_made_once(
     finally:
         rabbitmq_node.alarm(on=False)
     until(
-        lambda: workshop.ran["first"] == 2 and workshop.ran["second"] == 2, "both were tried again"
+        lambda: probe_worker.ran["first"] == 2 and probe_worker.ran["second"] == 2,
+        "both were tried again",
     )
     actor.send("last")
-    until(lambda: workshop.ran["last"] == 1, "later messages pass")
-    workshop.close()
+    until(lambda: probe_worker.ran["last"] == 1, "later messages pass")
+    probe_worker.close()
 
     assert asked == 0, "it was refused by ourselves"
-    assert workshop.ran == {"first": 2, "second": 2, "last": 1}
-    assert [ready(workshop.url, f"probes{kind}") for kind in ("", ".DQ", ".XQ")] == [0, 0, 0]
+    assert probe_worker.ran == {"first": 2, "second": 2, "last": 1}
+    assert [ready(probe_worker.url, f"probes{kind}") for kind in ("", ".DQ", ".XQ")] == [0, 0, 0]
 
 
 def poisoned(mark: str) -> None:
     raise Poisoned(f"{mark} cannot be read", reason="undecodable")
 
 
-def test_what_can_never_succeed_is_buried_as_soon_as_the_desk_is_there(workshop: Workshop) -> None:
-    workshop.desk.away = 1
-    workshop.actor(poisoned).send("rotten")
-    workshop.work()
+def test_what_can_never_succeed_is_buried_once_it_can_be(
+    probe_worker: ProbeWorker,
+) -> None:
+    probe_worker.dead_letters.away = 1
+    probe_worker.actor(poisoned).send("rotten")
+    probe_worker.work()
 
-    until(lambda: workshop.desk.letters, "it is buried")
-    workshop.close()
-    assert workshop.desk.letters == [("probe", "undecodable", "Poisoned: rotten cannot be read")]
-    assert workshop.ran["rotten"] == 1
-    assert ready(workshop.url, "probes") == 0
+    until(lambda: probe_worker.dead_letters.buried, "it is buried")
+    probe_worker.close()
+    assert probe_worker.dead_letters.buried == [
+        ("probe", "undecodable", "Poisoned: rotten cannot be read")
+    ]
+    assert probe_worker.ran["rotten"] == 1
+    assert ready(probe_worker.url, "probes") == 0
 
 
-def test_what_could_not_be_buried_goes_back_to_its_queue(workshop: Workshop) -> None:
-    workshop.desk.away = 100
-    workshop.actor(poisoned).send("rotten")
-    worker = workshop.work()
-    until(lambda: workshop.desk.away < 100, "the desk was asked")
+def test_what_could_not_be_buried_goes_back_to_its_queue(probe_worker: ProbeWorker) -> None:
+    probe_worker.dead_letters.away = 100
+    probe_worker.actor(poisoned).send("rotten")
+    worker = probe_worker.work()
+    until(lambda: probe_worker.dead_letters.away < 100, "it was tried to be kept")
 
     for thread in worker.consumers.values():
         until(lambda: isinstance(thread.consumer, Consumer), "it consumes")  # noqa: B023 - awaited
         assert isinstance(thread.consumer, Consumer)
         thread.consumer.settle_within = 0.1
-    workshop.close()
+    probe_worker.close()
 
-    assert ready(workshop.url, "probes") == 1
-    assert workshop.desk.letters == []
+    assert ready(probe_worker.url, "probes") == 1
+    assert probe_worker.dead_letters.buried == []
 
 
-def test_a_bug_is_tried_again_and_then_buried(workshop: Workshop) -> None:
+def test_a_bug_is_tried_again_and_then_buried(probe_worker: ProbeWorker) -> None:
     def broken(mark: str) -> None:
         raise ZeroDivisionError(mark)
 
-    workshop.actor(broken, max_retries=1).send("bug")
-    workshop.work()
+    probe_worker.actor(broken, max_retries=1).send("bug")
+    probe_worker.work()
 
-    until(lambda: workshop.desk.letters, "it is buried")
-    assert workshop.ran["bug"] == 2
-    assert workshop.desk.letters == [("probe", "retries_exhausted", "ZeroDivisionError: bug")]
+    until(lambda: probe_worker.dead_letters.buried, "it is buried")
+    assert probe_worker.ran["bug"] == 2
+    assert probe_worker.dead_letters.buried == [
+        ("probe", "retries_exhausted", "ZeroDivisionError: bug")
+    ]
 
 
-def test_a_message_for_an_actor_we_do_not_have_is_buried(workshop: Workshop) -> None:
-    workshop.actor(nothing)
-    newer = workshop.another_broker()
+def test_a_message_for_an_actor_we_do_not_have_is_buried(probe_worker: ProbeWorker) -> None:
+    probe_worker.actor(nothing)
+    newer = probe_worker.another_broker()
     dramatiq.actor(actor_name="newer", queue_name="probes", broker=newer)(nothing).send("early")
     newer.close()
-    workshop.work()
+    probe_worker.work()
 
-    until(lambda: workshop.desk.letters, "it is buried")
-    assert workshop.desk.letters[0][:2] == ("newer", "unknown_actor")
-    assert ready(workshop.url, "probes.XQ") == 0
+    until(lambda: probe_worker.dead_letters.buried, "it is buried")
+    assert probe_worker.dead_letters.buried[0][:2] == ("newer", "unknown_actor")
+    assert ready(probe_worker.url, "probes.XQ") == 0
 
 
-def test_a_message_that_kills_its_process_is_given_up_and_kept(workshop: Workshop) -> None:
-    workshop.actor(nothing)
-    limited = Broker(url=workshop.url, middleware=[], delivery_limit=2)
+def test_a_message_that_kills_its_process_is_given_up_and_kept(probe_worker: ProbeWorker) -> None:
+    probe_worker.actor(nothing)
+    limited = Broker(url=probe_worker.url, middleware=[], delivery_limit=2)
     limited.declare_queue("probes", ensure=True)
     limited.close()
-    workshop.broker.get_actor("probe").send("poison")
+    probe_worker.broker.get_actor("probe").send("poison")
 
     deaths = 0
-    while ready(workshop.url, "probes.XQ") == 0:
+    while ready(probe_worker.url, "probes.XQ") == 0:
         assert deaths < 4
         done = subprocess.run(
-            [sys.executable, "-m", "tests.integration.dies_of_it", workshop.url],
+            [sys.executable, "-m", "tests.integration.dies_of_it", probe_worker.url],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             check=False,
@@ -172,18 +179,20 @@ def test_a_message_that_kills_its_process_is_given_up_and_kept(workshop: Worksho
     assert deaths == 3
 
 
-def test_a_worker_that_stops_leaves_interrupted_messages_with_rabbitmq(workshop: Workshop) -> None:
-    @dramatiq.actor(queue_name="probes", broker=workshop.broker, notify_shutdown=True)
+def test_a_worker_that_stops_leaves_interrupted_messages_with_rabbitmq(
+    probe_worker: ProbeWorker,
+) -> None:
+    @dramatiq.actor(queue_name="probes", broker=probe_worker.broker, notify_shutdown=True)
     async def sleeps(mark: str) -> None:
-        workshop.ran[mark] += 1
+        probe_worker.ran[mark] += 1
         await asyncio.Event().wait()
 
     sleeps.send("interrupted")
-    worker = workshop.work()
-    until(lambda: workshop.ran["interrupted"] == 1, "it is being processed")
+    worker = probe_worker.work()
+    until(lambda: probe_worker.ran["interrupted"] == 1, "it is being processed")
 
     worker.stop(timeout=5000)
-    workshop._workers.clear()
+    probe_worker._workers.clear()
 
-    assert ready(workshop.url, "probes") == 1
-    assert ready(workshop.url, "probes.DQ") == 0
+    assert ready(probe_worker.url, "probes") == 1
+    assert ready(probe_worker.url, "probes.DQ") == 0

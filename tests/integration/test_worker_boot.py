@@ -13,7 +13,7 @@ from orderbus.services import ingress
 from orderbus.storage.database import Database
 from tests.support import samples
 from tests.support.rabbitmq_node import ready
-from tests.support.tcp_proxy import Door
+from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import until, until_async, until_true
 from tests.support.worker_process import Start, Worker, send
 
@@ -65,20 +65,20 @@ def test_a_part_that_refuses_us_ends_the_whole_worker_with_a_sentence(
 
 
 def test_a_worker_begins_while_every_part_is_away(
-    start: Start, doors: dict[str, Door], rabbitmq_url: str
+    start: Start, proxies: dict[str, TcpProxy], rabbitmq_url: str
 ) -> None:
-    worker = start(doors=doors)
+    worker = start(proxies=proxies)
     until(lambda: worker.reaches(**dict.fromkeys(PARTS, False)), "it says what it does not reach")
-    doors["rabbitmq"].open()
+    proxies["rabbitmq"].open()
     until(lambda: worker.reaches(rabbitmq=True), "it reaches RabbitMQ")
     until(lambda: _sent(rabbitmq_url), "the queues are there")
-    doors["pubsub"].open()
+    proxies["pubsub"].open()
     until(
         lambda: worker.reaches(rabbitmq=True, pubsub=True, postgres=False),
         "it waits for PostgreSQL alone",
     )
     untouched = ready(rabbitmq_url, "deliver_webhook")
-    doors["postgres"].open()
+    proxies["postgres"].open()
 
     until(worker.is_ready, "it is ready")
     until(lambda: worker.count("deliver_webhook") == 1, "the message is processed")
@@ -98,9 +98,9 @@ def _sent(url: str) -> bool:
 
 
 def test_a_worker_that_waits_for_a_part_can_be_stopped(
-    start: Start, doors: dict[str, Door]
+    start: Start, proxies: dict[str, TcpProxy]
 ) -> None:
-    worker = start("--processes", "2", "--threads", "2", doors=doors)
+    worker = start("--processes", "2", "--threads", "2", proxies=proxies)
     until(lambda: worker.reaches(postgres=False), "it waits")
 
     assert worker.stop() == 0
@@ -108,19 +108,19 @@ def test_a_worker_that_waits_for_a_part_can_be_stopped(
 
 
 def test_parts_that_go_away_in_mid_run_cost_no_restart(
-    start: Start, doors: dict[str, Door], rabbitmq_url: str
+    start: Start, proxies: dict[str, TcpProxy], rabbitmq_url: str
 ) -> None:
-    for door in doors.values():
-        door.open()
-    worker = start("--processes", "2", "--threads", "2", doors=doors)
+    for proxy in proxies.values():
+        proxy.open()
+    worker = start("--processes", "2", "--threads", "2", proxies=proxies)
     until(worker.is_ready, "it is ready")
 
     for part in ("rabbitmq", "postgres"):
         before = worker.count("deliver_webhook")
-        doors[part].shut()
+        proxies[part].shut()
         until(partial(_both_said, worker, "part_away", part), f"both processes miss {part}")
         send(rabbitmq_url, "deliver_webhook", "deliver_webhook", delivery=1)
-        doors[part].open()
+        proxies[part].open()
         until(partial(_processed_more, worker, before), f"it works on although {part} was away")
         until(partial(_both_said, worker, "part_back", part), f"both processes reach {part}")
         until(worker.is_ready, "it is ready again")

@@ -26,19 +26,19 @@ PROBLEM = "application/problem+json"
 
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Client]:
-    async with door(settings) as server, TestClient(server) as client:
+    async with http_server(settings) as server, TestClient(server) as client:
         yield client
 
 
 @asynccontextmanager
-async def door(settings: Settings) -> AsyncIterator[TestServer]:
+async def http_server(settings: Settings) -> AsyncIterator[TestServer]:
     """A server that speaks HTTP as the real one does."""
-    server = Door(build_app(settings))
+    server = OrderbusServer(build_app(settings))
     async with server:
         yield server
 
 
-class Door(TestServer):
+class OrderbusServer(TestServer):
     async def _make_runner(self, **_: Any) -> AppRunner:
         return AppRunner(self.app, **OPTIONS)
 

@@ -1,4 +1,4 @@
-"""A world in which time passes only when a test says so."""
+"""An orderbus in which time passes only when a test says so."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from orderbus import services, storage
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.inbox import Returned
-from tests.integration.test_outbox import Topic
+from tests.support.topic import Topic
 
 #: Clocks of our own, which statements find before PostgreSQL's.
 _CLOCKS = """
@@ -28,7 +28,7 @@ _CLOCKS = """
 _PASS = "SELECT set_config('still.now', (now() + make_interval(secs => $1))::text, true)"
 
 
-class Still(Database):
+class FrozenOrderbus(Database):
     """One transaction with clocks that ``pass_time`` moves: however slow the machine is."""
 
     def __init__(self, connection: Connection, settings: Settings) -> None:
@@ -37,7 +37,7 @@ class Still(Database):
         self.topic = Topic()
 
     @classmethod
-    async def make(cls, connection: Connection, settings: Settings) -> Still:
+    async def make(cls, connection: Connection, settings: Settings) -> FrozenOrderbus:
         """Stop the clocks of a connection's transaction."""
         await connection.execute(_CLOCKS)
         return cls(connection, settings)

@@ -1,4 +1,4 @@
-"""A broker with a worker in the test's own process, and a desk for dead letters."""
+"""A broker with a worker in the test's own process, and a record of its dead letters."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from orderbus.rabbitmq.broker import Broker
 from orderbus.worker.retries import Retries
 
 
-class Desk:
+class DeadLetters:
     """Where the dead letters of a test go; ``away`` times it cannot be reached first."""
 
     def __init__(self) -> None:
-        self.letters: list[tuple[str, str, str]] = []
+        self.buried: list[tuple[str, str, str]] = []
         self.refused: list[bytes | None] = []
         self.away = 0
 
@@ -35,22 +35,22 @@ class Desk:
             self.away -= 1
             raise Unavailable("PostgreSQL did not answer")
         assert traceback
-        self.letters.append((message.actor_name, reason, error))
+        self.buried.append((message.actor_name, reason, error))
         self.refused.append(refused)
 
 
-class Workshop:
+class ProbeWorker:
     """A broker on a virtual host of its own, with a worker in this process."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.desk = Desk()
+        self.dead_letters = DeadLetters()
         self.broker = self.another_broker()
         self.ran: Counter[Any] = Counter()
         self._workers: list[dramatiq.Worker] = []
 
     def another_broker(self) -> Broker:
-        middleware = [AsyncIO(), ShutdownNotifications(), Retries(bury=self.desk.bury)]
+        middleware = [AsyncIO(), ShutdownNotifications(), Retries(bury=self.dead_letters.bury)]
         return Broker(url=self.url, middleware=middleware)
 
     def actor(self, work: Callable[..., Any], **options: Any) -> dramatiq.Actor[..., Any]:
@@ -76,4 +76,4 @@ class Workshop:
 
 
 def nothing(_: Any) -> None:
-    """Do nothing, well."""
+    """Succeed at once."""

@@ -33,7 +33,7 @@ from tests.support.dependencies import Background
 from tests.support.ports import with_kept_ports
 from tests.support.rabbitmq_node import Node
 from tests.support.system import System, environment
-from tests.support.tcp_proxy import Door
+from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import PATIENCE
 from tests.support.worker_process import elsewhere
 
@@ -79,7 +79,7 @@ class Outage:
     drained_after: float = 0.0
 
 
-class Stage:
+class SystemUnderLoad:
     """Orders come in all the time, and every one of them is accounted for after each outage."""
 
     def __init__(self, folder: Path) -> None:
@@ -88,7 +88,7 @@ class Stage:
         self.node = Node(folder / "rabbitmq")
         self.postgres = _postgres(folder)
         self.pubsub = _pubsub()
-        self.doors: dict[str, Door] = {}
+        self.proxies: dict[str, TcpProxy] = {}
         self.system: System
         self.processes: dict[str, asyncio.subprocess.Process] = {}
         #: What PostgreSQL said.
@@ -108,8 +108,8 @@ class Stage:
 
     def close(self) -> None:
         self.background.run(self._close())
-        for door in self.doors.values():
-            door.close()
+        for proxy in self.proxies.values():
+            proxy.close()
         self.node.close()
         self.background.close()
 
@@ -123,7 +123,7 @@ class Stage:
             "DB_USER": ROLE,
         }
         self.vhost = env["RABBITMQ_URL"].rpartition("/")[2]
-        env |= self._doors(env)
+        env |= self._proxies(env)
         settings = settings_from({**self.postgres.env, **self.pubsub.env})
         self.direct = await self._stack.enter_async_context(open_database(settings))
         self.system = System(environment(env, self.folder / "log"), settings, self.direct)
@@ -149,7 +149,7 @@ class Stage:
         )
 
     def execute(self, *statements: str) -> int:
-        """Run statements past every door, as a superuser; returns the last one's count of rows."""
+        """Run statements past every proxy, as a superuser; returns the last one's count of rows."""
         env = self.postgres.env
         with psycopg.connect(
             host=env["DB_HOST"],
@@ -171,23 +171,23 @@ class Stage:
         await self._stack.aclose()
         await asyncio.gather(self.postgres.stop(), self.pubsub.stop())
 
-    def _doors(self, env: dict[str, str]) -> dict[str, str]:
-        """Put a door before each part; returns the variables that lead through them."""
+    def _proxies(self, env: dict[str, str]) -> dict[str, str]:
+        """Put a proxy before each part; returns the variables that lead through them."""
         pubsub = env["PUBSUB_EMULATOR_HOST"].rpartition(":")
         rabbitmq = env["RABBITMQ_URL"].rpartition("@")[2].partition("/")[0]
-        self.doors = {
-            "postgres": Door(env["DB_HOST"], int(env["DB_PORT"])),
-            "rabbitmq": Door(rabbitmq.partition(":")[0], int(rabbitmq.partition(":")[2])),
-            "pubsub": Door(pubsub[0], int(pubsub[2])),
+        self.proxies = {
+            "postgres": TcpProxy(env["DB_HOST"], int(env["DB_PORT"])),
+            "rabbitmq": TcpProxy(rabbitmq.partition(":")[0], int(rabbitmq.partition(":")[2])),
+            "pubsub": TcpProxy(pubsub[0], int(pubsub[2])),
         }
-        for door in self.doors.values():
-            door.open()
+        for proxy in self.proxies.values():
+            proxy.open()
         return {
-            "DB_PORT": str(self.doors["postgres"].port),
+            "DB_PORT": str(self.proxies["postgres"].port),
             "RABBITMQ_URL": elsewhere(
-                env["RABBITMQ_URL"], f"127.0.0.1:{self.doors['rabbitmq'].port}"
+                env["RABBITMQ_URL"], f"127.0.0.1:{self.proxies['rabbitmq'].port}"
             ),
-            "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{self.doors['pubsub'].port}",
+            "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{self.proxies['pubsub'].port}",
         }
 
     # -- the load -------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A door before a real neighbour: a TCP forwarder that a test opens and shuts."""
+"""A TCP proxy before a real neighbour, which a test opens, shuts and slows down."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.dependencies import Background
 from tests.support.ports import kept_port
 
 
-class Door:
+class TcpProxy:
     """Shut at first. Shutting it again cuts off everybody who came through."""
 
     def __init__(self, host: str, port: int) -> None:

@@ -19,7 +19,7 @@ import pika
 from dramatiq import Message
 
 from tests.support import reaper
-from tests.support.tcp_proxy import Door
+from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,13 +103,13 @@ class Worker:
 Start = Callable[..., Worker]
 
 
-def through(doors: dict[str, Door], rabbitmq_url: str) -> dict[str, str]:
-    place = f"127.0.0.1:{doors['rabbitmq'].port}"
+def through(proxies: dict[str, TcpProxy], rabbitmq_url: str) -> dict[str, str]:
+    place = f"127.0.0.1:{proxies['rabbitmq'].port}"
     return {
         "DB_HOST": "127.0.0.1",
-        "DB_PORT": str(doors["postgres"].port),
+        "DB_PORT": str(proxies["postgres"].port),
         "RABBITMQ_URL": elsewhere(rabbitmq_url, place),
-        "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{doors['pubsub'].port}",
+        "PUBSUB_EMULATOR_HOST": f"127.0.0.1:{proxies['pubsub'].port}",
     }
 
 

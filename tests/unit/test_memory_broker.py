@@ -19,7 +19,7 @@ from tests.support.waiting import PATIENCE
 
 
 class Worker:
-    """A worker in this process, with a desk for its dead letters."""
+    """A worker in this process, with a record of its dead letters."""
 
     def __init__(self) -> None:
         self.letters: list[str] = []
