@@ -66,7 +66,8 @@ async def accept(database: Database, count: int) -> str:
         for turn in range(number, count, 10):
             body = {**ORDER, "order_id": f"{mark}-{turn}"}
             order = orders.parse(json.dumps(body).encode())
-            await services.ingress.place_order(database, order, traceparent=None)
+            async with database.connection() as connection:
+                await services.orders.accept(connection, order, traceparent=None)
 
     await asyncio.gather(*(client(number) for number in range(10)))
     return mark

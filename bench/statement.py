@@ -18,6 +18,7 @@ class _Recorder:
 
     query = ""
     arguments: tuple[Any, ...] = ()
+    follow_ups: tuple[Any, ...] = ()
 
     async def fetchrow(self, query: str, *arguments: Any) -> None:  # noqa: ANN401 - as asyncpg's
         self.query, self.arguments = query, arguments

@@ -23,8 +23,6 @@ class Resources:
     publisher: Publisher
     http: Session
     turns: Turns = field(default_factory=Turns)
-    #: Set by work that wrote an event: the beat then looks at the outbox at once.
-    outbox_written: asyncio.Event = field(default_factory=asyncio.Event)
     #: Set before what is under way is interrupted because the worker ends: that is nobody's fault.
     ending: asyncio.Event = field(default_factory=asyncio.Event)
 

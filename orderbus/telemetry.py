@@ -43,7 +43,7 @@ ACCEPTED = Counter(
     "orderbus_orders_accepted", "Orders stored; the same order again is not counted."
 )
 REFUSED = Counter(
-    "orderbus_orders_refused", "Orders refused at the front door, by reason.", ["code"]
+    "orderbus_orders_refused", "Requests to take an order that were refused, by reason.", ["code"]
 )
 PUBLISHED = Counter("orderbus_events_published", "Events Pub/Sub took, repetitions included.")
 RECEIVED = Counter("orderbus_events_received", "Events that came back and were new to the inbox.")

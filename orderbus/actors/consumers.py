@@ -63,9 +63,7 @@ def consumer(
         work = Work(effect, prepare, give_up)
 
         async def consume(consumption: int, **_of_later_versions: object) -> None:
-            held = lifecycle.resources()
-            if await services.consumptions.consume(held, name, consumption, work):
-                held.outbox_written.set()
+            await services.consumptions.consume(lifecycle.resources(), name, consumption, work)
 
         consume.__doc__ = effect.__doc__
         declare = dramatiq.actor(

@@ -39,7 +39,7 @@ async def run(resources: Resources, queues: Collection[str], lost: Callable[[], 
     """
     installed = consumers.installed(resources.settings)
     names = [consumer.name for consumer in installed if consumer.name in queues]
-    notified = resources.outbox_written
+    notified = resources.database.outbox_written
     maintenance = Maintenance(resources.database)
     repeat = partial(_repeat, resources.settings.poll_interval)
 

@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from orderbus import storage, telemetry
+from orderbus import storage
 from orderbus.domain.carts import OpenCart
 from orderbus.domain.events import CART_CHECKED_OUT, Event
 from orderbus.domain.orders import Item, PlaceOrder
-from orderbus.services import ingress
+from orderbus.services import orders
 from orderbus.storage.database import Connection, Database
 
 
@@ -46,15 +46,7 @@ async def create_order(connection: Connection, event: Event) -> None:
         items=tuple(_item(item) for item in event.order["items"]),
         cart_uuid=event.order_id,
     )
-    placed = await ingress.place_in(connection, order, traceparent=event.traceparent)
-    if placed.created:
-        telemetry.ACCEPTED.inc()
-        telemetry.log.info(
-            "order_accepted",
-            order_id=str(placed.order_id),
-            external_ref=placed.external_ref,
-            cart_uuid=str(event.order_id),
-        )
+    await orders.accept(connection, order, traceparent=event.traceparent)
 
 
 def _item(members: dict[str, Any]) -> Item:

@@ -1,17 +1,106 @@
-"""What can be asked about an order, and how does it move?"""
+"""Orders are accepted, shown, listed, and moved; whichever door asks for it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 from orderbus import storage, telemetry
 from orderbus.domain import states
-from orderbus.domain.events import rfc3339
+from orderbus.domain.events import ORDER_CREATED, rfc3339
+from orderbus.domain.orders import PlaceOrder
 from orderbus.domain.states import Action, Status
-from orderbus.errors import Changed
-from orderbus.storage.database import Connection, Database
-from orderbus.storage.orders import Filter
+from orderbus.domain.text import brief
+from orderbus.errors import Changed, Conflict, KeyReused, Unavailable
+from orderbus.storage.database import Connection, Database, after_commit
+from orderbus.storage.orders import Filter, Kept
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An order that is stored; ``created`` is false where it had been stored before."""
+
+    order_id: UUID
+    external_ref: str
+    created: bool
+    created_at: datetime
+
+
+async def accept(
+    connection: Connection,
+    order: PlaceOrder,
+    *,
+    traceparent: str | None,
+    order_id: UUID | None = None,
+    actor: str | None = None,
+) -> Placed:
+    """Store an order with its first event and outbox pointer, for whichever door it came by.
+
+    Once that is committed, in the caller's transaction if there is one, it is counted and told,
+    and the dispatcher woken. One statement, one round trip; a second one only where the order was
+    there before. ``actor`` is who placed it, if that is neither its source nor who closed its cart.
+    Raises ``Conflict`` where the reference stands for another content, ``KeyReused`` where the
+    idempotency key does, ``Unavailable``.
+    """
+    kept = await storage.orders.add(
+        connection,
+        order,
+        type=ORDER_CREATED,
+        content={**order.content(), "source": order.source, "status": Status.CREATED},
+        details=_details(order),
+        traceparent=traceparent,
+        public_id=order_id,
+        actor=actor,
+    )
+    if kept is not None:
+        after_commit(connection, partial(_tell_accepted, kept, order.cart_uuid))
+        return Placed(kept.public_id, kept.external_ref, created=True, created_at=kept.created_at)
+    taken = await storage.orders.find_taken(
+        connection,
+        source=order.source,
+        external_ref=order.order_id,
+        idempotency_key=order.idempotency_key,
+    )
+    return _same_again(order, taken)
+
+
+def _tell_accepted(kept: Kept, cart_uuid: UUID | None, _: Database) -> None:
+    telemetry.ACCEPTED.inc()
+    of_cart = {} if cart_uuid is None else {"cart_uuid": str(cart_uuid)}
+    telemetry.log.info(
+        "order_accepted",
+        order_id=str(kept.public_id),
+        external_ref=kept.external_ref,
+        **of_cart,
+    )
+
+
+def _details(order: PlaceOrder) -> dict[str, str]:
+    """Note in the history where the total is not the sum of priced lines; it may well be right."""
+    items_total = order.items_total()
+    return {} if items_total in {order.total, 0} else {"items_total": f"{items_total:.2f}"}
+
+
+def _same_again(order: PlaceOrder, taken: list[Kept]) -> Placed:
+    content_hash = order.content_hash()
+    for kept in taken:
+        if kept.content_hash == content_hash:
+            return Placed(
+                kept.public_id, kept.external_ref, created=False, created_at=kept.created_at
+            )
+    for kept in taken:
+        if kept.external_ref == order.order_id:
+            message = f"Order {brief(order.order_id)} exists with another content"
+            raise Conflict(message)
+    if taken:
+        message = "This idempotency key was used with another content"
+        raise KeyReused(message)
+    message = "The order could not be stored just now"
+    raise Unavailable(message)
 
 
 async def find(database: Database, id_or_ref: str) -> dict[str, Any]:

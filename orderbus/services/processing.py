@@ -67,7 +67,7 @@ async def process(held: Resources, event: Event, ours: Ours) -> Outcome | None:
     processor = chosen(held.settings)
     if processor is None:
         return None
-    began_with = await _begin(held, event, ours)
+    began_with = await _begin(event, ours)
     if began_with is None:
         return None
     task = Task(event, idempotency_key=f"{event.order_id}:{began_with}")
@@ -122,7 +122,7 @@ async def retry(
     return orders.shown(order)
 
 
-async def _begin(held: Resources, event: Event, ours: Ours) -> int | None:
+async def _begin(event: Event, ours: Ours) -> int | None:
     """Take an order into progress, or go on with one whose worker died."""
     async with ours() as connection:
         order = await storage.orders.lock(connection, event.order_id)
@@ -140,7 +140,6 @@ async def _begin(held: Resources, event: Event, ours: Ours) -> int | None:
                 return await storage.processing.go_on(connection, order["number"])
             case _:
                 return None
-    held.outbox_written.set()
     return sequence
 
 

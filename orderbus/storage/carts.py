@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from orderbus.errors import NotFound
+from orderbus.storage import events
 from orderbus.storage.database import Connection
 
 
@@ -84,4 +85,6 @@ async def check_out(
     )
     if closed is None:
         raise NotFound("Cart not found")
+    if closed:
+        events.wake_dispatcher(connection)
     return closed

@@ -16,8 +16,10 @@ from orderbus.errors import Busy, Misconfigured, Unavailable
 from orderbus.settings import Settings
 
 if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    _Session = asyncpg.Connection[asyncpg.Record]
+    Connection = _Session | PoolConnectionProxy[asyncpg.Record]
 else:  # asyncpg's own classes take no parameters while running
+    _Session = asyncpg.Connection
     Connection = asyncpg.Connection | PoolConnectionProxy
 
 T = TypeVar("T")
@@ -130,6 +132,26 @@ def our_errors() -> Iterator[None]:
         raise Unavailable("PostgreSQL did not answer", because=because, part="postgres") from error
 
 
+class _Remembering(_Session):
+    """A session with PostgreSQL that remembers what follows when its work is committed."""
+
+    __slots__ = ("follow_ups",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as asyncpg's
+        super().__init__(*args, **kwargs)
+        self.follow_ups: list[Callable[[Database], None]] = []
+
+
+def after_commit(connection: Connection, follow_up: Callable[[Database], None]) -> None:
+    """Call ``follow_up`` once what ``connection`` does is committed, never if it is rolled back."""
+    _follow_ups(connection).append(follow_up)
+
+
+def _follow_ups(connection: Any) -> list[Callable[[Database], None]]:  # noqa: ANN401 - asyncpg's proxy
+    follow_ups: list[Callable[[Database], None]] = connection.follow_ups
+    return follow_ups
+
+
 class Database:
     """A pool that connects when first used, so that its owner starts while PostgreSQL is away."""
 
@@ -139,19 +161,32 @@ class Database:
         self._settings = settings
         #: Held while a delivery is claimed, see ``services.deliveries``.
         self.claiming = asyncio.Lock()
+        #: Set when this process has committed an event, for whoever wakes the dispatcher.
+        self.outbox_written = asyncio.Event()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection for statements that each stand for themselves."""
         with our_errors():
             async with _lent(self._pool.acquire(timeout=ACQUIRE_TIMEOUT)) as connection:
-                yield connection
+                follow_ups = _follow_ups(connection)
+                try:
+                    yield connection
+                finally:
+                    while follow_ups:
+                        follow_ups.pop(0)(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """Lend a connection inside one transaction; an error rolls everything back."""
-        async with self.connection() as connection, _lent(connection.transaction()):
-            yield connection
+        async with self.connection() as connection:
+            follow_ups = _follow_ups(connection)
+            try:
+                async with _lent(connection.transaction()):
+                    yield connection
+            except BaseException:
+                follow_ups.clear()
+                raise
 
     async def ping(self) -> None:
         """Return when PostgreSQL answers; raises ``Unavailable`` when it does not."""
@@ -211,6 +246,7 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         command_timeout=COMMAND_TIMEOUT,
         timeout=ACQUIRE_TIMEOUT,
         server_settings={"application_name": "orderbus", **SESSION},
+        connection_class=_Remembering,
         init=_prepare,
         reset=_leave_as_it_is,
     )

@@ -12,6 +12,7 @@ from orderbus.domain.events import Event
 from orderbus.domain.orders import PlaceOrder
 from orderbus.domain.text import brief
 from orderbus.errors import NotFound
+from orderbus.storage import events
 from orderbus.storage.database import Connection
 
 
@@ -101,6 +102,7 @@ async def add(
     )
     if row is None:
         return None
+    events.wake_dispatcher(connection)
     return Kept(
         row["public_id"],
         order.order_id,
@@ -188,6 +190,7 @@ async def append_events(
         None if move is None else move.status,
         None if move is None else move.reason,
     )
+    events.wake_dispatcher(connection)
     return sequence
 
 

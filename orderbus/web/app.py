@@ -14,9 +14,9 @@ from orderbus.services.shared import Shared
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
 from orderbus.web.api import carts, docs, health, metrics, new_orders, orders
-from orderbus.web.app_keys import DATABASE, HEALTH, IN_FLIGHT, METRICS, NOTIFIER, SETTINGS, InFlight
+from orderbus.web.app_keys import DATABASE, HEALTH, IN_FLIGHT, METRICS, SETTINGS, InFlight
 from orderbus.web.middlewares import around
-from orderbus.web.outbox_notifier import OutboxNotifier
+from orderbus.web.outbox_notifier import notify_dispatchers
 
 
 def build_app(settings: Settings) -> web.Application:
@@ -72,10 +72,9 @@ def _add_carts(router: web.UrlDispatcher) -> None:
 async def _resources(app: web.Application) -> AsyncIterator[None]:
     async with open_database(app[SETTINGS]) as database:
         app[DATABASE] = database
-        app[NOTIFIER] = OutboxNotifier(database)
         app[HEALTH] = _watched(database)
         app[METRICS] = metrics.metrics_of(database)
-        notifying = asyncio.create_task(app[NOTIFIER].run())
+        notifying = asyncio.create_task(notify_dispatchers(database))
         yield
         notifying.cancel()
         with suppress(asyncio.CancelledError):

@@ -12,7 +12,6 @@ from orderbus.services.health import Found
 from orderbus.services.shared import Shared
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from orderbus.web.outbox_notifier import OutboxNotifier
 
 
 class InFlight:
@@ -41,7 +40,6 @@ class Metrics:
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 DATABASE: Final = web.AppKey("database", Database)
-NOTIFIER: Final = web.AppKey("notifier", OutboxNotifier)
 HEALTH: Final = web.AppKey("health", Shared[Found])
 METRICS: Final = web.AppKey("metrics", Metrics)
 IN_FLIGHT: Final = web.AppKey("in_flight", InFlight)

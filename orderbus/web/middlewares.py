@@ -27,6 +27,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID: Final = "Correlation-ID"
 #: What tells nobody anything of an order or a customer.
 _WATCHING: Final = {"/healthz", "/readyz", "/metrics", "/metrics/prometheus", "/api/v1/metrics"}
+#: Where an order that is refused is counted.
+_TAKING_ORDERS: Final = {problems.SOURCE_PATH, "/api/v1/orders", "/api/v1/orders/new"}
 _ID: Final = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
 
 
@@ -51,6 +53,7 @@ async def _answer_and_log(request: web.Request, handler: Handler) -> web.StreamR
     in_flight.begin(request.protocol)
     try:
         response = await _answer(request, handler)
+        _count_refusal(request, response)
     except Exception:  # noqa: BLE001 - a door: the caller gets a 500 without a traceback, the log has it
         telemetry.log.exception("request_failed", path=brief(request.path))
         response = problems.problem(
@@ -81,7 +84,6 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except OrderbusError as error:
-        telemetry.REFUSED.labels(error.code).inc()
         return problems.response_to(error, request)
     except web.HTTPException as error:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
@@ -92,6 +94,12 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
             path=request.path,
             headers=headers,
         )
+
+
+def _count_refusal(request: web.Request, response: web.StreamResponse) -> None:
+    takes_orders = request.method == hdrs.METH_POST and request.path.rstrip("/") in _TAKING_ORDERS
+    if takes_orders and (refusal := response.get(problems.REFUSAL)):
+        telemetry.REFUSED.labels(refusal["code"]).inc()
 
 
 def _meant_for_us(request: web.Request) -> bool:

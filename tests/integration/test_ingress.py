@@ -6,10 +6,9 @@ import asyncio
 
 import pytest
 
-from orderbus import services
 from orderbus.errors import Conflict, KeyReused, Unavailable
 from orderbus.storage.database import Database
-from tests.support import samples, scenario
+from tests.support import scenario
 
 
 async def test_an_accepted_order_has_items_history_event_and_pointer(database: Database) -> None:
@@ -56,11 +55,7 @@ async def test_an_idempotency_key_stands_for_one_content(database: Database) -> 
 
 
 async def test_of_a_hundred_simultaneous_copies_one_creates_the_order(database: Database) -> None:
-    order = samples.order("SO-10045")
-
-    placed = await asyncio.gather(
-        *(services.ingress.place_order(database, order, traceparent=None) for _ in range(100))
-    )
+    placed = await asyncio.gather(*(scenario.place(database, "SO-10045") for _ in range(100)))
 
     assert sum(one.created for one in placed) == 1
     assert len({one.order_id for one in placed}) == 1

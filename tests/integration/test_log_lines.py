@@ -22,7 +22,7 @@ from orderbus.pubsub import messages
 from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import Message
 from orderbus.services.consumptions import Work
-from orderbus.services.ingress import Placed
+from orderbus.services.orders import Placed
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from tests.support import scenario
@@ -211,6 +211,7 @@ async def test_a_delivery_names_its_order_as_the_customer_does(
     order = await scenario.place(database, REF)
     [due] = await scenario.come_back(database, *await scenario.events(database))
     receiver.answers = [answer]
+    lines.clear()
     await deliver(database, http, settings, due)
 
     assert [line["event"] for line in lines] == events

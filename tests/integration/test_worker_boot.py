@@ -9,9 +9,8 @@ from pathlib import Path
 import pika
 import pytest
 
-from orderbus.services import ingress
 from orderbus.storage.database import Database
-from tests.support import samples
+from tests.support import scenario
 from tests.support.rabbitmq_node import ready
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import until, until_async, until_true
@@ -143,7 +142,7 @@ async def test_a_notification_is_answered_before_the_next_beat(
     worker = start(ORDERBUS_POLL_INTERVAL="60")  # so five beats last longer than any test may
     await until_async(worker.is_ready, "it is ready")
     for _ in range(5):
-        await ingress.place_order(database, samples.order(), traceparent=None)
+        await scenario.place(database)
         await database.notify("outbox")
         await until_true(lambda: _all_published(database), "it is published")
 

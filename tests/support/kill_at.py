@@ -45,7 +45,7 @@ def after(call: Callable[..., Any]) -> Callable[..., Any]:
 
 POINTS: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]]] = {
     "web before its commit": (storage.orders, "add", before),
-    "web after its commit": (services.ingress, "place_order", after),
+    "web after its commit": (services.orders, "accept", after),
     "worker between lease and publish": (Publisher, "publish", before),
     "worker between publish and mark": (storage.outbox, "settle", before),
     "bridge before its commit": (storage.inbox, "advance_watermarks", after),

@@ -14,7 +14,7 @@ from orderbus.egress.session import Session
 from orderbus.egress.turns import Turns
 from orderbus.resources import Resources
 from orderbus.services.bridge import Due
-from orderbus.services.ingress import Placed
+from orderbus.services.orders import Placed
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Claimed
@@ -29,7 +29,8 @@ NO_TIME = timedelta(0)
 
 async def place(database: Database, reference: str | None = None, **changes: Any) -> Placed:
     order = samples.order(reference, **changes)
-    return await services.ingress.place_order(database, order, traceparent=None)
+    async with database.connection() as connection:
+        return await services.orders.accept(connection, order, traceparent=None)
 
 
 async def append(database: Database, order: Placed) -> int:

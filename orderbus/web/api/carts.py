@@ -14,7 +14,7 @@ from orderbus.domain.events import rfc3339
 from orderbus.errors import NotFound
 from orderbus.storage.database import Connection
 from orderbus.web import requests
-from orderbus.web.app_keys import DATABASE, NOTIFIER
+from orderbus.web.app_keys import DATABASE
 from orderbus.web.idempotency import answer_once
 from orderbus.web.streams import stream_list
 
@@ -53,11 +53,9 @@ async def check_out(request: web.Request) -> web.Response:
     except ValueError:
         raise NotFound("Cart not found") from None
     traceparent = requests.traceparent(request)
-    closed = await services.carts.check_out(
+    await services.carts.check_out(
         request.app[DATABASE], uuid, actor=requests.key_of(caller), traceparent=traceparent
     )
-    if closed:
-        request.app[NOTIFIER].notify()
     return _answer("Cart closed successfully!", uuid, status=200)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
-from orderbus import services, telemetry
+from orderbus import services
 from orderbus.domain import json as strict_json
 from orderbus.domain.events import rfc3339
 from orderbus.domain.orders import (
@@ -22,7 +22,7 @@ from orderbus.domain.orders import (
 from orderbus.errors import MOST_FAULTS, Invalid
 from orderbus.storage.database import Connection
 from orderbus.web import problems, requests
-from orderbus.web.app_keys import DATABASE, NOTIFIER
+from orderbus.web.app_keys import DATABASE
 from orderbus.web.idempotency import answer_once
 from orderbus.web.schemas.new_orders import NewOrder
 
@@ -44,10 +44,10 @@ async def create(request: web.Request) -> web.Response:
     except ValidationError:
         said = "amount must be a decimal number with at most two places, 0 to 99999999.99"
         return problems.noted(_said(400, {"detail": said}), "invalid", said)
-    public_id = uuid4()
+    order_id = uuid4()
     order = PlaceOrder(
         source="api",
-        order_id=str(public_id),
+        order_id=str(order_id),
         total=amount,
         items=tuple(
             Item(
@@ -63,20 +63,17 @@ async def create(request: web.Request) -> web.Response:
     traceparent = requests.traceparent(request)
 
     async def place(connection: Connection) -> web.Response:
-        placed = await services.ingress.place_in(
+        placed = await services.orders.accept(
             connection,
             order,
             traceparent=traceparent,
-            public_id=public_id,
+            order_id=order_id,
             actor=requests.key_of(caller),
         )
-        telemetry.ACCEPTED.inc()
         created_at = rfc3339(placed.created_at)
-        return _said(201, {"id": str(public_id), "status": "CREATED", "created_at": created_at})
+        return _said(201, {"id": str(order_id), "status": "CREATED", "created_at": created_at})
 
-    response = await answer_once(request, body, place, caller=caller)
-    request.app[NOTIFIER].notify()
-    return response
+    return await answer_once(request, body, place, caller=caller)
 
 
 async def status(request: web.Request) -> web.Response:

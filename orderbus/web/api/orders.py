@@ -16,7 +16,7 @@ from orderbus.domain.text import storable
 from orderbus.errors import Fault, Invalid, NotFound
 from orderbus.storage.database import Connection
 from orderbus.web import open_access, queries, requests
-from orderbus.web.app_keys import DATABASE, NOTIFIER, SETTINGS
+from orderbus.web.app_keys import DATABASE, SETTINGS
 from orderbus.web.idempotency import REPLAYED, answer_once
 from orderbus.web.streams import stream_list
 
@@ -38,20 +38,14 @@ async def receive(request: web.Request) -> web.Response:
         )
     order = orders.parse(body, idempotency_key=requests.idempotency_key(request))
     traceparent = requests.traceparent(request)
-    placed = await services.ingress.place_order(
-        request.app[DATABASE], order, traceparent=traceparent
-    )
+    async with request.app[DATABASE].connection() as connection:
+        placed = await services.orders.accept(connection, order, traceparent=traceparent)
     headers = {
         "Content-Type": "application/json; charset=utf-8",
         "Location": f"/orders/{placed.order_id}",
         "traceparent": traceparent,
     }
-    if placed.created:
-        request.app[NOTIFIER].notify()
-        telemetry.log.info(
-            "order_accepted", order_id=str(placed.order_id), external_ref=placed.external_ref
-        )
-    else:
+    if not placed.created:
         headers[REPLAYED] = "true"
     return web.Response(
         status=201 if placed.created else 200,
@@ -64,28 +58,24 @@ async def create(request: web.Request) -> web.Response:
     """Take an order from whoever holds an API key; it is answered as a whole."""
     caller = await requests.authorize(request)
     body = await requests.body(request)
-    public_id = uuid4()
-    order = orders.parse(body, source="api", reference=str(public_id))
+    order_id = uuid4()
+    order = orders.parse(body, source="api", reference=str(order_id))
     traceparent = requests.traceparent(request)
 
     async def place(connection: Connection) -> web.Response:
-        placed = await services.ingress.place_in(
+        placed = await services.orders.accept(
             connection,
             order,
             traceparent=traceparent,
-            public_id=public_id,
+            order_id=order_id,
             actor=requests.key_of(caller),
         )
-        if placed.created:
-            telemetry.ACCEPTED.inc()
         found = await storage.orders.get(connection, str(placed.order_id))
         response = _order(services.orders.shown(found), status=201 if placed.created else 200)
         response.headers["Location"] = f"/api/v1/orders/{placed.order_id}"
         return response
 
-    response = await answer_once(request, body, place, caller=caller, required=True)
-    request.app[NOTIFIER].notify()
-    return response
+    return await answer_once(request, body, place, caller=caller, required=True)
 
 
 async def show(request: web.Request) -> web.Response:
@@ -131,9 +121,7 @@ async def cancel(request: web.Request) -> web.Response:
         )
         return _order(order, status=200)
 
-    response = await answer_once(request, body, cancel, caller=caller)
-    request.app[NOTIFIER].notify()
-    return response
+    return await answer_once(request, body, cancel, caller=caller)
 
 
 async def retry(request: web.Request) -> web.Response:
