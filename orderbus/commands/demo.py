@@ -6,16 +6,16 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 import click
 
-from orderbus import files, services
+from orderbus import files, services, waiting
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
 from orderbus.devtools.client import Client, open_client
@@ -23,11 +23,14 @@ from orderbus.devtools.dependencies import Provider
 from orderbus.devtools.folders import default_data, free_folder
 from orderbus.devtools.processes import DiedError, Sink
 from orderbus.devtools.stack import Stack, check_settings, first_error, for_settings, running_stack
+from orderbus.domain import retries
 from orderbus.domain.events import ORDER_PROCESSED
 from orderbus.storage.database import open_database
 
-#: Seconds the webhook may take.
-PATIENCE: Final = 30.0
+T = TypeVar("T")
+
+#: How long the webhook may take.
+PATIENCE: Final = timedelta(seconds=30)
 
 #: Characters of the longest step, so that both tables have the same columns.
 _WIDEST: Final = len("order.processing_started")
@@ -119,17 +122,23 @@ async def _close_a_cart(http: Client, running: Stack) -> dict[str, Any]:
         message = f"The checkout was answered with {status}: {said}"
         raise DiedError(message)
     closed = time.time()
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        told = await http.find(f"{api}/orders/{cart}/history")
-        history = told["history"] if told else []
-        if any(event["type"] == ORDER_PROCESSED for event in history):
-            steps = [("cart checked out", closed, f"cart {cart}")]
-            steps += [(event["type"], event["at"], f"by {event['actor']}") for event in history]
-            return {"cart_uuid": cart, "steps": _steps(steps, began)}
-        await asyncio.sleep(0.02)
-    message = f"The cart's order was not processed within {PATIENCE:.0f} s"
-    raise DiedError(message)
+
+    async def processed() -> list[dict[str, Any]]:
+        found = await http.find(f"{api}/orders/{cart}/history")
+        history: list[dict[str, Any]] = found["history"] if found else []
+        if all(event["type"] != ORDER_PROCESSED for event in history):
+            message = f"The cart's order was not processed within {PATIENCE.seconds} s"
+            raise DiedError(message)
+        return history
+
+    history = await _until(processed)
+    steps = [("cart checked out", closed, f"cart {cart}")]
+    steps += [(event["type"], event["at"], f"by {event['actor']}") for event in history]
+    return {"cart_uuid": cart, "steps": _steps(steps, began)}
+
+
+async def _until(seen: Callable[[], Awaitable[T]], within: timedelta = PATIENCE) -> T:
+    return await waiting.until_it_works(seen, retries.STARTED, retry_on=DiedError, within=within)
 
 
 def _steps(steps: Sequence[tuple[str, str | float, str]], began: float) -> list[dict[str, Any]]:
@@ -140,25 +149,28 @@ def _steps(steps: Sequence[tuple[str, str | float, str]], began: float) -> list[
 
 
 async def _received(http: Client, running: Stack, reference: str) -> dict[str, Any]:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+    async def arrived() -> dict[str, Any]:
         for webhook in await http.get(f"{running.urls['receiver']}received"):
             if json.loads(webhook["body"])["order_id"] == reference and webhook["verified"]:
                 return dict(webhook)
-        await asyncio.sleep(0.02)
-    message = f"No verified webhook arrived within {PATIENCE:.0f} s"
-    raise DiedError(message)
+        message = f"No verified webhook arrived within {PATIENCE.seconds} s"
+        raise DiedError(message)
+
+    return await _until(arrived)
 
 
 async def _journey(database: Any, reference: str) -> dict[str, Any]:  # noqa: ANN401
     """Read the order's journey, once the worker has written down that it was delivered."""
-    deadline = time.monotonic() + 5
-    while True:
+
+    async def delivered() -> None:
         journey = await services.orders.journey(database, reference)
         deliveries = journey["events"][0]["deliveries"]
-        if (deliveries and deliveries[0]["delivered_at"]) or time.monotonic() > deadline:
-            return journey
-        await asyncio.sleep(0.02)
+        if not deliveries or not deliveries[0]["delivered_at"]:
+            raise DiedError("The worker has not written down that it delivered")
+
+    with suppress(DiedError):
+        await _until(delivered, timedelta(seconds=5))
+    return await services.orders.journey(database, reference)
 
 
 def _report(

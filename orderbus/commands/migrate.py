@@ -8,10 +8,10 @@ from datetime import timedelta
 import click
 
 from orderbus import settings as settings_module
-from orderbus import storage
+from orderbus import storage, waiting
 from orderbus.commands import terminal
-from orderbus.domain import webhooks
-from orderbus.errors import Invalid, Misconfigured, Refused, Unavailable
+from orderbus.domain import retries, webhooks
+from orderbus.errors import Invalid, Misconfigured, Refused
 from orderbus.pubsub import topology
 from orderbus.services import lost_events, maintenance
 from orderbus.settings import Settings
@@ -109,15 +109,13 @@ async def _prepare(settings: Settings, wait: timedelta) -> bool:
 
 async def _topology(settings: Settings, wait: timedelta) -> bool:
     async with asyncio.timeout(wait.total_seconds() + 10):
-        deadline = asyncio.get_running_loop().time() + wait.total_seconds()
-        while True:
-            try:
-                return (await topology.ensure(settings)).subscription_made
-            except Unavailable as error:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise
-                _say(f"waiting for Pub/Sub: {error}")
-                await asyncio.sleep(0.5)
+        made = await waiting.until_it_works(
+            lambda: topology.ensure(settings),
+            retries.MIGRATE,
+            within=wait,
+            away=lambda error: _say(f"waiting for Pub/Sub: {error}"),
+        )
+        return made.subscription_made
 
 
 async def _refuse_contradictions(settings: Settings, connection: Connection) -> None:

@@ -9,11 +9,14 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Final
 
-from orderbus.devtools.processes import kept_open
 from orderbus.errors import Misconfigured
+
+#: Descriptors that every supervisor keeps open until it ends: a lock of them outlasts its starter.
+kept_open: ContextVar[tuple[int, ...]] = ContextVar("kept_open", default=())
 
 #: How a folder is named that one of these leads to, where it cannot be in it.
 ELSEWHERE: Final = "orderbus-postgres-"
@@ -89,6 +92,7 @@ def remove_data(parent: Path) -> list[Path]:
 
 
 def _lock(file: IO[str], *, patience: float = 0) -> bool:
+    # By hand: `make clean` runs this with a Python that has none of our dependencies.
     deadline = time.monotonic() + patience
     while True:
         try:

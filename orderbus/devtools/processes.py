@@ -8,19 +8,19 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from contextvars import ContextVar
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from orderbus import waiting
+from orderbus.devtools.folders import kept_open
+from orderbus.domain import retries
 from orderbus.domain.text import printable
-from orderbus.errors import OrderbusError
+from orderbus.errors import OrderbusError, Unavailable
 
 Sink = Callable[[str, str], None]
-
-#: Descriptors that every supervisor keeps open until it ends: a lock of them outlasts its starter.
-kept_open: ContextVar[tuple[int, ...]] = ContextVar("kept_open", default=())
 
 _SUPERVISOR: Final = str(Path(__file__).with_name("supervisor.py"))
 
@@ -135,21 +135,24 @@ async def run(
 
 
 async def until(
-    works: Callable[[], object], process: Process, *, seconds: float, what: str
+    works: Callable[[], Awaitable[object]], process: Process, *, seconds: float, what: str
 ) -> None:
     """Wait until the coroutine ``works()`` makes does not raise; raises ``DiedError`` otherwise."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while loop.time() < deadline:
+
+    async def attempt() -> None:
         if process.code is not None:
             message = f"{process.name} ended with code {process.code}"
             raise DiedError(message)
-        with suppress(Exception):  # whatever it is, it is not ready yet
-            await works()  # type: ignore[misc]
-            return
-        await asyncio.sleep(0.05)
-    message = f"{what} was not ready within {seconds:.0f} s"
-    raise DiedError(message)
+        try:
+            await works()
+        except Exception as error:  # whatever it is, it is not ready yet
+            raise Unavailable(what) from error
+
+    try:
+        await waiting.until_it_works(attempt, retries.STARTED, within=timedelta(seconds=seconds))
+    except Unavailable as error:
+        message = f"{what} was not ready within {seconds:.0f} s"
+        raise DiedError(message) from error
 
 
 def free_port() -> int:

@@ -14,7 +14,8 @@ from google.api_core import exceptions
 from google.cloud import pubsub_v1
 from google.pubsub_v1.types import StreamingPullRequest
 
-from orderbus import telemetry
+from orderbus import telemetry, waiting
+from orderbus.domain import retries
 from orderbus.errors import Unavailable
 from orderbus.pubsub import topology
 from orderbus.pubsub.leases import Leases
@@ -35,8 +36,6 @@ _OPEN_AFTER: Final = 0.2
 _END_WITHIN: Final = 5.0
 #: Seconds between two signs of life on a stream, so that nothing in between closes it as idle.
 _HEARTBEAT: Final = 25.0
-#: Seconds between attempts while Pub/Sub is away.
-_PAUSES: Final = (0.1, 0.2, 0.4, 0.8)
 
 Arrived = Callable[[Sequence[Any]], None]
 
@@ -95,28 +94,31 @@ class Pull:
             await asyncio.wait(tasks)
 
     async def _keep_looking(self) -> None:
-        failures = 0
         while True:
-            self._look_now.clear()
-            try:
-                await self._look()
-            except Unavailable as error:
-                self._connected(up=False)
-                if failures == 0:
-                    telemetry.log.warning("subscription_unreachable", error=str(error))
-                pause = _pause(failures)
-                failures += 1
-            else:
-                failures, pause = 0, _LOOK_EVERY
-                self._leases.trust()
-                self._found.set()
-                if any(stream.is_open for stream in self._streams):
-                    self._connected(up=True)
+            await waiting.until_it_works(
+                self._look,
+                retries.SUBSCRIPTION,
+                away=lambda error: telemetry.log.warning(
+                    "subscription_unreachable", error=str(error)
+                ),
+            )
+            self._leases.trust()
+            self._found.set()
+            if any(stream.is_open for stream in self._streams):
+                self._connected(up=True)
             with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(_LOOK_EVERY):
                     await self._look_now.wait()
 
     async def _look(self) -> None:
+        self._look_now.clear()
+        try:
+            await self._find()
+        except Unavailable:
+            self._connected(up=False)
+            raise
+
+    async def _find(self) -> None:
         """See to it that the subscription is there, and notice when it is another one."""
         making = await asyncio.to_thread(topology.find, self._client, self._settings)
         if making is None:
@@ -139,20 +141,23 @@ class Pull:
             stream.finish()
 
     async def _keep_streaming(self, number: int) -> None:
-        failures = 0
-        while True:
+        async def stream_once() -> None:
             await self._found.wait()
             phase = number * _EMULATOR_LOOKS / STREAMS - asyncio.get_running_loop().time()
             await asyncio.sleep(phase % _EMULATOR_LOOKS)
             error, was_open = await self._stream()
             self._doubt()
-            if was_open:
-                failures = 0
-                continue
-            if failures == 0:
-                telemetry.log.warning("subscription_refused_us", error=str(error))
-            await asyncio.sleep(_pause(failures))
-            failures += 1
+            if not was_open:
+                raise Unavailable(str(error))
+
+        while True:
+            await waiting.until_it_works(
+                stream_once,
+                retries.SUBSCRIPTION,
+                away=lambda error: telemetry.log.warning(
+                    "subscription_refused_us", error=str(error)
+                ),
+            )
 
     def _doubt(self) -> None:
         """Look before anything else: it is routine, a restart, or the subscription is gone."""
@@ -251,7 +256,3 @@ class _Stream:
     def _tell(self, what: Callable[[Any], None], content: object) -> None:
         with suppress(RuntimeError):  # the loop was closed: nobody listens any more
             self._loop.call_soon_threadsafe(what, content)
-
-
-def _pause(failures: int) -> float:
-    return _PAUSES[min(failures, len(_PAUSES) - 1)]

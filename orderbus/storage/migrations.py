@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,10 +13,12 @@ import psycopg
 import yoyo
 
 from orderbus import files
+from orderbus.domain import retries
 from orderbus.errors import Busy, Misconfigured, Refused, Unavailable
 from orderbus.settings import Settings
 from orderbus.storage import database, losses
 from orderbus.storage.losses import Loss
+from orderbus.waiting import block_until_it_works
 
 FOLDER: Final = files.path_of("migrations")
 #: ``schema.sql`` beside them shows what they make together: it is there to be read.
@@ -49,9 +50,9 @@ def locked(
 def _lock(
     connection: psycopg.Connection, *, wait: timedelta, waiting: Callable[[str], None]
 ) -> None:
-    deadline = time.monotonic() + wait.total_seconds()
-    said = False
-    while not _value(connection, "SELECT pg_try_advisory_lock(%s)", LOCK):
+    def lock() -> None:
+        if _value(connection, "SELECT pg_try_advisory_lock(%s)", LOCK):
+            return
         holder = _value(
             connection,
             """
@@ -63,16 +64,16 @@ def _lock(
             """,
             LOCK,
         )
-        if holder and time.monotonic() > deadline:
-            message = (
-                f"Another `orderbus migrate` is at work ({holder}). If it hangs, end it:"
-                f" SELECT pg_terminate_backend({holder.split()[1]})"
-            )
-            raise Busy(message)
-        if holder and not said:
-            waiting(f"waiting for another `orderbus migrate` ({holder})")
-            said = True
-        time.sleep(0.2)
+        if holder is None:
+            raise Busy("Another `orderbus migrate` has just ended")
+        raise Busy(
+            f"Another `orderbus migrate` is at work ({holder}). If it hangs, end it:"
+            f" SELECT pg_terminate_backend({holder.split()[1]})"
+        )
+
+    block_until_it_works(
+        lock, retries.MIGRATE, within=wait, away=lambda error: waiting(f"waiting: {error}")
+    )
 
 
 def _value(connection: psycopg.Connection, statement: LiteralString, *values: object) -> Any:  # noqa: ANN401 - any column's
@@ -83,8 +84,7 @@ def _value(connection: psycopg.Connection, statement: LiteralString, *values: ob
 def _connected(
     settings: Settings, *, wait: timedelta, waiting: Callable[[str], None]
 ) -> psycopg.Connection:
-    deadline = time.monotonic() + wait.total_seconds()
-    while True:
+    def connect() -> psycopg.Connection:
         try:
             return psycopg.connect(
                 settings.database_url, connect_timeout=3, autocommit=True, **_session()
@@ -93,10 +93,14 @@ def _connected(
             reason = str(error).strip().splitlines()[-1]
             if "authentication failed" in reason or "does not exist" in reason:
                 raise Misconfigured(f"PostgreSQL refuses us: {reason}") from error
-            if time.monotonic() > deadline:
-                raise Unavailable(f"PostgreSQL does not answer: {reason}") from error
-            waiting(f"waiting for PostgreSQL: {reason}")
-            time.sleep(0.5)
+            raise Unavailable(f"PostgreSQL does not answer: {reason}") from error
+
+    return block_until_it_works(
+        connect,
+        retries.MIGRATE,
+        within=wait,
+        away=lambda error: waiting(f"waiting for PostgreSQL: {error}"),
+    )
 
 
 def _session() -> dict[str, Any]:
