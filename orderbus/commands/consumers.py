@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Final
 
 import click
@@ -10,6 +11,7 @@ from orderbus import actors, storage
 from orderbus.commands import terminal
 from orderbus.errors import Conflict
 from orderbus.settings import Settings
+from orderbus.storage.consumptions import ConsumerBacklog
 from orderbus.storage.database import Database
 
 #: Events one statement forgets at most.
@@ -31,10 +33,14 @@ async def list_consumers(settings: Settings, database: Database, *, as_json: boo
     """
     patterns = {each.name: each.pattern for each in actors.consumers.installed(settings)}
     async with database.connection() as connection:
-        counted = await storage.consumptions.by_consumer(connection)
-    nothing = {"pending": 0, "oldest": None, "done": 0, "dead": 0}
+        backlogs = await storage.consumptions.list_by_consumer(connection)
+    counted = {each.consumer: each for each in backlogs}
     rows = [
-        {"consumer": name, "wants": patterns.get(name), **nothing, **counted.get(name, {})}
+        {
+            "consumer": name,
+            "wants": patterns.get(name),
+            **asdict(counted.get(name) or ConsumerBacklog(name)),
+        }
         for name in sorted({*patterns, *counted})
     ]
     terminal.show_rows(rows, as_json=as_json, empty="No consumers.")

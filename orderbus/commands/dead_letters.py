@@ -11,7 +11,6 @@ from orderbus import storage
 from orderbus.actors import broker
 from orderbus.commands import terminal
 from orderbus.errors import OrderbusError, Unavailable
-from orderbus.pubsub.messages import Message
 from orderbus.pubsub.publisher import open_publisher
 from orderbus.services import dead_letters as desk
 from orderbus.settings import Settings
@@ -36,7 +35,9 @@ async def list_letters(
     """List the dead letters nobody has decided about, oldest first."""
     async with database.connection() as connection:
         rows = await storage.dead_letters.list_open(connection, kind=kind, at_most=limit)
-    terminal.show_rows(rows, as_json=as_json, empty="No dead letters.")
+    terminal.show_rows(
+        terminal.named(rows, as_json=as_json), as_json=as_json, empty="No dead letters."
+    )
 
 
 @dead_letters.command()
@@ -46,7 +47,8 @@ async def list_letters(
 async def show(_: Settings, database: Database, *, letter: int, as_json: bool) -> None:
     """Show one dead letter whole, with its error and what it carried."""
     async with database.connection() as connection:
-        row = await storage.dead_letters.get(connection, letter)
+        found = await storage.dead_letters.get(connection, letter)
+    (row,) = terminal.named([found], as_json=as_json)
     if row["data"] is not None:
         row["data"] = row["data"].decode("utf-8", "backslashreplace")
     if as_json:
@@ -78,7 +80,7 @@ async def redrive(
         raise click.UsageError(message)
     if everything:
         async with database.connection() as connection:
-            letters = tuple(await storage.dead_letters.ids(connection, kind=kind))
+            letters = tuple(await storage.dead_letters.list_open_ids(connection, kind=kind))
     done, refused, held = [], [], {}
     for letter in letters:
         try:
@@ -114,13 +116,11 @@ async def _redrive(settings: Settings, database: Database, letter: int) -> UUID 
     async with database.transaction() as connection:
         owed = await desk.redrive(connection, letter)
         if owed.message is not None:
-            actor, arguments = owed.message
-            await broker.enqueue_message(actor, arguments)
+            await broker.enqueue_message(owed.message.actor, owed.message.arguments)
         if owed.publication is not None:
-            data, attributes = owed.publication
             async with open_publisher(settings) as publisher:
                 (answer,) = await publisher.publish(
-                    [Message(data, dict(attributes))], deadline=settings.publish_timeout
+                    [owed.publication], deadline=settings.publish_timeout
                 )
             if isinstance(answer, OrderbusError):
                 raise answer

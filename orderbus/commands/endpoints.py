@@ -81,9 +81,11 @@ async def list_endpoints(_: Settings, database: Database, *, as_json: bool) -> N
     async with database.connection() as connection:
         rows = await storage.endpoints.list_all(connection)
     terminal.show_rows(
-        rows, as_json=as_json, empty="No endpoints. Add one: orderbus endpoints add URL"
+        terminal.named(rows),
+        as_json=as_json,
+        empty="No endpoints. Add one: orderbus endpoints add URL",
     )
-    disabled = [row["id"] for row in rows if row["disabled_at"] is not None]
+    disabled = [row.id for row in rows if row.disabled_at is not None]
     if disabled and not as_json:
         terminal.say("Told nothing until you type one of these:")
         for endpoint_id in disabled:
@@ -101,7 +103,11 @@ async def owed(
     """List what an endpoint is still owed, the next one first, and of which orders."""
     async with database.connection() as connection:
         rows = await storage.endpoints.list_owed(connection, endpoint_id, at_most=limit)
-    terminal.show_rows(rows, as_json=as_json, empty="Nothing is owed to this endpoint.")
+    terminal.show_rows(
+        terminal.named(rows, as_json=as_json),
+        as_json=as_json,
+        empty="Nothing is owed to this endpoint.",
+    )
 
 
 @endpoints.command()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from orderbus import actors, storage
 from orderbus.commands.findings import Finding, Verdict
 from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
+from orderbus.storage.endpoints import Endpoint
 
 _Examinations = dict[str, tuple[Callable[[], Awaitable[Finding]], str]]
 
@@ -133,13 +134,13 @@ class _Postgres:
     async def endpoints(self) -> Finding:
         async with self._database.connection() as connection:
             rows = await storage.endpoints.list_all(connection)
-        disabled = [row for row in rows if row["disabled_at"] is not None]
+        disabled = [row for row in rows if row.disabled_at is not None]
         found = f"{len(rows)} endpoint(s), {len(disabled)} disabled"
         if disabled:
             told = [_cut_off(row) for row in disabled[:_NAMED]]
             rest = [f"and {len(disabled) - _NAMED} more"] * (len(disabled) > _NAMED)
             found = "; ".join([found, *told, *rest])
-            ids = disabled[0]["id"] if len(disabled) == 1 else "ID"
+            ids = disabled[0].id if len(disabled) == 1 else "ID"
             todo = f"orderbus endpoints enable {ids}, or: orderbus endpoints remove {ids}"
             return Finding("endpoints", Verdict.FAULT, found, todo)
         if not rows:
@@ -173,10 +174,10 @@ class _Postgres:
             return await storage.diagnostics.facts(connection)
 
 
-def _cut_off(endpoint: Mapping[str, Any]) -> str:
+def _cut_off(endpoint: Endpoint) -> str:
     """Name an endpoint that is told nothing, since when, and what it is owed."""
-    since = f"{endpoint['disabled_at']:%Y-%m-%d %H:%M} UTC"
+    since = f"{endpoint.disabled_at:%Y-%m-%d %H:%M} UTC"
     return (
-        f"{endpoint['id']} {endpoint['url']} is told nothing since {since} "
-        f"({endpoint['disabled_reason']}), {endpoint['held']} deliveries held"
+        f"{endpoint.id} {endpoint.url} is told nothing since {since} "
+        f"({endpoint.disabled_reason}), {endpoint.held} deliveries held"
     )

@@ -28,11 +28,11 @@ async def create(settings: Settings, database: Database, *, name: str, as_json: 
     It may read and change all orders and carts, until keys have scopes; what it does is in each
     order's history as "key ID NAME".
     """
-    key_id, key = await services.api_keys.create(database, settings, name=name)
+    made = await services.api_keys.create(database, settings, name=name)
     if as_json:
-        terminal.show({"id": key_id, "name": name, "key": key})
+        terminal.show({"id": made.id, "name": name, "key": made.key})
         return
-    terminal.say(key)
+    terminal.say(made.key)
 
 
 @keys.command("list")
@@ -43,7 +43,9 @@ async def list_keys(_: Settings, database: Database, *, as_json: bool) -> None:
     async with database.connection() as connection:
         rows = await storage.api_keys.list_all(connection)
     terminal.show_rows(
-        rows, as_json=as_json, empty="No API keys. Make one: orderbus keys create NAME"
+        terminal.named(rows),
+        as_json=as_json,
+        empty="No API keys. Make one: orderbus keys create NAME",
     )
 
 

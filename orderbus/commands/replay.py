@@ -73,15 +73,15 @@ async def replay(
     # Older days may be dropped while we read them.
     since = max(since, datetime.now(UTC) - settings.event_retention)
     before = before or datetime.now(UTC)
-    events, not_given = await services.replay.count(
+    counted = await services.replay.count(
         database, consumer=consumer, pattern=pattern, since=since, before=before
     )
-    report = {"consumer": consumer, "events": events}
+    report = {"consumer": consumer, "events": counted.events}
     if dry_run:
-        report |= {"given": 0, "would_be_given": not_given}
+        report |= {"given": 0, "would_be_given": counted.added}
     else:
         report["given"] = await _give(
-            database, consumer, pattern, since=since, before=before, rate=rate, total=events
+            database, consumer, pattern, since=since, before=before, rate=rate, total=counted.events
         )
     if as_json:
         terminal.show(report)

@@ -14,7 +14,8 @@ import json
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Concatenate, Final, NoReturn, ParamSpec
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec
 
 import click
 from rich.cells import cell_len
@@ -29,6 +30,9 @@ from orderbus.domain.text import brief, printable, storable
 from orderbus.errors import Invalid, Misconfigured, OrderbusError, Unavailable
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 console = Console(emoji=False)
 errors = Console(stderr=True, emoji=False)
@@ -120,6 +124,17 @@ def show(value: object) -> None:
 
 def _in_json(char: str) -> str:
     return char if char.isprintable() else json.dumps(char)[1:-1]
+
+
+def named(rows: Iterable[DataclassInstance], *, as_json: bool = False) -> list[dict[str, Any]]:
+    """Write rows by the names of their fields; JSON has an order's ``external_ref`` twice.
+
+    Scripts know it by its former name.
+    """
+    written = [asdict(row) for row in rows]
+    for row in written if as_json else ():
+        row["reference"] = row["external_ref"]
+    return written
 
 
 def show_rows(rows: Iterable[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:

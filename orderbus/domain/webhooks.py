@@ -57,7 +57,7 @@ class Format(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class EndpointResponse:
     """What came of one exchange with an endpoint.
 
     ``error`` is None where a whole answer arrived; otherwise a short class: dns, dns_temporary,
@@ -208,7 +208,7 @@ def sign(secrets: Sequence[str], *, message_id: str, timestamp: int, body: bytes
 
 
 def judge(
-    answer: Answer, *, attempt: int, jitter: float, first_sent_at: datetime, now: datetime
+    answer: EndpointResponse, *, attempt: int, jitter: float, first_sent_at: datetime, now: datetime
 ) -> Verdict:
     """Say what follows from an answer to the ``attempt``-th attempt, counted from 1.
 

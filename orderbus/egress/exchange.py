@@ -16,7 +16,7 @@ from aiohttp import ClientResponse
 from yarl import URL
 
 from orderbus.domain.text import storable
-from orderbus.domain.webhooks import Answer
+from orderbus.domain.webhooks import EndpointResponse
 from orderbus.egress.guard import ForbiddenAddressError, connected_to
 from orderbus.egress.session import Session
 
@@ -31,7 +31,7 @@ _MOMENT: Final = 1.0
 
 async def post(
     session: Session, url: str, *, body: bytes, headers: Mapping[str, str], deadline: timedelta
-) -> Answer:
+) -> EndpointResponse:
     """POST ``body`` and say what came of it; never raises for what the other side does.
 
     ``deadline`` covers the whole exchange, from the DNS query to the last byte read. An answer is
@@ -62,7 +62,7 @@ async def post(
         error, detail = _class_of(failure), _sentence(failure)
     finally:
         connected_to.reset(token)
-    return Answer(
+    return EndpointResponse(
         status=status,
         retry_after=retry_after,
         error=error,

@@ -1,4 +1,4 @@
-"""Who may read and change orders?"""
+"""Makes and checks the API keys that may read and change orders."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from dataclasses import dataclass
 from typing import Final
 
 from orderbus import storage
@@ -19,18 +20,26 @@ _LONGEST_NAME: Final = 100
 _LOOKS_RIGHT: Final = re.compile(r"obk_[A-Za-z0-9_-]{43}")
 
 
-async def create(database: Database, settings: Settings, *, name: str) -> tuple[int, str]:
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """A key that was just made: its id, and what its holder has to present."""
+
+    id: int
+    key: str
+
+
+async def create(database: Database, settings: Settings, *, name: str) -> NewApiKey:
     """Make an API key; it is shown here once, and only its keyed hash is kept.
 
     Raises ``Invalid`` for a name that no line of a history could hold.
     """
     if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
-        message = f"NAME is {brief(name)!r}: give 1 to {_LONGEST_NAME} printable characters"
+        message = f"NAME must be 1 to {_LONGEST_NAME} printable characters, got {brief(name)!r}"
         raise Invalid(message)
     key = f"obk_{secrets.token_urlsafe(32)}"
     async with database.connection() as connection:
         key_id = await storage.api_keys.add(connection, name=name, key_hash=_hash(settings, key))
-    return key_id, key
+    return NewApiKey(key_id, key)
 
 
 async def check(database: Database, settings: Settings, presented: str) -> str:

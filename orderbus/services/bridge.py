@@ -14,6 +14,7 @@ from orderbus.errors import Busy, OrderbusError, Poisoned
 from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import decode
 from orderbus.storage.database import Connection, Database
+from orderbus.storage.dead_letters import PubsubMessage
 from orderbus.storage.inbox import Known, Returned
 
 _Letter = tuple[Received, Poisoned]
@@ -150,7 +151,7 @@ async def _bury(connection: Connection, letters: Sequence[_Letter]) -> None:
         await storage.dead_letters.add_pubsub(
             connection,
             [
-                (
+                PubsubMessage(
                     message.message_id,
                     message.data,
                     {storable(k): storable(v) for k, v in message.attributes.items()},

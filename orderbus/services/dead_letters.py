@@ -1,4 +1,4 @@
-"""How does what cannot go on get buried, and how does it come back?"""
+"""Keeps work that cannot go on as dead letters, and brings it back or discards it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,32 @@ from uuid import UUID
 from orderbus import storage, telemetry
 from orderbus.domain.text import storable
 from orderbus.errors import Conflict
+from orderbus.pubsub.messages import Message
 from orderbus.services import bridge, processing
 from orderbus.storage.database import Connection, Database
+from orderbus.storage.dead_letters import DeadLetter
 from orderbus.storage.inbox import Returned
 
 
 @dataclass(frozen=True, slots=True)
+class QueueMessage:
+    """A message for an actor, as it came from its queue."""
+
+    actor: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Redriven:
-    """What the caller owes after a redrive: messages to send that PostgreSQL does not hint at.
+    """What the caller has to send after a redrive: PostgreSQL keeps nothing of it.
 
     ``held_by`` is the endpoint that is disabled: until it is enabled, the delivery waits.
     """
 
     deliveries: tuple[int, ...] = ()
     held_by: UUID | None = None
-    message: tuple[str, Mapping[str, Any]] | None = None
-    publication: tuple[bytes, Mapping[str, str]] | None = None
+    message: QueueMessage | None = None
+    publication: Message | None = None
 
 
 async def bury_message(
@@ -71,62 +81,64 @@ async def redrive(connection: Connection, letter_id: int) -> Redriven:
     between sends it twice rather than never. Raises ``NotFound``, and ``Conflict`` where it cannot
     come back.
     """
-    letter = await storage.dead_letters.lock_open(connection, letter_id)
-    owed = await _bring_back(connection, letter)
+    await storage.dead_letters.lock_open(connection, letter_id)
+    owed = await _bring_back(connection, await storage.dead_letters.get(connection, letter_id))
     await storage.dead_letters.resolve(connection, letter_id, resolution="redriven", note=None)
     return owed
 
 
-async def _bring_back(connection: Connection, letter: Mapping[str, Any]) -> Redriven:
-    match letter["kind"]:
-        case "delivery":
-            if not await storage.deliveries.redrive(connection, letter["delivery_id"]):
+async def _bring_back(connection: Connection, letter: DeadLetter) -> Redriven:
+    match letter:
+        case DeadLetter(kind="delivery", delivery_id=int() as delivery_id):
+            if not await storage.deliveries.redrive(connection, delivery_id):
                 message = "The delivery is not dead any more, or its endpoint was removed"
                 raise Conflict(message)
-            held_by = await storage.endpoints.holding(connection, letter["delivery_id"])
-            return Redriven(deliveries=(letter["delivery_id"],), held_by=held_by)
-        case "outbox":
-            await storage.outbox.unpark(connection, letter["event_id"])
+            held_by = await storage.endpoints.holding(connection, delivery_id)
+            return Redriven(deliveries=(delivery_id,), held_by=held_by)
+        case DeadLetter(kind="outbox", event_id=UUID() as event_id):
+            await storage.outbox.unpark(connection, event_id)
             return Redriven()
-        case "consumption":
-            if not await storage.consumptions.redrive(connection, letter["consumption_id"]):
+        case DeadLetter(kind="consumption", consumption_id=int() as consumption_id):
+            if not await storage.consumptions.redrive(connection, consumption_id):
                 message = "The consumption is not dead any more"
                 raise Conflict(message)
             return Redriven()
-        case "message":
-            if letter["arguments"] is None:
-                message = "No worker can read this message, so it cannot be sent again: discard it"
-                raise Conflict(message)
-            return Redriven(message=(letter["actor"], letter["arguments"]))
-        case _:
-            return Redriven(publication=(letter["data"], letter["attributes"]))
+        case DeadLetter(kind="pubsub", data=bytes() as data, attributes=dict() as attributes):
+            return Redriven(publication=Message(data, attributes))
+        case DeadLetter(actor=str() as actor, arguments=dict() as arguments):
+            return Redriven(message=QueueMessage(actor, arguments))
+    message = "No worker can read this message, so it cannot be sent again: discard it"
+    raise Conflict(message)
 
 
 async def discard(database: Database, letter_id: int, *, note: str) -> list[int]:
     """Decide that a dead letter stays dead, with the reason; raises ``NotFound``.
 
-    A parked event is passed over: nobody is told of it, and its order's later events may go, also
+    A parked event is passed over: nobody receives it, and its order's later events may go, also
     where its payload is gone. An order that is in progress for it fails: nobody will go on with it.
     Returns the deliveries that may go now. Raises ``Busy`` where its order is being worked on.
     """
     async with database.connection() as connection:
         letter = await storage.dead_letters.get(connection, letter_id)
-        skipped = Returned(letter["event_id"], letter["occurred_at"], None, None)
-        place = await bridge.find_place(connection, skipped) if letter["kind"] == "outbox" else None
+        skipped = place = None
+        if letter.kind == "outbox" and letter.event_id and letter.occurred_at:
+            skipped = Returned(letter.event_id, letter.occurred_at, None, None)
+            place = await bridge.find_place(connection, skipped)
     async with database.transaction() as connection:
-        await _give_order_up(connection, letter_id, note)
-        letter = await storage.dead_letters.lock_open(connection, letter_id)
+        await _fail_order(connection, letter, note)
+        await storage.dead_letters.lock_open(connection, letter_id)
         await storage.dead_letters.resolve(connection, letter_id, resolution="discarded", note=note)
-        if place is None:
+        if skipped is None or place is None:
             return []
         return list(await bridge.pass_over(connection, skipped, place))
 
 
-async def _give_order_up(connection: Connection, letter_id: int, note: str) -> None:
+async def _fail_order(connection: Connection, letter: DeadLetter, note: str) -> None:
     """Let an order fail whose processing is discarded; its lock comes before the letter's."""
-    letter = await storage.dead_letters.get(connection, letter_id)
-    if (letter["kind"], letter["actor"]) != ("consumption", processing.ACTOR):
+    if (letter.kind, letter.actor) != ("consumption", processing.ACTOR):
         return
-    event = await storage.orders.remembered(connection, letter["event_id"], letter["occurred_at"])
+    if letter.event_id is None or letter.occurred_at is None:
+        return
+    event = await storage.orders.remembered(connection, letter.event_id, letter.occurred_at)
     if event is not None:
         await processing.give_up(connection, event, note)

@@ -1,4 +1,4 @@
-"""How is one customer told of one event?"""
+"""Attempts deliveries: claims one, sends its webhook and settles it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from uuid import UUID, uuid4
 
 from orderbus import storage, telemetry, waiting
 from orderbus.domain import retries, webhooks
-from orderbus.domain.webhooks import Answer
+from orderbus.domain.deliveries import Settlement
+from orderbus.domain.webhooks import EndpointResponse
 from orderbus.egress import exchange
 from orderbus.egress.turns import Turns
 from orderbus.errors import Unavailable
 from orderbus.services.interruptions import ended, to_the_end
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from orderbus.storage.deliveries import Claimed, Settlement
+from orderbus.storage.deliveries import Claimed
 
 if TYPE_CHECKING:
     from orderbus.egress.session import Session
@@ -73,13 +74,13 @@ async def deliver(
             if found is None:
                 return []
             claimed, send_before = found
-            answer, settlement = await _attempt_safely(
+            response, settlement = await _attempt_safely(
                 turns, http, settings, claimed, send_before=send_before
             )
         except asyncio.CancelledError:
             await to_the_end(_hand_back(database, claiming))
             raise
-        settling = _patiently(lambda: _settle(database, claimed, settlement, answer))
+        settling = _patiently(lambda: _settle(database, claimed, settlement, response))
         return await to_the_end(settling)
 
 
@@ -93,7 +94,7 @@ async def _hand_back(database: Database, claiming: asyncio.Task[_Found]) -> None
 
 async def _attempt_safely(
     turns: Turns, http: Session, settings: Settings, claimed: Claimed, *, send_before: float
-) -> tuple[Answer | None, Settlement]:
+) -> tuple[EndpointResponse | None, Settlement]:
     if claimed.crashes >= webhooks.CRASHES_UNSUSPECTED and turns.taken:
         return None, _another_turn()  # it would be charged for what the one before it does
     try:
@@ -148,7 +149,7 @@ async def _claim(database: Database, settings: Settings, delivery_id: int, lease
 
 async def _attempt(
     http: Session, settings: Settings, claimed: Claimed, *, send_before: float
-) -> tuple[Answer | None, Settlement]:
+) -> tuple[EndpointResponse | None, Settlement]:
     if claimed.crashes >= webhooks.CRASHES_ALLOWED:
         said = f"{claimed.crashes} attempts in a row had no end: the worker died or failed"
         return None, _dead("crashed", said)
@@ -164,20 +165,20 @@ async def _attempt(
     if _clock() > send_before:
         # We were stopped: what is sent now may come after what another worker sent meanwhile.
         return None, _handed_back()
-    answer = await exchange.post(
+    response = await exchange.post(
         http, claimed.url, body=body, headers=headers, deadline=settings.webhook_timeout
     )
     verdict = webhooks.judge(
-        answer,
+        response,
         attempt=claimed.attempt,
         jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
         first_sent_at=claimed.sent_at,
-        now=claimed.now + answer.duration,
+        now=claimed.now + response.duration,
     )
-    return answer, _settlement(verdict, answer)
+    return response, _settlement(verdict, response)
 
 
-def _settlement(verdict: webhooks.Verdict, answer: Answer) -> Settlement:
+def _settlement(verdict: webhooks.Verdict, response: EndpointResponse) -> Settlement:
     match verdict:
         case webhooks.Delivered():
             return Settlement("delivered", "delivered")
@@ -188,7 +189,7 @@ def _settlement(verdict: webhooks.Verdict, answer: Answer) -> Settlement:
         case webhooks.Gone():
             return Settlement("pending", "failed", disabled_reason="The endpoint answered 410 Gone")
         case webhooks.Exhausted(reason):
-            return _dead(reason, f"The last answer was {answer.status or answer.error}")
+            return _dead(reason, f"The last answer was {response.status or response.error}")
 
 
 def _dead(reason: str, error: str) -> Settlement:
@@ -213,7 +214,7 @@ def _another_turn() -> Settlement:
 
 
 async def _settle(
-    database: Database, claimed: Claimed, settlement: Settlement, answer: Answer | None
+    database: Database, claimed: Claimed, settlement: Settlement, response: EndpointResponse | None
 ) -> list[int]:
     async with database.connection() as connection:
         if settlement.disabled_reason is not None:
@@ -224,27 +225,27 @@ async def _settle(
                 delivery_id=claimed.delivery_id,
                 lease=claimed.lease,
             )
-        ours, took, following = await storage.deliveries.settle(
-            connection, claimed, settlement, answer
-        )
-    if ours:
-        _tell(claimed, settlement, answer, took)
-    return following
+        settled = await storage.deliveries.settle(connection, claimed, settlement, response)
+    if settled.ours:
+        _record(claimed, settlement, response, settled.seconds)
+    return settled.next
 
 
-def _tell(claimed: Claimed, settlement: Settlement, answer: Answer | None, took: float) -> None:
+def _record(
+    claimed: Claimed, settlement: Settlement, response: EndpointResponse | None, seconds: float
+) -> None:
     telemetry.ATTEMPTS.labels(outcome=settlement.outcome).inc()
     log = telemetry.log.bind(
         delivery_id=claimed.delivery_id,
         endpoint_id=str(claimed.endpoint_id),
         attempt=claimed.attempt,
-        status=answer.status if answer else None,
-        error=answer.error if answer else None,
+        status=response.status if response else None,
+        error=response.error if response else None,
         **telemetry.about(claimed.event),
     )
     if settlement.state == "delivered":
         telemetry.DELIVERED.inc()
-        telemetry.ACCEPT_TO_DELIVERED.observe(took)
+        telemetry.ACCEPT_TO_DELIVERED.observe(seconds)
         log.info("webhook_delivered")
         return
     log.warning("webhook_attempt_failed", again_in=settlement.after.total_seconds())

@@ -1,8 +1,8 @@
-"""What becomes of what an endpoint is owed when a person enables or removes it?
+"""Enables and removes endpoints, with everything they are owed.
 
 The endpoint's own row is written first and alone: from then on it decides for every delivery, those
 that come back meanwhile too. What is left to write for each delivery is done in small steps, and by
-the beat where this process dies in between.
+the dispatcher where this process dies in between.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ async def _give_back(database: Database, token: UUID, batch: Sequence[Leased]) -
             await storage.outbox.settle(
                 connection,
                 token,
-                published=[],
+                published={},
                 given_back=[leased.event_id for leased in batch],
                 again_after=timedelta(0),
             )
@@ -109,7 +109,7 @@ async def _settle(
     hopeless: Sequence[tuple[Leased, Poisoned]],
 ) -> int:
     pairs = list(zip((leased for leased, _ in sendable), answers, strict=True))
-    published = [(leased.event_id, answer) for leased, answer in pairs if isinstance(answer, str)]
+    published = {leased.event_id: answer for leased, answer in pairs if isinstance(answer, str)}
     failed = [
         (leased.event_id, answer)
         for leased, answer in pairs

@@ -1,4 +1,4 @@
-"""How is a consumer given the past?"""
+"""Gives a consumer the events of the past."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from orderbus import storage
 from orderbus.storage.database import Database
-from orderbus.storage.replay import Chunk
+from orderbus.storage.replay import Chunk, Place
 
 _CHUNK: Final = 500
 _FIRST: Final = UUID(int=0)
@@ -30,7 +30,7 @@ async def replay(
     Each chunk is committed when it is yielded. Begun again after a stop, what was given already is
     passed over: each event is consumed once. Raises ``Unavailable``.
     """
-    after = (since, _FIRST)
+    after = Place(since, _FIRST)
     while True:
         async with database.connection() as connection:
             chunk = await storage.replay.give(
@@ -50,17 +50,17 @@ async def replay(
 
 async def count(
     database: Database, *, consumer: str, pattern: str, since: datetime, before: datetime
-) -> tuple[int, int]:
-    """Count the events that ``replay`` would look at, and those it would give.
+) -> Chunk:
+    """Count the events that ``replay`` would look at, and those it would add.
 
     Raises ``Unavailable``.
     """
-    events = not_had = 0
-    after: tuple[datetime, UUID] | None = (since, _FIRST)
+    events = added = 0
+    after: Place | None = Place(since, _FIRST)
     async with database.connection() as connection:
         while after is not None:
             chunk = await storage.replay.count(
                 connection, consumer=consumer, pattern=pattern, after=after, before=before
             )
-            events, not_had, after = events + chunk.events, not_had + chunk.added, chunk.until
-    return events, not_had
+            events, added, after = events + chunk.events, added + chunk.added, chunk.until
+    return Chunk(events, added, None)

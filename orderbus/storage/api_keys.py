@@ -1,11 +1,23 @@
-"""Which API keys may read and change orders? Only their hashes are kept."""
+"""The API keys that may read and change orders; only their hashes are kept."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
 from orderbus.errors import NotFound
+from orderbus.storage import rows
 from orderbus.storage.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as it may be shown: nothing of it could be used as one."""
+
+    id: int
+    name: str
+    created_at: datetime
+    revoked_at: datetime | None
 
 
 async def add(connection: Connection, *, name: str, key_hash: bytes) -> int:
@@ -28,12 +40,12 @@ async def holder(connection: Connection, key_hash: bytes) -> str | None:
     return found
 
 
-async def list_all(connection: Connection) -> list[dict[str, Any]]:
-    """List all keys without anything that could be used as one."""
-    rows = await connection.fetch(
+async def list_all(connection: Connection) -> list[ApiKey]:
+    """List all keys, oldest first."""
+    records = await connection.fetch(
         "SELECT id, name, created_at, revoked_at FROM identity.api_keys ORDER BY id"
     )
-    return [dict(row) for row in rows]
+    return rows.many(ApiKey, records)
 
 
 async def revoke(connection: Connection, key_id: int) -> None:

@@ -1,4 +1,4 @@
-"""What does each consumer still have to do, and what came of it?
+"""What each consumer still has to do, and what came of it.
 
 One row for each consumer and event. A claim is a lease that ends by itself; the mark that an event
 was consumed commits together with the consumer's effect.
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from orderbus.domain.events import Event
 from orderbus.errors import Unavailable
+from orderbus.storage import rows
 from orderbus.storage.database import Connection
 from orderbus.storage.outbox import event_of
 
@@ -29,6 +29,17 @@ class Claim:
     event_id: UUID
     occurred_at: datetime
     event: Event | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerBacklog:
+    """What one consumer has done and still has to do; ``oldest`` is the first that is pending."""
+
+    consumer: str
+    pending: int = 0
+    oldest: datetime | None = None
+    done: int = 0
+    dead: int = 0
 
 
 async def claim(
@@ -169,7 +180,7 @@ async def hint(
     No consumer is told of more than ``at_most`` that it has not taken yet: told of more it would
     not be faster, and what it is told of twice it has to look at twice.
     """
-    rows = await connection.fetch(
+    records = await connection.fetch(
         """
         WITH due AS (
             SELECT waiting.id
@@ -202,10 +213,10 @@ async def hint(
         at_most,
         again_after,
     )
-    told: dict[str, list[int]] = {}
-    for row in rows:
-        told.setdefault(row["consumer"], []).append(row["id"])
-    return told
+    due: dict[str, list[int]] = {}
+    for record in records:
+        due.setdefault(record["consumer"], []).append(record["id"])
+    return due
 
 
 async def redrive(connection: Connection, consumption_id: int) -> bool:
@@ -223,19 +234,16 @@ async def redrive(connection: Connection, consumption_id: int) -> bool:
 
 async def pending_by_consumer(connection: Connection) -> dict[str, int]:
     """Tell how much each consumer still has to do, however much is done."""
-    rows = await connection.fetch(
+    records = await connection.fetch(
         "SELECT consumer, count(*) AS pending FROM ops.consumptions WHERE state = 'pending'"
         " GROUP BY consumer ORDER BY consumer"
     )
-    return {row["consumer"]: row["pending"] for row in rows}
+    return {record["consumer"]: record["pending"] for record in records}
 
 
-async def by_consumer(connection: Connection) -> dict[str, dict[str, Any]]:
-    """Tell for each consumer what is pending, since when, and what is done and dead.
-
-    Reads all that is kept of it: a second for some millions.
-    """
-    rows = await connection.fetch(
+async def list_by_consumer(connection: Connection) -> list[ConsumerBacklog]:
+    """Count what each consumer has done; reads all that is kept: a second for some millions."""
+    records = await connection.fetch(
         """
         SELECT consumer,
                count(*) FILTER (WHERE state = 'pending') AS pending,
@@ -247,7 +255,7 @@ async def by_consumer(connection: Connection) -> dict[str, dict[str, Any]]:
          ORDER BY consumer
         """
     )
-    return {row["consumer"]: dict(row) for row in rows}
+    return rows.many(ConsumerBacklog, records)
 
 
 async def forget(connection: Connection, consumer: str, *, at_most: int) -> int:

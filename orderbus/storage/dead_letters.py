@@ -1,12 +1,77 @@
-"""What cannot go on, why, and what a person decided about it?"""
+"""The work that cannot go on, why, and what a person decided about it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from orderbus.errors import NotFound
+from orderbus.storage import rows
 from orderbus.storage.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class PubsubMessage:
+    """A Pub/Sub message that nobody can act on, and why."""
+
+    message_id: str
+    data: bytes
+    attributes: Mapping[str, str]
+    reason: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLetter:
+    """A dead letter nobody has decided about, in brief, with whose order and whose URL."""
+
+    id: int
+    kind: str
+    reason: str
+    error: str
+    external_ref: str | None
+    order_id: UUID | None
+    url: str | None
+    delivery_id: int | None
+    event_id: UUID | None
+    actor: str | None
+    message_id: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A dead letter with everything it carries, whose order and whose URL.
+
+    What a delivery, an outbox pointer, a consumption, a Pub/Sub or a queue message leaves empty is
+    None; see ``kind``.
+    """
+
+    id: int
+    kind: str
+    delivery_id: int | None
+    event_id: UUID | None
+    occurred_at: datetime | None
+    message_id: str | None
+    data: bytes | None
+    attributes: Mapping[str, str] | None
+    actor: str | None
+    arguments: Mapping[str, Any] | None
+    reason: str
+    error: str
+    traceback: str | None
+    created_at: datetime
+    resolved_at: datetime | None
+    resolution: str | None
+    note: str | None
+    consumption_id: int | None
+    external_ref: str | None
+    order_id: UUID | None
+    endpoint_id: UUID | None
+    url: str | None
 
 
 async def add_message(
@@ -43,32 +108,29 @@ async def add_message(
     return letter
 
 
-async def add_pubsub(
-    connection: Connection, letters: Sequence[tuple[str, bytes, Mapping[str, str], str, str]]
-) -> None:
-    """Keep Pub/Sub messages nobody can act on: (message id, data, attributes, reason, error).
-
-    A message that is kept already changes nothing.
-    """
+async def add_pubsub(connection: Connection, messages: Sequence[PubsubMessage]) -> None:
+    """Keep Pub/Sub messages; one that is kept already changes nothing."""
     await connection.executemany(
         """
         INSERT INTO ops.dead_letters (kind, message_id, data, attributes, reason, error)
         VALUES ('pubsub', $1, $2, $3, $4, $5)
         ON CONFLICT DO NOTHING
         """,
-        letters,
+        [
+            (each.message_id, each.data, each.attributes, each.reason, each.error)
+            for each in messages
+        ],
     )
 
 
-async def list_open(
-    connection: Connection, *, kind: str | None, at_most: int
-) -> list[dict[str, Any]]:
-    """List dead letters nobody has decided about, oldest first, with whose order and whose URL."""
-    rows = await connection.fetch(
+async def list_open(connection: Connection, *, kind: str | None, at_most: int) -> list[OpenLetter]:
+    """List dead letters nobody has decided about, oldest first."""
+    records = await connection.fetch(
         """
         SELECT letter.id, letter.kind, letter.reason, letter.error,
-               orders.external_ref AS reference, endpoint.url, letter.delivery_id,
-               letter.event_id, letter.actor, letter.message_id, letter.created_at
+               orders.external_ref, orders.public_id, endpoint.url,
+               letter.delivery_id, letter.event_id, letter.actor, letter.message_id,
+               letter.created_at
           FROM (SELECT *
                   FROM ops.dead_letters
                  WHERE resolved_at IS NULL AND ($1::text IS NULL OR kind = $1)
@@ -87,12 +149,12 @@ async def list_open(
         kind,
         at_most,
     )
-    return [dict(row) for row in rows]
+    return rows.many(OpenLetter, records)
 
 
-async def ids(connection: Connection, *, kind: str | None) -> list[int]:
+async def list_open_ids(connection: Connection, *, kind: str | None) -> list[int]:
     """Name every dead letter nobody has decided about, oldest first."""
-    rows = await connection.fetch(
+    records = await connection.fetch(
         """
         SELECT id
           FROM ops.dead_letters
@@ -101,14 +163,14 @@ async def ids(connection: Connection, *, kind: str | None) -> list[int]:
         """,
         kind,
     )
-    return [row["id"] for row in rows]
+    return [record["id"] for record in records]
 
 
-async def get(connection: Connection, letter_id: int) -> dict[str, Any]:
-    """Show one dead letter whole, with whose order and whose URL. Raises ``NotFound``."""
-    row = await connection.fetchrow(
+async def get(connection: Connection, letter_id: int) -> DeadLetter:
+    """Show one dead letter, open or not. Raises ``NotFound``."""
+    record = await connection.fetchrow(
         """
-        SELECT letter.*, orders.external_ref AS reference, delivery.endpoint_id, endpoint.url
+        SELECT letter.*, orders.external_ref, orders.public_id, delivery.endpoint_id, endpoint.url
           FROM ops.dead_letters AS letter
           LEFT JOIN ops.webhook_deliveries AS delivery ON delivery.id = letter.delivery_id
           LEFT JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
@@ -119,20 +181,18 @@ async def get(connection: Connection, letter_id: int) -> dict[str, Any]:
         """,
         letter_id,
     )
-    if row is None:
+    if record is None:
         raise NotFound(f"No dead letter {letter_id}")
-    return dict(row)
+    return rows.one(DeadLetter, record)
 
 
-async def lock_open(connection: Connection, letter_id: int) -> dict[str, Any]:
+async def lock_open(connection: Connection, letter_id: int) -> None:
     """Take one undecided dead letter for this transaction. Raises ``NotFound``."""
-    row = await connection.fetchrow(
-        "SELECT * FROM ops.dead_letters WHERE id = $1 AND resolved_at IS NULL FOR UPDATE",
+    if not await connection.fetchval(
+        "SELECT true FROM ops.dead_letters WHERE id = $1 AND resolved_at IS NULL FOR UPDATE",
         letter_id,
-    )
-    if row is None:
+    ):
         raise NotFound(f"No open dead letter {letter_id}")
-    return dict(row)
 
 
 async def resolve(

@@ -1,7 +1,7 @@
-"""What is each endpoint owed, who is telling it now, and what came of every attempt?
+"""The deliveries that endpoints are owed, who attempts them now, and what came of every attempt.
 
 A delivery may be claimed when it is due, at or below its order's watermark, the head of its
-order's line at its endpoint, and its endpoint has a free place. The claim is a lease: a worker
+order at its endpoint, and its endpoint has a free place. The claim is a lease: a worker
 that dies gives it back by doing nothing, and leaves an attempt of which nobody knows the end.
 """
 
@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
+from asyncpg import Record
+
+from orderbus.domain.deliveries import Settlement
 from orderbus.domain.events import Event
-from orderbus.domain.webhooks import Answer
+from orderbus.domain.webhooks import EndpointResponse
+from orderbus.storage import rows
 from orderbus.storage.database import Connection
 from orderbus.storage.outbox import event_of
 
@@ -43,10 +46,10 @@ async def claim(
     """Take a delivery for one attempt, counted now, with its attempt's row written.
 
     Asked again with the same ``lease``, it is taken once: the answer may have got lost. None if it
-    may not go now: settled, not due, leased, behind its order's line or watermark,
+    may not go now: settled, not due, leased, not head of line or above the watermark,
     endpoint disabled or removed, or ``in_flight`` exchanges with the endpoint under way.
     """
-    row = await connection.fetchrow(
+    record = await connection.fetchrow(
         """
         WITH claimed AS (
             UPDATE ops.webhook_deliveries AS delivery
@@ -92,57 +95,43 @@ async def claim(
         length,
         in_flight,
     )
-    return None if row is None else _claimed(row, lease)
+    return None if record is None else _claimed(record, lease)
 
 
-def _claimed(row: Any, lease: UUID) -> Claimed:  # noqa: ANN401 - a record
+def _claimed(row: Record, lease: UUID) -> Claimed:
+    names = ("endpoint_id", "url", "secrets", "format", "crashes", "now")
     return Claimed(
         delivery_id=row["id"],
         lease=lease,
         attempt=row["attempts"],
         number=row["claims"],
-        crashes=row["crashes"],
-        endpoint_id=row["endpoint_id"],
-        url=row["url"],
-        secrets=row["secrets"],
-        format=row["format"],
         sent_at=row["first_sent_at"],
-        now=row["now"],
         event=None if row["event_id"] is None else event_of(row),
+        **{name: row[name] for name in names},
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
-    """What becomes of a claimed delivery.
+class Settled:
+    """What was settled, if the lease was still ours, and the seconds since the event's commit.
 
-    ``state`` pending with ``after`` is a later attempt; ``charged`` false gives the attempt back.
-    ``disabled_reason``: its endpoint was disabled, see ``storage.endpoints.disable``.
-    ``outcome`` is the attempt's: delivered, failed or not_charged. ``without_result`` counts it
-    among those that ended without one; ``keeps_crashes`` leaves their number, which a result ends.
+    ``next`` are the deliveries to hint, noted as hinted: the order's next one, and the endpoint's
+    oldest that waits for a free place.
     """
 
-    state: str
-    outcome: str
-    after: timedelta = timedelta(0)
-    charged: bool = True
-    without_result: bool = False
-    keeps_crashes: bool = False
-    disabled_reason: str | None = None
-    reason: str | None = None
-    error: str | None = None
+    ours: bool
+    seconds: float
+    next: list[int]
 
 
 async def settle(
-    connection: Connection, claimed: Claimed, settlement: Settlement, answer: Answer | None
-) -> tuple[bool, float, list[int]]:
-    """Close the attempt and move the delivery on, if the lease is still ours.
-
-    Waits for no other delivery: whose row is locked is told of by somebody else. Returns whether it
-    was, the seconds from commit to now, and the deliveries to hint, noted as hinted: the next of
-    the order's line, and the endpoint's oldest that waits for a free place.
-    """
-    row = await connection.fetchrow(
+    connection: Connection,
+    claimed: Claimed,
+    settlement: Settlement,
+    response: EndpointResponse | None,
+) -> Settled:
+    """Close the attempt and move the delivery on; waits for no other delivery."""
+    record = await connection.fetchrow(
         """
         WITH settled AS (
             UPDATE ops.webhook_deliveries
@@ -171,7 +160,7 @@ async def settle(
               FROM settled
               JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = settled.endpoint_id
              WHERE endpoint.disabled_at IS NULL AND endpoint.removed_at IS NULL
-        ), next_in_line AS (
+        ), next_of_order AS (
             SELECT delivery.id
               FROM goes_on
              CROSS JOIN LATERAL (
@@ -202,7 +191,7 @@ async def settle(
         ), free AS (
             SELECT id
               FROM ops.webhook_deliveries
-             WHERE id IN (SELECT id FROM next_in_line UNION SELECT id FROM next_at_endpoint)
+             WHERE id IN (SELECT id FROM next_of_order UNION SELECT id FROM next_at_endpoint)
                AND state = 'pending' AND lease IS NULL AND due_at <= now()
              ORDER BY id
                FOR UPDATE SKIP LOCKED
@@ -212,8 +201,9 @@ async def settle(
              WHERE id IN (SELECT id FROM free)
             RETURNING id
         )
-        SELECT (SELECT extract(epoch FROM clock_timestamp() - occurred_at)::float FROM settled)
-                   AS took,
+        SELECT EXISTS (SELECT FROM settled) AS ours,
+               coalesce((SELECT extract(epoch FROM clock_timestamp() - occurred_at)::float
+                           FROM settled), 0) AS seconds,
                (SELECT coalesce(array_agg(id), '{}') FROM hinted) AS next
         """,
         claimed.delivery_id,
@@ -222,19 +212,18 @@ async def settle(
         settlement.after,
         settlement.charged,
         settlement.outcome,
-        answer and answer.status,
-        answer and answer.error,
-        answer and answer.detail,
-        answer and answer.address,
-        answer and answer.head,
+        response and response.status,
+        response and response.error,
+        response and response.detail,
+        response and response.address,
+        response and response.head,
         claimed.number,
         settlement.reason,
         settlement.error,
         settlement.without_result,
         settlement.keeps_crashes,
     )
-    assert row is not None  # noqa: S101 - a SELECT without FROM has one row
-    return row["took"] is not None, row["took"] or 0.0, row["next"]
+    return rows.one(Settled, record)
 
 
 async def release_place(connection: Connection, delivery_id: int) -> None:
@@ -254,7 +243,7 @@ async def hint(
     Includes those whose worker died. Oldest first, ``per_endpoint`` at most for each endpoint (an
     endpoint that hangs must not fill the list), ``at_most`` in all.
     """
-    rows = await connection.fetch(
+    records = await connection.fetch(
         """
         WITH told_in_vain AS (
             UPDATE ops.webhook_deliveries
@@ -294,7 +283,7 @@ async def hint(
         at_most,
         again_after,
     )
-    return [row["id"] for row in rows]
+    return [record["id"] for record in records]
 
 
 async def redrive(connection: Connection, delivery_id: int) -> bool:

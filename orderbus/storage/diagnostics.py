@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
+from orderbus.storage import rows
 from orderbus.storage.database import Connection, Database
 
 
@@ -30,7 +30,7 @@ async def facts(connection: Connection) -> Facts:
     asked = datetime.now(UTC)
     clock: datetime = await connection.fetchval("SELECT clock_timestamp()")
     answered = datetime.now(UTC)
-    row = await connection.fetchrow(
+    record = await connection.fetchrow(
         """
         SELECT current_setting('server_version') AS version,
                current_setting('max_connections')::integer AS max_connections,
@@ -43,10 +43,8 @@ async def facts(connection: Connection) -> Facts:
                    AND current_setting('fsync') = 'on' AS durable
         """
     )
-    assert row is not None  # noqa: S101 - one row, always
-    return Facts(
-        **row, clock_ahead=clock - (asked + (answered - asked) / 2), round_trip=answered - asked
-    )
+    ahead = clock - (asked + (answered - asked) / 2)
+    return rows.one(Facts, record, clock_ahead=ahead, round_trip=answered - asked)
 
 
 async def hears_notifications(database: Database, *, within: timedelta) -> bool:
@@ -80,7 +78,7 @@ class Backlog:
 
 async def backlog(connection: Connection) -> Backlog:
     """Count what waits at each hop; counts stop at 100,000, so that asking stays cheap."""
-    row = await connection.fetchrow(
+    record = await connection.fetchrow(
         """
         WITH owed AS NOT MATERIALIZED (
             SELECT disabled
@@ -123,14 +121,11 @@ async def backlog(connection: Connection) -> Backlog:
                             ORDER BY due_at LIMIT 1000) AS oldest
                     WHERE disabled_at IS NULL AND removed_at IS NULL)), 0)::float
                    AS oldest_undelivered,
-               (SELECT max(to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD'))
-                  FROM pg_inherits WHERE inhparent = 'ops.events'::regclass)
-                   - (now() AT TIME ZONE 'UTC')::date AS partition_days_ahead,
+               coalesce((
+                   SELECT max(to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD'))
+                     FROM pg_inherits WHERE inhparent = 'ops.events'::regclass)
+                   - (now() AT TIME ZONE 'UTC')::date, 0) AS partition_days_ahead,
                (SELECT opened_at IS NOT NULL FROM ops.relay_breaker) AS publishing_paused
         """
     )
-    return Backlog(**_plain(row))
-
-
-def _plain(row: Any) -> dict[str, Any]:  # noqa: ANN401 - a record
-    return {**row, "partition_days_ahead": row["partition_days_ahead"] or 0}
+    return rows.one(Backlog, record)

@@ -1,13 +1,48 @@
-"""Who wants to be told, and where?"""
+"""The endpoints that webhooks are sent to, and what each of them is owed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from orderbus.errors import NotFound
+from orderbus.storage import rows
 from orderbus.storage.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An endpoint without its secrets; ``pending`` and ``held`` count the deliveries it is owed."""
+
+    id: UUID
+    url: str
+    events: Sequence[str]
+    format: str
+    ordering: str
+    built_in: bool
+    created_at: datetime
+    disabled_at: datetime | None
+    disabled_reason: str | None
+    pending: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwedDelivery:
+    """A delivery that an endpoint did not get yet, with its order and its last attempt."""
+
+    delivery_id: int
+    external_ref: str
+    order_id: UUID
+    sequence: int
+    state: str
+    attempts: int
+    occurred_at: datetime
+    due_at: datetime
+    last_status: int | None
+    last_error: str | None
 
 
 async def add(
@@ -56,9 +91,9 @@ async def keep_built_in(
     )
 
 
-async def list_all(connection: Connection) -> list[dict[str, Any]]:
-    """List the endpoints that were not removed, with what each is owed; never their secrets."""
-    rows = await connection.fetch(
+async def list_all(connection: Connection) -> list[Endpoint]:
+    """List the endpoints that were not removed, oldest first."""
+    records = await connection.fetch(
         """
         SELECT endpoint.id, url, events, format, ordering, built_in, created_at, disabled_at,
                disabled_reason,
@@ -72,7 +107,7 @@ async def list_all(connection: Connection) -> list[dict[str, Any]]:
          ORDER BY created_at, endpoint.id
         """
     )
-    return [dict(row) for row in rows]
+    return rows.many(Endpoint, records)
 
 
 async def get_secret(connection: Connection, endpoint_id: UUID) -> str:
@@ -207,11 +242,11 @@ async def make_due(connection: Connection, endpoint_id: UUID, *, at_most: int) -
 
 async def list_owed(
     connection: Connection, endpoint_id: UUID, *, at_most: int
-) -> list[dict[str, Any]]:
-    """List what an endpoint is owed, the next one first, with the order's reference."""
-    rows = await connection.fetch(
+) -> list[OwedDelivery]:
+    """List what an endpoint is owed, the next one first, with its order."""
+    records = await connection.fetch(
         """
-        SELECT delivery.id AS delivery_id, orders.external_ref AS reference, delivery.sequence,
+        SELECT delivery.id AS delivery_id, orders.external_ref, orders.public_id, delivery.sequence,
                CASE WHEN endpoint.disabled_at IS NULL THEN delivery.state ELSE 'held' END AS state,
                delivery.attempts, delivery.occurred_at, delivery.due_at,
                last.status AS last_status, last.error AS last_error
@@ -231,7 +266,7 @@ async def list_owed(
         endpoint_id,
         at_most,
     )
-    return [dict(row) for row in rows]
+    return rows.many(OwedDelivery, records)
 
 
 async def holding(connection: Connection, delivery_id: int) -> UUID | None:

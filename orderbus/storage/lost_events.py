@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from orderbus.storage import rows
 from orderbus.storage.database import Connection
 
 
@@ -35,7 +36,7 @@ async def look(connection: Connection, *, lately: timedelta, unequal: timedelta)
 
     Ways are of unequal length where they differ by more than ``unequal``.
     """
-    row = await connection.fetchrow(
+    record = await connection.fetchrow(
         """
         WITH awaited AS (
             SELECT min(published_at) AS oldest, max(published_at) AS newest FROM ops.outbox
@@ -72,7 +73,7 @@ async def look(connection: Connection, *, lately: timedelta, unequal: timedelta)
         lately,
         unequal,
     )
-    return None if row is None else Returns(**row)
+    return None if record is None else rows.one(Returns, record)
 
 
 async def take_back(

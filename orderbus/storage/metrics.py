@@ -1,10 +1,21 @@
-"""What is counted from events, exactly once each?"""
+"""What is counted from events, each of them exactly once."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from uuid import UUID
 
+from orderbus.storage import rows
 from orderbus.storage.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """How often something was counted."""
+
+    uuid: UUID
+    count: int
+    description: str
 
 
 async def count(connection: Connection, description: str) -> None:
@@ -18,9 +29,9 @@ async def count(connection: Connection, description: str) -> None:
     )
 
 
-async def list_all(connection: Connection) -> list[dict[str, Any]]:
+async def list_all(connection: Connection) -> list[Metric]:
     """List every count by its name."""
-    rows = await connection.fetch(
+    records = await connection.fetch(
         "SELECT uuid, count, description FROM ops.metrics ORDER BY description"
     )
-    return [dict(row) for row in rows]
+    return rows.many(Metric, records)

@@ -1,4 +1,4 @@
-"""Which events still have to go out, or have gone out and not come back?
+"""The pointers at events that still have to go out, or went out and did not come back.
 
 A pointer is due (``due_at`` is past), leased (``due_at`` lies ahead), on its way back (published,
 ``due_at`` infinite) or parked (never due until a person says so). It is deleted when its event
@@ -7,11 +7,13 @@ comes back through the bridge.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
+
+from asyncpg import Record
 
 from orderbus.domain.events import Event, rfc3339
 from orderbus.storage.database import Connection
@@ -33,7 +35,7 @@ class Leased:
     leases: int
 
 
-def event_of(row: Any) -> Event:  # noqa: ANN401 - a record of any statement that joins events
+def event_of(row: Record) -> Event:
     """Read an event from a record that holds the columns of ``ops.events``."""
     return Event(
         id=row["event_id"],
@@ -52,7 +54,7 @@ def event_of(row: Any) -> Event:  # noqa: ANN401 - a record of any statement tha
 
 async def hint(connection: Connection, *, at_most: int, again_after: timedelta) -> int:
     """Count up to ``at_most`` due pointers that nobody was told of lately, and note the telling."""
-    told: int = await connection.fetchval(
+    due: int = await connection.fetchval(
         """
         WITH hinted AS (
             UPDATE ops.outbox
@@ -72,7 +74,7 @@ async def hint(connection: Connection, *, at_most: int, again_after: timedelta) 
         at_most,
         again_after,
     )
-    return told
+    return due
 
 
 async def lease(
@@ -147,13 +149,13 @@ async def settle(
     connection: Connection,
     token: UUID,
     *,
-    published: Sequence[tuple[UUID, str]],
+    published: Mapping[UUID, str],
     given_back: Sequence[UUID],
     again_after: timedelta,
 ) -> datetime:
     """Write down what became of a leased batch, where the lease still holds.
 
-    ``published`` pairs event and message id; these wait for their return. ``given_back`` are due
+    ``published`` has each event's message id; these wait for their return. ``given_back`` are due
     again after ``again_after``. Also closes the breaker if anything was published. Returns
     PostgreSQL's time.
     """
@@ -185,8 +187,8 @@ async def settle(
         SELECT clock_timestamp()
         """,
         token,
-        [event_id for event_id, _ in published],
-        [message_id for _, message_id in published],
+        list(published),
+        list(published.values()),
         given_back,
         again_after,
     )

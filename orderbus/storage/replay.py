@@ -1,4 +1,4 @@
-"""Which events of the past fit a consumer, and which of them has it not had?
+"""The events of the past that fit a consumer, and which of them it has not had.
 
 The past is read in steps of bounded length, so no statement grows with what is kept: each begins
 behind the last event of the one before, in the order in which the events happened.
@@ -11,10 +11,17 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from asyncpg import Record
+
 from orderbus.storage.database import Connection
 
-#: Where a step begins and ends: behind this event of the inbox.
-Place = tuple[datetime, UUID]
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a step begins and ends: behind this event of the inbox."""
+
+    occurred_at: datetime
+    event_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,7 @@ async def give(
 
     An event that it was given before is passed over.
     """
-    row = await connection.fetchrow(
+    record = await connection.fetchrow(
         f"""
         {_READ}, added AS (
             INSERT INTO ops.consumptions (consumer, event_id, occurred_at)
@@ -92,12 +99,12 @@ async def give(
         """,  # noqa: S608 - a constant of ours
         consumer,
         pattern,
-        *after,
+        after.occurred_at,
+        after.event_id,
         before,
         at_most,
     )
-    assert row is not None  # noqa: S101 - the outer row is always there
-    return Chunk(row["events"], row["added"], _place(row["occurred_at"], row["event_id"]))
+    return _chunk(record)
 
 
 async def count(
@@ -109,7 +116,7 @@ async def count(
     before: datetime,
 ) -> Chunk:
     """Count what ``give`` would give of the next events: ``added`` says how many it has not had."""
-    row = await connection.fetchrow(
+    record = await connection.fetchrow(
         f"""
         {_READ}
         SELECT (SELECT count(*) FROM fitting) AS events,
@@ -119,20 +126,23 @@ async def count(
                                        FROM ops.consumptions
                                       WHERE consumptions.event_id = fitting.event_id
                                         AND consumptions.consumer = $1) AS had
-                 WHERE had.times = 0) AS not_had,
+                 WHERE had.times = 0) AS added,
                ended.occurred_at, ended.event_id
           FROM (SELECT) AS always
           LEFT JOIN ended ON true
         """,  # noqa: S608 - as above
         consumer,
         pattern,
-        *after,
+        after.occurred_at,
+        after.event_id,
         before,
         2000,
     )
-    assert row is not None  # noqa: S101 - the outer row is always there
-    return Chunk(row["events"], row["not_had"], _place(row["occurred_at"], row["event_id"]))
+    return _chunk(record)
 
 
-def _place(occurred_at: datetime | None, event_id: UUID | None) -> Place | None:
-    return None if occurred_at is None or event_id is None else (occurred_at, event_id)
+def _chunk(record: Record | None) -> Chunk:
+    assert record is not None  # noqa: S101 - the outer row is always there
+    ended = record["event_id"] is not None
+    until = Place(record["occurred_at"], record["event_id"]) if ended else None
+    return Chunk(record["events"], record["added"], until)

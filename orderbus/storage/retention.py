@@ -14,6 +14,7 @@ from uuid import UUID
 
 import asyncpg
 
+from orderbus.storage import rows
 from orderbus.storage.database import Connection
 
 #: A replay that began just inside the time that is kept is over before its day may go.
@@ -56,7 +57,7 @@ async def delete_answers(
     connection: Connection, *, keep: timedelta, after: datetime | None, at_most: int
 ) -> Step:
     """Delete the oldest answers to requests that carried an idempotency key."""
-    row = await connection.fetchrow(
+    record = await connection.fetchrow(
         """
         WITH gone AS (
             DELETE FROM ops.idempotency_keys
@@ -76,8 +77,7 @@ async def delete_answers(
         keep,
         at_most,
     )
-    assert row is not None  # noqa: S101 - an aggregate has one row
-    return Step(**row)
+    return rows.one(Step, record)
 
 
 async def delete_deliveries(
@@ -87,7 +87,7 @@ async def delete_deliveries(
 
     A dead delivery goes with its dead letter.
     """
-    row = await connection.fetchrow(
+    record = await connection.fetchrow(
         """
         WITH gone AS (
             DELETE FROM ops.webhook_deliveries
@@ -108,8 +108,7 @@ async def delete_deliveries(
         keep,
         at_most,
     )
-    assert row is not None  # noqa: S101 - an aggregate has one row
-    return Step(**row)
+    return rows.one(Step, record)
 
 
 async def delete_dead_letters(
@@ -119,7 +118,7 @@ async def delete_dead_letters(
 
     The delivery of a discarded one goes with it, with its attempts.
     """
-    row = await connection.fetchrow(
+    record = await connection.fetchrow(
         """
         WITH gone AS (
             DELETE FROM ops.dead_letters
@@ -148,8 +147,7 @@ async def delete_dead_letters(
         keep,
         at_most,
     )
-    assert row is not None  # noqa: S101 - an aggregate has one row
-    return Step(**row)
+    return rows.one(Step, record)
 
 
 async def delete_consumptions(
@@ -159,7 +157,7 @@ async def delete_consumptions(
 
     Not before: what was consumed keeps a replay from giving an event twice.
     """
-    row = await connection.fetchrow(
+    record = await connection.fetchrow(
         """
         WITH missing AS (
             SELECT coalesce((lag(day) OVER (ORDER BY day) + 1)::timestamp AT TIME ZONE 'UTC',
@@ -195,8 +193,7 @@ async def delete_consumptions(
         keep,
         at_most,
     )
-    assert row is not None  # noqa: S101 - an aggregate has one row
-    return Step(**row)
+    return rows.one(Step, record)
 
 
 async def list_old_days(connection: Connection, *, keep: timedelta) -> list[date]:
@@ -205,7 +202,7 @@ async def list_old_days(connection: Connection, *, keep: timedelta) -> list[date
     A day is needed while a pointer, an open delivery or consumption, or an undecided dead letter
     refers to it.
     """
-    rows = await connection.fetch(
+    records = await connection.fetch(
         """
         WITH needed AS (
             SELECT (occurred_at AT TIME ZONE 'UTC')::date AS day FROM ops.outbox
@@ -227,7 +224,7 @@ async def list_old_days(connection: Connection, *, keep: timedelta) -> list[date
         """,
         keep + GRACE,
     )
-    return [row["day"] for row in rows]
+    return [record["day"] for record in records]
 
 
 async def drop_day(connection: Connection, day: date) -> bool:

@@ -125,7 +125,7 @@ async def test_an_event_parked_years_ago_is_published_when_a_person_says_so(
     topic.refuses = False
     async with database.transaction() as connection:
         (letter,) = await storage.dead_letters.list_open(connection, kind="outbox", at_most=9)
-        await services.dead_letters.redrive(connection, letter["id"])
+        await services.dead_letters.redrive(connection, letter.id)
 
     assert await publish(database, topic, settings) == 1
 

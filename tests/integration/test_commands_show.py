@@ -13,6 +13,7 @@ from orderbus import storage
 from orderbus.commands.cli import main
 from orderbus.settings import Settings
 from orderbus.storage.database import open_database
+from orderbus.storage.dead_letters import PubsubMessage
 from tests.support import scenario
 
 HOSTILE = "\x1b]0;owned\x07\n\u202e\x9b31m[red]"
@@ -32,7 +33,11 @@ async def fill(settings: Settings) -> dict[str, str]:
             await storage.api_keys.add(connection, name=HOSTILE, key_hash=bytes(32))
             await storage.dead_letters.add_pubsub(
                 connection,
-                [("message-1", HOSTILE.encode(), {HOSTILE: HOSTILE}, "undecodable", HOSTILE)],
+                [
+                    PubsubMessage(
+                        "message-1", HOSTILE.encode(), {HOSTILE: HOSTILE}, "undecodable", HOSTILE
+                    )
+                ],
             )
             letter = await connection.fetchval("SELECT id FROM ops.dead_letters")
     return {"order": str(placed.order_id), "letter": str(letter)}

@@ -136,10 +136,10 @@ async def test_an_effect_that_never_works_is_a_dead_letter_and_can_be_redriven(
         await hurry(database)
     async with database.transaction() as connection:
         (letter,) = await storage.dead_letters.list_open(connection, kind="consumption", at_most=9)
-        await services.dead_letters.redrive(connection, letter["id"])
+        await services.dead_letters.redrive(connection, letter.id)
     await consume(database, due, count)
 
-    assert (letter["reason"], letter["actor"]) == ("retries_exhausted", "count_event")
+    assert (letter.reason, letter.actor) == ("retries_exhausted", "count_event")
     assert await counted(database) == 1
 
 

@@ -8,8 +8,10 @@ import pytest
 
 from orderbus import services, storage
 from orderbus.errors import NotFound
-from orderbus.services.dead_letters import Redriven
+from orderbus.pubsub.messages import Message
+from orderbus.services.dead_letters import QueueMessage, Redriven
 from orderbus.storage.database import Database
+from orderbus.storage.dead_letters import PubsubMessage
 from tests.support import scenario
 
 
@@ -38,9 +40,9 @@ async def test_a_queue_message_is_kept_with_actor_arguments_error_and_traceback(
 
     async with database.connection() as connection:
         row = await storage.dead_letters.get(connection, letter)
-    assert (row["actor"], row["arguments"]) == ("deliver_webhook", {"args": [17], "kwargs": {}})
-    assert "by zero" in row["error"]
-    assert row["traceback"]
+    assert (row.actor, row.arguments) == ("deliver_webhook", {"args": [17], "kwargs": {}})
+    assert "by zero" in row.error
+    assert row.traceback
 
 
 async def test_a_queue_message_that_was_buried_and_not_acknowledged_is_buried_once(
@@ -58,7 +60,7 @@ async def test_a_redriven_queue_message_is_sent_by_whoever_redrives(database: Da
 
     owed = await redrive(database, letter)
 
-    assert owed.message == ("deliver_webhook", {"args": [17], "kwargs": {}})
+    assert owed.message == QueueMessage("deliver_webhook", {"args": [17], "kwargs": {}})
     assert await scenario.value(database, "SELECT resolution FROM ops.dead_letters") == "redriven"
 
 
@@ -90,10 +92,10 @@ async def test_a_pubsub_message_goes_back_with_its_bytes(database: Database) -> 
     attributes: dict[str, Any] = {"ce-id": "7"}
     async with database.connection() as connection:
         await storage.dead_letters.add_pubsub(
-            connection, [("m-1", b"\x00\xff", attributes, "undecodable", "not JSON")]
+            connection, [PubsubMessage("m-1", b"\x00\xff", attributes, "undecodable", "not JSON")]
         )
         (row,) = await storage.dead_letters.list_open(connection, kind="pubsub", at_most=9)
 
-    owed = await redrive(database, row["id"])
+    owed = await redrive(database, row.id)
 
-    assert owed.publication == (b"\x00\xff", attributes)
+    assert owed.publication == Message(b"\x00\xff", attributes)

@@ -9,10 +9,10 @@ from standardwebhooks import Webhook
 
 from orderbus import services, storage
 from orderbus.domain import webhooks
+from orderbus.domain.deliveries import Settlement
 from orderbus.egress.session import Session
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from orderbus.storage.deliveries import Settlement
 from tests.support import scenario
 from tests.support.receiver import Receiver
 from tests.support.scenario import NO_TIME, deliver, one_due, state
@@ -101,10 +101,10 @@ async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_en
         backlog = await storage.diagnostics.backlog(connection)
     journey = await services.orders.journey(database, "SO-10045")
     hinted = await services.deliveries.hint_due(database, settings)
-    released = await services.endpoints.enable(database, listed["id"])
+    released = await services.endpoints.enable(database, listed.id)
 
     assert later == hinted == []
-    assert (listed["held"], listed["pending"]) == (2, 0)
+    assert (listed.held, listed.pending) == (2, 0)
     assert (backlog.held, backlog.undelivered) == (2, 0)
     assert journey["events"][0]["deliveries"][0]["state"] == "held"
     assert released == 2
@@ -236,7 +236,7 @@ async def test_a_worker_that_woke_up_after_its_lease_changes_nothing(database: D
             connection, late, Settlement("dead", "failed", reason="x", error="x"), None
         )
 
-    assert settled[0] is False
+    assert not settled.ours
     assert (await state(database, due))["lease"] == current.lease
 
 

@@ -121,7 +121,9 @@ async def test_the_lists_show_the_url_the_reference_and_what_to_type(
     order = " ".join((await orderbus(env, "orders", "show", "SO-10045")).split())
 
     assert f"orderbus endpoints enable {endpoint}" in listed.splitlines()[-1]
-    assert (owed["reference"], owed["last_status"]) == ("SO-10045", 410)
+    assert (owed["external_ref"], owed["reference"]) == ("SO-10045", "SO-10045")
+    assert owed["order_id"] in order
+    assert owed["last_status"] == 410
     assert receiver.url in order
     assert "410 Gone" in order
 
@@ -146,9 +148,10 @@ async def test_a_dead_letter_shows_whose_order_and_whose_url_it_is(
     delivery, outbox = json.loads(await orderbus(env, "dead-letters", "list", "--json"))
     shown = json.loads(await orderbus(env, "dead-letters", "show", str(delivery["id"]), "--json"))
 
-    assert (delivery["reference"], delivery["url"]) == ("SO-10045", receiver.url)
-    assert (outbox["reference"], outbox["url"]) == ("SO-10045", None)
-    assert (shown["reference"], shown["url"]) == ("SO-10045", receiver.url)
+    order = await scenario.value(database, "SELECT public_id::text FROM orders.orders")
+    for letter, url in ((delivery, receiver.url), (outbox, None), (shown, receiver.url)):
+        names = letter["external_ref"], letter["reference"], letter["order_id"]
+        assert (*names, letter["url"]) == ("SO-10045", "SO-10045", order, url)
     endpoint = await scenario.value(database, "SELECT id::text FROM ops.webhook_endpoints")
     assert shown["endpoint_id"] == endpoint
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from orderbus import services, storage
+from orderbus.domain.deliveries import Settlement
 from orderbus.egress.session import Session
 from orderbus.services.maintenance import Maintenance
 from orderbus.settings import Settings
@@ -195,7 +196,7 @@ async def test_what_was_held_is_held_still_after_the_way_up_and_the_way_back(
         (listed,) = await storage.endpoints.list_all(connection)
 
     assert (before, after) == (["held"], ["pending"])
-    assert listed["held"] == 1
+    assert listed.held == 1
 
 
 async def test_what_a_process_of_the_version_before_holds_is_pending(database: Database) -> None:
@@ -254,7 +255,7 @@ async def test_what_waits_for_a_disabled_endpoint_costs_the_others_nothing(
         ),
     )
     assert claimed is not None
-    gone = storage.deliveries.Settlement("pending", "failed", disabled_reason="410")
+    gone = Settlement("pending", "failed", disabled_reason="410")
     await reading("settle", lambda c: storage.deliveries.settle(c, claimed, gone, None))
     await reading("skip", lambda c: storage.endpoints.skip_owed(c, at_most=100))
 

@@ -19,6 +19,7 @@ from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import Message
 from orderbus.services import maintenance
 from orderbus.storage.database import Database
+from orderbus.storage.dead_letters import PubsubMessage
 from tests.integration.test_inbox import messages, received
 from tests.support import scenario, statements
 
@@ -160,7 +161,9 @@ async def test_a_dead_letter_that_another_bridge_is_writing_holds_up_no_order(
     (good, *_) = await three_orders(database)
     bad = received(Message(b"\xff", {}), "m-bad")
     async with database.transaction() as connection:
-        await storage.dead_letters.add_pubsub(connection, [("m-bad", b"", {}, "undecodable", "x")])
+        await storage.dead_letters.add_pubsub(
+            connection, [PubsubMessage("m-bad", b"", {}, "undecodable", "x")]
+        )
 
         due = await services.bridge.receive(database, [bad, good], wanted={})
 

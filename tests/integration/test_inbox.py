@@ -141,11 +141,11 @@ async def test_an_event_that_cannot_be_recorded_is_parked_and_has_one_dead_lette
         lost = await storage.lost_events.take_back(
             connection, published_before=datetime.now(UTC), pause=timedelta(0), at_most=9
         )
-    assert (letter["kind"], letter["reason"], lost) == ("outbox", "unrecordable", 0)
+    assert (letter.kind, letter.reason, lost) == ("outbox", "unrecordable", 0)
 
     monkeypatch.setattr(services.bridge, "record", record)
     async with database.transaction() as connection:
-        await services.dead_letters.redrive(connection, letter["id"])
+        await services.dead_letters.redrive(connection, letter.id)
     due = await services.bridge.receive(database, [message], wanted={})
 
     assert len(due.deliveries) == 1

@@ -12,7 +12,7 @@ from tests.support import scenario
 
 
 async def test_a_key_is_kept_only_as_its_hash(database: Database, settings: Settings) -> None:
-    _, key = await services.api_keys.create(database, settings, name="shop")
+    key = (await services.api_keys.create(database, settings, name="shop")).key
 
     await services.api_keys.check(database, settings, key)
 
@@ -29,12 +29,12 @@ async def test_anything_else_is_refused(
 
 
 async def test_a_revoked_key_is_refused(database: Database, settings: Settings) -> None:
-    key_id, key = await services.api_keys.create(database, settings, name="shop")
+    made = await services.api_keys.create(database, settings, name="shop")
     async with database.connection() as connection:
-        await storage.api_keys.revoke(connection, key_id)
+        await storage.api_keys.revoke(connection, made.id)
 
     with pytest.raises(Unauthenticated):
-        await services.api_keys.check(database, settings, key)
+        await services.api_keys.check(database, settings, made.key)
 
 
 @pytest.mark.parametrize("name", ["", "n" * 101, "two\nlines", "\x1b[31m", "\udcff"], ids=ascii)

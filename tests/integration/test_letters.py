@@ -95,11 +95,11 @@ async def test_a_long_list_of_dead_letters_reads_their_events_and_no_others(
             lambda c: storage.dead_letters.list_open(c, kind=None, at_most=10_000),
         )
         listed = await storage.dead_letters.list_open(connection, kind="outbox", at_most=10_000)
-        named = await storage.dead_letters.ids(connection, kind="outbox")
+        named = await storage.dead_letters.list_open_ids(connection, kind="outbox")
 
     of_events = [node for node in plan.nodes if "events" in node.get("Relation Name", "")]
     assert sum(node["Actual Loops"] * node["Actual Rows"] for node in of_events) <= 300
-    assert [row["id"] for row in listed] == named
+    assert [row.id for row in listed] == named
     assert len(named) == 300
 
 

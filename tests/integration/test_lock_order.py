@@ -18,10 +18,11 @@ import asyncpg
 import pytest
 
 from orderbus import services, storage
+from orderbus.domain.deliveries import Settlement
 from orderbus.errors import NotFound
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
-from orderbus.storage.deliveries import Claimed, Settlement
+from orderbus.storage.deliveries import Claimed
 from orderbus.storage.inbox import Returned
 from tests.support import samples, scenario
 
@@ -95,7 +96,7 @@ async def settle_pointers(connection: Connection, world: World) -> None:
     await storage.outbox.settle(
         connection,
         world.token,
-        published=[(event_id, "m") for event_id in ids[::-2]],
+        published=dict.fromkeys(ids[::-2], "m"),
         given_back=ids[-2::-2],
         again_after=SOON,
     )

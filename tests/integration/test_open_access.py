@@ -72,7 +72,7 @@ async def test_what_came_through_a_proxy_needs_a_signature_and_a_key(
 async def test_a_key_counts_through_a_proxy(
     client: Client, settings: Settings, database: Database
 ) -> None:
-    _, key = await services.api_keys.create(database, settings, name="shop")
+    key = (await services.api_keys.create(database, settings, name="shop")).key
 
     response = await client.get(
         "/orders", headers={"X-Forwarded-For": "203.0.113.9", "X-API-Key": key}
@@ -150,7 +150,7 @@ async def test_where_a_key_stands_the_origin_does_not_matter(
     client: Client, settings: Settings, database: Database
 ) -> None:
     order = await placed(client)
-    _, key = await services.api_keys.create(database, settings, name="shop")
+    key = (await services.api_keys.create(database, settings, name="shop")).key
 
     response = await client.post(
         f"/orders/{order['id']}/cancel", headers={"Origin": FOREIGN, "X-API-Key": key}

@@ -61,7 +61,7 @@ async def test_one_bad_row_parks_itself_and_all_others_go_on(
     async with database.connection() as connection:
         (letter,) = await storage.dead_letters.list_open(connection, kind="outbox", at_most=9)
 
-    assert (letter["event_id"], letter["reason"]) == (bad, "refused_by_pubsub")
+    assert (letter.event_id, letter.reason) == (bad, "refused_by_pubsub")
     assert await publish(database, topic, settings) == 0
 
 

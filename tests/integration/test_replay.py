@@ -106,4 +106,4 @@ async def test_it_is_said_before_how_much_would_be_given(database: Database) -> 
         before=datetime.now(UTC) + timedelta(minutes=1),
     )
 
-    assert counted == (3, 2)
+    assert (counted.events, counted.added) == (3, 2)

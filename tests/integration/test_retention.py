@@ -212,13 +212,13 @@ async def test_a_delivery_that_was_dead_redriven_and_delivered_is_deleted_and_it
     assert await old_rows.counts(database) == NOTHING | {"dead_letters": 1}
     letter = await scenario.value(database, "SELECT id FROM ops.dead_letters")
     async with database.connection() as connection:
-        assert (await storage.dead_letters.get(connection, letter))["delivery_id"]
+        assert (await storage.dead_letters.get(connection, letter)).delivery_id
 
 
 async def redrive_all(database: Database) -> None:
     async with database.transaction() as connection:
         for letter in await storage.dead_letters.list_open(connection, kind=None, at_most=9):
-            await services.dead_letters.redrive(connection, letter["id"])
+            await services.dead_letters.redrive(connection, letter.id)
 
 
 async def test_a_consumer_is_forgotten_though_some_of_its_work_was_dead_and_redriven(

@@ -149,7 +149,7 @@ async def test_with_a_valid_key_an_order_is_shown(
     guarded: Client, guarded_settings: Settings, database: Database, header: str, prefix: str
 ) -> None:
     await scenario.place(database, "SO-10045")
-    _, key = await services.api_keys.create(database, guarded_settings, name="test")
+    key = (await services.api_keys.create(database, guarded_settings, name="test")).key
 
     response = await guarded.get("/orders/SO-10045", headers={header: f"{prefix}{key}"})
 

@@ -53,7 +53,7 @@ class Shop:
         """Send a request with its key, and read the answer."""
         if not self._key:
             made = await services.api_keys.create(self._database, self._settings, name=self._name)
-            self.id, self._key = made
+            self.id, self._key = made.id, made.key
         headers = {"X-API-Key": self._key, "Idempotency-Key": str(uuid4())}
         response = await self._client.request(method, path, headers=headers, **options)
         assert response.status < 300, await response.text()

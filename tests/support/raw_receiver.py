@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from orderbus.domain.webhooks import Answer
+from orderbus.domain.webhooks import EndpointResponse
 from orderbus.egress import exchange
 from orderbus.egress.session import Session
 from orderbus.settings import Settings, load
@@ -80,7 +80,7 @@ def settings_that_allow(*networks: str) -> Settings:
     return load(_env_file=None, secret_key="k", webhook_allowed_networks=",".join(networks))
 
 
-async def post(session: Session, url: str, deadline: float = PATIENCE) -> Answer:
+async def post(session: Session, url: str, deadline: float = PATIENCE) -> EndpointResponse:
     return await exchange.post(
         session, url, body=b"{}", headers={"webhook-id": "1"}, deadline=timedelta(seconds=deadline)
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orderbus.domain import retries as table
 from orderbus.domain import webhooks
-from orderbus.domain.webhooks import Answer, Exhausted, NotCharged, Retry
+from orderbus.domain.webhooks import EndpointResponse, Exhausted, NotCharged, Retry
 from orderbus.errors import Unavailable
 from orderbus.pubsub import bridge
 from orderbus.worker import retries
@@ -29,7 +29,7 @@ asked = st.one_of(
     st.text(max_size=20),
 )
 answers = st.builds(
-    Answer,
+    EndpointResponse,
     status=st.none() | st.integers(100, 599),
     retry_after=asked,
     error=st.sampled_from([None, "timeout", "connect", "dns_temporary", "stalled", "protocol"]),
@@ -43,7 +43,7 @@ answers = st.builds(
 @any_case
 @hypothesis.given(answers, attempts, jitters, moments)
 def test_an_endpoint_is_told_again_within_the_longer_of_a_day_and_the_schedule(
-    answer: Answer, attempt: int, jitter: float, first: datetime
+    answer: EndpointResponse, attempt: int, jitter: float, first: datetime
 ) -> None:
     verdict = webhooks.judge(
         answer, attempt=attempt, jitter=jitter, first_sent_at=min(first, NOW), now=NOW

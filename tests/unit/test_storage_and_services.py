@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import orderbus
@@ -9,6 +12,29 @@ import orderbus
 ROOM = Path(orderbus.__file__).parent
 #: Services that keep no rows of their own.
 WITHOUT_ROWS = {"bridge", "health", "ingress", "interruptions", "shared"}
+#: What names none of its values. ``tuple[T, ...]`` is a sequence of one kind, and has no names.
+NAMELESS = re.compile(r"\b(dict|Mapping)\[str, Any\]|\bRecord\b|\btuple\[(?!\w+, \.\.\.\])")
+#: Functions that return JSON as it is answered.
+JSON = {
+    "services.health.readiness",
+    "services.orders.find",
+    "services.orders.list_newest",
+    "services.orders.history",
+    "services.orders.journey",
+    "services.orders.cancel",
+    "services.orders.lock_as_seen",
+    "services.orders.shown",
+    "services.processing.retry",
+    "services.bridge.record",
+    "storage.carts.list_after",
+    "storage.idempotency.begin",
+    "storage.journey.get",
+    "storage.orders.get",
+    "storage.orders.lock",
+    "storage.orders.list_newest",
+    "storage.orders.list_after",
+    "storage.orders.history",
+}
 
 
 def subjects(room: str) -> set[str]:
@@ -16,5 +42,24 @@ def subjects(room: str) -> set[str]:
     return {path.stem for path in (ROOM / room).glob("*.py")} - {"__init__"}
 
 
+def public_functions(room: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Find each public function of a room, with its name in the package."""
+    for path in sorted((ROOM / room).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name[0] != "_":
+                yield f"{room}.{path.stem}.{node.name}", node
+
+
 def test_a_subject_has_the_same_file_name_in_services_and_in_storage() -> None:
     assert subjects("services") - subjects("storage") <= WITHOUT_ROWS
+
+
+def test_what_storage_and_services_return_has_names() -> None:
+    nameless = {
+        name: returned
+        for room in ("storage", "services")
+        for name, function in public_functions(room)
+        if function.returns and NAMELESS.search(returned := ast.unparse(function.returns))
+    }
+
+    assert {name: nameless[name] for name in nameless if name not in JSON} == {}

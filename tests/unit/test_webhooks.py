@@ -12,7 +12,15 @@ import pytest
 from standardwebhooks import Webhook
 
 from orderbus.domain import webhooks
-from orderbus.domain.webhooks import Answer, Delivered, Exhausted, Format, Gone, NotCharged, Retry
+from orderbus.domain.webhooks import (
+    Delivered,
+    EndpointResponse,
+    Exhausted,
+    Format,
+    Gone,
+    NotCharged,
+    Retry,
+)
 from orderbus.errors import Invalid
 from tests.support import samples
 
@@ -21,7 +29,7 @@ MIDDLE = 0.5
 DAY = timedelta(days=1)
 
 
-def answer(status: int | None = None, **changes: Any) -> Answer:
+def answer(status: int | None = None, **changes: Any) -> EndpointResponse:
     fields: dict[str, Any] = {
         "status": status,
         "retry_after": None,
@@ -31,11 +39,15 @@ def answer(status: int | None = None, **changes: Any) -> Answer:
         "duration": timedelta(0),
         "address": None,
     }
-    return Answer(**{**fields, **changes})
+    return EndpointResponse(**{**fields, **changes})
 
 
 def judge(
-    given: Answer, *, attempt: int = 1, jitter: float = MIDDLE, age: timedelta = timedelta(0)
+    given: EndpointResponse,
+    *,
+    attempt: int = 1,
+    jitter: float = MIDDLE,
+    age: timedelta = timedelta(0),
 ) -> webhooks.Verdict:
     return webhooks.judge(given, attempt=attempt, jitter=jitter, first_sent_at=NOW - age, now=NOW)
 
@@ -156,7 +168,7 @@ def test_the_next_attempt_follows_within_a_tenth_of_its_pause(attempt: int) -> N
 
 
 @pytest.mark.parametrize("given", [answer(500), answer(404), answer(error="timeout")])
-def test_after_the_tenth_attempt_the_schedule_is_over(given: Answer) -> None:
+def test_after_the_tenth_attempt_the_schedule_is_over(given: EndpointResponse) -> None:
     assert isinstance(judge(given, attempt=9), Retry)
     assert judge(given, attempt=10) == Exhausted("exhausted")
     assert judge(given, attempt=11) == Exhausted("exhausted")
@@ -193,7 +205,7 @@ MEANINGS = [
     MEANINGS,
     ids=[f"{given.status or ''} {given.error or ''}".strip() for given, _ in MEANINGS],
 )
-def test_what_follows_from_an_answer(given: Answer, verdict: webhooks.Verdict) -> None:
+def test_what_follows_from_an_answer(given: EndpointResponse, verdict: webhooks.Verdict) -> None:
     assert judge(given) == verdict
 
 

@@ -8,6 +8,7 @@ what waits there cannot be known.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -17,6 +18,7 @@ from orderbus import storage, telemetry
 from orderbus.services.shared import Shared
 from orderbus.storage.database import Database
 from orderbus.storage.diagnostics import Backlog
+from orderbus.storage.metrics import Metric
 from orderbus.web.app_keys import METRICS, Metrics
 
 _JSON: Final = "application/json"
@@ -26,7 +28,7 @@ _TEXT: Final = ("text/plain", "application/openmetrics-text")
 def metrics_of(database: Database) -> Metrics:
     """Prepare what both formats show; each is worked out at most once a second, for all who ask."""
 
-    async def ask() -> tuple[Backlog, list[dict[str, Any]]]:
+    async def ask() -> tuple[Backlog, list[Metric]]:
         async with database.connection() as connection:
             counted = await storage.metrics.list_all(connection)
             return await storage.diagnostics.backlog(connection), counted
@@ -35,7 +37,7 @@ def metrics_of(database: Database) -> Metrics:
 
     async def text() -> bytes:
         backlog, counted = await figures.get()
-        exact = {metric["description"]: metric["count"] for metric in counted}
+        exact = {metric.description: metric.count for metric in counted}
         return telemetry.render(backlog, exact)
 
     async def as_json() -> bytes:
@@ -65,10 +67,10 @@ async def as_json(request: web.Request) -> web.Response:
     return web.Response(body=body, content_type=_JSON, charset="utf-8")
 
 
-def _entries(backlog: Backlog, exact: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _entries(backlog: Backlog, exact: list[Metric]) -> list[dict[str, Any]]:
     counts: dict[str, float] = telemetry.counts()
     counts |= {name: float(getattr(backlog, field)) for field, name, _ in telemetry.BACKLOG}
-    return [{**metric, "uuid": str(metric["uuid"])} for metric in exact] + [
+    return [{**asdict(metric), "uuid": str(metric.uuid)} for metric in exact] + [
         {
             "uuid": str(uuid5(NAMESPACE_URL, f"orderbus:metrics:{name}")),
             "count": int(count),
