@@ -1,4 +1,4 @@
-"""``orderbus bridge``: the way back from Pub/Sub, a process of its own."""
+"""``orderbus bridge``: the process that receives the events from Pub/Sub."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ _max_messages = click.option(
 @click.command()
 @_max_messages
 def bridge(*, max_messages: int | None) -> None:
-    """Stream events from Pub/Sub into the inbox and hint at their deliveries."""
+    """Receive the events from Pub/Sub and record them in the inbox.
+
+    Sends wake-up messages for the deliveries and consumptions that are due.
+    """
     terminal.with_exit_code(lambda: asyncio.run(_run(settings_module.load(), max_messages)))
 
 

@@ -2,28 +2,60 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Final
+
 import click
 
-from orderbus.commands import (
-    bridge,
-    check,
-    consumers,
-    dead_letters,
-    demo,
-    doctor,
-    endpoints,
-    keys,
-    migrate,
-    orders,
-    outbox,
-    pubsub_double,
-    replay,
-    states,
-    up,
+#: Each command: its module, and what ``orderbus --help`` says of it; nothing where it is hidden.
+COMMANDS: Final = {
+    "bridge": ("bridge", "Receive the events from Pub/Sub and record them in the inbox."),
+    "check": ("check", "Check the settings alone."),
+    "consumers": ("consumers", "Look at the consumers of events."),
+    "dead-letters": (
+        "dead_letters",
+        "List, show, redrive and discard dead letters.",
+    ),
+    "demo": ("demo", "Send one order all the way to a receiver that verifies it."),
+    "doctor": ("doctor", "Check every dependency and setting, and say what to do."),
+    "endpoints": ("endpoints", "Add, list, enable and remove the endpoints that receive webhooks."),
+    "keys": (
+        "keys",
+        "Create, list and revoke API keys.",
+    ),
+    "migrate": ("migrate", "Bring database and Pub/Sub to where this version needs them."),
+    "orders": ("orders", "Look at orders."),
+    "outbox": ("outbox", "Look at what waits on its way."),
+    "pubsub-double": ("pubsub_double", "Run a Pub/Sub in memory that can be told to have faults."),
+    "replay": ("replay", "Give a consumer the events of the past, each once."),
+    "states": ("states", "Print the moves of an order as a Mermaid diagram."),
+    "subscribe_order_created": ("bridge", ""),
+    "up": ("up", "Run everything on this machine until Ctrl-C."),
+}
+
+
+class _Commands(click.Group):
+    """Loads a command when it is asked for, and nothing for the list of all of them."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the module of the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"orderbus.commands.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands as the table has them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items() if text])
+
+
+@click.group(
+    cls=_Commands,
+    commands=[click.Command(name) for name in COMMANDS],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="orderbus", prog_name="orderbus")
 def main() -> None:
     """orderbus: the order bus that can prove what became of each order.
@@ -31,24 +63,3 @@ def main() -> None:
     Settings come from the environment and `.env` (see .env.example). Exit codes: 0 done, 1 refused,
     2 settings that cannot work, 3 a dependency is away.
     """
-
-
-for _command in (
-    up.up,
-    demo.demo,
-    migrate.migrate,
-    bridge.bridge,
-    bridge.subscribe_order_created,
-    endpoints.endpoints,
-    orders.orders,
-    consumers.consumers,
-    replay.replay,
-    states.states,
-    outbox.outbox,
-    dead_letters.dead_letters,
-    keys.keys,
-    doctor.doctor,
-    check.check,
-    pubsub_double.pubsub_double,
-):
-    main.add_command(_command)

@@ -21,7 +21,7 @@ _KINDS = ("delivery", "outbox", "pubsub", "message", "consumption")
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """List, show, redrive and discard what cannot go on by itself."""
+    """List, show, redrive and discard dead letters."""
 
 
 @dead_letters.command("list")

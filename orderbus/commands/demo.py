@@ -18,6 +18,7 @@ import click
 from orderbus import files, services, waiting
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
+from orderbus.commands.provider import with_provider
 from orderbus.devtools.client import Client, open_client
 from orderbus.devtools.dependencies import Provider
 from orderbus.devtools.folders import default_data, free_folder
@@ -40,10 +41,10 @@ _UNSIGNED: Final = {"WEBHOOK_SECRET": "", "WEBHOOK_SECRETS": "", "ALLOWED_HOSTS"
 
 
 @click.command()
-@terminal.provider
+@with_provider
 @terminal.as_json
 def demo(*, provider: Provider | None, as_json: bool) -> None:
-    """Send one order all the way to a receiver that verifies it, and show each step.
+    """Send one order all the way to a receiver that verifies it. Shows each step.
 
     Then close a cart, and show how it becomes an order and is processed. Starts everything on
     ports of its own, and stops it again. Exits 0 only if the webhook arrived and its signature

@@ -1,4 +1,4 @@
-"""Are the topics and subscriptions there that orderbus needs?"""
+"""What `doctor` finds about the topics and subscriptions."""
 
 from __future__ import annotations
 

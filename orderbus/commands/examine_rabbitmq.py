@@ -1,4 +1,4 @@
-"""Is RabbitMQ what orderbus needs, and are its queues as they should be?"""
+"""What `doctor` finds about RabbitMQ and its queues."""
 
 from __future__ import annotations
 

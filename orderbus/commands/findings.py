@@ -1,4 +1,4 @@
-"""What do `doctor` and `check` find, and how do they say it?"""
+"""What `doctor` and `check` find, and how it is printed."""
 
 from __future__ import annotations
 

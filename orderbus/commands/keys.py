@@ -12,9 +12,9 @@ from orderbus.storage.database import Database
 
 @click.group()
 def keys() -> None:
-    """Create, list and revoke the API keys that may read and change orders and carts.
+    """Create, list and revoke API keys.
 
-    Until keys have scopes, each of them may read and change everything.
+    Until keys have scopes, each of them may read and change all orders and carts.
     """
 
 

@@ -11,7 +11,7 @@ from orderbus.domain import states as table
 @click.command()
 @terminal.as_json
 def states(*, as_json: bool) -> None:
-    """Print the moves of an order as a Mermaid diagram; docs/states.md holds it."""
+    """Print the moves of an order as a Mermaid diagram. docs/states.md holds it."""
     if as_json:
         terminal.show(
             [

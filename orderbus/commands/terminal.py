@@ -25,7 +25,6 @@ from rich.table import Table
 from rich.text import Text
 
 from orderbus import settings as settings_module
-from orderbus.devtools.dependencies import Provider
 from orderbus.domain.text import brief, printable, storable
 from orderbus.errors import Invalid, Misconfigured, OrderbusError, Unavailable
 from orderbus.settings import Settings
@@ -44,13 +43,6 @@ _NARROW: Final = 10
 #: The number of a row, as far as PostgreSQL counts.
 NUMBER: Final = click.IntRange(1, 2**63 - 1)
 
-provider = click.option(
-    "--parts",
-    "provider",
-    type=click.Choice([each.value for each in Provider]),
-    callback=lambda _context, _option, value: value and Provider(value),
-    help="Provider of every dependency; without it, the first of these that is here.",
-)
 as_json = click.option("--json", "as_json", is_flag=True, help="Plain JSON, for machines.")
 
 P = ParamSpec("P")

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from orderbus.commands import terminal
+from orderbus.commands.provider import with_provider
 from orderbus.devtools import dotenv
 from orderbus.devtools.dependencies import Provider
 from orderbus.devtools.dotenv import Given
@@ -48,7 +49,7 @@ _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright
 @click.option(
     "--data", type=click.Path(path_type=Path, file_okay=False), help="Folder to keep data in."
 )
-@terminal.provider
+@with_provider
 @click.option(
     "--webhook",
     metavar="URL",

@@ -1,22 +1,27 @@
 """What is decided: each write is one transaction. Services are handed what they touch."""
 
-from orderbus.services import (
-    api_keys,
-    bridge,
-    carts,
-    consumptions,
-    dead_letters,
-    deliveries,
-    endpoints,
-    health,
-    lost_events,
-    maintenance,
-    orders,
-    outbox,
-    processing,
-    replay,
-    retention,
-)
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orderbus.services import (
+        api_keys,
+        bridge,
+        carts,
+        consumptions,
+        dead_letters,
+        deliveries,
+        endpoints,
+        health,
+        lost_events,
+        maintenance,
+        orders,
+        outbox,
+        processing,
+        replay,
+        retention,
+    )
 
 __all__ = [
     "api_keys",
@@ -35,3 +40,10 @@ __all__ = [
     "replay",
     "retention",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Load a subject when it is asked for: a command that needs one of them loads no gRPC."""
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(name)

@@ -1,0 +1,58 @@
+"""Each command loads only what it needs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Final
+
+import click
+import pytest
+
+from orderbus.commands.cli import COMMANDS, main
+
+#: Runs a command, and tells afterwards which modules it loaded.
+_TELL: Final = """
+import json, sys
+from orderbus.commands.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    sys.stderr.write(json.dumps(sorted(sys.modules)))
+"""
+_HEAVY: Final = {"dramatiq", "google", "grpc", "orderbus.actors", "orderbus.devtools", "pika"}
+
+
+def loaded(*arguments: str) -> set[str]:
+    ran = subprocess.run(
+        [sys.executable, "-c", _TELL, *arguments], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(ran.stderr))
+
+
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    ours = {name for name in loaded("--help") if name.startswith("orderbus")}
+
+    assert ours == {"orderbus", "orderbus.commands", "orderbus.commands.cli"}
+
+
+@pytest.mark.parametrize("command", ["keys", "orders", "outbox"])
+def test_a_command_that_needs_postgresql_alone_loads_no_other_client(command: str) -> None:
+    modules = loaded(command, "--help")
+
+    assert not modules & _HEAVY
+    others = {f"orderbus.commands.{module}" for module, _ in COMMANDS.values()}
+    assert modules & others == {f"orderbus.commands.{command}"}
+    assert len(modules) < 800  # 1,137 while each command loaded all of them
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_says_of_a_command_what_the_command_says_first(name: str) -> None:
+    command = main.get_command(click.Context(main), name)
+
+    assert command is not None
+    assert command.name == name
+    _, sentence = COMMANDS[name]
+    assert command.hidden == (sentence == "")
+    assert (command.help or "").startswith(sentence)
