@@ -62,7 +62,7 @@ async def survives(system: System, *, good: int, bad: Bad, seconds: float) -> No
         hurrying.cancel()
         supervising.cancel()
 
-    assert len(system.customer.times()) == good
+    assert len(system.receiver.times()) == good
     seen = Counter(await _reasons(system))
     # One that breaks its worker may also die with it, beside one that kills it.
     both = Counter({"crashed": seen.pop("crashed", 0) + seen.pop("failed_here", 0), **seen})

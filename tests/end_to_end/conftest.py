@@ -8,8 +8,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from orderbus.devtools.dependencies import Dependency
 from orderbus.settings import QUEUES_IN_MEMORY, Settings
@@ -26,17 +24,14 @@ async def system(
     parts: dict[str, Dependency],
     tmp_path: Path,
 ) -> AsyncIterator[System]:
-    """A system whose processes the test starts; the schema is there, the customer listens."""
+    """A system whose processes the test starts; the schema is there, its receiver listens."""
     if env["RABBITMQ_URL"] != QUEUES_IN_MEMORY:
         vhost = f"test-{uuid4().hex[:12]}"
         await asyncio.to_thread(rabbitmq_admin.make_vhost, parts["RabbitMQ"], vhost)
         env = {**env, "RABBITMQ_URL": env["RABBITMQ_URL"].rstrip("/") + f"/{vhost}"}
     system = System(environment(env, tmp_path / "log"), settings, database)
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", system.customer.handle)
-    async with TestServer(app) as server:
-        system.customer.url = str(server.make_url("/hooks"))
-        system.env["WEBHOOK_OUTGOING_URL"] = system.customer.url
+    async with system.receiver.listening():
+        system.env["WEBHOOK_OUTGOING_URL"] = system.receiver.url
         await system.orderbus("migrate")
         try:
             yield system

@@ -23,7 +23,7 @@ async def test_a_receiver_that_fails_twice_gets_the_same_bytes_a_third_time(
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(status=next(statuses, 204))
 
-    system.customer.answer = answer
+    system.receiver.answer = answer
     await system.post()
     for attempt in (1, 2):
 
@@ -35,29 +35,29 @@ async def test_a_receiver_that_fails_twice_gets_the_same_bytes_a_third_time(
         await hurry(system)
     await system.until_accepted(1)
 
-    assert len(system.customer.requests) == 3
-    assert len({request["bytes"] for request in system.customer.requests}) == 1
-    assert len({r["headers"]["webhook-id"] for r in system.customer.requests}) == 1
+    assert len(system.receiver.requests) == 3
+    assert len({request.content for request in system.receiver.requests}) == 1
+    assert len({r.headers["webhook-id"] for r in system.receiver.requests}) == 1
 
 
 async def test_a_receiver_that_hangs_holds_up_nobody_else(system: System) -> None:
     system.env |= {"ORDERBUS_WEBHOOK_TIMEOUT": "100", "ORDERBUS_DELIVERY_LEASE": "110"}
-    await system.orderbus("endpoints", "add", f"{system.customer.url}/hangs")
+    await system.orderbus("endpoints", "add", f"{system.receiver.url}/hangs")
     await system.start_all()
-    system.customer.answer = hang_there
+    system.receiver.answer = hang_there
     await asyncio.gather(*(system.post() for _ in range(40)))
     await system.until_accepted(40)
 
     given_up = "SELECT count(*) FROM ops.webhook_attempts WHERE error = 'timeout'"
     assert await system.value(given_up) == 0, "it hung all the while"
-    assert len(system.customer.times()) == 40
+    assert len(system.receiver.times()) == 40
 
 
 async def test_a_receiver_that_hangs_is_given_up(system: System) -> None:
     system.env |= {"ORDERBUS_WEBHOOK_TIMEOUT": "1", "ORDERBUS_DELIVERY_LEASE": "30"}
-    await system.orderbus("endpoints", "add", f"{system.customer.url}/hangs")
+    await system.orderbus("endpoints", "add", f"{system.receiver.url}/hangs")
     await system.start_all()
-    system.customer.answer = hang_there
+    system.receiver.answer = hang_there
     await system.post()
 
     given_up = (
@@ -82,12 +82,12 @@ async def test_a_redirect_is_not_followed_and_counts_as_failed(system: System) -
     async def answer(request: web.Request) -> web.StreamResponse:
         return web.Response(status=302, headers={"Location": str(request.url) + "/elsewhere"})
 
-    system.customer.answer = answer
+    system.receiver.answer = answer
     await system.post()
     failed = "SELECT count(*) = 1 FROM ops.webhook_attempts WHERE status = 302"
     await system.until(lambda: system.value(failed), "the attempt is in the ledger")
 
-    assert len(system.customer.requests) == 1
+    assert len(system.receiver.requests) == 1
 
 
 async def test_an_endless_answer_is_cut_off_and_judged_by_its_status(system: System) -> None:
@@ -99,7 +99,7 @@ async def test_an_endless_answer_is_cut_off_and_judged_by_its_status(system: Sys
         while True:
             await endless.write(b"x" * 65_536)
 
-    system.customer.answer = answer
+    system.receiver.answer = answer
     await system.post()
     delivered = "SELECT state = 'delivered' FROM ops.webhook_deliveries"
     await system.until(lambda: system.value(delivered), "delivered")
@@ -113,14 +113,14 @@ async def test_a_dead_letter_is_redriven_by_one_command(system: System) -> None:
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.Response(status=500)
 
-    system.customer.answer = answer
+    system.receiver.answer = answer
     await system.post()
     tried = "SELECT count(*) = 1 FROM ops.webhook_attempts WHERE finished_at IS NOT NULL"
     await system.until(lambda: system.value(tried), "the first attempt failed")
     await system.value("UPDATE ops.webhook_deliveries SET attempts = 9, due_at = now()")
     dead = "SELECT state = 'dead' FROM ops.webhook_deliveries"
     await system.until(lambda: system.value(dead), "the schedule is over")
-    system.customer.answer = None
+    system.receiver.answer = None
 
     (letter,) = await system.orderbus("dead-letters", "list")
     await system.orderbus("dead-letters", "redrive", str(letter["id"]))

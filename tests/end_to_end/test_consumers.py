@@ -69,15 +69,13 @@ async def test_a_closed_cart_becomes_an_order_whose_webhooks_tell_its_whole_stor
     carts = [await close_a_cart(system) for _ in range(3)]
     await system.until_accepted(3 * len(STORY))
 
-    assert sorted(system.customer.sequences()) == sorted(carts)
+    assert sorted(system.receiver.sequences()) == sorted(carts)
     for cart in carts:
-        told = [
-            e["body"]["event"] for e in system.customer.accepted if e["body"]["order_id"] == cart
-        ]
+        told = [e.body["event"] for e in system.receiver.accepted if e.body["order_id"] == cart]
         assert told == STORY
         async with system.http.get(f"{system.api}/orders/{cart}/history") as answer:
             assert [h["type"] for h in (await answer.json())["history"]] == STORY
-    assert set(system.customer.times().values()) == {1}
+    assert set(system.receiver.times().values()) == {1}
     assert await counted(system, "orders_created") == 3
 
 

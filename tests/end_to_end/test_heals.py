@@ -8,8 +8,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from orderbus.devtools import dependencies
 from orderbus.devtools.dependencies import Dependency
@@ -46,10 +44,8 @@ async def system(own_parts: dict[str, Dependency], tmp_path: Path) -> AsyncItera
             settings,
             database,
         )
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", system.customer.handle)
-        async with TestServer(app) as server:
-            system.env["WEBHOOK_OUTGOING_URL"] = str(server.make_url("/hooks"))
+        async with system.receiver.listening():
+            system.env["WEBHOOK_OUTGOING_URL"] = system.receiver.url
             await system.orderbus("migrate")
             try:
                 await system.start_all()
@@ -69,7 +65,7 @@ async def test_a_pubsub_restarted_empty_loses_no_event(
 
     await system.until_accepted(60)
 
-    assert set(system.customer.times().values()) == {1}
+    assert set(system.receiver.times().values()) == {1}
     assert await system.value("SELECT count(*) FROM ops.dead_letters") == 0
     assert await system.value("SELECT max(attempts) FROM ops.webhook_deliveries") == 1
 
@@ -87,7 +83,7 @@ async def test_rabbitmq_killed_and_restarted_costs_no_order(
 
     await system.until_accepted(60)
 
-    assert set(system.customer.times().values()) == {1}
+    assert set(system.receiver.times().values()) == {1}
     assert await system.value("SELECT count(*) FROM ops.dead_letters") == 0
 
 
@@ -110,7 +106,7 @@ async def test_postgresql_restarted_is_503_meanwhile_and_everything_after(
     await system.until_accepted(40)
 
     assert refused == 400, "bad input is told so without a database"
-    assert len(system.customer.times()) == 40
+    assert len(system.receiver.times()) == 40
     assert await system.value("SELECT count(*) FROM ops.dead_letters") == 0
 
 

@@ -41,7 +41,7 @@ async def test_every_order_is_delivered_although_a_process_was_killed(
     await system.start(victim)
     await system.until_accepted(ORDERS)
 
-    times = system.customer.times()
+    times = system.receiver.times()
     assert len(times) == ORDERS
     # Only an exchange that was under way when its worker died may be seen twice by the customer.
     assert sum(times.values()) - ORDERS <= repetitions
@@ -67,7 +67,7 @@ async def test_an_order_whose_answer_was_lost_is_stored_and_told_of_once(
 
     assert stored == orders
     assert await system.value("SELECT count(*) FROM ops.events") == 1
-    assert list(system.customer.times().values()) == [1]
+    assert list(system.receiver.times().values()) == [1]
 
 
 async def test_processes_killed_at_random_lose_nothing_and_break_no_order(system: System) -> None:
@@ -89,7 +89,7 @@ async def test_processes_killed_at_random_lose_nothing_and_break_no_order(system
     await asyncio.gather(post(), kill())
     await system.until_accepted(60)
 
-    assert len(system.customer.times()) == 60
+    assert len(system.receiver.times()) == 60
     assert await system.value("SELECT count(*) FROM orders.orders") == 60
 
 

@@ -23,10 +23,10 @@ async def test_an_order_is_saved_published_received_and_posted_and_the_logs_say_
     await system.post("SO-10045")
     await system.until_accepted(1)
 
-    (webhook,) = system.customer.accepted
+    (webhook,) = system.receiver.accepted
     assert await system.value("SELECT external_ref FROM orders.orders") == "SO-10045"
     assert await system.value("SELECT count(*) FROM orders.order_items") == 2
-    assert webhook["body"]["event"] == "order.created"
+    assert webhook.body["event"] == "order.created"
     await system.until(lambda: _logged(system, "webhook_delivered"), "the log of the delivery")
     for event in ("order_accepted", "event_published", "event_received", "webhook_delivered"):
         assert await _logged(system, event), event
@@ -38,29 +38,29 @@ async def test_the_built_in_endpoint_gets_exactly_five_members_that_verify(syste
     await system.post("SO-10045")
     await system.until_accepted(1)
 
-    (webhook,) = system.customer.accepted
+    (webhook,) = system.receiver.accepted
     verified = Webhook(system.env["WEBHOOK_OUTGOING_SECRET"]).verify(
-        webhook["bytes"], webhook["headers"]
+        webhook.content, webhook.headers
     )
     assert set(verified) == {"event", "order_id", "customer_name", "total", "sent_at"}
     assert (verified["order_id"], verified["total"]) == ("SO-10045", "350.00")
-    assert webhook["headers"]["orderbus-sequence"] == "1"
+    assert webhook.headers["orderbus-sequence"] == "1"
 
 
 async def test_an_endpoint_added_by_command_gets_the_whole_order(system: System) -> None:
     await system.start_all()
-    added = await system.orderbus("endpoints", "add", f"{system.customer.url}/second")
+    added = await system.orderbus("endpoints", "add", f"{system.receiver.url}/second")
 
     await system.post("SO-10045")
 
     async def both() -> bool:
-        return len(system.customer.accepted) == 2
+        return len(system.receiver.accepted) == 2
 
     await system.until(both, "both endpoints were told")
-    (webhook,) = [w for w in system.customer.accepted if "data" in w["body"]]
-    Webhook(added["secret"]).verify(webhook["bytes"], webhook["headers"])
-    assert webhook["body"]["data"]["items"][0]["sku"] == "ABC123"
-    assert webhook["body"]["sequence"] == 1
+    (webhook,) = [w for w in system.receiver.accepted if "data" in w.body]
+    Webhook(added["secret"]).verify(webhook.content, webhook.headers)
+    assert webhook.body["data"]["items"][0]["sku"] == "ABC123"
+    assert webhook.body["sequence"] == 1
 
 
 async def test_500_orders_by_20_clients_are_each_delivered_once_and_in_order(
@@ -78,8 +78,8 @@ async def test_500_orders_by_20_clients_are_each_delivered_once_and_in_order(
     await asyncio.gather(*(client(number) for number in range(20)))
     await system.until_accepted(700)
 
-    assert set(system.customer.times().values()) == {1}
-    sequences = system.customer.sequences()
+    assert set(system.receiver.times().values()) == {1}
+    sequences = system.receiver.sequences()
     assert len(sequences) == 500
     assert all(numbers == sorted(numbers) for numbers in sequences.values())
     assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in sequences.values())
@@ -100,12 +100,12 @@ async def test_an_event_that_overtakes_its_predecessor_waits_for_it(system: Syst
         return await system.value("SELECT array_agg(sequence) = '{2}' FROM ops.inbox") is True
 
     await system.until(second_is_back, "the second event came back first")
-    waiting = len(system.customer.requests)
+    waiting = len(system.receiver.requests)
     await system.value(first_is_due, timedelta(0))
     await system.until_accepted(2)
 
     assert waiting == 0
-    assert system.customer.sequences() == {reference: [1, 2]}
+    assert system.receiver.sequences() == {reference: [1, 2]}
 
 
 @pytest.mark.native
@@ -120,7 +120,7 @@ async def test_all_queues_purged_in_mid_run_costs_a_beat_and_nothing_else(system
     await asyncio.gather(purge(), *(system.post() for _ in range(60)))
     await system.until_accepted(60)
 
-    assert set(system.customer.times().values()) == {1}
+    assert set(system.receiver.times().values()) == {1}
 
 
 async def test_orders_show_tells_the_whole_way(system: System) -> None:

@@ -10,8 +10,6 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from orderbus.devtools.dependencies import Dependency
 from orderbus.devtools.rabbitmq import server
@@ -108,13 +106,8 @@ def start(env: dict[str, str], rabbitmq_url: str, tmp_path: Path) -> Iterator[St
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    receiver = Receiver()
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", receiver.handle)
-    async with TestServer(app) as server:
-        receiver.url = str(server.make_url("/hooks"))
+    async with Receiver().listening() as receiver:
         yield receiver
-        receiver.hold.set()
 
 
 @pytest.fixture

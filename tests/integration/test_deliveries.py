@@ -27,11 +27,11 @@ async def test_a_delivery_is_signed_and_verifies_with_the_reference_library(
 
     await deliver(database, http, settings, due)
 
-    ((headers, body),) = receiver.requests
-    verified = Webhook(secret).verify(body, headers)
+    (webhook,) = receiver.requests
+    verified = Webhook(secret).verify(webhook.content, webhook.headers)
     assert verified["type"] == "order.created"
     assert verified["sequence"] == 1
-    assert headers["orderbus-sequence"] == "1"
+    assert webhook.headers["orderbus-sequence"] == "1"
     assert (await state(database, due))["state"] == "delivered"
 
 
@@ -45,8 +45,8 @@ async def test_every_retry_has_the_same_id_and_the_same_bytes(
         await deliver(database, http, settings, due)
         await scenario.value(database, "UPDATE ops.webhook_deliveries SET due_at = now()")
 
-    ids = {headers["webhook-id"] for headers, _ in receiver.requests}
-    bodies = {body for _, body in receiver.requests}
+    ids = {request.headers["webhook-id"] for request in receiver.requests}
+    bodies = {request.content for request in receiver.requests}
     assert (len(receiver.requests), len(ids), len(bodies)) == (3, 1, 1)
 
 
@@ -135,7 +135,7 @@ async def test_settling_one_hints_the_next_of_the_same_order(
     while due:
         due = await deliver(database, http, settings, due[0])
 
-    sequences = [headers["orderbus-sequence"] for headers, _ in receiver.requests]
+    sequences = [request.headers["orderbus-sequence"] for request in receiver.requests]
     assert sequences == ["1", "2", "3", "4", "5"]
 
 
@@ -168,14 +168,14 @@ async def test_the_attempt_is_written_down_before_the_request_is_sent(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
-    receiver.hold.clear()
+    receiver.may_answer.clear()
 
     delivering = asyncio.create_task(deliver(database, http, settings, due))
     await until_here(lambda: receiver.requests, "it is asked")
     open_attempts = await scenario.value(
         database, "SELECT count(*) FROM ops.webhook_attempts WHERE finished_at IS NULL"
     )
-    receiver.hold.set()
+    receiver.may_answer.set()
     await delivering
 
     assert open_attempts == 1
@@ -188,7 +188,7 @@ async def test_an_endpoint_that_hangs_never_takes_more_than_its_places(
     for _ in range(12):
         await scenario.place(database)
     due = await scenario.come_back(database, *await scenario.events(database))
-    receiver.hold.clear()
+    receiver.may_answer.clear()
 
     tasks = [asyncio.create_task(deliver(database, http, settings, one)) for one in due]
     others = 12 - settings.webhook_in_flight
@@ -196,7 +196,7 @@ async def test_an_endpoint_that_hangs_never_takes_more_than_its_places(
     under_way = await scenario.value(
         database, "SELECT count(*) FROM ops.webhook_deliveries WHERE lease IS NOT NULL"
     )
-    receiver.hold.set()
+    receiver.may_answer.set()
     following = await asyncio.gather(*tasks)
 
     assert under_way == settings.webhook_in_flight

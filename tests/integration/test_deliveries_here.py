@@ -129,7 +129,7 @@ async def test_a_delivery_that_may_have_killed_its_worker_is_attempted_alone(
         await scenario.claim(database, suspect, lease=NO_TIME)
     await scenario.place(database)
     (first,) = await scenario.come_back(database, *(await scenario.events(database))[1:])
-    receiver.hold.clear()
+    receiver.may_answer.clear()
     turns, patient = Turns(), settings.model_copy(update={"delivery_lease": scenario.LEASE})
 
     def begin(delivery: int) -> asyncio.Task[list[int]]:
@@ -144,7 +144,7 @@ async def test_a_delivery_that_may_have_killed_its_worker_is_attempted_alone(
     alone = begin(suspect)
     await until_here(turns._door.locked, "it waits until it is alone")
     before_the_first_ended = len(receiver.requests)
-    receiver.hold.set()
+    receiver.may_answer.set()
     await asyncio.gather(beside, alone)
 
     assert before_the_first_ended == 1
@@ -164,7 +164,7 @@ async def test_of_two_suspects_one_is_attempted_and_the_other_is_charged_nothing
         for _ in range(webhooks.CRASHES_UNSUSPECTED):
             await scenario.claim(database, suspect, lease=NO_TIME)
     before = {one: (await state(database, one))["attempts"] for one in suspects}
-    receiver.hold.clear()
+    receiver.may_answer.clear()
     turns = Turns()
     attempts = [
         asyncio.create_task(services.deliveries.deliver(database, http, settings, turns, one))
@@ -172,7 +172,7 @@ async def test_of_two_suspects_one_is_attempted_and_the_other_is_charged_nothing
     ]
     await until_here(lambda: receiver.requests, "one of them is asked")
     rows = {one: await state(database, one) for one in suspects}
-    receiver.hold.set()
+    receiver.may_answer.set()
     await asyncio.gather(*attempts)
 
     (waiting,) = [one for one, row in rows.items() if row["lease"] is None]
@@ -189,7 +189,7 @@ async def test_a_worker_told_to_stop_hands_its_delivery_back_uncharged(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
-    receiver.hold.clear()
+    receiver.may_answer.clear()
     delivering = asyncio.create_task(deliver(database, http, settings, due))
     await until_here(lambda: receiver.requests, "it is asked")
 

@@ -97,14 +97,14 @@ async def test_an_attempt_under_way_ends_as_it_ends_when_its_endpoint_is_removed
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
-    receiver.hold.clear()
+    receiver.may_answer.clear()
     delivering = asyncio.create_task(deliver(database, http, settings, due))
     async with asyncio.timeout(20):
         while not receiver.requests:
             await asyncio.sleep(0.01)
 
     skipped = await services.endpoints.remove(database, (await state(database, due))["endpoint_id"])
-    receiver.hold.set()
+    receiver.may_answer.set()
     await delivering
 
     outcomes = "SELECT array_agg(outcome) FROM ops.webhook_attempts"

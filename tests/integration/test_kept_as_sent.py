@@ -287,7 +287,7 @@ async def told_by_webhooks(
     owed = "SELECT array_agg(id ORDER BY sequence, id) FROM ops.webhook_deliveries"
     for delivery in await scenario.value(database, owed):
         await deliver(database, http, settings, delivery)
-    bodies = [json.loads(body) for _, body in receiver.requests]
+    bodies = [request.body for request in receiver.requests]
     created_at = order["created_at"]
 
     for kind, status in (("order.created", "created"), ("order.cancelled", "cancelled")):

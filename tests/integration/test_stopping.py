@@ -192,7 +192,7 @@ async def test_a_delivery_interrupted_four_times_is_neither_charged_nor_unknown(
     database: Database, settings: Settings, receiver: Receiver
 ) -> None:
     due = await scenario.one_due(database, receiver.url)
-    receiver.hold.clear()
+    receiver.may_answer.clear()
 
     async def deliver(one: int) -> None:
         held = lifecycle.resources()

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,13 +14,13 @@ from typing import Any
 from uuid import uuid4
 
 import aiohttp
-from aiohttp import web
 
 from orderbus.domain import webhooks
 from orderbus.settings import QUEUES_IN_MEMORY, Settings
 from orderbus.storage.database import Database
 from tests.support import reaper, samples
 from tests.support.ports import kept_port
+from tests.support.receiver import Receiver
 from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,45 +33,6 @@ COMMANDS = {
 }
 
 
-class Customer:
-    """The customer's endpoint: keeps a log of what it accepted, and answers as it is told."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.requests: list[dict[str, Any]] = []
-        self.answer: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
-        entry = {
-            "headers": {name.lower(): value for name, value in request.headers.items()},
-            "bytes": body,
-            "body": json.loads(body),
-            "status": None,
-        }
-        self.requests.append(entry)
-        response = web.Response(status=204) if self.answer is None else await self.answer(request)
-        entry["status"] = response.status
-        return response
-
-    @property
-    def accepted(self) -> list[dict[str, Any]]:
-        return [entry for entry in self.requests if entry["status"] == 204]
-
-    def times(self) -> Counter[str]:
-        """How often each event was accepted."""
-        return Counter(entry["headers"]["webhook-id"] for entry in self.accepted)
-
-    def sequences(self) -> dict[str, list[int]]:
-        """The numbers of each order's events, as they were accepted, repetitions left out."""
-        seen: dict[str, list[int]] = defaultdict(list)
-        for entry in self.accepted:
-            number = int(entry["headers"]["orderbus-sequence"])
-            if number not in seen[entry["body"]["order_id"]]:
-                seen[entry["body"]["order_id"]].append(number)
-        return dict(seen)
-
-
 class System:
     """Starts, kills and asks the processes of one orderbus."""
 
@@ -80,7 +40,7 @@ class System:
         self.env = env
         self.settings = settings
         self.database = database
-        self.customer = Customer()
+        self.receiver = Receiver()
         self.api = f"http://127.0.0.1:{env['ORDERBUS_WEB_PORT']}"
         self.http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE))
         self.started: dict[str, asyncio.subprocess.Process] = {}
@@ -202,10 +162,10 @@ class System:
         raise AssertionError(f"not within {seconds:.0f} s: {what}\n{log}")
 
     async def until_accepted(self, count: int, *, seconds: float = PATIENCE) -> None:
-        """Wait until the customer has accepted ``count`` different events."""
+        """Wait until the receiver has accepted ``count`` different events."""
 
         async def enough() -> bool:
-            return len(self.customer.times()) >= count
+            return len(self.receiver.times()) >= count
 
         await self.until(enough, f"{count} events accepted", seconds=seconds)
 
@@ -242,7 +202,7 @@ class System:
 
 
 def environment(parts: dict[str, str], log: Path) -> dict[str, str]:
-    """The variables of a system on these parts: its own ports, and a customer on loopback."""
+    """The variables of a system on these parts: its own ports, and a receiver on loopback."""
     ports = ("ORDERBUS_WEB_PORT", "ORDERBUS_WORKER_METRICS_PORT", "ORDERBUS_BRIDGE_METRICS_PORT")
     return {
         **parts,

@@ -17,8 +17,6 @@ from uuid import UUID, uuid4
 
 import aiohttp
 import psycopg
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from orderbus import services
 from orderbus.devtools import emulator
@@ -128,10 +126,8 @@ class SystemUnderLoad:
         self.direct = await self._stack.enter_async_context(open_database(settings))
         self.system = System(environment(env, self.folder / "log"), settings, self.direct)
         self._stack.push_async_callback(self.system.close)
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", self._receive)
-        server = await self._stack.enter_async_context(TestServer(app))
-        self.system.env["WEBHOOK_OUTGOING_URL"] = str(server.make_url("/hooks"))
+        await self._stack.enter_async_context(self.system.receiver.listening())
+        self.system.env["WEBHOOK_OUTGOING_URL"] = self.system.receiver.url
         await self.system.orderbus("migrate")
         names = self.system.processes
         started = await asyncio.gather(*(self.system.start(name) for name in names))
@@ -191,11 +187,6 @@ class SystemUnderLoad:
         }
 
     # -- the load -------------------------------------------------------------------------------
-
-    async def _receive(self, request: web.Request) -> web.StreamResponse:
-        answer = await self.system.customer.handle(request)
-        self.system.customer.requests[-1]["at"] = time.monotonic()
-        return answer
 
     async def _send(self) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as http:
@@ -289,7 +280,7 @@ class SystemUnderLoad:
         """Wait for an order and a webhook later than ``moment``; returns the seconds to each."""
         orders = await self._first_after(moment, self._accepted.values)
         webhooks = await self._first_after(
-            moment, lambda: (entry["at"] for entry in self.system.customer.accepted)
+            moment, lambda: (entry.answered_at for entry in self.system.receiver.accepted)
         )
         return orders, webhooks
 
@@ -308,7 +299,7 @@ class SystemUnderLoad:
         posted = set(self._accepted)
 
         def missing() -> set[str]:
-            return posted - {entry["body"]["order_id"] for entry in self.system.customer.accepted}
+            return posted - {entry.body["order_id"] for entry in self.system.receiver.accepted}
 
         async def drained() -> bool:
             return not missing()
@@ -332,9 +323,9 @@ class SystemUnderLoad:
     async def _nothing_was_lost_repeated_or_charged(self) -> None:
         for name, process in self.processes.items():
             assert process.returncode is None, f"{name} ended"
-        times = self.system.customer.times()
+        times = self.system.receiver.times()
         assert set(times.values()) == {1}, [n for n in times.items() if n[1] > 1]
-        for reference, numbers in self.system.customer.sequences().items():
+        for reference, numbers in self.system.receiver.sequences().items():
             assert numbers == list(range(1, len(numbers) + 1)), reference
         value = self.system.value
         assert await value("SELECT count(*) FROM ops.dead_letters") == 0
