@@ -192,7 +192,7 @@ async def _bury_with(
 ) -> None:
     async with database.transaction() as connection:
         # The order's lock comes before the consumption's, here as everywhere.
-        event = claim.event or await storage.orders.remembered(
+        event = claim.event or await storage.events.remembered(
             connection, claim.event_id, claim.occurred_at
         )
         if give_up is not None and event is not None:

@@ -139,6 +139,6 @@ async def _fail_order(connection: Connection, letter: DeadLetter, note: str) -> 
         return
     if letter.event_id is None or letter.occurred_at is None:
         return
-    event = await storage.orders.remembered(connection, letter.event_id, letter.occurred_at)
+    event = await storage.events.remembered(connection, letter.event_id, letter.occurred_at)
     if event is not None:
         await processing.give_up(connection, event, note)

@@ -17,7 +17,8 @@ from orderbus.domain.states import Action, Status
 from orderbus.domain.text import brief
 from orderbus.errors import Changed, Conflict, KeyReused, Unavailable
 from orderbus.storage.database import Connection, Database, after_commit
-from orderbus.storage.orders import Filter, Kept
+from orderbus.storage.order_lists import Filter
+from orderbus.storage.orders import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ async def list_newest(
 ) -> tuple[list[dict[str, Any]], int | None]:
     """List orders as JSON values from the newest on, and where the list goes on, if it does."""
     async with database.connection() as connection:
-        rows = await storage.orders.list_newest(
+        rows = await storage.order_lists.list_newest(
             connection, wanted, before=before, at_most=at_most + 1
         )
     going_on = rows[at_most - 1]["number"] if len(rows) > at_most else None
@@ -128,7 +129,7 @@ async def history(database: Database, id_or_ref: str) -> dict[str, Any]:
     """Tell who did what to an order, and when. Raises ``NotFound``, ``Unavailable``."""
     async with database.connection() as connection:
         order = await storage.orders.get(connection, id_or_ref)
-        rows = await storage.orders.history(connection, order["id"])
+        rows = await storage.events.history(connection, order["id"])
     events = [{**row, "at": rfc3339(row["at"]), "event_id": str(row["event_id"])} for row in rows]
     return {
         "id": str(order["id"]),
@@ -196,7 +197,7 @@ async def move(
     ``IllegalMove``.
     """
     found = states.move(Status(order["status"]), action)
-    sequence = await storage.orders.append_events(
+    sequence = await storage.events.append(
         connection,
         order["number"],
         types=[found.event, *([also] if also else [])],
@@ -211,7 +212,7 @@ async def move(
             **({"reason": reason} if reason else {}),
         },
         traceparent=traceparent,
-        move=storage.orders.Move(found.target, reason),
+        move=storage.events.Move(found.target, reason),
     )
     telemetry.MOVES.labels(source=order["status"], target=found.target).inc()
     return sequence

@@ -1,4 +1,4 @@
-"""How are carts kept, and how is one closed once and for good?"""
+"""Carts as they are kept, each closed once and for good."""
 
 from __future__ import annotations
 
@@ -56,28 +56,23 @@ async def check_out(
     becomes, whose reference is the cart's uuid. Raises ``NotFound``.
     """
     closed: bool | None = await connection.fetchval(
-        """
+        f"""
         WITH closed AS (
             UPDATE orders.carts
                SET closed_at = now(), closed_by = $4
              WHERE uuid = $1 AND closed_at IS NULL
             RETURNING *
-        ), event AS (
-            INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,
-                   content, traceparent, occurred_at)
-            SELECT id, uuid, created_at, 1, $2,
+        ), happened AS (
+            SELECT id AS order_pk, uuid AS order_id, created_at AS order_created_at, 1 AS sequence,
+                   $2 AS type, $3 AS traceparent, closed_at AS occurred_at,
                    jsonb_build_object('order_id', uuid, 'source', 'cart',
                        'customer', jsonb_build_object('name', '', 'email', ''),
-                       'items', items, 'shipping_address', '', 'total', total_amount::text),
-                   $3, closed_at
+                       'items', items, 'shipping_address', '', 'total', total_amount::text)
+                       AS content
               FROM closed
-            RETURNING event_id, occurred_at
-        ), pointer AS (
-            INSERT INTO ops.outbox (event_id, occurred_at)
-            SELECT event_id, occurred_at FROM event
-        )
+        ), {events.INTO_OUTBOX}
         SELECT EXISTS (SELECT FROM closed) FROM orders.carts WHERE uuid = $1
-        """,
+        """,  # noqa: S608 - a constant of ours
         uuid,
         type,
         traceparent,

@@ -14,7 +14,7 @@ from aiohttp import web
 from orderbus.domain.states import Status
 from orderbus.domain.text import brief
 from orderbus.errors import Fault, Invalid
-from orderbus.storage.orders import Filter
+from orderbus.storage.order_lists import Filter
 
 _LONGEST_PAGE: Final = 100
 _TEXT: Final = 255

@@ -79,7 +79,7 @@ async def gone(connection: Connection, world: World) -> None:
 
 async def append(connection: Connection, world: World) -> None:
     order = await storage.orders.lock(connection, world.order)
-    await storage.orders.append_events(
+    await storage.events.append(
         connection,
         order["number"],
         types=["order.noted"],
@@ -87,7 +87,7 @@ async def append(connection: Connection, world: World) -> None:
         content={},
         details={},
         traceparent=None,
-        move=storage.orders.Move(order["status"], None),
+        move=storage.events.Move(order["status"], None),
     )
 
 
@@ -138,7 +138,7 @@ CALLS: dict[str, Call] = {
     "orders.add": lambda c, _: storage.orders.add(
         c, samples.order(), type="order.created", content={}, details={}, traceparent=None
     ),
-    "orders.append_events": append,
+    "events.append": append,
     "orders.lock": append,
     "outbox.hint": lambda c, _: storage.outbox.hint(c, **HINT),
     "outbox.lease": lambda c, _: storage.outbox.lease(c, uuid4(), at_most=9, length=SOON),
@@ -156,7 +156,9 @@ CALLS: dict[str, Call] = {
 def locking_functions() -> set[str]:
     """Find what writes or locks rows of these tables, by the text of its statements."""
     tables = "|".join(re.escape(table) for table in ORDER)
-    writes = re.compile(rf"(?:UPDATE|DELETE\s+FROM|INSERT\s+INTO)\s+(?:{tables})\b|ops\.forget_")
+    writes = re.compile(
+        rf"(?:UPDATE|DELETE\s+FROM|INSERT\s+INTO)\s+(?:{tables})\b|ops\.forget_|_OUTBOX"
+    )
     locks = re.compile(rf"(?s)(?:FROM|JOIN)\s+(?:{tables})\b.*\bFOR\s+(?:NO\s+KEY\s+)?UPDATE")
     return {
         f"{module}.{name}"

@@ -103,7 +103,7 @@ async def test_of_completing_and_cancelling_at_once_both_are_told_of_in_one_orde
             return_exceptions=True,
         )
         async with database.connection() as connection:
-            told = await storage.orders.history(connection, public_id)
+            told = await storage.events.history(connection, public_id)
         order = await order_of(database, public_id)
         assert order["status"] == "cancelled"
         assert [row["sequence"] for row in told] == list(range(1, len(told) + 1))
@@ -129,7 +129,7 @@ async def test_whatever_is_tried_in_any_order_the_history_tells_exactly_what_hap
                 with pytest.raises(IllegalMove):
                     await act(database, public_id, action)
         async with database.connection() as connection:
-            told = await storage.orders.history(connection, public_id)
+            told = await storage.events.history(connection, public_id)
         assert [row["type"] for row in told] == expected
         assert (await order_of(database, public_id))["status"] == status
 

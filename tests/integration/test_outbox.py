@@ -71,7 +71,7 @@ async def test_an_event_whose_order_cannot_be_announced_parks_itself(
     order = await scenario.place(database)
     async with database.transaction() as connection:
         locked = await storage.orders.lock(connection, order.order_id)
-        await storage.orders.append_events(
+        await storage.events.append(
             connection,
             locked["number"],
             types=["order.odd"],

@@ -14,7 +14,7 @@ import pytest
 
 from orderbus import storage
 from orderbus.storage.database import Connection, Database
-from orderbus.storage.orders import Filter
+from orderbus.storage.order_lists import Filter
 
 ORDERS = 20_000
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -158,7 +158,7 @@ async def test_every_combination_of_filters_is_answered_from_an_index_in_the_ord
         async def ask(
             connection: Connection, wanted: Filter = wanted, before: int | None = before
         ) -> None:
-            await storage.orders.list_newest(connection, wanted, before=before, at_most=11)
+            await storage.order_lists.list_newest(connection, wanted, before=before, at_most=11)
 
         (plan,) = await plans(many_orders, mode, ask)
         # What one customer ordered is looked through, if it is to fit something else, too.
@@ -173,7 +173,9 @@ async def test_every_filter_lists_what_fits_newest_first(many_orders: Connection
     for wanted, before in itertools.product(_filters(), [None, ORDERS // 2]):
         fitting = [row["public_id"] for row in rows if _fits(row, wanted, before)]
 
-        listed = await storage.orders.list_newest(many_orders, wanted, before=before, at_most=11)
+        listed = await storage.order_lists.list_newest(
+            many_orders, wanted, before=before, at_most=11
+        )
 
         assert [order["id"] for order in listed] == fitting[:11], (wanted, before)
 

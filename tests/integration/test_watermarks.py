@@ -59,7 +59,7 @@ async def note(database: Database, number: int) -> None:
         database, "SELECT public_id FROM orders.orders WHERE id = $1", number
     )
     async with database.transaction() as connection:
-        await storage.orders.append_events(
+        await storage.events.append(
             connection,
             number,
             types=["order.noted"],

@@ -42,7 +42,7 @@ async def append_event(database: Database, public_id: UUID) -> int:
     async with database.transaction() as connection:
         order = await storage.orders.lock(connection, public_id)
         content = "SELECT content FROM ops.events WHERE order_id = $1 AND sequence = 1"
-        return await storage.orders.append_events(
+        return await storage.events.append(
             connection,
             order["number"],
             types=["order.noted"],

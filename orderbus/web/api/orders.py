@@ -163,7 +163,7 @@ async def list_all(request: web.Request) -> web.StreamResponse:
     async def page(
         connection: Connection, after: int, at_most: int
     ) -> list[tuple[int, dict[str, Any]]]:
-        rows = await storage.orders.list_after(connection, after, at_most=at_most)
+        rows = await storage.order_lists.list_after(connection, after, at_most=at_most)
         return [(row["id"], _in_brief(row)) for row in rows]
 
     return await stream_list(request, "orders", page)

@@ -1,0 +1,115 @@
+"""Lists of orders, read page by page and each page by an index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from orderbus.storage.database import Connection
+from orderbus.storage.orders import COLUMNS
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which orders to list: all that fit everything that is given."""
+
+    status: str | None = None
+    source: str | None = None
+    order_id: str | None = None
+    customer: str | None = None
+    created_from: datetime | None = None
+    created_until: datetime | None = None
+
+
+#: What every list asks for beside its own filter, and where it goes on: arguments 1 to 6. Given as
+#: ranges that are always there, so that a plan made once reads no more than one made for them.
+_WANTED: Final = """
+    created_at >= coalesce($1::timestamptz, '-infinity')
+    AND created_at < coalesce($2::timestamptz, 'infinity')
+    AND (created_at, id) < (coalesce((SELECT created_at FROM orders.orders
+                                       WHERE id <= $3 ORDER BY id DESC LIMIT 1), 'infinity'),
+                            coalesce($3::bigint, 9223372036854775807))
+"""
+_NEWEST: Final = "ORDER BY created_at DESC, id DESC LIMIT $6"
+_OF_KIND: Final = "($4::text IS NULL OR source = $4) AND ($5::text IS NULL OR status = $5)"
+#: The combinations of source and status that there are, each found by one look into the index.
+_OF_ALL_KINDS: Final = f"""
+    WITH RECURSIVE kinds AS (
+        (SELECT source, status FROM orders.orders ORDER BY source, status LIMIT 1)
+         UNION ALL
+        SELECT next.source, next.status
+          FROM kinds
+         CROSS JOIN LATERAL (SELECT source, status
+                               FROM orders.orders
+                              WHERE (source, status) > (kinds.source, kinds.status)
+                              ORDER BY source, status
+                              LIMIT 1) AS next
+    )
+    SELECT listed.id, listed.created_at
+      FROM kinds
+     CROSS JOIN LATERAL (SELECT id, created_at
+                           FROM orders.orders
+                          WHERE orders.source = kinds.source AND orders.status = kinds.status
+                            AND {_WANTED} {_NEWEST}) AS listed
+     WHERE {_OF_KIND}
+"""  # noqa: S608 - constants of ours
+_OF_CUSTOMER: Final = f"""
+    (SELECT id, created_at FROM orders.orders
+      WHERE customer_email = $7 AND customer_email <> '' AND {_OF_KIND} AND {_WANTED} {_NEWEST})
+     UNION ALL
+    (SELECT id, created_at FROM orders.orders
+      WHERE customer_ref = $7 AND customer_email <> $7 AND {_OF_KIND} AND {_WANTED} {_NEWEST})
+"""  # noqa: S608 - as above
+_OF_REFERENCE: Final = f"""
+    SELECT id, created_at FROM orders.orders
+     WHERE external_ref = $7 AND ($8::text IS NULL OR customer_email = $8 OR customer_ref = $8)
+       AND {_OF_KIND} AND {_WANTED}
+"""  # noqa: S608 - as above
+
+
+async def list_newest(
+    connection: Connection, wanted: Filter, *, before: int | None, at_most: int
+) -> list[dict[str, Any]]:
+    """List orders from the newest on, those before the order numbered ``before``.
+
+    A list that goes on there shows each order once, however many come in meanwhile.
+    """
+    if wanted.order_id is not None:
+        found, of = _OF_REFERENCE, [wanted.order_id, wanted.customer]
+    elif wanted.customer is not None:
+        found, of = _OF_CUSTOMER, [wanted.customer]
+    else:
+        found, of = _OF_ALL_KINDS, []
+    rows = await connection.fetch(
+        f"""
+        SELECT {COLUMNS}
+          FROM (SELECT id FROM ({found}) AS found {_NEWEST}) AS page
+          JOIN orders.orders o USING (id)
+         ORDER BY o.created_at DESC, o.id DESC
+        """,  # noqa: S608 - as above
+        wanted.created_from,
+        wanted.created_until,
+        before,
+        wanted.source,
+        wanted.status,
+        at_most,
+        *of,
+    )
+    return [dict(row) for row in rows]
+
+
+async def list_after(connection: Connection, number: int, *, at_most: int) -> list[dict[str, Any]]:
+    """List orders in brief from the oldest on, those after the one numbered ``number``."""
+    rows = await connection.fetch(
+        """
+        SELECT id, public_id, cart_uuid, total, created_at
+          FROM orders.orders
+         WHERE id > $1
+         ORDER BY id
+         LIMIT $2
+        """,
+        number,
+        at_most,
+    )
+    return [dict(row) for row in rows]
