@@ -11,7 +11,7 @@ import orderbus
 
 ROOM = Path(orderbus.__file__).parent
 #: Services that keep no rows of their own.
-WITHOUT_ROWS = {"bridge", "health", "ingress", "interruptions", "shared"}
+WITHOUT_ROWS = {"bridge", "health", "interruptions", "shared"}
 #: What names none of its values. ``tuple[T, ...]`` is a sequence of one kind, and has no names.
 NAMELESS = re.compile(r"\b(dict|Mapping)\[str, Any\]|\bRecord\b|\btuple\[(?!\w+, \.\.\.\])")
 #: Functions that return JSON as it is answered.
@@ -27,13 +27,13 @@ JSON = {
     "services.processing.retry",
     "services.bridge.record",
     "storage.carts.list_after",
+    "storage.events.history",
     "storage.idempotency.begin",
     "storage.journey.get",
+    "storage.order_lists.list_after",
+    "storage.order_lists.list_newest",
     "storage.orders.get",
     "storage.orders.lock",
-    "storage.orders.list_newest",
-    "storage.orders.list_after",
-    "storage.orders.history",
 }
 
 
