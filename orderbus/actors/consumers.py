@@ -24,7 +24,7 @@ from orderbus import services
 from orderbus.actors.broker import broker
 from orderbus.domain.events import check_pattern
 from orderbus.errors import Invalid, Misconfigured
-from orderbus.services.consumptions import LEASE, GiveUp, Prepare, Work
+from orderbus.services.consumptions import LEASE, OnDeadLetter, Prepare, Work
 from orderbus.settings import Settings
 from orderbus.worker import lifecycle
 
@@ -48,19 +48,19 @@ def consumer(
     events: str,
     *,
     prepare: Prepare | None = None,
-    give_up: GiveUp | None = None,
+    on_dead_letter: OnDeadLetter | None = None,
 ) -> Callable[[Callable[..., Awaitable[None]]], dramatiq.Actor[..., Any]]:
     """Make an actor of a function that consumes events whose type fits ``events``.
 
-    A ``*`` stands for one or more words between dots: ``order.*``, ``*.created``, ``*``. What
-    ``prepare`` and ``give_up`` are for, see ``Work``. Raises ``Invalid`` for a pattern that is
-    none, ``ValueError`` for a name that is taken.
+    A ``*`` stands for one or more words between dots: ``order.*``, ``*.created``, ``*``. For
+    ``prepare`` and ``on_dead_letter`` see ``Work``. Raises ``Invalid`` for a pattern that is none,
+    ``ValueError`` for a name that is taken.
     """
     check_pattern(events)
 
     def register(effect: Callable[..., Awaitable[None]]) -> dramatiq.Actor[..., Any]:
         name = effect.__name__
-        work = Work(effect, prepare, give_up)
+        work = Work(effect, prepare, on_dead_letter)
 
         async def consume(consumption: int, **_of_later_versions: object) -> None:
             await services.consumptions.consume(lifecycle.resources(), name, consumption, work)

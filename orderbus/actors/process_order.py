@@ -9,7 +9,7 @@ from orderbus.services import processing
 from orderbus.storage.database import Connection
 
 
-@consumer("order.created", prepare=processing.process, give_up=processing.give_up)
+@consumer("order.created", prepare=processing.process, on_dead_letter=processing.fail)
 async def process_order(connection: Connection, event: Event, outcome: Outcome | None) -> None:
     """Write down what came of it, once."""
     await processing.finish(connection, event, outcome)

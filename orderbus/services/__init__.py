@@ -1,6 +1,7 @@
 """What is decided: each write is one transaction. Services are handed what they touch."""
 
 import importlib
+from importlib.util import find_spec
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -23,27 +24,10 @@ if TYPE_CHECKING:
         retention,
     )
 
-__all__ = [
-    "api_keys",
-    "bridge",
-    "carts",
-    "consumptions",
-    "dead_letters",
-    "deliveries",
-    "endpoints",
-    "health",
-    "lost_events",
-    "maintenance",
-    "orders",
-    "outbox",
-    "processing",
-    "replay",
-    "retention",
-]
-
 
 def __getattr__(name: str) -> ModuleType:
     """Load a subject when it is asked for: a command that needs one of them loads no gRPC."""
-    if name in __all__:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(name)
+    module = f"{__name__}.{name}"
+    if name.startswith("_") or find_spec(module) is None:
+        raise AttributeError(name)
+    return importlib.import_module(module)

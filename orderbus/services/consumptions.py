@@ -1,4 +1,4 @@
-"""How does a consumer have its effect once, whatever happens in between?"""
+"""Gives each consumer its events: one effect for each, whatever fails or dies in between."""
 
 from __future__ import annotations
 
@@ -25,14 +25,13 @@ LEASE: Final = timedelta(seconds=60)
 #: The pauses before it is tried again double up to this.
 _LONGEST_PAUSE: Final = timedelta(seconds=300)
 _NONE: Final = timedelta(0)
-#: How long a telling has to have an effect before the beat tells again.
+#: How long a wake-up message has to have an effect before the dispatcher sends another.
 _HINT_AGAIN_AFTER: Final = timedelta(seconds=10)
-#: How many events each consumer is told of that it has not taken yet.
+#: For how many events that it has not taken yet each consumer is sent wake-up messages.
 _HINT_AT_MOST: Final = 1000
 _ERROR_AT_MOST: Final = 2000
 
-
-GiveUp = Callable[[Connection, Event, str], Awaitable[None]]
+OnDeadLetter = Callable[[Connection, Event, str], Awaitable[None]]
 #: Opens a transaction that only commits while the event is still ours to consume.
 Ours = Callable[[], AbstractAsyncContextManager[Connection]]
 Prepare = Callable[[Resources, Event, Ours], Awaitable[Any]]
@@ -46,13 +45,13 @@ class Work:
     consumed: once. What takes long or goes outside belongs into ``prepare``, which runs before, in
     no transaction, and perhaps more than once; its result is handed to ``effect``. What it writes
     down of its own goes through ``ours``, a transaction that a worker without the lease cannot
-    commit. ``give_up`` is called instead, in the transaction that writes the dead letter, with the
-    reason; where the payload is gone, the event it gets has an empty ``order``.
+    commit. ``on_dead_letter`` is called instead, in the transaction that writes the dead letter,
+    with the reason; where the payload is gone, the event it gets has an empty ``order``.
     """
 
     effect: Callable[..., Awaitable[None]]
     prepare: Prepare | None = None
-    give_up: GiveUp | None = None
+    on_dead_letter: OnDeadLetter | None = None
 
 
 async def consume(held: Resources, consumer: str, consumption_id: int, work: Work) -> bool:
@@ -95,17 +94,19 @@ async def _hand_back(held: Resources, claiming: asyncio.Task[Claim | None]) -> N
 
 
 def _about(claim: Claim) -> dict[str, Any]:
-    """Name the event in every line about it, those of the work itself included."""
+    """Name the event in every line about it, those of the work's own included."""
     return {"event_id": str(claim.event_id), **telemetry.about(claim.event)}
 
 
 async def _attempt(held: Resources, claim: Claim, work: Work) -> bool:
     database = held.database
     if claim.event is None:
-        return await _bury(database, claim, work, "payload_gone", "The event's payload is gone")
+        return await _write_dead_letter(
+            database, claim, work, "payload_gone", "The event's payload is gone"
+        )
     if claim.attempt > 1 + held.settings.max_retry_attempts:
-        said = f"{claim.attempt - 1} attempts in a row had no end"
-        return await _bury(database, claim, work, "crashed", said)
+        crashed = f"{claim.attempt - 1} attempts in a row had no end"
+        return await _write_dead_letter(database, claim, work, "crashed", crashed)
     try:
         ours = partial(_ours, database, claim)
         prepared = () if work.prepare is None else (await work.prepare(held, claim.event, ours),)
@@ -127,7 +128,7 @@ async def _ours(database: Database, claim: Claim) -> AsyncIterator[Connection]:
 
 
 async def hint_due(database: Database, consumers: Sequence[str]) -> Mapping[str, list[int]]:
-    """List what the beat should tell each consumer of now."""
+    """List by consumer what the dispatcher should send wake-up messages for now."""
     async with database.connection() as connection:
         return await storage.consumptions.hint(
             connection, consumers, at_most=_HINT_AT_MOST, again_after=_HINT_AGAIN_AFTER
@@ -136,18 +137,18 @@ async def hint_due(database: Database, consumers: Sequence[str]) -> Mapping[str,
 
 async def _failed(held: Resources, claim: Claim, work: Work, error: Exception) -> bool:
     database, settings = held.database, held.settings
-    said = storable(f"{type(error).__name__}: {error}"[:_ERROR_AT_MOST])
+    message = storable(f"{type(error).__name__}: {error}"[:_ERROR_AT_MOST])
     match error:
         case Unavailable():
-            return await _put_off(held, claim, said, charged=False)
+            return await _put_off(held, claim, message, charged=False)
         case Poisoned() | Refused():
             reason = error.reason if isinstance(error, Poisoned) else error.code
-            return await _bury(database, claim, work, reason, said)
+            return await _write_dead_letter(database, claim, work, reason, message)
         case _ if claim.attempt > settings.max_retry_attempts:
-            return await _bury(database, claim, work, "retries_exhausted", said)
+            return await _write_dead_letter(database, claim, work, "retries_exhausted", message)
     if not isinstance(error, OrderbusError):
         telemetry.log.error("consumer_failed", consumer=claim.consumer, exc_info=error)
-    return await _put_off(held, claim, said, charged=True)
+    return await _put_off(held, claim, message, charged=True)
 
 
 async def _put_off(
@@ -167,14 +168,16 @@ async def _put_off(
     return False
 
 
-async def _bury(database: Database, claim: Claim, work: Work, reason: str, error: str) -> bool:
+async def _write_dead_letter(
+    database: Database, claim: Claim, work: Work, reason: str, error: str
+) -> bool:
     try:
-        await _bury_with(work.give_up, database, claim, reason, error)
+        await _mark_dead(work.on_dead_letter, database, claim, reason, error)
     except Unavailable:
         raise
-    except Exception as failure:  # noqa: BLE001 - a door: a letter is written whatever else fails
+    except Exception as failure:  # noqa: BLE001 - a door: a dead letter is written whatever else fails
         telemetry.log.error("giving_up_failed", consumer=claim.consumer, exc_info=failure)
-        await _bury_with(None, database, claim, reason, error)
+        await _mark_dead(None, database, claim, reason, error)
     telemetry.CONSUMED.labels(consumer=claim.consumer, outcome="buried").inc()
     telemetry.DEAD_LETTERS.labels(kind="consumption").inc()
     telemetry.log.error(
@@ -187,14 +190,14 @@ async def _bury(database: Database, claim: Claim, work: Work, reason: str, error
     return True
 
 
-async def _bury_with(
-    give_up: GiveUp | None, database: Database, claim: Claim, reason: str, error: str
+async def _mark_dead(
+    on_dead_letter: OnDeadLetter | None, database: Database, claim: Claim, reason: str, error: str
 ) -> None:
     async with database.transaction() as connection:
         # The order's lock comes before the consumption's, here as everywhere.
         event = claim.event or await storage.events.remembered(
             connection, claim.event_id, claim.occurred_at
         )
-        if give_up is not None and event is not None:
-            await give_up(connection, event, error)
-        await storage.consumptions.bury(connection, claim, reason=reason, error=error)
+        if on_dead_letter is not None and event is not None:
+            await on_dead_letter(connection, event, error)
+        await storage.consumptions.mark_dead(connection, claim, reason=reason, error=error)

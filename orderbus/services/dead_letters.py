@@ -38,7 +38,7 @@ class Redriven:
     publication: Message | None = None
 
 
-async def bury_message(
+async def add_message(
     database: Database,
     *,
     message_id: str,
@@ -141,4 +141,4 @@ async def _fail_order(connection: Connection, letter: DeadLetter, note: str) -> 
         return
     event = await storage.events.remembered(connection, letter.event_id, letter.occurred_at)
     if event is not None:
-        await processing.give_up(connection, event, note)
+        await processing.fail(connection, event, note)

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID, uuid4
@@ -30,21 +31,22 @@ T = TypeVar("T")
 #: A delivery that is ours, and the moment after which its lease may end before the answer comes.
 _Found = tuple[Claimed, float] | None
 
-#: How long a telling has to have an effect before the beat tells again.
+#: How long a wake-up message has to have an effect before the dispatcher sends another.
 HINT_AGAIN_AFTER: Final = timedelta(seconds=10)
 HINT_AT_MOST: Final = 2000
 #: How long an attempt that began waits for PostgreSQL to come back.
 PATIENCE: Final = timedelta(minutes=5)
 #: Counts on while a process is stopped, so it tells of a lease that ended meanwhile.
 _clock: Final = time.monotonic
-#: When a suspect is tried again that found another one alone.
-_TURN: Final = timedelta(seconds=1)
 #: How long it takes to write down what came of an attempt.
 _SETTLES_WITHIN: Final = timedelta(seconds=3)
+_HANDED_BACK: Final = Settlement("pending", "not_charged", charged=False)
+#: A suspect is tried again soon where it found another one alone.
+_LATER: Final = replace(_HANDED_BACK, after=timedelta(seconds=1), keeps_crashes=True)
 
 
 async def hint_due(database: Database, settings: Settings) -> list[int]:
-    """List the deliveries the beat should tell the workers of now."""
+    """List the deliveries the dispatcher should send wake-up messages for now."""
     async with database.connection() as connection:
         return await storage.deliveries.hint(
             connection,
@@ -89,14 +91,14 @@ async def _hand_back(database: Database, claiming: asyncio.Task[_Found]) -> None
     found = await ended(claiming)
     if found is not None:
         with suppress(Unavailable):  # the lease ends by itself
-            await _settle(database, found[0], _handed_back(), None)
+            await _settle(database, found[0], _HANDED_BACK, None)
 
 
 async def _attempt_safely(
     turns: Turns, http: Session, settings: Settings, claimed: Claimed, *, send_before: float
 ) -> tuple[EndpointResponse | None, Settlement]:
     if claimed.crashes >= webhooks.CRASHES_UNSUSPECTED and turns.taken:
-        return None, _another_turn()  # it would be charged for what the one before it does
+        return None, _LATER  # it would be charged for what the one before it does
     try:
         async with _suspect(turns, settings, claimed):
             return await _attempt(http, settings, claimed, send_before=send_before)
@@ -112,7 +114,7 @@ async def _attempt_safely(
 async def _patiently(step: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Take a step again while PostgreSQL is away: nobody else can take the lease meanwhile.
 
-    What we know would be lost otherwise: the endpoint would be told twice, or charged an attempt
+    What we know would be lost otherwise: the endpoint would get it twice, or charged an attempt
     that was never made. Raises ``Unavailable`` at last.
     """
     return await waiting.until_it_works(step, retries.DELIVERY_STEP, within=PATIENCE)
@@ -151,8 +153,8 @@ async def _attempt(
     http: Session, settings: Settings, claimed: Claimed, *, send_before: float
 ) -> tuple[EndpointResponse | None, Settlement]:
     if claimed.crashes >= webhooks.CRASHES_ALLOWED:
-        said = f"{claimed.crashes} attempts in a row had no end: the worker died or failed"
-        return None, _dead("crashed", said)
+        crashed = f"{claimed.crashes} attempts in a row had no end: the worker died or failed"
+        return None, _dead("crashed", crashed)
     if claimed.event is None:
         return None, _dead("payload_gone", "The event's payload is gone")
     body = webhooks.body(claimed.event, webhooks.Format(claimed.format), sent_at=claimed.sent_at)
@@ -164,7 +166,7 @@ async def _attempt(
     )
     if _clock() > send_before:
         # We were stopped: what is sent now may come after what another worker sent meanwhile.
-        return None, _handed_back()
+        return None, _HANDED_BACK
     response = await exchange.post(
         http, claimed.url, body=body, headers=headers, deadline=settings.webhook_timeout
     )
@@ -203,14 +205,6 @@ def _failed_here(claimed: Claimed, error: Exception) -> Settlement:
         return _dead("failed_here", f"{type(error).__name__}: {error}"[:2000].replace("\0", ""))
     after = webhooks.pause_after(failures, jitter=random.random())  # noqa: S311 - spreads retries
     return Settlement("pending", "not_charged", after=after, charged=False, without_result=True)
-
-
-def _handed_back() -> Settlement:
-    return Settlement("pending", "not_charged", charged=False)
-
-
-def _another_turn() -> Settlement:
-    return Settlement("pending", "not_charged", after=_TURN, charged=False, keeps_crashes=True)
 
 
 async def _settle(

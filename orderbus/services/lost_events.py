@@ -12,13 +12,13 @@ from orderbus.storage.lost_events import Returns
 #: What comes back later than others by this much is late, and so long others have to come back in
 #: their turn before it counts as lost.
 _LATE: Final = timedelta(seconds=15)
-#: By how much the ways of events differ at most that come back in their turn. Well below ``_LATE``:
-#: what waited for a bridge shows, before ``_LATE`` is over, that its way is longer.
+#: By how much the times differ at most that events in their turn take to come back. Well below
+#: ``_LATE``: what waited for a bridge shows, before ``_LATE`` is over, that it takes longer.
 _UNEQUAL: Final = timedelta(seconds=5)
 #: The first pause where nothing comes back at all.
 _SILENCE: Final = timedelta(seconds=10)
 #: What is out for so long is asked for where a backlog comes back out of order.
-_LONGEST_WAY: Final = timedelta(minutes=10)
+_LONGEST_RETURN: Final = timedelta(minutes=10)
 #: Events asked for at a time where they may be lost, or this share of what comes back in ``_LATE``
 #: if that is more; and where they are lost.
 _FEW: Final = 20
@@ -32,7 +32,7 @@ async def take_back_lost(database: Database) -> int:
     """Make due again what Pub/Sub has lost; returns how many events.
 
     Lost is what was published ``_LATE`` before something that came back ``_LATE`` ago, if events
-    came back since then, all after ways of about the same length. Where the ways differ, either a
+    came back since then that all took about as long. Where they took unequally long, either a
     backlog returns out of order, or Pub/Sub loses some and brings others late: a few are asked for
     at a time, after ten minutes, or at once where too few are missing for a backlog.
     Where nothing at all comes back, a few are asked for, and each time the silence is twice as
@@ -59,7 +59,7 @@ def _asked_for(seen: Returns) -> tuple[datetime, timedelta, int] | None:
         return seen.reached - _LATE, _LATE, _MANY
     if seen.asked:
         return None
-    pause = _LONGEST_WAY if seen.many else _LATE
+    pause = _LONGEST_RETURN if seen.many else _LATE
     return seen.reached - _LATE, pause, max(_FEW, seen.came // _SHARE)
 
 

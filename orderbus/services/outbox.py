@@ -27,13 +27,13 @@ from orderbus.storage.outbox import Leased
 LEASES_ALLOWED: Final = 8
 #: Longest pause between two probes while Pub/Sub takes nothing.
 LONGEST_PAUSE: Final = timedelta(seconds=2)
-#: Pointers one beat tells of at most, and how long it waits for a telling to have an effect.
+#: Pointers that wake-up messages are sent for at once, and how long these have to have an effect.
 HINT_AT_MOST: Final = 5000
 HINT_AGAIN_AFTER: Final = timedelta(seconds=5)
 
 
 async def hint_due(database: Database, settings: Settings) -> int:
-    """Say how many ``publish_outbox`` messages it takes for what is due and not told of yet."""
+    """Count the ``publish_outbox`` messages it takes for what is due."""
     async with database.connection() as connection:
         pointers = await storage.outbox.hint(
             connection, at_most=HINT_AT_MOST, again_after=HINT_AGAIN_AFTER

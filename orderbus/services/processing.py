@@ -93,7 +93,7 @@ async def finish(connection: Connection, event: Event, outcome: Outcome | None) 
     await storage.processing.finish(connection, order["number"], amount=outcome.amount, error=said)
 
 
-async def give_up(connection: Connection, event: Event, error: str) -> None:
+async def fail(connection: Connection, event: Event, error: str) -> None:
     """Let an order fail that could not be processed, in the transaction of its dead letter."""
     order = await storage.orders.lock(connection, event.order_id)
     if order["status"] in {Status.CREATED, Status.IN_PROGRESS}:

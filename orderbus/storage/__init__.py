@@ -40,28 +40,3 @@ from orderbus.storage import (
     retention,
     schema,
 )
-
-__all__ = [
-    "api_keys",
-    "carts",
-    "consumptions",
-    "database",
-    "dead_letters",
-    "deliveries",
-    "diagnostics",
-    "endpoints",
-    "events",
-    "idempotency",
-    "inbox",
-    "journey",
-    "lost_events",
-    "maintenance",
-    "metrics",
-    "order_lists",
-    "orders",
-    "outbox",
-    "processing",
-    "replay",
-    "retention",
-    "schema",
-]

@@ -64,8 +64,9 @@ async def claim(
                AND (leased_until IS NULL OR leased_until <= now() OR lease = $2)
             RETURNING *
         )
-        SELECT claimed.id, claimed.consumer, claimed.attempts, claimed.event_id AS given_id,
-               claimed.occurred_at AS given_at, events.*
+        SELECT claimed.id, claimed.consumer, claimed.attempts, claimed.event_id,
+               claimed.occurred_at, type, sequence, order_public_id, order_created_at, content,
+               traceparent
           FROM claimed
           LEFT JOIN ops.events
             ON events.occurred_at = claimed.occurred_at AND events.event_id = claimed.event_id
@@ -77,15 +78,14 @@ async def claim(
     )
     if row is None:
         return None
-    event = None if row["event_id"] is None else event_of(row)
     return Claim(
         row["id"],
         row["consumer"],
         lease,
         row["attempts"],
-        row["given_id"],
-        row["given_at"],
-        event,
+        row["event_id"],
+        row["occurred_at"],
+        event_of(row),
     )
 
 
@@ -145,9 +145,9 @@ async def put_off(
     )
 
 
-async def bury(connection: Connection, claim: Claim, *, reason: str, error: str) -> None:
-    """Give it up, as a dead letter. Raises ``Unavailable`` if the lease is lost."""
-    buried: int = await connection.fetchval(
+async def mark_dead(connection: Connection, claim: Claim, *, reason: str, error: str) -> None:
+    """Write a dead letter for it. Raises ``Unavailable`` if the lease is lost."""
+    dead: int = await connection.fetchval(
         """
         WITH dead AS (
             UPDATE ops.consumptions
@@ -168,7 +168,7 @@ async def bury(connection: Connection, claim: Claim, *, reason: str, error: str)
         reason,
         error,
     )
-    if not buried:
+    if not dead:
         raise _lost()
 
 

@@ -85,7 +85,8 @@ async def claim(
         )
         SELECT claimed.id, claimed.attempts, claimed.claims, claimed.crashes, claimed.endpoint_id,
                claimed.url, claimed.secrets, claimed.format, claimed.first_sent_at,
-               now() AS now, events.*
+               now() AS now, claimed.event_id, claimed.occurred_at, type, claimed.sequence,
+               order_public_id, order_created_at, content, traceparent
           FROM claimed
           LEFT JOIN ops.events
             ON events.occurred_at = claimed.occurred_at AND events.event_id = claimed.event_id
@@ -106,7 +107,7 @@ def _claimed(row: Record, lease: UUID) -> Claimed:
         attempt=row["attempts"],
         number=row["claims"],
         sent_at=row["first_sent_at"],
-        event=None if row["event_id"] is None else event_of(row),
+        event=event_of(row),
         **{name: row[name] for name in names},
     )
 

@@ -11,12 +11,12 @@ from orderbus.storage.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """How events come back; "lately" is what ``look`` was told.
+    """How events come back; "lately" is as ``look`` was given it.
 
     ``moment`` is PostgreSQL's time. ``reached``: the latest publication among what had come back
     before lately, None where nothing had. The next three are only looked for where something older
-    than ``reached`` by as much is missing: ``came`` events came back lately, after ways of
-    ``unequal`` length, as when a backlog returns out of order, and ``many`` such old ones are
+    than ``reached`` by as much is missing: ``came`` events came back lately, and took
+    ``unequal`` times for it, as when a backlog returns out of order, and ``many`` such old ones are
     missing: more than a hundred, and than an eighth of ``came``. ``silent``: nothing came back and
     nothing was published for as long as the silence before, 10 s at least and 10 minutes at most.
     ``asked``: something was published again lately.
@@ -34,7 +34,7 @@ class Returns:
 async def look(connection: Connection, *, lately: timedelta, unequal: timedelta) -> Returns | None:
     """Tell how events come back; None where none has been awaited for 10 s.
 
-    Ways are of unequal length where they differ by more than ``unequal``.
+    Times are unequal where they differ by more than ``unequal``.
     """
     record = await connection.fetchrow(
         """

@@ -35,8 +35,10 @@ class Leased:
     leases: int
 
 
-def event_of(row: Record) -> Event:
-    """Read an event from a record that holds the columns of ``ops.events``."""
+def event_of(row: Record) -> Event | None:
+    """Read an event from the columns of ``ops.events`` in a record; None if its row is gone."""
+    if row["type"] is None:
+        return None
     return Event(
         id=row["event_id"],
         type=row["type"],
@@ -120,8 +122,8 @@ async def lease(
             RETURNING event_id, occurred_at, leases
         )
         -- Of the order only what is announced: reading all of it would cost as much as publishing.
-        SELECT leased.event_id AS pointer, leased.leases, events.event_id, events.occurred_at,
-               events.type, events.sequence, events.order_public_id, events.order_created_at,
+        SELECT leased.event_id, leased.occurred_at, leased.leases, events.type, events.sequence,
+               events.order_public_id, events.order_created_at,
                events.traceparent,
                jsonb_build_object('order_id', content -> 'order_id', 'total', content -> 'total',
                    'customer', jsonb_build_object('name', content #> '{customer,name}'))
@@ -139,10 +141,7 @@ async def lease(
         length,
         SUSPECT_AFTER,
     )
-    return [
-        Leased(row["pointer"], None if row["event_id"] is None else event_of(row), row["leases"])
-        for row in rows
-    ]
+    return [Leased(row["event_id"], event_of(row), row["leases"]) for row in rows]
 
 
 async def settle(

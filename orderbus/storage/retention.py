@@ -53,11 +53,19 @@ class Step:
     until: datetime | None
 
 
+async def _delete(
+    connection: Connection, statement: str, after: datetime | None, keep: timedelta, at_most: int
+) -> Step:
+    counted = f"{statement} SELECT count(*) AS rows, max(at) AS until FROM gone"  # noqa: S608 - ours
+    return rows.one(Step, await connection.fetchrow(counted, after, keep, at_most))
+
+
 async def delete_answers(
     connection: Connection, *, keep: timedelta, after: datetime | None, at_most: int
 ) -> Step:
     """Delete the oldest answers to requests that carried an idempotency key."""
-    record = await connection.fetchrow(
+    return await _delete(
+        connection,
         """
         WITH gone AS (
             DELETE FROM ops.idempotency_keys
@@ -69,15 +77,13 @@ async def delete_answers(
                     ORDER BY created_at
                     LIMIT $3
                       FOR UPDATE SKIP LOCKED))
-            RETURNING created_at
+            RETURNING created_at AS at
         )
-        SELECT count(*) AS rows, max(created_at) AS until FROM gone
         """,
         after,
         keep,
         at_most,
     )
-    return rows.one(Step, record)
 
 
 async def delete_deliveries(
@@ -87,7 +93,8 @@ async def delete_deliveries(
 
     A dead delivery goes with its dead letter.
     """
-    record = await connection.fetchrow(
+    return await _delete(
+        connection,
         """
         WITH gone AS (
             DELETE FROM ops.webhook_deliveries
@@ -100,15 +107,13 @@ async def delete_deliveries(
                     ORDER BY settled_at
                     LIMIT $3
                       FOR UPDATE SKIP LOCKED))
-            RETURNING settled_at
+            RETURNING settled_at AS at
         )
-        SELECT count(*) AS rows, max(settled_at) AS until FROM gone
         """,
         after,
         keep,
         at_most,
     )
-    return rows.one(Step, record)
 
 
 async def delete_dead_letters(
@@ -118,7 +123,8 @@ async def delete_dead_letters(
 
     The delivery of a discarded one goes with it, with its attempts.
     """
-    record = await connection.fetchrow(
+    return await _delete(
+        connection,
         """
         WITH gone AS (
             DELETE FROM ops.dead_letters
@@ -131,7 +137,7 @@ async def delete_dead_letters(
                     ORDER BY resolved_at
                     LIMIT $3
                       FOR UPDATE SKIP LOCKED))
-            RETURNING resolved_at, resolution, delivery_id
+            RETURNING resolved_at AS at, resolution, delivery_id
         ), stayed_dead AS (
             DELETE FROM ops.webhook_deliveries AS delivery
              WHERE id = ANY (ARRAY(SELECT delivery_id FROM gone
@@ -141,13 +147,11 @@ async def delete_dead_letters(
                                 WHERE open.delivery_id = delivery.id
                                   AND open.kind = 'delivery' AND open.resolved_at IS NULL)
         )
-        SELECT count(*) AS rows, max(resolved_at) AS until FROM gone
         """,
         after,
         keep,
         at_most,
     )
-    return rows.one(Step, record)
 
 
 async def delete_consumptions(
@@ -157,7 +161,8 @@ async def delete_consumptions(
 
     Not before: what was consumed keeps a replay from giving an event twice.
     """
-    record = await connection.fetchrow(
+    return await _delete(
+        connection,
         """
         WITH missing AS (
             SELECT coalesce((lag(day) OVER (ORDER BY day) + 1)::timestamp AT TIME ZONE 'UTC',
@@ -185,15 +190,13 @@ async def delete_consumptions(
                     WHERE missing.since < missing.until
                     ORDER BY missing.since
                     LIMIT $3))
-            RETURNING occurred_at
+            RETURNING occurred_at AS at
         )
-        SELECT count(*) AS rows, max(occurred_at) AS until FROM gone
         """,
         after,
         keep,
         at_most,
     )
-    return rows.one(Step, record)
 
 
 async def list_old_days(connection: Connection, *, keep: timedelta) -> list[date]:

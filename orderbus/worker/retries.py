@@ -112,7 +112,7 @@ async def bury_in_postgres(
 ) -> None:
     """Keep a message as a row, with its bytes where it was refused. Raises ``Unavailable``."""
     is_readable = message.actor_name != UNKNOWN_ACTOR
-    await services.dead_letters.bury_message(
+    await services.dead_letters.add_message(
         lifecycle.resources().database,
         message_id=message.message_id,
         actor=message.actor_name if is_readable else None,

@@ -166,7 +166,7 @@ async def test_a_dead_letter_is_written_even_where_giving_up_fails(database: Dat
         await storage.metrics.count(connection, "given_up")
         raise ZeroDivisionError
 
-    await consume(database, due, refuses, give_up=fails)
+    await consume(database, due, refuses, on_dead_letter=fails)
 
     assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_cart"
     assert await counted(database) == 0

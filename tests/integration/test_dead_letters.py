@@ -16,7 +16,7 @@ from tests.support import scenario
 
 
 async def bury(database: Database, message_id: str = "one") -> int:
-    letter = await services.dead_letters.bury_message(
+    letter = await services.dead_letters.add_message(
         database,
         message_id=message_id,
         actor="deliver_webhook",

@@ -162,8 +162,8 @@ def locking_functions() -> set[str]:
     locks = re.compile(rf"(?s)(?:FROM|JOIN)\s+(?:{tables})\b.*\bFOR\s+(?:NO\s+KEY\s+)?UPDATE")
     return {
         f"{module}.{name}"
-        for module in storage.__all__
-        for name, function in inspect.getmembers(getattr(storage, module), inspect.isfunction)
+        for module, room in inspect.getmembers(storage, inspect.ismodule)
+        for name, function in inspect.getmembers(room, inspect.isfunction)
         if function.__module__ == f"orderbus.storage.{module}"
         and (writes.search(source := inspect.getsource(function)) or locks.search(source))
     }

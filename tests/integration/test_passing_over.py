@@ -119,7 +119,7 @@ async def test_discarding_the_processing_of_an_order_leaves_it_in_progress_for_n
         raise ZeroDivisionError
 
     known = {each.name: each for each in actors.consumers.installed(settings)}
-    work = replace(known["process_order"].work, effect=fails, give_up=fails)
+    work = replace(known["process_order"].work, effect=fails, on_dead_letter=fails)
     held = scenario.resources(
         database, settings.model_copy(update={"max_retry_attempts": 0, "processor": "priced"})
     )

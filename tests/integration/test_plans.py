@@ -212,7 +212,7 @@ async def test_a_step_of_a_replay_reads_its_step_and_no_other_day(
         asked: dict[str, Any] = {
             "consumer": "late",
             "pattern": pattern,
-            "after": (since, UUID(int=0)),
+            "after": storage.replay.Place(since, UUID(int=0)),
             "before": since + timedelta(days=1),
         }
         if what == "counted":
