@@ -6,7 +6,8 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -25,6 +26,7 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.support.ports import kept_port
 from tests.support.rabbitmq_node import Node
+from tests.support.tcp_proxy import TcpProxy
 
 ROOT = Path(__file__).parents[2]
 
@@ -218,10 +220,9 @@ async def test_a_pool_that_is_too_large_for_the_server_is_told(
 
 
 async def test_a_proxy_that_drops_notifications_is_told(
-    patient: Patient, deaf_proxy: tuple[str, int]
+    patient: Patient, deaf_proxy: TcpProxy
 ) -> None:
-    host, port = deaf_proxy
-    patient.env |= {"DB_HOST": host, "DB_PORT": str(port)}
+    patient.env |= {"DB_HOST": "127.0.0.1", "DB_PORT": str(deaf_proxy.port)}
 
     findings = await patient.examined()
 
@@ -253,36 +254,24 @@ async def test_clocks_that_differ_are_told(
 
 
 @pytest.fixture
-async def deaf_proxy(env: dict[str, str]) -> AsyncIterator[tuple[str, int]]:
+def deaf_proxy(env: dict[str, str]) -> Iterator[TcpProxy]:
     """A proxy to PostgreSQL that loses notifications, as one that pools by transaction does."""
-
-    async def let_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(env["DB_HOST"], int(env["DB_PORT"]))
-        # The answer to the question for TLS, a single byte, is no message.
-        back.write(await reader.readexactly(8))
-        writer.write(await there.readexactly(1))
-        await asyncio.gather(_carry(reader, back), _without_notifications(there, writer))
-
-    server = await asyncio.start_server(let_in, "127.0.0.1")
-    async with server:
-        yield "127.0.0.1", server.sockets[0].getsockname()[1]
-
-
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while chunk := await reader.read(65_536):
-        writer.write(chunk)
-    writer.close()
+    proxy = TcpProxy(env["DB_HOST"], int(env["DB_PORT"]), answers=_without_notifications)
+    proxy.open()
+    yield proxy
+    proxy.close()
 
 
 async def _without_notifications(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """Forward the server's messages (a letter, four bytes of length, a body) but not letter A."""
-    try:
+    with suppress(asyncio.IncompleteReadError, OSError):
+        # The answer to the question for TLS, a single byte, is no message.
+        writer.write(await reader.readexactly(1))
         while True:
             head = await reader.readexactly(5)
             body = await reader.readexactly(int.from_bytes(head[1:], "big") - 4)
             if head[:1] != b"A":
                 writer.write(head + body)
-    except asyncio.IncompleteReadError:
-        writer.close()
+    writer.close()

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from tests.support.dependencies import Background
 from tests.support.ports import kept_port
 
+Carry = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
 
 class TcpProxy:
-    """Shut at first. Shutting it again cuts off everybody who came through."""
+    """Shut at first. Shutting it again cuts off everybody who came through.
 
-    def __init__(self, host: str, port: int) -> None:
+    ``answers`` carries what the neighbour answers, where that is not to come back as it is.
+    """
+
+    def __init__(self, host: str, port: int, *, answers: Carry | None = None) -> None:
         self.port = kept_port()
         #: Seconds that everything takes on its way, in each direction.
         self.delay = 0.0
         self._behind = (host, port)
+        self._carry_answers = answers or self._carry
+        self._flows = asyncio.Event()
         self._background = Background()
         self._server: asyncio.Server | None = None
         self._inside: set[asyncio.StreamWriter] = set()
@@ -33,15 +41,24 @@ class TcpProxy:
         self.shut()
         self.open()
 
+    def freeze(self) -> None:
+        """Carry nothing more, and leave every connection as it is, until it is shut."""
+        self._background.run(self._freeze())
+
     def close(self) -> None:
         self.shut()
         self._background.close()
 
     async def _open(self) -> None:
+        self._flows.set()
         if self._server is None:
             self._server = await asyncio.start_server(self._let_in, "127.0.0.1", self.port)
 
+    async def _freeze(self) -> None:
+        self._flows.clear()
+
     async def _shut(self) -> None:
+        self._flows.set()
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -61,7 +78,10 @@ class TcpProxy:
             self._inside |= {writer, back}
         finally:
             self._coming -= 1
-        await asyncio.gather(self._carry(reader, back), self._carry(there, writer))
+        try:
+            await asyncio.gather(self._carry(reader, back), self._carry_answers(there, writer))
+        finally:
+            self._inside -= {writer, back}
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry what comes, each piece as late as the delay says and none before another."""
@@ -72,6 +92,7 @@ class TcpProxy:
             while True:
                 due, chunk = await on_the_way.get()
                 await asyncio.sleep(due - loop.time())
+                await self._flows.wait()
                 if not chunk:
                     return
                 writer.write(chunk)
@@ -85,4 +106,3 @@ class TcpProxy:
         with suppress(OSError):
             await arriving
         writer.close()
-        self._inside.discard(writer)
