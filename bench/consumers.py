@@ -11,8 +11,8 @@ from typing import Any
 from bench import parts
 from bench.report import Goal
 from orderbus import actors, services, storage, telemetry
-from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import encode
+from orderbus.pubsub.subscription import Received
 from orderbus.resources import Resources
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
@@ -50,7 +50,7 @@ async def _bridge(database: Database, share: int) -> list[Goal]:
                 began = time.perf_counter()
                 for start in range(0, share, BATCH):
                     batch = received[start : start + BATCH]
-                    await services.bridge.receive(database, batch, wanted=wanted)
+                    await services.inbox.receive(database, batch, wanted=wanted)
                 took[count] += time.perf_counter() - began
             counts[count] += len(sent)
     events = share * TURNS
@@ -83,7 +83,7 @@ async def _processing(database: Database, settings: Settings, share: int) -> Goa
     nobody: Any = None
     held = Resources(settings, database, publisher=nobody, http=nobody)
     received = await _placed(database, share)
-    due = await services.bridge.receive(database, received, wanted={"process_order": "*.created"})
+    due = await services.inbox.receive(database, received, wanted={"process_order": "*.created"})
     ids = iter(due.consumptions["process_order"])
 
     async def worker() -> None:

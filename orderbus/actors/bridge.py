@@ -1,4 +1,4 @@
-"""The way back from Pub/Sub: events into the inbox, hints to the workers.
+"""The bridge: events come back from Pub/Sub into the inbox, and wake the workers up.
 
 Runs in the bridge's own process; where the queues are inside the worker, it runs there too.
 """
@@ -6,19 +6,18 @@ Runs in the bridge's own process; where the queues are inside the worker, it run
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
-from orderbus import telemetry
+from orderbus import services, telemetry
 from orderbus.actors import broker, consumers
+from orderbus.domain import retries
 from orderbus.errors import Unavailable
-from orderbus.pubsub import bridge, topology
-from orderbus.pubsub.bridge import Received, nobody_asks
-from orderbus.pubsub.pull import Connected
-from orderbus.services import bridge as services_bridge
-from orderbus.services import lost_events
+from orderbus.pubsub.subscriber import Connected, nobody_asks, subscribed
+from orderbus.pubsub.subscription import Subscription
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
+from orderbus.waiting import until_it_works
 
 
 async def run(
@@ -31,46 +30,39 @@ async def run(
 ) -> None:
     """Bring events back until ``stop`` is set or ``max_messages`` came, whatever is away meanwhile.
 
-    Raises ``Misconfigured`` where Pub/Sub refuses us.
+    A batch is acknowledged once it is committed. While PostgreSQL is away the same batch waits.
+    What could not be recorded, because somebody else is at work on its order, is tried again after
+    a pause. Raises ``Misconfigured`` where Pub/Sub refuses us.
     """
     wanted = {consumer.name: consumer.pattern for consumer in consumers.installed(settings)}
-
-    async def handle(batch: list[Received]) -> Sequence[Received]:
-        # What is due is committed: a hint that gets lost is sent again, so nothing waits.
-        due = await services_bridge.receive(database, batch, wanted=wanted)
-        with suppress(Unavailable):
-            await consumers.enqueue(due.consumptions)
-            await broker.enqueue_deliveries(due.deliveries)
-        return due.later
-
-    async def made_anew() -> None:
-        count = await lost_events.take_back_all(database)
-        telemetry.log.warning("subscription_made_anew", events_to_publish_again=count)
-
-    async def prepare() -> None:
-        if (await topology.ensure(settings)).subscription_made:
-            await made_anew()
-
-    await _until_it_works(prepare, stop)
-    await bridge.stream(
-        settings,
-        handle,
-        made=made_anew,
-        stop=stop,
-        max_messages=max_messages,
-        connected=connected,
-    )
+    patiently = partial(until_it_works, pauses=retries.BRIDGE_BATCH, stop=stop, away=_log_away)
+    size, left = settings.bridge_batch, max_messages
+    async with subscribed(settings, stop=stop, connected=connected) as subscription:
+        while not stop.is_set() and left != 0:
+            batch = await subscription.next_batch(size if left is None else min(size, left))
+            try:
+                if subscription.made_anew:
+                    await patiently(partial(_publish_again, database, subscription))
+                due = await patiently(
+                    partial(services.inbox.receive, database, batch, wanted=wanted)
+                )
+            except Unavailable:  # and nobody wants to wait any longer
+                subscription.give_back(batch)
+                return
+            # What is due is committed: a wake-up message that gets lost is sent again.
+            with suppress(Unavailable):
+                await consumers.enqueue(due.consumptions)
+                await broker.enqueue_deliveries(due.deliveries)
+            subscription.settle(batch, later=due.later)
+            left = None if left is None else left - len(batch) + len(due.later)
 
 
-async def _until_it_works(attempt: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
-    pause = 0.2
-    while not stop.is_set():
-        try:
-            await attempt()
-        except Unavailable as error:
-            telemetry.log.warning("part_away", error=str(error))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), pause)
-            pause = min(2.0, pause * 2)
-        else:
-            return
+async def _publish_again(database: Database, subscription: Subscription) -> None:
+    """Have everything published again that a subscription held which is gone."""
+    count = await services.lost_events.take_back_all(database)
+    subscription.made_anew = False
+    telemetry.log.warning("subscription_made_anew", events_to_publish_again=count)
+
+
+def _log_away(error: Exception) -> None:
+    telemetry.log.warning("bridge_waits", error=str(error))

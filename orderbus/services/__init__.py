@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from orderbus.services import (
         api_keys,
-        bridge,
         carts,
         consumptions,
         dead_letters,
         deliveries,
         endpoints,
         health,
+        inbox,
         lost_events,
         maintenance,
         orders,

@@ -11,7 +11,7 @@ from orderbus import storage, telemetry
 from orderbus.domain.text import storable
 from orderbus.errors import Conflict
 from orderbus.pubsub.messages import Message
-from orderbus.services import bridge, processing
+from orderbus.services import inbox, processing
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.dead_letters import DeadLetter
 from orderbus.storage.inbox import Returned
@@ -123,14 +123,14 @@ async def discard(database: Database, letter_id: int, *, note: str) -> list[int]
         skipped = place = None
         if letter.kind == "outbox" and letter.event_id and letter.occurred_at:
             skipped = Returned(letter.event_id, letter.occurred_at, None, None)
-            place = await bridge.find_place(connection, skipped)
+            place = await inbox.find_place(connection, skipped)
     async with database.transaction() as connection:
         await _fail_order(connection, letter, note)
         await storage.dead_letters.lock_open(connection, letter_id)
         await storage.dead_letters.resolve(connection, letter_id, resolution="discarded", note=note)
         if skipped is None or place is None:
             return []
-        return list(await bridge.pass_over(connection, skipped, place))
+        return list(await inbox.pass_over(connection, skipped, place))
 
 
 async def _fail_order(connection: Connection, letter: DeadLetter, note: str) -> None:

@@ -1,8 +1,8 @@
-"""Which events have come back from Pub/Sub, and how far without a gap?
+"""The events that have come back from Pub/Sub, and how far each order's have without a gap.
 
-First ``recognise``, committed by itself: nobody must wait for a row that is not committed.
-``lock_watermarks``, ``add`` and ``advance_watermarks`` in one transaction: of two bridges that hold
-events of the same order, one records them and the other leaves its own for later.
+``recognise``, ``lock_watermarks``, ``add`` and ``advance_watermarks`` follow one another in one
+transaction: of two bridges that hold events of the same order, one records them and the other
+leaves its own for later. Neither waits for the other.
 
 A watermark is a cache of what the order's history and the inbox say. It is missing before an
 order's first event comes back, and again once none of its events is kept; then it is restored.
@@ -26,23 +26,21 @@ _PATIENCE: Final = "500ms"
 class Returned:
     """One event that came back: which, and what Pub/Sub says of its message.
 
-    ``message_id`` and ``published_at`` are None where an operator lets its order pass over it;
-    ``external_ref`` is None where the message names no reference.
+    ``message_id`` and ``published_at`` are None where an operator lets its order pass over it.
     """
 
     event_id: UUID
     occurred_at: datetime
     message_id: str | None
     published_at: datetime | None
-    external_ref: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An event that came back and is ours, with its place in its order's line."""
+    """An event that came back and is ours, with its place in its order."""
 
     returned: Returned
-    order_id: int
+    order_pk: int
     sequence: int
     type: str
 
@@ -60,8 +58,9 @@ async def recognise(
 ) -> list[Known]:
     """Keep the events we know; make or restore the watermarks that their orders miss.
 
-    ``without_payload`` keeps those whose payload is gone, and of which the history alone knows.
-    Belongs into a transaction of its own: other bridges wait for a row that is not committed.
+    ``without_payload`` keeps those whose payload is gone, and of which the history alone knows. A
+    watermark that another transaction is making is left to it: nobody waits for a row that is not
+    committed, and ``lock_watermarks`` does not see it.
     """
     rows = await connection.fetch(
         """
@@ -76,15 +75,19 @@ async def recognise(
               JOIN orders.order_history AS history
                 ON history.at = came.occurred_at AND history.event_id = came.event_id
              WHERE $3
-        ), added AS (
-            INSERT INTO ops.watermarks (order_id, sequence, day)
-            SELECT order_id,
-                   CASE min(sequence) WHEN 1 THEN 0 ELSE ops.watermark_of(order_id) END,
-                   max((occurred_at AT TIME ZONE 'UTC')::date)
+        ), missing AS MATERIALIZED (
+            SELECT order_id, min(sequence) AS earliest,
+                   max((occurred_at AT TIME ZONE 'UTC')::date) AS day
               FROM known
              WHERE NOT EXISTS (SELECT FROM ops.watermarks WHERE order_id = known.order_id)
              GROUP BY order_id
-             ORDER BY order_id
+        ), added AS (
+            INSERT INTO ops.watermarks (order_id, sequence, day)
+            SELECT order_id,
+                   CASE earliest WHEN 1 THEN 0 ELSE ops.watermark_of(order_id) END,
+                   day
+              FROM missing
+             WHERE pg_try_advisory_xact_lock(order_id)
             ON CONFLICT DO NOTHING
         )
         SELECT event_id, order_id, sequence, type FROM known
@@ -112,11 +115,11 @@ async def lock_watermarks(connection: Connection, known: Sequence[Known]) -> lis
          ORDER BY order_id
            FOR UPDATE SKIP LOCKED
         """,
-        [event.order_id for event in known],
+        [event.order_pk for event in known],
         _PATIENCE,
     )
     ours = {row["order_id"] for row in rows}
-    return [event for event in known if event.order_id in ours]
+    return [event for event in known if event.order_pk in ours]
 
 
 async def forget_watermarks(connection: Connection, *, at_most: int) -> int:
@@ -194,7 +197,7 @@ async def add(
         """,
         [event.returned.event_id for event in known],
         [event.returned.occurred_at for event in known],
-        [event.order_id for event in known],
+        [event.order_pk for event in known],
         [event.sequence for event in known],
         [event.returned.message_id for event in known],
         [event.returned.published_at for event in known],
@@ -282,7 +285,7 @@ async def advance_watermarks(connection: Connection, known: Sequence[Known]) -> 
          WHERE delivery.id = ready.id
         RETURNING delivery.id
         """,
-        [event.order_id for event in known],
+        [event.order_pk for event in known],
         [event.sequence for event in known],
     )
     return [row["id"] for row in rows]

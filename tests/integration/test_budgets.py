@@ -66,7 +66,7 @@ async def test_relay_and_bridge_send_less_than_a_tenth_of_a_statement_per_event(
     await scenario.add_endpoint(database)
     await scenario.place(database)
     first = await messages(database)
-    await services.bridge.receive(database, first, wanted=WANTED)  # the driver learns types
+    await services.inbox.receive(database, first, wanted=WANTED)  # the driver learns types
     for _ in range(100):
         await scenario.place(database)
     received = await messages(database)
@@ -75,7 +75,7 @@ async def test_relay_and_bridge_send_less_than_a_tenth_of_a_statement_per_event(
 
     await services.outbox.hint_due(database, settings)
     published = await services.outbox.publish_due(database, Topic(), settings)  # type: ignore[arg-type]
-    due = await services.bridge.receive(database, received, wanted=WANTED)
+    due = await services.inbox.receive(database, received, wanted=WANTED)
 
     assert (published, len(due.deliveries), len(due.consumptions["audit"])) == (100, 100, 100)
     assert len(sent) < 10, sent

@@ -27,11 +27,9 @@ async def coming_back(database: Database) -> AsyncIterator[None]:
     """An event that is recorded when this begins, and committed when it ends."""
     await scenario.place(database)
     event = (await scenario.events(database))[-1]
-    async with database.connection() as connection:
-        known = await storage.inbox.recognise(connection, [event])
-        async with connection.transaction():
-            await services.bridge.record(connection, known, wanted={})
-            yield
+    async with database.connection() as connection, connection.transaction():
+        await services.inbox.record(connection, [event], wanted={})
+        yield
 
 
 async def disable(connection: Connection, endpoint: UUID) -> None:

@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 
 from orderbus import services, storage
-from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import Message, encode
+from orderbus.pubsub.subscription import Received
 from orderbus.storage.database import Database
 from tests.support import scenario
 
@@ -47,7 +47,7 @@ async def test_the_same_message_a_thousand_times_from_eight_bridges_is_one_deliv
         for _ in range(5):
             left: Sequence[Received] = [message] * 25
             while left:
-                left = (await services.bridge.receive(database, left, wanted={})).later
+                left = (await services.inbox.receive(database, left, wanted={})).later
 
     await asyncio.gather(*(one_bridge() for _ in range(8)))
 
@@ -58,7 +58,7 @@ async def test_the_same_message_a_thousand_times_from_eight_bridges_is_one_deliv
 async def test_an_event_that_nobody_wants_is_in_the_inbox(database: Database) -> None:
     await scenario.place(database)
 
-    due = await services.bridge.receive(database, await messages(database), wanted={})
+    due = await services.inbox.receive(database, await messages(database), wanted={})
 
     assert not due.deliveries
     assert await scenario.value(database, "SELECT count(*) FROM ops.inbox") == 1
@@ -73,7 +73,7 @@ async def test_what_cannot_be_decoded_is_a_dead_letter_with_its_bytes_and_reason
     (good,) = await messages(database)
     bad = received(Message(b"\xff\x00 not json", {"ce-id": "nonsense"}), "m-bad")
 
-    due = await services.bridge.receive(database, [bad, good, bad], wanted={})
+    due = await services.inbox.receive(database, [bad, good, bad], wanted={})
 
     async with database.connection() as connection:
         (letter,) = await connection.fetch("SELECT * FROM ops.dead_letters")
@@ -91,7 +91,7 @@ async def test_a_message_that_no_column_can_hold_is_kept_alone_and_stops_no_othe
     (good,) = await messages(database)
     bad = received(Message(b'{"event": "x"}', attributes), "m-bad")
 
-    due = await services.bridge.receive(database, [bad, good], wanted={})
+    due = await services.inbox.receive(database, [bad, good], wanted={})
 
     assert len(due.deliveries) == 1
     assert await scenario.value(database, "SELECT message_id FROM ops.dead_letters") == "m-bad"
@@ -104,16 +104,16 @@ async def test_a_message_that_makes_recording_fail_is_kept_alone(
     for _ in range(3):
         await scenario.place(database)
     batch = await messages(database)
-    record = services.bridge.record
+    record = services.inbox.record
 
-    async def fragile(connection: Any, known: Any, **wanted: Any) -> Any:
-        if any(event.returned.message_id == batch[1].message_id for event in known):
+    async def fragile(connection: Any, events: Any, **wanted: Any) -> Any:
+        if any(event.message_id == batch[1].message_id for event in events):
             raise ZeroDivisionError
-        return await record(connection, known, **wanted)
+        return await record(connection, events, **wanted)
 
-    monkeypatch.setattr(services.bridge, "record", fragile)
+    monkeypatch.setattr(services.inbox, "record", fragile)
 
-    due = await services.bridge.receive(database, batch, wanted={})
+    due = await services.inbox.receive(database, batch, wanted={})
 
     assert len(due.deliveries) == 2
     assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "unrecordable"
@@ -126,15 +126,15 @@ async def test_an_event_that_cannot_be_recorded_is_parked_and_has_one_dead_lette
     await scenario.add_endpoint(database)
     await scenario.place(database)
     (message,) = await messages(database)
-    record = services.bridge.record
+    record = services.inbox.record
 
     async def fails(*_: object, **__: object) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(services.bridge, "record", fails)
+    monkeypatch.setattr(services.inbox, "record", fails)
     for number in range(3):
         again = replace(message, message_id=f"m-{number}")
-        await services.bridge.receive(database, [again], wanted={})
+        await services.inbox.receive(database, [again], wanted={})
 
     async with database.connection() as connection:
         (letter,) = await storage.dead_letters.list_open(connection, kind=None, at_most=9)
@@ -143,10 +143,10 @@ async def test_an_event_that_cannot_be_recorded_is_parked_and_has_one_dead_lette
         )
     assert (letter.kind, letter.reason, lost) == ("outbox", "unrecordable", 0)
 
-    monkeypatch.setattr(services.bridge, "record", record)
+    monkeypatch.setattr(services.inbox, "record", record)
     async with database.transaction() as connection:
         await services.dead_letters.redrive(connection, letter.id)
-    due = await services.bridge.receive(database, [message], wanted={})
+    due = await services.inbox.receive(database, [message], wanted={})
 
     assert len(due.deliveries) == 1
     assert await scenario.value(database, "SELECT count(*) FROM ops.outbox") == 0
@@ -163,7 +163,7 @@ async def test_a_message_that_only_names_an_events_id_parks_nothing(
         raise ZeroDivisionError
 
     monkeypatch.setattr(storage.inbox, "recognise", fails)
-    await services.bridge.receive(database, [forged], wanted={})
+    await services.inbox.receive(database, [forged], wanted={})
 
     assert await scenario.value(database, "SELECT parked_at FROM ops.outbox") is None
     assert await scenario.value(database, "SELECT kind FROM ops.dead_letters") == "pubsub"
@@ -175,7 +175,7 @@ async def test_an_event_nobody_here_committed_is_a_dead_letter(database: Databas
     stranger = {**message.attributes, "ce-id": str(uuid4())}
 
     unknown = received(Message(message.data, stranger), "m-1")
-    await services.bridge.receive(database, [unknown], wanted={})
+    await services.inbox.receive(database, [unknown], wanted={})
 
     assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_event"
     assert await scenario.value(database, "SELECT count(*) FROM ops.inbox") == 0

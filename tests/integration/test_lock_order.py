@@ -56,8 +56,7 @@ Call = Callable[[Connection, World], Awaitable[object]]
 
 
 async def record(connection: Connection, world: World) -> None:
-    known = await storage.inbox.recognise(connection, world.events)
-    await services.bridge.record(connection, known, wanted={})
+    await services.inbox.record(connection, world.events, wanted={})
 
 
 async def settle(connection: Connection, world: World) -> None:

@@ -19,8 +19,8 @@ from orderbus.domain.events import Event
 from orderbus.egress.session import Session
 from orderbus.errors import Poisoned, Unavailable
 from orderbus.pubsub import messages
-from orderbus.pubsub.bridge import Received
 from orderbus.pubsub.messages import Message
+from orderbus.pubsub.subscription import Received
 from orderbus.services.consumptions import Work
 from orderbus.services.orders import Placed
 from orderbus.settings import Settings
@@ -115,7 +115,7 @@ async def test_the_bridge_names_an_order_as_its_sender_does(
     database: Database, settings: Settings, order: Placed, lines: list[Any]
 ) -> None:
     [message] = await publish(database, settings, Taking())
-    await services.bridge.receive(database, [came_back(message)], wanted={})
+    await services.inbox.receive(database, [came_back(message)], wanted={})
 
     assert_about(named(lines, "event_received"), order)
 
@@ -125,7 +125,7 @@ async def test_the_bridge_names_the_order_of_a_message_it_buries(
 ) -> None:
     [message] = await publish(database, settings, Taking())
     stray = came_back(message, **{"ce-id": str(uuid4())})
-    await services.bridge.receive(database, [stray], wanted={})
+    await services.inbox.receive(database, [stray], wanted={})
 
     assert_about(named(lines, "dead_letter_written"), order)
 
@@ -310,7 +310,7 @@ async def test_the_trace_is_in_every_line_of_what_follows_from_a_request(
 
     [message] = await publish(database, settings, Taking())
     wanted = {"count_event": "*"}
-    due = await services.bridge.receive(database, [came_back(message)], wanted=wanted)
+    due = await services.inbox.receive(database, [came_back(message)], wanted=wanted)
     [delivery], [one] = due.deliveries, due.consumptions["count_event"]
     await scenario.consume(database, settings, "count_event", one)
     await deliver(database, http, settings, delivery)
@@ -326,7 +326,7 @@ async def test_a_trace_that_cannot_be_read_is_in_no_line_of_the_bridge(
 ) -> None:
     [message] = await publish(database, settings, Taking())
     odd = came_back(message, traceparent="\x1b[2J")
-    await services.bridge.receive(database, [odd], wanted={})
+    await services.inbox.receive(database, [odd], wanted={})
 
     assert_about(named(lines, "event_received"), order)
     assert named(lines, "event_received")["trace_id"] is None

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from orderbus import services, storage
+from orderbus import services
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.inbox import Returned
@@ -95,8 +95,7 @@ class FrozenOrderbus(Database):
 
     async def come_back(self, events: list[Returned]) -> None:
         """Let the bridge have these events, now."""
-        known = await storage.inbox.recognise(self.held, events)
-        await services.bridge.record(self.held, known, wanted={})
+        await services.inbox.record(self.held, events, wanted={})
 
     async def take_back_lost(self) -> int:
         """Do what every beat does."""

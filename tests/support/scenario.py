@@ -13,7 +13,7 @@ from orderbus.domain import webhooks
 from orderbus.egress.session import Session
 from orderbus.egress.turns import Turns
 from orderbus.resources import Resources
-from orderbus.services.bridge import Due
+from orderbus.services.inbox import Due
 from orderbus.services.orders import Placed
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
@@ -92,12 +92,11 @@ async def record(
     new, due, left = 0, Due(), list(returned)
     async with asyncio.timeout(30):
         while left:
-            async with database.connection() as connection:
-                known = await storage.inbox.recognise(connection, left)
             async with database.transaction() as connection:
-                more, at_once, done = await services.bridge.record(connection, known, wanted=wanted)
-            new, due = new + more, services.bridge.together([due, at_once])
-            left = [one.returned for one in known if one.returned.event_id not in done]
+                recorded = await services.inbox.record(connection, left, wanted=wanted)
+            at_once = Due(recorded.deliveries, recorded.consumptions)
+            new, due = new + recorded.new, services.inbox.together([due, at_once])
+            left = [event for event in left if event.event_id in recorded.known - recorded.done]
             await asyncio.sleep(0)
     return new, due
 

@@ -12,7 +12,6 @@ from orderbus.domain import retries as table
 from orderbus.domain import webhooks
 from orderbus.domain.webhooks import EndpointResponse, Exhausted, NotCharged, Retry
 from orderbus.errors import Unavailable
-from orderbus.pubsub import bridge
 from orderbus.worker import retries
 from orderbus.worker.retries import Again
 
@@ -91,5 +90,5 @@ def test_a_message_is_tried_again_within_half_a_minute(times: int, seconds: int)
 
 
 def test_pauses_while_a_part_is_away_are_short_enough_to_be_back_within_seconds() -> None:
-    assert max(bridge._PAUSES) == 2.0
+    assert table.BRIDGE_BATCH.after(10**9) == timedelta(seconds=2)
     assert table.DELIVERY_STEP.after(10**9) == timedelta(seconds=0.5)

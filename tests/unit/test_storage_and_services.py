@@ -25,7 +25,6 @@ JSON = {
     "services.orders.lock_as_seen",
     "services.orders.shown",
     "services.processing.retry",
-    "services.bridge.record",
     "storage.carts.list_after",
     "storage.events.history",
     "storage.idempotency.begin",

@@ -7,14 +7,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
+from orderbus import services
+from orderbus.actors import bridge
 from orderbus.devtools.emulator import NativeEmulator
 from orderbus.devtools.pubsub_double.dependency import DoublePubsub
 from orderbus.pubsub import channels, topology
-from orderbus.pubsub.bridge import Received, stream
 from orderbus.pubsub.messages import Message
 from orderbus.pubsub.publisher import Publisher, open_publisher
+from orderbus.pubsub.subscription import Received
+from orderbus.services.inbox import Due
 from orderbus.settings import Settings
 from tests.conftest import settings_from
 from tests.support.dependencies import Background
@@ -73,7 +77,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 class Inbox:
-    """A handler that remembers what came; ``trouble`` is raised first."""
+    """Stands in for the services: remembers what came; ``trouble`` is raised first."""
 
     def __init__(self, *trouble: Exception) -> None:
         self.batches: list[list[int]] = []
@@ -86,7 +90,9 @@ class Inbox:
         self._trouble = list(trouble)
         self.puts_off: Callable[[Received], bool] = lambda _: False
 
-    async def handle(self, messages: list[Received]) -> list[Received]:
+    async def receive(self, _: object, messages: list[Received], **__: object) -> Due:
+        if not messages:
+            return Due()
         self.tries.append(numbers(messages))
         await self.free.wait()
         if self._trouble:
@@ -95,10 +101,11 @@ class Inbox:
         taken = [message for message in messages if message not in later]
         self.messages += taken
         self.batches.append(numbers(taken))
-        return later
+        return Due(later=later)
 
-    async def hear_made(self) -> None:
+    async def take_back_all(self, _: object) -> int:
         self.made += 1
+        return 0
 
     def hear_connected(self, *, up: bool) -> None:
         self.ups.append(up)
@@ -116,26 +123,24 @@ class Inbox:
 async def bridging(
     settings: Settings, inbox: Inbox, *, ensured: bool = True, **options: Any
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """Stream into ``inbox`` while the block runs."""
+    """Run the bridge into ``inbox`` while the block runs."""
     if ensured:
         await topology.ensure(settings)
     stop = asyncio.Event()
-    streaming = asyncio.create_task(
-        stream(
-            settings,
-            inbox.handle,
-            made=inbox.hear_made,
-            stop=stop,
-            connected=inbox.hear_connected,
-            **options,
+    nowhere: Any = None
+    with (
+        mock.patch.object(services.inbox, "receive", inbox.receive),
+        mock.patch.object(services.lost_events, "take_back_all", inbox.take_back_all),
+    ):
+        running = asyncio.create_task(
+            bridge.run(settings, nowhere, stop=stop, connected=inbox.hear_connected, **options)
         )
-    )
-    try:
-        yield streaming
-    finally:
-        stop.set()
-        async with asyncio.timeout(PATIENCE):
-            await asyncio.wait({streaming})
+        try:
+            yield running
+        finally:
+            stop.set()
+            async with asyncio.timeout(PATIENCE):
+                await asyncio.wait({running})
 
 
 @asynccontextmanager

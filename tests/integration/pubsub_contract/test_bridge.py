@@ -271,13 +271,14 @@ async def test_a_subscription_made_while_the_database_was_away_is_told_of_later(
     inbox = Inbox()
     told: list[bool] = []
 
-    async def hear_made() -> None:
+    async def take_back_all(_: object) -> int:
         told.append(len(told) == 2)
         if not told[-1]:
             away = "PostgreSQL is away"
             raise Unavailable(away)
+        return 0
 
-    inbox.hear_made = hear_made  # type: ignore[method-assign]
+    inbox.take_back_all = take_back_all  # type: ignore[method-assign]
     async with bridging(settings, inbox, ensured=False):
         await until(lambda: True in told)
 

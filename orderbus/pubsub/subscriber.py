@@ -1,12 +1,12 @@
-"""How do the streams that bring messages stay open, whatever happens to Pub/Sub?"""
+"""Messages from Pub/Sub: streams that stay open, whatever happens to it."""
 
 from __future__ import annotations
 
 import asyncio
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
@@ -17,8 +17,9 @@ from google.pubsub_v1.types import StreamingPullRequest
 from orderbus import telemetry, waiting
 from orderbus.domain import retries
 from orderbus.errors import Unavailable
-from orderbus.pubsub import topology
+from orderbus.pubsub import channels, topology
 from orderbus.pubsub.leases import Leases
+from orderbus.pubsub.subscription import Subscription
 from orderbus.settings import Settings
 
 #: Streams side by side. One brings at most 10 MB a second from Google, and at most 100 messages
@@ -37,8 +38,6 @@ _END_WITHIN: Final = 5.0
 #: Seconds between two signs of life on a stream, so that nothing in between closes it as idle.
 _HEARTBEAT: Final = 25.0
 
-Arrived = Callable[[Sequence[Any]], None]
-
 
 class Connected(Protocol):
     """Hears whether the subscription answers."""
@@ -47,7 +46,43 @@ class Connected(Protocol):
         """Hear it."""
 
 
-class Pull:
+def nobody_asks(*, up: bool) -> None:
+    """Hear it, and do nothing."""
+
+
+@asynccontextmanager
+async def subscribed(
+    settings: Settings, *, stop: asyncio.Event, connected: Connected = nobody_asks
+) -> AsyncIterator[Subscription]:
+    """Pull messages while the block runs; then give back at once what was not settled.
+
+    No more comes than a few batches ahead, and a message may come twice. A subscription that is
+    missing or vanished is made. ``stop`` ends the wait for a batch. ``connected`` hears whether the
+    subscription answers.
+    """
+    client = await asyncio.to_thread(channels.subscriber, settings)
+    leases = Leases(client, topology.subscription_path(settings))
+    subscription = Subscription(leases, at_most=10 * settings.bridge_batch)
+    pull = _Pull(client, settings, leases, subscription, connected)
+    tasks: list[asyncio.Task[Any]] = [
+        asyncio.create_task(pull.keep()),
+        asyncio.create_task(leases.keep()),
+        asyncio.create_task(stop.wait()),
+    ]
+    for task in tasks:
+        task.add_done_callback(subscription.note_ended)
+    try:
+        yield subscription
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        subscription.close()
+        await leases.settle()
+        await asyncio.to_thread(client.close)
+
+
+class _Pull:
     """Keeps several streams open on the one subscription.
 
     Google's own subscriber reopens a stream five times in ten seconds at most, and tries for a
@@ -59,23 +94,16 @@ class Pull:
         client: pubsub_v1.SubscriberClient,
         settings: Settings,
         leases: Leases,
-        *,
-        arrived: Arrived,
-        room: threading.Event,
-        made: Callable[[], Awaitable[None]],
+        subscription: Subscription,
         connected: Connected,
     ) -> None:
-        """Hand what comes to ``arrived``, on the event loop, as long as there is ``room``."""
         self._client = client
         self._settings = settings
         self._leases = leases
-        self._arrived = arrived
-        self._room = room
-        self._made = made
+        self._subscription = subscription
         self._connected = connected
         self._streams: set[_Stream] = set()
         self._making: str | None = None  # which making of the subscription the streams are on
-        self._owes_made = False
         self._found = asyncio.Event()
         self._look_now = asyncio.Event()
 
@@ -120,20 +148,18 @@ class Pull:
 
     async def _find(self) -> None:
         """See to it that the subscription is there, and notice when it is another one."""
-        making = await asyncio.to_thread(topology.find, self._client, self._settings)
+        making = self._making
+        if making is not None:
+            making = await asyncio.to_thread(topology.find, self._client, self._settings)
         if making is None:
             self._forget()
-            made = await topology.ensure(self._settings)
-            self._owes_made = self._owes_made or made.subscription_made
+            if (await topology.ensure(self._settings)).subscription_made:
+                self._subscription.note_made_anew()
             making = await asyncio.to_thread(topology.find, self._client, self._settings)
         if self._making is not None and making != self._making:
             self._forget()
-            self._owes_made = True
+            self._subscription.note_made_anew()
         self._making = making
-        if self._owes_made:
-            with suppress(Unavailable):  # then it is told at the next look
-                await self._made()
-                self._owes_made = False
 
     def _forget(self) -> None:
         self._leases.forget()
@@ -167,7 +193,7 @@ class Pull:
 
     async def _stream(self) -> tuple[Exception | None, bool]:
         """Stream until it ends; returns why it ended, and whether it had been open."""
-        stream = _Stream(self._client, self._settings, self._arrived, self._room)
+        stream = _Stream(self._client, self._settings, self._subscription)
         self._streams.add(stream)
         try:
             stream.is_open = not await stream.ends_within(_OPEN_AFTER)
@@ -186,14 +212,12 @@ class _Stream:
         self,
         client: pubsub_v1.SubscriberClient,
         settings: Settings,
-        arrived: Arrived,
-        room: threading.Event,
+        subscription: Subscription,
     ) -> None:
         self.is_open = False
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[Exception | None] = self._loop.create_future()
-        self._arrived = arrived
-        self._room = room
+        self._subscription = subscription
         self._closed = threading.Event()
         self._requests: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._call = client.streaming_pull(requests=self._write(settings), retry=None, timeout=None)
@@ -207,7 +231,7 @@ class _Stream:
         """
         self._closed.set()
         self._requests.put(None)
-        self._room.set()
+        self._subscription.room.set()
 
     async def close(self) -> None:
         """End it; nothing arrives afterwards."""
@@ -239,20 +263,20 @@ class _Stream:
         error: Exception | None = None
         try:
             for response in self._call:
-                self._tell(self._arrived, response._pb.received_messages)  # noqa: SLF001 - ten times as fast
-                self._room.wait()
+                self._call_soon(self._subscription.add, response._pb.received_messages)  # noqa: SLF001 - ten times as fast
+                self._subscription.room.wait()
                 if self._closed.is_set():
                     break
         except exceptions.GoogleAPICallError as caught:
             error = caught
         finally:  # whatever ended it, a stream that brings nothing must not count as one
             self._requests.put(None)
-            self._tell(self._end, error)
+            self._call_soon(self._end, error)
 
     def _end(self, error: Exception | None) -> None:
         if not self.ended.done():
             self.ended.set_result(error)
 
-    def _tell(self, what: Callable[[Any], None], content: object) -> None:
+    def _call_soon(self, what: Callable[[Any], None], content: object) -> None:
         with suppress(RuntimeError):  # the loop was closed: nobody listens any more
             self._loop.call_soon_threadsafe(what, content)

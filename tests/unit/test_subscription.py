@@ -10,10 +10,10 @@ import pytest
 from google.api_core import exceptions
 from google.pubsub_v1.types import PubsubMessage, ReceivedMessage
 
-from orderbus.pubsub import bridge as bridge_module
 from orderbus.pubsub import leases as leases_module
-from orderbus.pubsub.bridge import Received, _Waiting
+from orderbus.pubsub import subscription as subscription_module
 from orderbus.pubsub.leases import Leases
+from orderbus.pubsub.subscription import Received, Subscription
 from tests.support.waiting import PATIENCE
 
 
@@ -22,7 +22,7 @@ def google_error(kind: Any) -> Exception:
     return error
 
 
-class Subscription:
+class Client:
     """Stands in for the subscriber client: remembers what it was told."""
 
     def __init__(self, *errors: Exception) -> None:
@@ -41,8 +41,8 @@ class Subscription:
         self.told.append((what, request["ack_ids"]))
 
 
-def trusted(subscription: Subscription) -> Leases:
-    leases = Leases(subscription, "projects/p/subscriptions/s")
+def trusted(client: Client) -> Leases:
+    leases = Leases(client, "projects/p/subscriptions/s")
     leases.trust()
     return leases
 
@@ -65,19 +65,19 @@ def numbers(messages: list[Received]) -> list[str]:
 
 
 async def test_a_batch_is_acknowledged_in_one_request() -> None:
-    subscription = Subscription()
-    leases = trusted(subscription)
+    client = Client()
+    leases = trusted(client)
 
     for ack, _ in hold(leases, "a", "b", "c"):
         ack()
     await leases.settle()
 
-    assert subscription.told == [("ack", ["a", "b", "c"])]
+    assert client.told == [("ack", ["a", "b", "c"])]
 
 
 async def test_a_message_is_settled_once_whatever_is_said_of_it_later() -> None:
-    subscription = Subscription()
-    leases = trusted(subscription)
+    client = Client()
+    leases = trusted(client)
     ((ack, nack),) = hold(leases, "a")
 
     for say in (ack, ack, nack):
@@ -85,34 +85,34 @@ async def test_a_message_is_settled_once_whatever_is_said_of_it_later() -> None:
     await leases.settle()
     await leases.settle()
 
-    assert subscription.told == [("ack", ["a"])]
+    assert client.told == [("ack", ["a"])]
 
 
 async def test_what_is_given_back_comes_to_another_at_once() -> None:
-    subscription = Subscription()
-    leases = trusted(subscription)
+    client = Client()
+    leases = trusted(client)
     ((_, nack),) = hold(leases, "a")
 
     nack()
     await leases.settle()
 
-    assert subscription.told == [("deadline 0", ["a"])]
+    assert client.told == [("deadline 0", ["a"])]
 
 
 async def test_a_request_carries_no_more_than_a_thousand() -> None:
-    subscription = Subscription()
-    leases = trusted(subscription)
+    client = Client()
+    leases = trusted(client)
 
     for ack, _ in hold(leases, *map(str, range(2500))):
         ack()
     await leases.settle()
 
-    assert [len(ack_ids) for _, ack_ids in subscription.told] == [1000, 1000, 500]
+    assert [len(ack_ids) for _, ack_ids in client.told] == [1000, 1000, 500]
 
 
 async def test_an_old_acknowledgement_never_goes_to_a_new_making_of_the_subscription() -> None:
-    subscription = Subscription()
-    leases = trusted(subscription)
+    client = Client()
+    leases = trusted(client)
     ((early, _), (late, _)) = hold(leases, "1", "2")
 
     early()
@@ -121,138 +121,139 @@ async def test_an_old_acknowledgement_never_goes_to_a_new_making_of_the_subscrip
     late()
     await leases.settle()
 
-    assert subscription.told == []
+    assert client.told == []
 
 
 async def test_in_doubt_nothing_is_said_and_afterwards_all_of_it() -> None:
-    subscription = Subscription()
-    leases = trusted(subscription)
+    client = Client()
+    leases = trusted(client)
     ((ack, _),) = hold(leases, "a")
 
     leases.doubt()
     ack()
     await leases.settle()
-    assert subscription.told == []
+    assert client.told == []
     leases.trust()
     await leases.settle()
 
-    assert subscription.told == [("ack", ["a"])]
+    assert client.told == [("ack", ["a"])]
 
 
 async def test_an_acknowledgement_that_found_nobody_is_sent_again() -> None:
-    subscription = Subscription(google_error(exceptions.ServiceUnavailable))
-    leases = trusted(subscription)
+    client = Client(google_error(exceptions.ServiceUnavailable))
+    leases = trusted(client)
     ((ack, _),) = hold(leases, "a")
 
     ack()
     await leases.settle()
     await leases.settle()
 
-    assert subscription.told == [("ack", ["a"])]
+    assert client.told == [("ack", ["a"])]
 
 
 async def test_a_refused_acknowledgement_is_left_at_that() -> None:
-    subscription = Subscription(google_error(exceptions.InvalidArgument))
-    leases = trusted(subscription)
+    client = Client(google_error(exceptions.InvalidArgument))
+    leases = trusted(client)
     ((ack, _),) = hold(leases, "a")
 
     ack()
     await leases.settle()
     await leases.settle()
 
-    assert subscription.told == []
+    assert client.told == []
 
 
 async def test_what_is_held_is_extended_and_what_is_settled_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(leases_module, "_EXTEND_EVERY", 0.05)
-    subscription = Subscription()
-    leases = trusted(subscription)
+    client = Client()
+    leases = trusted(client)
     (_, (ack, _)) = hold(leases, "held", "settled")
     ack()
 
     keeping = asyncio.create_task(leases.keep())
     async with asyncio.timeout(PATIENCE):
-        while len(subscription.told) < 3:
+        while len(client.told) < 3:
             await asyncio.sleep(0.01)
     keeping.cancel()
 
-    assert subscription.told[0] == ("ack", ["settled"])
-    assert subscription.told[1:3] == [("deadline 10", ["held"])] * 2
+    assert client.told[0] == ("ack", ["settled"])
+    assert client.told[1:3] == [("deadline 10", ["held"])] * 2
 
 
 async def test_messages_that_came_together_are_one_batch_up_to_its_size() -> None:
-    waiting = _Waiting(trusted(Subscription()), at_most=1000)
+    subscription = Subscription(trusted(Client()), at_most=1000)
 
-    waiting.add(coming(25))
+    subscription.add(coming(25))
 
-    assert numbers(await waiting.next(10)) == [str(n) for n in range(10)]
-    assert len(await waiting.next(10)) == 10
-    assert len(await waiting.next(10)) == 5
+    assert numbers(await subscription.next_batch(10)) == [str(n) for n in range(10)]
+    assert len(await subscription.next_batch(10)) == 10
+    assert len(await subscription.next_batch(10)) == 5
 
 
 async def test_a_batch_takes_in_what_comes_right_behind_its_first_message() -> None:
-    waiting = _Waiting(trusted(Subscription()), at_most=1000)
-    waiting.add(coming(1))
+    subscription = Subscription(trusted(Client()), at_most=1000)
+    subscription.add(coming(1))
 
-    asyncio.get_running_loop().call_later(0.0005, waiting.add, coming(3))
+    asyncio.get_running_loop().call_later(0.0005, subscription.add, coming(3))
 
-    assert len(await waiting.next(10)) == 4
+    assert len(await subscription.next_batch(10)) == 4
 
 
 async def test_streams_are_read_only_while_there_is_room() -> None:
-    waiting = _Waiting(trusted(Subscription()), at_most=20)
+    subscription = Subscription(trusted(Client()), at_most=20)
 
-    waiting.add(coming(19))
-    assert waiting.room.is_set()
-    waiting.add(coming(1))
-    assert not waiting.room.is_set()
-    await waiting.next(10)
+    subscription.add(coming(19))
+    assert subscription.room.is_set()
+    subscription.add(coming(1))
+    assert not subscription.room.is_set()
+    await subscription.next_batch(10)
 
-    assert waiting.room.is_set()
+    assert subscription.room.is_set()
 
 
 async def test_what_waits_at_the_end_is_given_back() -> None:
-    subscription = Subscription()
-    leases = trusted(subscription)
-    waiting = _Waiting(leases, at_most=1000)
-    waiting.add(coming(2))
+    client = Client()
+    leases = trusted(client)
+    subscription = Subscription(leases, at_most=1000)
+    subscription.add(coming(2))
 
-    waiting.give_back()
+    subscription.close()
     await leases.settle()
 
-    assert subscription.told == [("deadline 0", ["0", "1"])]
+    assert client.told == [("deadline 0", ["0", "1"])]
 
 
 async def test_what_is_put_off_comes_again_and_takes_no_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bridge_module, "_LATER", 0.01)
-    waiting = _Waiting(trusted(Subscription()), at_most=3)
-    waiting.add(coming(2))
-    first = await waiting.next(10)
+    monkeypatch.setattr(subscription_module, "_LATER", 0.01)
+    subscription = Subscription(trusted(Client()), at_most=3)
+    subscription.add(coming(2))
+    first = await subscription.next_batch(10)
 
-    waiting.put_off(first)
-    waiting.add(coming(1))
-    assert waiting.room.is_set()
-    again = [*await waiting.next(10)]
+    subscription.settle(first, later=first)
+    subscription.add(coming(1))
+    assert subscription.room.is_set()
+    again = [*await subscription.next_batch(10)]
     async with asyncio.timeout(5):
         while len(again) < 3:
-            again += await waiting.next(10)
+            again += await subscription.next_batch(10)
 
     assert sorted(numbers(again)) == ["0", "0", "1"]
 
 
 async def test_what_is_put_off_is_given_back_at_the_end_and_where_it_becomes_too_much() -> None:
-    subscription = Subscription()
-    leases = trusted(subscription)
-    waiting = _Waiting(leases, at_most=2)
-    waiting.add(coming(3))
+    client = Client()
+    leases = trusted(client)
+    subscription = Subscription(leases, at_most=2)
+    subscription.add(coming(3))
 
-    waiting.put_off(await waiting.next(3))
+    batch = await subscription.next_batch(3)
+    subscription.settle(batch, later=batch)
     await leases.settle()
-    waiting.give_back()
+    subscription.close()
     await leases.settle()
 
-    assert subscription.told == [("deadline 0", ["2"]), ("deadline 0", ["0", "1"])]
+    assert client.told == [("deadline 0", ["2"]), ("deadline 0", ["0", "1"])]

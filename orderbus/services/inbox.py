@@ -1,0 +1,268 @@
+"""What becomes of the events that come back from Pub/Sub."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
+from uuid import UUID
+
+from orderbus import storage, telemetry
+from orderbus.domain.text import storable
+from orderbus.domain.traces import trace_id
+from orderbus.errors import Busy, OrderbusError, Poisoned
+from orderbus.pubsub.messages import decode
+from orderbus.pubsub.subscription import Received
+from orderbus.storage.database import Connection, Database
+from orderbus.storage.dead_letters import PubsubMessage
+from orderbus.storage.inbox import Known, Returned
+
+#: How often a batch may wait in vain for a lock while it is taken apart: enough to find one message
+#: among a hundred. Then nothing more is tried: it may be a table that is locked.
+_VAIN_WAITS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What may go now: deliveries, and consumptions by consumer.
+
+    ``later`` are messages that could not be recorded because somebody else is at work on their
+    orders: they have to be received again.
+    """
+
+    deliveries: Sequence[int] = ()
+    consumptions: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    later: Sequence[Received] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What came of recording events: how many were new, and what may go now.
+
+    ``known`` are the events that are ours, and ``done`` those of them that were recorded: on the
+    orders of the others somebody else is at work.
+    """
+
+    new: int
+    deliveries: Sequence[int]
+    consumptions: Mapping[str, Sequence[int]]
+    known: set[UUID]
+    done: set[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """A message and the event that it announces; ``why`` says what makes it a dead letter."""
+
+    message: Received
+    event: Returned | None = None
+    external_ref: str | None = None
+    why: Poisoned | None = None
+
+    @classmethod
+    def read(cls, message: Received) -> Self:
+        try:
+            event = decode(message.data, message.attributes)
+        except Poisoned as poisoned:
+            return cls(message, why=poisoned)
+        returned = Returned(
+            event.event_id, event.occurred_at, message.message_id, message.published_at
+        )
+        return cls(message, returned, event.external_ref)
+
+    def about(self) -> dict[str, Any]:
+        """Name the message, its event and its order in a log line, as the message itself does."""
+        attributes = self.message.attributes
+        return {
+            "event_id": attributes.get("ce-id"),
+            "order_id": attributes.get("ce-subject"),
+            "external_ref": self.external_ref,
+            "sequence": attributes.get("sequence"),
+            "trace_id": trace_id(attributes.get("traceparent")),
+            "message_id": self.message.message_id,
+        }
+
+
+async def receive(
+    database: Database, received: Sequence[Received], *, wanted: Mapping[str, str]
+) -> Due:
+    """Record a batch in one transaction; returns what may go now, and what has to come again.
+
+    Inbox, watermarks, one delivery for each endpoint, one consumption for each consumer in
+    ``wanted`` (see ``storage.inbox.add``), pointers deleted: all or nothing, and receiving a
+    message again changes nothing. What cannot be decoded, or belongs to no event we
+    know, is kept as a dead letter with its bytes. A batch that cannot be recorded is taken apart: a
+    message that fails for a reason of its own is a dead letter, alone, with its event parked, and
+    one that waits for a lock is left for later. When this returns, every message but those may be
+    acked. Raises ``Unavailable``; then none may.
+    """
+    chunks, done, later, vain = [[_Came.read(message) for message in received]], [], [], 0
+    while chunks:
+        chunk = chunks.pop()
+        try:
+            done.append(await _receive(database, chunk, wanted))
+        except Busy as busy:
+            vain += 1
+            if len(chunk) > 1 and vain <= _VAIN_WAITS:
+                chunks += _halves(chunk)
+                continue
+            telemetry.log.warning("events_put_off", count=len(chunk), error=str(busy))
+            later.append(Due(later=[came.message for came in chunk]))
+        except OrderbusError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a door: one message must not stop all others
+            if len(chunk) > 1:
+                chunks += _halves(chunk)
+                continue
+            poisoned = Poisoned(f"It cannot be recorded: {error!r}", reason="unrecordable")
+            await _bury_alone(database, chunk[0], poisoned)
+    return together([*done, *later])
+
+
+def _halves(chunk: list[_Came]) -> tuple[list[_Came], list[_Came]]:
+    middle = len(chunk) // 2
+    return chunk[middle:], chunk[:middle]
+
+
+async def _receive(database: Database, chunk: Sequence[_Came], wanted: Mapping[str, str]) -> Due:
+    async with database.transaction() as connection:
+        events = [came.event for came in chunk if came.event is not None]
+        recorded = await record(connection, events, wanted=wanted)
+        later: list[Received] = []
+        settled: list[_Came] = []
+        for came in chunk:
+            if came.event is None or came.event.event_id in recorded.done:
+                settled.append(came)
+            elif came.event.event_id in recorded.known:
+                later.append(came.message)
+                continue
+            else:
+                message = f"No event {came.event.event_id} is known here"
+                settled.append(replace(came, why=Poisoned(message, reason="unknown_event")))
+        letters = [came for came in settled if came.why is not None]
+        await _bury(connection, letters)
+    telemetry.RECEIVED.inc(recorded.new)
+    telemetry.DUPLICATES.inc(len(settled) - len(letters) - recorded.new)
+    _log(settled)
+    return Due(recorded.deliveries, recorded.consumptions, later)
+
+
+def together(parts: Sequence[Due]) -> Due:
+    """Say of several parts what is due."""
+    consumptions: dict[str, list[int]] = {}
+    for part in parts:
+        for name, ids in part.consumptions.items():
+            consumptions.setdefault(name, []).extend(ids)
+    return Due(
+        [delivery for part in parts for delivery in part.deliveries],
+        consumptions,
+        [message for part in parts for message in part.later],
+    )
+
+
+async def _bury_alone(database: Database, came: _Came, why: Poisoned) -> None:
+    """Keep a message that cannot be recorded; its event is parked, or it would come again.
+
+    The event's own dead letter is enough then: there is one, however often it comes.
+    """
+    async with database.connection() as connection:
+        if came.event is not None and await _park(connection, came.event, why):
+            telemetry.DEAD_LETTERS.labels(kind="outbox").inc()
+            telemetry.log.error(
+                "dead_letter_written", kind="outbox", error=str(why), **came.about()
+            )
+            return
+        buried = replace(came, why=why)
+        await _bury(connection, [buried])
+    _log([buried])
+
+
+async def _park(connection: Connection, event: Returned, why: Poisoned) -> bool:
+    # Whoever knows an event's id alone, and may write to the topic, parks nothing.
+    if await storage.outbox.happened_at(connection, event.event_id) != event.occurred_at:
+        return False
+    return await storage.outbox.park(
+        connection, None, event.event_id, reason=why.reason, error=storable(str(why))
+    )
+
+
+async def _bury(connection: Connection, letters: Sequence[_Came]) -> None:
+    if letters:
+        await storage.dead_letters.add_pubsub(
+            connection,
+            [
+                PubsubMessage(
+                    came.message.message_id,
+                    came.message.data,
+                    {storable(k): storable(v) for k, v in came.message.attributes.items()},
+                    came.why.reason,
+                    storable(str(came.why)),
+                )
+                for came in letters
+                if came.why is not None
+            ],
+        )
+
+
+def _log(settled: Sequence[_Came]) -> None:
+    for came in settled:
+        about = came.about()
+        if came.why is not None:
+            telemetry.DEAD_LETTERS.labels(kind="pubsub").inc()
+            telemetry.log.error("dead_letter_written", kind="pubsub", error=str(came.why), **about)
+        telemetry.log.info("event_received", **about)
+
+
+async def record(
+    connection: Connection, returned: Sequence[Returned], *, wanted: Mapping[str, str]
+) -> Recorded:
+    """Put the events that are ours into the inbox, in the caller's transaction."""
+    known = await storage.inbox.recognise(connection, returned)
+    locked = await storage.inbox.lock_watermarks(connection, known) if known else []
+    if not locked:
+        return Recorded(0, (), {}, _ids(known), set())
+    added = await storage.inbox.add(connection, locked, wanted=wanted)
+    deliveries = await storage.inbox.advance_watermarks(connection, locked)
+    return Recorded(added.new, deliveries, added.consumptions, _ids(known), _ids(locked))
+
+
+def _ids(known: Sequence[Known]) -> set[UUID]:
+    return {event.returned.event_id for event in known}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event stands in its order; ``known`` is empty for a cart's without payload.
+
+    ``kept`` is whether the event's payload is still there.
+    """
+
+    known: Sequence[Known]
+    kept: bool
+
+
+async def find_place(connection: Connection, event: Returned) -> Place:
+    """Find the place of an event that its order shall pass over; its payload may be gone."""
+    known = await storage.inbox.recognise(connection, [event])
+    if known:
+        return Place(known, kept=True)
+    places = await storage.inbox.recognise(connection, [event], without_payload=True)
+    return Place(places, kept=False)
+
+
+async def pass_over(connection: Connection, event: Returned, place: Place) -> Sequence[int]:
+    """Let an order go on without an event, in the caller's transaction.
+
+    Returns the deliveries that may go now. A cart has one event and no history: nothing comes after
+    it, so there is nothing to go on with, and only the pointer is let go of. Raises ``Busy`` where
+    somebody else is at work on the order.
+    """
+    locked = await storage.inbox.lock_watermarks(connection, place.known)
+    if len(locked) < len(place.known):
+        message = "An event of the same order is being recorded at this moment: try again"
+        raise Busy(message)
+    if place.kept:
+        await storage.inbox.add(connection, locked, wanted={})
+    else:
+        await storage.outbox.forget(connection, event.event_id)
+    return await storage.inbox.advance_watermarks(connection, locked)
