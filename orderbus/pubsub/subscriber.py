@@ -104,6 +104,7 @@ class _Pull:
         self._connected = connected
         self._streams: set[_Stream] = set()
         self._making: str | None = None  # which making of the subscription the streams are on
+        self._made_anew = False
         self._found = asyncio.Event()
         self._look_now = asyncio.Event()
 
@@ -153,13 +154,15 @@ class _Pull:
             making = await asyncio.to_thread(topology.find, self._client, self._settings)
         if making is None:
             self._forget()
-            if (await topology.ensure(self._settings)).subscription_made:
-                self._subscription.note_made_anew()
+            made = await topology.ensure(self._settings)
+            self._made_anew = self._made_anew or made.subscription_made
             making = await asyncio.to_thread(topology.find, self._client, self._settings)
         if self._making is not None and making != self._making:
             self._forget()
+            self._made_anew = True
+        if self._made_anew:
             self._subscription.note_made_anew()
-        self._making = making
+        self._making, self._made_anew = making, False
 
     def _forget(self) -> None:
         self._leases.forget()
