@@ -70,18 +70,6 @@ class _Came:
         )
         return cls(message, returned, event.external_ref)
 
-    def about(self) -> dict[str, Any]:
-        """Name the message, its event and its order in a log line, as the message itself does."""
-        attributes = self.message.attributes
-        return {
-            "event_id": attributes.get("ce-id"),
-            "order_id": attributes.get("ce-subject"),
-            "external_ref": self.external_ref,
-            "sequence": attributes.get("sequence"),
-            "trace_id": trace_id(attributes.get("traceparent")),
-            "message_id": self.message.message_id,
-        }
-
 
 async def receive(
     database: Database, received: Sequence[Received], *, wanted: Mapping[str, str]
@@ -169,7 +157,7 @@ async def _bury_alone(database: Database, came: _Came, why: Poisoned) -> None:
         if came.event is not None and await _park(connection, came.event, why):
             telemetry.DEAD_LETTERS.labels(kind="outbox").inc()
             telemetry.log.error(
-                "dead_letter_written", kind="outbox", error=str(why), **came.about()
+                "dead_letter_written", kind="outbox", error=str(why), **_about(came)
             )
             return
         buried = replace(came, why=why)
@@ -206,7 +194,7 @@ async def _bury(connection: Connection, letters: Sequence[_Came]) -> None:
 
 def _log(settled: Sequence[_Came]) -> None:
     for came in settled:
-        about = came.about()
+        about = _about(came)
         if came.why is not None:
             telemetry.DEAD_LETTERS.labels(kind="pubsub").inc()
             telemetry.log.error("dead_letter_written", kind="pubsub", error=str(came.why), **about)
@@ -266,3 +254,16 @@ async def pass_over(connection: Connection, event: Returned, place: Place) -> Se
     else:
         await storage.outbox.forget(connection, event.event_id)
     return await storage.inbox.advance_watermarks(connection, locked)
+
+
+def _about(came: _Came) -> dict[str, Any]:
+    """Name a message, its event and its order in a log line, as the message itself does."""
+    attributes = came.message.attributes
+    return {
+        "event_id": attributes.get("ce-id"),
+        "order_id": attributes.get("ce-subject"),
+        "external_ref": came.external_ref,
+        "sequence": attributes.get("sequence"),
+        "trace_id": trace_id(attributes.get("traceparent")),
+        "message_id": came.message.message_id,
+    }
