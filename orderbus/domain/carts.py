@@ -17,7 +17,9 @@ LARGEST_TOTAL: Final = Decimal("99999999.99")
 class OpenCart(BaseModel):
     """A new cart: with a total, as old clients send it, or with items, whose sum is the total."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", json_schema_extra={"example": {"total_amount": "100.50"}}
+    )
 
     total_amount: Money | None = None
     items: Annotated[tuple[Item, ...], *LINES] | None = None

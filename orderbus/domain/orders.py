@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticKnownError
 
@@ -77,18 +78,30 @@ Email = Annotated[
 LINES: Final = (Field(min_length=1, max_length=MOST_LINES), BeforeValidator(_not_too_many))
 
 
-class _Part(BaseModel):
+_EXAMPLE: Final[JsonDict] = {
+    "order_id": "SO-10045",
+    "customer": {"name": "Jane Doe", "email": "jane@example.com"},
+    "items": [
+        {"sku": "ABC123", "name": "Solar Panel", "quantity": 2, "unit_price": 150.0},
+        {"sku": "XYZ789", "name": "Mounting Kit", "quantity": 1, "unit_price": 50.0},
+    ],
+    "shipping_address": "123 Main St, Austin, TX 78701",
+    "total": 350.0,
+}
+
+
+class _Incoming(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class IncomingCustomer(_Part):
+class IncomingCustomer(_Incoming):
     """Who ordered."""
 
     name: Text255
     email: Email
 
 
-class Item(_Part):
+class Item(_Incoming):
     """One line of an order; prices are in the order's one currency."""
 
     sku: Text100
@@ -97,19 +110,23 @@ class Item(_Part):
     unit_price: Money
 
 
-class IncomingOrder(_Part):
+class IncomingOrder(_Incoming):
     """An order as an upstream system sends it.
 
     Members that are not listed here are ignored, since senders add some. Money is exact: a number
     or a numeric string with at most two decimals, 0 to 99,999,999.99.
     """
 
-    order_id: Text255
+    model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
+
+    order_id: Annotated[Text255, Field(description="the sender's reference, once per source")]
     customer: IncomingCustomer
     items: Annotated[tuple[Item, ...], *LINES]
     shipping_address: Address
-    total: Money
-    idempotency_key: Text255 | None = None
+    total: Annotated[Money, Field(description="may differ from the sum: tax, shipping")]
+    idempotency_key: Annotated[
+        Text255 | None, Field(description="the header of this name wins")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from functools import cache
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -13,10 +16,30 @@ from orderbus.services.health import Found, Health
 from orderbus.services.shared import Shared
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
+from orderbus.web import openapi
 from orderbus.web.api import carts, docs, health, metrics, new_orders, orders
-from orderbus.web.app_keys import DATABASE, HEALTH, IN_FLIGHT, METRICS, SETTINGS, InFlight
+from orderbus.web.app_keys import (
+    DATABASE,
+    DESCRIPTION,
+    HEALTH,
+    IN_FLIGHT,
+    METRICS,
+    SETTINGS,
+    InFlight,
+)
 from orderbus.web.middlewares import around
 from orderbus.web.outbox_notifier import notify_dispatchers
+from orderbus.web.routes import Route
+
+#: Of two paths that fit a request, the first one answers.
+ROUTES: Final[Sequence[Route]] = (
+    *orders.ROUTES,
+    *new_orders.ROUTES,
+    *carts.ROUTES,
+    *health.ROUTES,
+    *metrics.ROUTES,
+    *docs.ROUTES,
+)
 
 
 def build_app(settings: Settings) -> web.Application:
@@ -32,41 +55,25 @@ def build_app(settings: Settings) -> web.Application:
     app[SETTINGS] = settings
     app[IN_FLIGHT] = InFlight()
     app.cleanup_ctx.append(_resources)
-    for path in ("/webhooks/orders/create/", "/webhooks/orders/create"):
-        app.router.add_post(path, orders.receive)
-    _add_orders(app.router)
-    _add_carts(app.router)
-    app.router.add_get("/healthz", health.healthz)
-    app.router.add_get("/readyz", health.readyz)
-    app.router.add_get("/metrics", metrics.negotiated)
-    app.router.add_get("/metrics/prometheus", metrics.as_text)
-    app.router.add_get("/api/v1/metrics", metrics.as_json)
-    app.router.add_get("/openapi.json", docs.openapi)
-    app.router.add_get("/docs", docs.page)
+    app[DESCRIPTION] = json.dumps(description()).encode()
+    for route in ROUTES:
+        for path in _spellings(route):
+            app.router.add_route(route.method, path, route.handler)
+            if route.method == "GET":
+                app.router.add_head(path, route.handler)
     return app
 
 
-def _add_orders(router: web.UrlDispatcher) -> None:
-    """One order resource under all its historical paths, with and without the trailing slash."""
-    for slash in ("", "/"):
-        router.add_post(f"/api/v1/orders/new{slash}", new_orders.create)
-        router.add_get(f"/api/v1/orders/{{id}}/status{slash}", new_orders.status)
-        router.add_get(f"/orders{slash}", orders.list_all)
-        router.add_get(f"/api/v1/orders{slash}", orders.list_page)
-        router.add_post(f"/api/v1/orders{slash}", orders.create)
-        for root in ("/orders", "/api/v1/orders"):
-            router.add_get(f"{root}/{{id}}{slash}", orders.show)
-            router.add_get(f"{root}/{{id}}/history{slash}", orders.history)
-            router.add_get(f"{root}/{{id}}/journey{slash}", orders.journey)
-            router.add_post(f"{root}/{{id}}/cancel{slash}", orders.cancel)
-            router.add_post(f"{root}/{{id}}/retry{slash}", orders.retry)
+@cache
+def description() -> dict[str, Any]:
+    """Describe the API in OpenAPI 3.1."""
+    return openapi.document(ROUTES)
 
 
-def _add_carts(router: web.UrlDispatcher) -> None:
-    for slash in ("", "/"):
-        router.add_get(f"/carts{slash}", carts.list_all)
-        router.add_post(f"/carts{slash}", carts.create)
-        router.add_put(f"/carts/{{id}}/checkout{slash}", carts.check_out)
+def _spellings(route: Route) -> set[str]:
+    """Take the paths of the source documents with a trailing slash and without."""
+    without = route.path.rstrip("/")
+    return {route.path} if route.operation.access.is_open else {without, f"{without}/"}
 
 
 async def _resources(app: web.Application) -> AsyncIterator[None]:

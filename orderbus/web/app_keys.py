@@ -43,3 +43,5 @@ DATABASE: Final = web.AppKey("database", Database)
 HEALTH: Final = web.AppKey("health", Shared[Found])
 METRICS: Final = web.AppKey("metrics", Metrics)
 IN_FLIGHT: Final = web.AppKey("in_flight", InFlight)
+#: The OpenAPI document.
+DESCRIPTION: Final = web.AppKey("description", bytes)

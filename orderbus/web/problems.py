@@ -6,14 +6,14 @@ clients read (``error``, ``errors``) stand beside the problem's own.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
 
-from orderbus.domain.text import brief
+from orderbus.domain.text import brief, storable
 from orderbus.errors import (
     Changed,
     Conflict,
@@ -31,7 +31,9 @@ from orderbus.errors import (
     UnderWay,
     UnknownMediaType,
 )
+from orderbus.web.schemas.problems import Problem
 
+_NONE: Final[Mapping[str, str]] = {}
 #: Under which an answer carries why it refuses; the middleware logs it.
 REFUSAL: Final = web.ResponseKey("refusal", dict[str, str])
 #: Characters and faults of a refusal that are logged.
@@ -59,6 +61,32 @@ STATUSES: Final = (
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
+#: One of each error that is answered, by its code.
+EXAMPLES: Final[Mapping[str, OrderbusError]] = {
+    error.code: error
+    for error in (
+        Unauthenticated("This takes an API key: Authorization: Bearer KEY"),
+        Forbidden("A page of another origin may change nothing here without an API key"),
+        NotFound("No such order"),
+        Invalid("The order is not valid", [Fault("/total", "value_error", "must be a number")]),
+        TooLarge("The body is larger than 1048576 bytes"),
+        UnknownMediaType("Content-Type is 'text/plain': send application/json"),
+        Conflict("Order SO-10045 exists with another content"),
+        KeyReused("The Idempotency-Key was used with another request"),
+        UnderWay("The first request with this Idempotency-Key is not answered yet"),
+        IllegalMove("The order is completed", source="completed", target="in_progress"),
+        Changed('If-Match names another version of the order: its ETag is "3"'),
+        Unavailable("PostgreSQL does not answer", part="postgres"),
+        Misconfigured("PostgreSQL refuses our password", part="postgres"),
+    )
+}
+#: Refusals that are no errors of ours, by their status: code and detail.
+OTHERS: Final[Mapping[HTTPStatus, tuple[str, str]]] = {
+    HTTPStatus.BAD_REQUEST: ("unknown_host", "The host 'a.example' is not among ALLOWED_HOSTS"),
+    HTTPStatus.REQUEST_TIMEOUT: ("request_timeout", "Request Timeout"),
+    HTTPStatus.INTERNAL_SERVER_ERROR: ("internal", "The server failed"),
+}
+
 
 def status_of(error: OrderbusError) -> HTTPStatus:
     """Say which status an error of ours is answered with."""
@@ -70,6 +98,14 @@ def status_of(error: OrderbusError) -> HTTPStatus:
 
 def response_to(error: OrderbusError, request: web.BaseRequest) -> web.Response:
     """Answer a request with the problem that ``error`` is."""
+    body = body_of(error, request.path)
+    faults = getattr(error, "faults", ())[:_LOGGED_FAULTS]
+    why = "; ".join([str(error), *(f"{fault.pointer}: {fault.detail}" for fault in faults)])
+    return noted(_answer(body, headers_of(error)), error.code, why)
+
+
+def body_of(error: OrderbusError, path: str) -> Problem:
+    """Say what ``error`` is to whoever asked for ``path``."""
     members: dict[str, Any] = {"detail": error.told}
     if isinstance(error, Invalid) and error.faults:
         members["faults"] = [asdict(fault) for fault in _faults(error)]
@@ -77,17 +113,8 @@ def response_to(error: OrderbusError, request: web.BaseRequest) -> web.Response:
         members["part"] = error.part
     if isinstance(error, IllegalMove):
         members |= {"from": error.source, "to": error.target}
-    members |= _members_of_the_path(error, request.path.rstrip("/"))
-    answer = problem(
-        status_of(error),
-        code=error.code,
-        path=request.path,
-        headers=_headers(error),
-        **members,
-    )
-    faults = getattr(error, "faults", ())[:_LOGGED_FAULTS]
-    why = "; ".join([str(error), *(f"{fault.pointer}: {fault.detail}" for fault in faults)])
-    return noted(answer, error.code, why)
+    members |= _members_of_the_path(error, path.rstrip("/"))
+    return body(status_of(error), code=error.code, path=path, **members)
 
 
 def noted(answer: web.Response, code: str, detail: str) -> web.Response:
@@ -98,12 +125,13 @@ def noted(answer: web.Response, code: str, detail: str) -> web.Response:
 
 def _faults(error: Invalid) -> list[Fault]:
     return [
-        Fault(brief(fault.pointer), fault.code, brief(fault.detail, _LONGEST_SENTENCE))
+        Fault(storable(brief(fault.pointer)), fault.code, _short(fault.detail))
         for fault in error.faults
     ]
 
 
-def _headers(error: OrderbusError) -> dict[str, str]:
+def headers_of(error: OrderbusError) -> dict[str, str]:
+    """Say when to ask again, or how to show who one is."""
     match error:
         case Unavailable():
             return {"Retry-After": str(max(1, round(error.retry_after.total_seconds())))}
@@ -119,37 +147,44 @@ def _members_of_the_path(error: OrderbusError, path: str) -> dict[str, Any]:
     if path == SOURCE_PATH:
         return _members_of_the_source(error)
     if path == CARTS_PATH or path.startswith(f"{CARTS_PATH}/"):
-        said = brief(error.told, _LONGEST_SENTENCE)
-        return {"error": _by_field(error) if isinstance(error, Invalid) else said}
+        return {"error": _by_field(error) if isinstance(error, Invalid) else _short(error.told)}
     if path.endswith("/status") and isinstance(error, NotFound):
         return {"detail": "Order not found"}
     return {}
 
 
 def problem(
+    status: int, *, code: str, detail: str, path: str, headers: Mapping[str, str] = _NONE
+) -> web.Response:
+    """Answer with a problem that is no error of ours."""
+    return noted(_answer(body(status, code=code, detail=detail, path=path), headers), code, detail)
+
+
+def body(
     status: int,
     *,
     code: str,
     detail: str,
     path: str,
-    headers: dict[str, str] | None = None,
     **members: Any,  # noqa: ANN401 - extension members of the problem
-) -> web.Response:
-    """Write a problem body; ``code`` becomes its type."""
-    body = {
-        "type": f"/problems/{code.replace('_', '-')}",
-        "title": HTTPStatus(status).phrase,
-        "status": int(status),
-        "detail": brief(detail, _LONGEST_SENTENCE),
-        "instance": brief(path),
+) -> Problem:
+    """Write a problem; ``code`` becomes its type."""
+    return Problem(
+        type=f"/problems/{code.replace('_', '-')}",
+        title=HTTPStatus(status).phrase,
+        status=int(status),
+        detail=_short(detail),
+        instance=storable(brief(path)),
         **members,
-    }
-    answer = web.Response(
-        status=status,
-        body=json.dumps(body).encode(),
-        headers={"Content-Type": CONTENT_TYPE, **(headers or {})},
     )
-    return noted(answer, code, detail)
+
+
+def _answer(body: Problem, headers: Mapping[str, str]) -> web.Response:
+    return body.response(body.status, {**headers, "Content-Type": CONTENT_TYPE})
+
+
+def _short(sentence: str) -> str:
+    return storable(brief(sentence, _LONGEST_SENTENCE))
 
 
 def _members_of_the_source(error: OrderbusError) -> dict[str, Any]:
@@ -157,7 +192,7 @@ def _members_of_the_source(error: OrderbusError) -> dict[str, Any]:
         return {"error": "Invalid signature"}
     if isinstance(error, Invalid):
         return {"errors": _by_field(error)}
-    return {"error": brief(error.told, _LONGEST_SENTENCE)}
+    return {"error": _short(error.told)}
 
 
 def _by_field(error: Invalid) -> dict[str, list[str]]:

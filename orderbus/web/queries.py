@@ -1,16 +1,18 @@
-"""The query parameters of a list."""
+"""The query parameters of the list of orders."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Final
 
 from aiohttp import web
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
+from orderbus.domain.orders import faults
 from orderbus.domain.states import Status
 from orderbus.domain.text import brief
 from orderbus.errors import Fault, Invalid
@@ -18,47 +20,6 @@ from orderbus.storage.order_lists import Filter
 
 _LONGEST_PAGE: Final = 100
 _TEXT: Final = 255
-
-
-def page(request: web.Request) -> tuple[Filter, int, int | None]:
-    """Read which orders are asked for, how many, and before which one.
-
-    Raises ``Invalid`` for a filter or a value that is none: a slip must not return everything.
-    """
-    given = dict(request.query)
-    if len(given) != len(request.query):
-        raise _wrong("", "A parameter is given twice")
-    readers: dict[str, Callable[[str], Any]] = {
-        "status": _status,
-        "source": _plain,
-        "external_ref": _plain,
-        "customer": _plain,
-        "created_at__gte": _moment,
-        "created_at__lt": _moment,
-        "limit": _limit,
-        "cursor": _position,
-    }
-    read: dict[str, Any] = {}
-    for name, value in given.items():
-        if name not in readers:
-            raise _wrong(name, f"No such filter; there are {', '.join(readers)}")
-        try:
-            read[name] = readers[name](value)
-        except ValueError as error:
-            raise _wrong(name, str(error)) from None
-    wanted = Filter(
-        status=read.get("status"),
-        source=read.get("source"),
-        order_id=read.get("external_ref"),
-        customer=read.get("customer"),
-        created_from=read.get("created_at__gte"),
-        created_until=read.get("created_at__lt"),
-    )
-    return wanted, read.get("limit", 10), read.get("cursor")
-
-
-def _wrong(name: str, detail: str) -> Invalid:
-    return Invalid("The list cannot be asked for like this", [Fault(f"/{name}", "query", detail)])
 
 
 def _status(value: str) -> str:
@@ -91,14 +52,9 @@ def _moment(value: str) -> datetime:
 
 def _limit(value: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", value) or not 1 <= int(value) <= _LONGEST_PAGE:
-        message = f"is {brief(value, 40)!r}: must be 1 to {_LONGEST_PAGE}"
+        message = f"is {brief(value, 40)!r}: must be a whole number from 1 to {_LONGEST_PAGE}"
         raise ValueError(message)
     return int(value)
-
-
-def cursor(number: int | None) -> str | None:
-    """Write where a list goes on; None where it does not."""
-    return None if number is None else base64.urlsafe_b64encode(str(number).encode()).decode()
 
 
 def _position(cursor: str) -> int:
@@ -107,6 +63,75 @@ def _position(cursor: str) -> int:
     except (binascii.Error, ValueError):
         text = ""
     if not text.isdigit() or len(text) > 18:  # noqa: PLR2004 - a bigint's digits
-        message = f"is {brief(cursor, 40)!r}: this list gave out none like that"
+        message = f"is {brief(cursor, 40)!r}: must be the next_cursor of a page of this list"
         raise ValueError(message)
     return int(text)
+
+
+_Text = Annotated[
+    str | SkipJsonSchema[None], Field(min_length=1, max_length=_TEXT), BeforeValidator(_plain)
+]
+_When = Annotated[datetime | SkipJsonSchema[None], BeforeValidator(_moment)]
+
+
+class OrderQuery(BaseModel):
+    """Which orders are asked for, how many, and from where on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Annotated[Status | SkipJsonSchema[None], BeforeValidator(_status)] = None
+    source: Annotated[_Text, Field(description="webhook, api or cart")] = None
+    external_ref: Annotated[_Text, Field(description="the sender's reference")] = None
+    customer: Annotated[_Text, Field(description="their email, or the sender's name for them")] = (
+        None
+    )
+    created_at__gte: Annotated[_When, Field(description="created then or later")] = None
+    created_at__lt: Annotated[_When, Field(description="created before")] = None
+    limit: Annotated[int, Field(ge=1, le=_LONGEST_PAGE), BeforeValidator(_limit)] = 10
+    cursor: Annotated[
+        int | None,
+        BeforeValidator(_position),
+        WithJsonSchema({"type": "string", "description": "the next_cursor of the page before"}),
+    ] = None
+
+    def filter(self) -> Filter:
+        """Say which orders are asked for."""
+        return Filter(
+            status=self.status,
+            source=self.source,
+            order_id=self.external_ref,
+            customer=self.customer,
+            created_from=self.created_at__gte,
+            created_until=self.created_at__lt,
+        )
+
+
+def read(request: web.Request) -> OrderQuery:
+    """Read the query; raises ``Invalid`` for a slip, which must not return everything."""
+    given = dict(request.query)
+    try:
+        query = OrderQuery.model_validate(given)
+    except ValidationError as error:
+        raise _invalid([_named(fault) for fault in faults(error)]) from None
+    twice = [name for name in given if len(request.query.getall(name)) > 1]
+    if twice:
+        raise _invalid(
+            [Fault(f"/{name}", "query", "is given twice: once is allowed") for name in twice]
+        )
+    return query
+
+
+def _named(fault: Fault) -> Fault:
+    detail = fault.detail
+    if fault.code == "extra_forbidden":
+        detail = f"is no filter of this list: allowed are {', '.join(OrderQuery.model_fields)}"
+    return Fault(fault.pointer, "query", detail)
+
+
+def _invalid(found: list[Fault]) -> Invalid:
+    return Invalid(f"The query is not valid: {found[0].pointer[1:]} {found[0].detail}", found)
+
+
+def cursor(number: int | None) -> str | None:
+    """Write where a list goes on; None where it does not."""
+    return None if number is None else base64.urlsafe_b64encode(str(number).encode()).decode()

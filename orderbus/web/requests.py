@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from aiohttp import web
+from pydantic import BaseModel, ValidationError
 
 from orderbus import services
 from orderbus.domain import json
+from orderbus.domain.orders import faults
 from orderbus.domain.text import brief
 from orderbus.domain.traces import trace_id
 from orderbus.errors import Fault, Invalid, TooLarge, Unauthenticated, UnknownMediaType
 from orderbus.web import open_access
 from orderbus.web.app_keys import DATABASE, SETTINGS
+
+Model = TypeVar("Model", bound=BaseModel)
 
 #: Seconds a sender may take for the body.
 READ_TIMEOUT: Final = 10.0
@@ -54,16 +58,17 @@ async def body(request: web.Request) -> bytes:
     return b"".join(pieces)
 
 
-async def members_or_none(request: web.Request) -> tuple[bytes, dict[str, Any]]:
-    """Read a body that may be missing, and its members; raises as ``body``, and ``Invalid``."""
-    if not request.can_read_body:
-        return b"", {}
-    text = await body(request)
+async def model_or_none(request: web.Request, model: type[Model]) -> tuple[bytes, Model]:
+    """Read a body that may be missing; raises as ``body``, and ``Invalid``."""
+    text = await body(request) if request.can_read_body else b""
     members = json.loads(text) if text else {}
     if not isinstance(members, dict):
-        message = "The body is not an object"
+        message = f"The body must be an object, not {type(members).__name__}"
         raise Invalid(message, [Fault("", "object", message)])
-    return text, members
+    try:
+        return text, model.model_validate(members)
+    except ValidationError as error:
+        raise Invalid("The request is not valid", faults(error)) from None
 
 
 def _too_large(at_most: int) -> TooLarge:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from aiohttp import web
 
@@ -12,12 +12,13 @@ from orderbus import telemetry
 from orderbus.errors import OrderbusError
 from orderbus.storage.database import Connection
 from orderbus.web.app_keys import DATABASE
+from orderbus.web.schemas.fields import Body
 
 #: Rows that are read at a time.
 _CHUNK: Final = 1000
 
 #: Gives the rows after a number, at most so many, each with its own number.
-Page = Callable[[Connection, int, int], Awaitable[list[tuple[int, dict[str, Any]]]]]
+Page = Callable[[Connection, int, int], Awaitable[Sequence[tuple[int, Body]]]]
 
 
 async def stream_list(request: web.Request, name: str, page: Page) -> web.StreamResponse:
@@ -28,7 +29,7 @@ async def stream_list(request: web.Request, name: str, page: Page) -> web.Stream
     connection to PostgreSQL is held.
     """
 
-    async def rows_after(number: int) -> list[tuple[int, dict[str, Any]]]:
+    async def rows_after(number: int) -> Sequence[tuple[int, Body]]:
         async with request.app[DATABASE].connection() as connection:
             return await page(connection, number, _CHUNK)
 
@@ -41,7 +42,9 @@ async def stream_list(request: web.Request, name: str, page: Page) -> web.Stream
         await response.write(f'{{"{name}": ['.encode())
         between = ""
         while rows:
-            await response.write((between + ", ".join(json.dumps(row) for _, row in rows)).encode())
+            await response.write(
+                (between + ", ".join(json.dumps(row.members()) for _, row in rows)).encode()
+            )
             between = ", "
             rows = await rows_after(rows[-1][0])
         await response.write(b"]}")

@@ -8,7 +8,7 @@ import pytest
 
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from orderbus.web.openapi import document
+from orderbus.web.app import description
 from tests.support import samples, scenario
 from tests.support.api_client import Client, placed
 
@@ -86,7 +86,7 @@ async def test_a_sources_own_paths_keep_their_own_shape(client: Client) -> None:
 
 
 def test_the_description_says_so() -> None:
-    schemas = document()["components"]["schemas"]
+    schemas = description()["components"]["schemas"]
 
     for name in ("Order", "History", "Journey"):
         assert {"id", "external_ref"} <= set(schemas[name]["required"]), name

@@ -14,7 +14,7 @@ import pytest
 from aiohttp.web import AbstractRoute
 
 from orderbus.domain.orders import LARGEST_QUANTITY
-from orderbus.web.openapi import document
+from orderbus.web.app import description
 from tests.support import costly_json
 from tests.support.api_client import JSON, PROBLEM, Client
 
@@ -45,7 +45,7 @@ def handlers(client: Client, *, with_body: bool) -> Iterator[tuple[str, str]]:
 
 def example(method: str, path: str) -> Any:
     """What the API's own description sends to this path."""
-    described = {name.rstrip("/"): paths for name, paths in document()["paths"].items()}
+    described = {name.rstrip("/"): paths for name, paths in description()["paths"].items()}
     operation = described.get(path.rstrip("/"), {}).get(method.lower(), {})
     content = operation.get("requestBody", {}).get("content", {})
     return content.get("application/json", {}).get("example", {})
@@ -206,7 +206,7 @@ async def test_no_path_makes_any_route_fail_or_is_repeated_whole(
 
 
 async def test_no_parameter_makes_a_list_fail_or_is_repeated_whole(client: Client) -> None:
-    parameters = document()["paths"]["/api/v1/orders"]["get"]["parameters"]
+    parameters = description()["paths"]["/api/v1/orders"]["get"]["parameters"]
     found = []
     for parameter in [*(one["name"] for one in parameters), "x", "x" * 5000, "\x1b]"]:
         for name, text in TEXTS.items():

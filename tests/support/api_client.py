@@ -16,6 +16,7 @@ from orderbus.settings import Settings
 from orderbus.web.app import build_app
 from orderbus.web.server import OPTIONS
 from tests.support import samples
+from tests.support.described import Described
 
 Client = TestClient[Request, Application]
 
@@ -32,10 +33,13 @@ async def serving(settings: Settings) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def http_server(settings: Settings) -> AsyncIterator[TestServer]:
-    """A server that speaks HTTP as the real one does."""
-    server = OrderbusServer(build_app(settings))
+    """A server that speaks HTTP as the real one does, and answers as it describes itself."""
+    app, described = build_app(settings), Described()
+    app.on_response_prepare.append(described.look)
+    server = OrderbusServer(app)
     async with server:
         yield server
+    assert not described.wrong, "\n".join(described.wrong[:20])
 
 
 class OrderbusServer(TestServer):

@@ -2,51 +2,77 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import Final
 from uuid import UUID
 
 from aiohttp import web
 
 from orderbus import services, storage
 from orderbus.domain import carts
-from orderbus.domain.events import rfc3339
-from orderbus.errors import NotFound
+from orderbus.errors import NotFound, UnderWay
 from orderbus.storage.database import Connection
 from orderbus.web import requests
 from orderbus.web.app_keys import DATABASE
-from orderbus.web.idempotency import answer_once
+from orderbus.web.idempotency import REPLAYED, answer_once
+from orderbus.web.routes import Answer, Operation, Routes
+from orderbus.web.schemas.carts import Cart, CartAnswer, Carts
+from orderbus.web.schemas.fields import Body
 from orderbus.web.streams import stream_list
 
+ROUTES: Final = Routes("carts")
 
+
+@ROUTES.add(
+    "POST",
+    "/carts",
+    operation=Operation(
+        name="open_cart",
+        takes=carts.OpenCart,
+        answers={201: Answer("Opened", CartAnswer, (REPLAYED,))},
+        reads=("Idempotency-Key",),
+        errors=(UnderWay,),
+    ),
+)
 async def create(request: web.Request) -> web.Response:
-    """Open a cart."""
+    """Open a cart with a total, or with items that make up the total."""
     caller = await requests.authorize(request)
     body = await requests.body(request)
     cart = carts.parse(body)
 
     async def open_cart(connection: Connection) -> web.Response:
         uuid = await services.carts.open_cart(connection, cart)
-        return _answer("Cart created successfully!", uuid, status=201)
+        return CartAnswer(message="Cart created successfully!", cart_uuid=uuid).response(201)
 
     return await answer_once(request, body, open_cart, caller=caller)
 
 
+@ROUTES.add(
+    "GET",
+    "/carts",
+    operation=Operation(name="list_carts", answers={200: Answer("All carts, oldest first", Carts)}),
+)
 async def list_all(request: web.Request) -> web.StreamResponse:
-    """List all carts, however many, without holding them all."""
+    """List all carts."""
     await requests.authorize(request)
 
-    async def page(
-        connection: Connection, after: int, at_most: int
-    ) -> list[tuple[int, dict[str, Any]]]:
+    async def page(connection: Connection, after: int, at_most: int) -> list[tuple[int, Body]]:
         rows = await storage.carts.list_after(connection, after, at_most=at_most)
-        return [(number, _shown(cart)) for number, cart in rows]
+        return [(number, Cart.model_validate(cart)) for number, cart in rows]
 
     return await stream_list(request, "carts", page)
 
 
+@ROUTES.add(
+    "PUT",
+    "/carts/{id}/checkout",
+    operation=Operation(
+        name="check_out_cart",
+        answers={200: Answer("Closed", CartAnswer)},
+        path="the cart's uuid",
+    ),
+)
 async def check_out(request: web.Request) -> web.Response:
-    """Close a cart; doing it again changes nothing and is answered the same."""
+    """Close a cart, which becomes an order; doing it again changes nothing."""
     caller = await requests.authorize(request)
     try:
         uuid = UUID(request.match_info["id"])
@@ -56,18 +82,4 @@ async def check_out(request: web.Request) -> web.Response:
     await services.carts.check_out(
         request.app[DATABASE], uuid, actor=requests.key_of(caller), traceparent=traceparent
     )
-    return _answer("Cart closed successfully!", uuid, status=200)
-
-
-def _answer(message: str, uuid: UUID, *, status: int) -> web.Response:
-    body = json.dumps({"message": message, "cart_uuid": str(uuid)}).encode()
-    return web.Response(status=status, body=body, content_type="application/json")
-
-
-def _shown(cart: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "uuid": str(cart["uuid"]),
-        "total_amount": str(cart["total_amount"]),
-        "created_at": rfc3339(cart["created_at"]),
-        "closed": cart["closed"],
-    }
+    return CartAnswer(message="Cart closed successfully!", cart_uuid=uuid).response()

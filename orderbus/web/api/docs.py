@@ -1,73 +1,71 @@
-"""The API described, for machines and for people."""
+"""The API described: for machines, and for people who want to try it."""
 
 from __future__ import annotations
 
-import json
-from functools import cache
-from html import escape
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 from aiohttp import web
 
-from orderbus.web.openapi import document
+from orderbus.errors import NotFound
+from orderbus.web.app_keys import DESCRIPTION
+from orderbus.web.routes import Access, Answer, Operation, Routes
 
-_STYLE: Final = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem}"
-    "h2{margin-top:2.5rem;font:600 1.1rem ui-monospace,monospace}"
-    "b{display:inline-block;min-width:3.5rem;color:#06c}"
-    "pre{background:#f4f4f4;padding:1rem;overflow:auto;border-radius:6px}"
-    "td{padding:.15rem 1rem .15rem 0;vertical-align:top}"
+ROUTES: Final = Routes("documentation")
+#: The viewer's files; ``swagger-ui.json`` there says which version they are of.
+FOLDER: Final = Path(__file__).parents[1] / "static"
+_TYPES: Final = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
+_FILES: Final = {path.name: path for path in FOLDER.rglob("*") if path.suffix in _TYPES}
+#: Nothing of another host is loaded or asked, and nothing runs that is not in a file of ours.
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_HEADERS: Final = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+}
 
 
-async def openapi(_: web.Request) -> web.Response:
-    """Answer with the OpenAPI document."""
-    return web.Response(body=_json(), content_type="application/json")
+def _operation(name: str, *kinds: str) -> Operation:
+    headers = (*_HEADERS, "ETag")
+    answers = {
+        200: Answer("The file", headers=headers, text=kinds),
+        304: Answer("It is still as If-None-Match says", headers=headers),
+    }
+    path, reads = "the name of a file of the viewer", ("If-None-Match",)
+    return Operation(name=name, answers=answers, reads=reads, access=Access.ANYBODY, path=path)
 
 
-async def page(_: web.Request) -> web.Response:
-    """Show the same document to a person; the page asks no other host for anything."""
-    return web.Response(
-        text=_html(),
-        content_type="text/html",
-        headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
-    )
+@ROUTES.add(
+    "GET",
+    "/openapi.json",
+    operation=Operation(
+        name="openapi",
+        answers={200: Answer("OpenAPI 3.1", text=("application/json",))},
+        access=Access.ANYBODY,
+    ),
+)
+async def openapi(request: web.Request) -> web.Response:
+    """Describe the API to a machine."""
+    return web.Response(body=request.app[DESCRIPTION], content_type="application/json")
 
 
-@cache
-def _json() -> bytes:
-    return json.dumps(document(), indent=2).encode()
+@ROUTES.add("GET", "/docs", operation=_operation("docs", "text/html"))
+async def page(_: web.Request) -> web.FileResponse:
+    """Describe the API to a person, who can try it."""
+    return _file("index.html")
 
 
-@cache
-def _html() -> str:
-    described = document()
-    parts = [
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>orderbus API</title>"
-        f"<style>{_STYLE}</style><h1>orderbus API</h1>"
-        f"<p>{escape(described['info']['summary'])} For machines: "
-        "<a href=/openapi.json>/openapi.json</a></p>"
-    ]
-    for path, operations in described["paths"].items():
-        for method, operation in operations.items():
-            parts.append(_operation(method, path, operation))
-    schemas = json.dumps(described["components"]["schemas"], indent=2)
-    parts.append(f"<h2>Schemas</h2><pre>{escape(schemas)}</pre></html>")
-    return "".join(parts)
+@ROUTES.add("GET", "/docs/{id}", operation=_operation("docs_file", *_TYPES.values()))
+async def file(request: web.Request) -> web.FileResponse:
+    """Send a file that the description for people is shown with."""
+    return _file(request.match_info["id"])
 
 
-def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(status)}<td>{escape(response['description'])}"
-        for status, response in sorted(operation["responses"].items())
-    )
-    content = operation.get("requestBody", {}).get("content", {})
-    examples = "".join(
-        f"<pre>{escape(json.dumps(kind['example'], indent=2))}</pre>"
-        for kind in content.values()
-        if "example" in kind
-    )
-    return (
-        f"<h2><b>{method.upper()}</b> {escape(path)}</h2><p>{escape(operation['summary'])}</p>"
-        f"{examples}<table>{rows}</table>"
-    )
+def _file(name: str) -> web.FileResponse:
+    if name not in _FILES:
+        raise NotFound(f"The viewer has no such file: there are {', '.join(sorted(_FILES))}")
+    path = _FILES[name]
+    return web.FileResponse(path, headers={**_HEADERS, "Content-Type": _TYPES[path.suffix]})

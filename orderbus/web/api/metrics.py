@@ -7,22 +7,34 @@ what waits there cannot be known.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 from uuid import NAMESPACE_URL, uuid5
 
 from aiohttp import web
 
 from orderbus import storage, telemetry
+from orderbus.errors import Misconfigured, Unavailable
 from orderbus.services.shared import Shared
 from orderbus.storage.database import Database
 from orderbus.storage.diagnostics import Backlog
 from orderbus.storage.metrics import Metric
 from orderbus.web.app_keys import METRICS, Metrics
+from orderbus.web.routes import Access, Answer, Operation, Routes
+from orderbus.web.schemas import monitoring
+from orderbus.web.schemas.fields import Body
 
 _JSON: Final = "application/json"
 _TEXT: Final = ("text/plain", "application/openmetrics-text")
+
+ROUTES: Final = Routes("monitoring")
+_PLAIN: Final = ("text/plain",)
+
+
+def _counts(name: str, model: type[Body] | None = None, *, text: tuple[str, ...] = ()) -> Operation:
+    answers = {200: Answer("The counts", model, ("Vary",) if model and text else (), text)}
+    errors = (Unavailable, Misconfigured)
+    return Operation(name=name, answers=answers, errors=errors, access=Access.PROBE)
 
 
 def metrics_of(database: Database) -> Metrics:
@@ -41,13 +53,14 @@ def metrics_of(database: Database) -> Metrics:
         return telemetry.render(backlog, exact)
 
     async def as_json() -> bytes:
-        return json.dumps({"metrics": _entries(*await figures.get())}).encode()
+        return monitoring.Metrics(metrics=_entries(*await figures.get())).encoded()
 
     return Metrics(Shared(text), Shared(as_json))
 
 
+@ROUTES.add("GET", "/metrics", operation=_counts("metrics", monitoring.Metrics, text=_PLAIN))
 async def negotiated(request: web.Request) -> web.Response:
-    """Answer in the format the caller names."""
+    """Show what is counted, as JSON or as Prometheus text."""
     accept = request.headers.get("Accept", "")
     wants_text = _JSON not in accept and any(kind in accept for kind in _TEXT)
     response = await (as_text if wants_text else as_json)(request)
@@ -55,26 +68,28 @@ async def negotiated(request: web.Request) -> web.Response:
     return response
 
 
+@ROUTES.add("GET", "/metrics/prometheus", operation=_counts("metrics_as_text", text=_PLAIN))
 async def as_text(request: web.Request) -> web.Response:
-    """Answer in Prometheus' text format."""
+    """Show what is counted, as Prometheus text."""
     text = await request.app[METRICS].text.get()
     return web.Response(body=text, headers={"Content-Type": telemetry.CONTENT_TYPE})
 
 
+@ROUTES.add("GET", "/api/v1/metrics", operation=_counts("metrics_as_json", monitoring.Metrics))
 async def as_json(request: web.Request) -> web.Response:
-    """Answer with one entry for each count, in the shape the source document gives."""
+    """Show what is counted, as JSON."""
     body = await request.app[METRICS].as_json.get()
     return web.Response(body=body, content_type=_JSON, charset="utf-8")
 
 
-def _entries(backlog: Backlog, exact: list[Metric]) -> list[dict[str, Any]]:
+def _entries(backlog: Backlog, exact: list[Metric]) -> list[monitoring.Metric]:
     counts: dict[str, float] = telemetry.counts()
     counts |= {name: float(getattr(backlog, field)) for field, name, _ in telemetry.BACKLOG}
-    return [{**asdict(metric), "uuid": str(metric.uuid)} for metric in exact] + [
-        {
-            "uuid": str(uuid5(NAMESPACE_URL, f"orderbus:metrics:{name}")),
-            "count": int(count),
-            "description": name,
-        }
+    return [monitoring.Metric(**asdict(metric)) for metric in exact] + [
+        monitoring.Metric(
+            uuid=uuid5(NAMESPACE_URL, f"orderbus:metrics:{name}"),
+            count=int(count),
+            description=name,
+        )
         for name, count in sorted(counts.items())
     ]

@@ -12,25 +12,48 @@ from pydantic import TypeAdapter, ValidationError
 
 from orderbus import services
 from orderbus.domain import json as strict_json
-from orderbus.domain.events import rfc3339
 from orderbus.domain.orders import (
     Customer,
     Item,
     Money,
     PlaceOrder,
 )
-from orderbus.errors import MOST_FAULTS, Invalid
+from orderbus.domain.text import brief, storable
+from orderbus.errors import MOST_FAULTS, Invalid, UnderWay
 from orderbus.storage.database import Connection
 from orderbus.web import problems, requests
 from orderbus.web.app_keys import DATABASE
-from orderbus.web.idempotency import answer_once
-from orderbus.web.schemas.new_orders import NewOrder
+from orderbus.web.idempotency import REPLAYED, answer_once
+from orderbus.web.routes import Answer, Operation, Routes
+from orderbus.web.schemas.new_orders import (
+    NewOrder,
+    NewOrderStatus,
+    Unprocessable,
+    UnprocessableFault,
+    WrongAmount,
+)
 
+ROUTES: Final = Routes("orders by references")
 _AMOUNT: Final[TypeAdapter[Any]] = TypeAdapter(Money)
 
 
+@ROUTES.add(
+    "POST",
+    "/api/v1/orders/new",
+    operation=Operation(
+        name="create_new_order",
+        takes=NewOrder,
+        answers={
+            201: Answer("Committed", NewOrderStatus, (REPLAYED,)),
+            400: Answer("The amount is no amount of money", WrongAmount),
+            422: Answer("The body is not such an order", Unprocessable),
+        },
+        reads=("Idempotency-Key",),
+        errors=(UnderWay,),
+    ),
+)
 async def create(request: web.Request) -> web.Response:
-    """Take an order; whatever it refers to is the sender's."""
+    """Take an order by references alone."""
     caller = await requests.authorize(request)
     body = await requests.body(request)
     try:
@@ -42,8 +65,10 @@ async def create(request: web.Request) -> web.Response:
     try:
         amount = _AMOUNT.validate_python(new.amount)
     except ValidationError:
-        said = "amount must be a decimal number with at most two places, 0 to 99999999.99"
-        return problems.noted(_said(400, {"detail": said}), "invalid", said)
+        given = brief(new.amount, 40)
+        detail = f"amount is {given!r}: must be 0 to 99999999.99, with at most two decimals"
+        answer = WrongAmount(detail=storable(detail)).response(400)
+        return problems.noted(answer, "invalid", detail)
     order_id = uuid4()
     order = PlaceOrder(
         source="api",
@@ -70,48 +95,52 @@ async def create(request: web.Request) -> web.Response:
             order_id=order_id,
             actor=requests.key_of(caller),
         )
-        created_at = rfc3339(placed.created_at)
-        return _said(201, {"id": str(order_id), "status": "CREATED", "created_at": created_at})
+        return NewOrderStatus(id=order_id, status="CREATED", created_at=placed.created_at).response(
+            201
+        )
 
     return await answer_once(request, body, place, caller=caller)
 
 
+@ROUTES.add(
+    "GET",
+    "/api/v1/orders/{id}/status",
+    operation=Operation(
+        name="order_status",
+        answers={
+            200: Answer("The status", NewOrderStatus),
+            422: Answer("The id is not a uuid", Unprocessable),
+        },
+        path="our uuid of the order",
+    ),
+)
 async def status(request: web.Request) -> web.Response:
-    """Tell an order's status."""
+    """Show the status of an order."""
     await requests.authorize(request)
     given = request.match_info["id"]
     try:
         order_id = UUID(given)
     except ValueError:
-        said = "Input should be a valid UUID"
-        return _unprocessable([_fault("uuid_parsing", ["path", "order_id"], said, given)])
+        fault = _fault("uuid_parsing", ["path", "order_id"], "Input should be a valid UUID", given)
+        return _unprocessable([fault])
     order = await services.orders.find(request.app[DATABASE], str(order_id))
-    return _said(
-        200,
-        {
-            "id": order["id"],
-            "status": order["status"].upper(),
-            "created_at": order["created_at"],
-        },
-    )
+    return NewOrderStatus(
+        id=order["id"], status=order["status"].upper(), created_at=order["created_at"]
+    ).response()
 
 
-def _faults(error: ValidationError) -> list[dict[str, Any]]:
+def _faults(error: ValidationError) -> list[UnprocessableFault]:
     return [
         _fault(fault["type"], ["body", *fault["loc"]], fault["msg"], fault["input"])
         for fault in error.errors(include_url=False, include_context=False)[:MOST_FAULTS]
     ]
 
 
-def _fault(kind: str, place: list[str | int], said: str, given: object) -> dict[str, Any]:
-    return {"type": kind, "loc": place, "msg": said, "input": strict_json.echo(given)}
+def _fault(kind: str, place: list[str | int], message: str, given: object) -> UnprocessableFault:
+    echo = storable(json.dumps(strict_json.echo(given), default=str, ensure_ascii=False))
+    return UnprocessableFault(type=kind, loc=place, msg=storable(message), input=json.loads(echo))
 
 
-def _unprocessable(faults: list[dict[str, Any]]) -> web.Response:
-    first = f"{'/'.join(map(str, faults[0]['loc']))}: {faults[0]['msg']}"
-    return problems.noted(_said(422, {"detail": faults}), "unprocessable", first)
-
-
-def _said(status: int, members: dict[str, Any]) -> web.Response:
-    body = json.dumps(members, default=str).encode()
-    return web.Response(status=status, body=body, content_type="application/json")
+def _unprocessable(faults: list[UnprocessableFault]) -> web.Response:
+    first = f"{'/'.join(map(str, faults[0].loc))}: {faults[0].msg}"
+    return problems.noted(Unprocessable(detail=faults).response(422), "unprocessable", first)

@@ -1,0 +1,61 @@
+"""What all answers have in common, and the kinds of values in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from orderbus.domain.events import rfc3339
+
+Id = Annotated[UUID, Field(examples=["0b7e2f3c-5a0f-4a53-9d6f-5a3c5f0e2b11"])]
+Reference = Annotated[str, Field(description="the sender's reference", examples=["SO-10045"])]
+Amount = Annotated[
+    Decimal,
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]+[.][0-9]{2}$", "examples": ["350.00"]}),
+]
+Moment = Annotated[
+    datetime,
+    PlainSerializer(rfc3339),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "examples": ["2026-01-02T03:04:05.678901Z"]}
+    ),
+]
+
+_NONE: Final[Mapping[str, str]] = {}
+
+
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for member in schema.get("properties", {}).values():
+        member.pop("default", None)
+
+
+class Body(BaseModel):
+    """What is answered as JSON: a member with a default is left out where it was not set."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_by_name=True, json_schema_extra=_without_defaults
+    )
+
+    def members(self) -> dict[str, Any]:
+        """Write the members as JSON values."""
+        return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    def encoded(self) -> bytes:
+        """Write it as JSON."""
+        return json.dumps(self.members()).encode()
+
+    def response(self, status: int = 200, headers: Mapping[str, str] = _NONE) -> web.Response:
+        """Answer with it."""
+        return web.Response(
+            status=status,
+            body=self.encoded(),
+            headers={"Content-Type": "application/json; charset=utf-8", **headers},
+        )

@@ -1,0 +1,37 @@
+"""Health and counts as they are answered."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from orderbus.web.schemas.fields import Body, Id
+
+
+class Alive(Body):
+    """The process runs."""
+
+    ok: Literal[True]
+
+
+class Readiness(Body):
+    """Whether the process can do its work."""
+
+    ready: bool
+    parts: dict[str, bool] = Field(description="each dependency, and whether it answers as needed")
+    detail: str = Field("", description="what is to be done about those that do not")
+
+
+class Metric(Body):
+    """One count."""
+
+    uuid: Id
+    count: int
+    description: str = Field(examples=["orders_created"])
+
+
+class Metrics(Body):
+    """Everything that is counted."""
+
+    metrics: list[Metric]

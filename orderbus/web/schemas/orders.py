@@ -1,0 +1,126 @@
+"""Orders as they are answered, and what may be sent to change one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from orderbus.domain.states import Status
+from orderbus.domain.text import storable
+from orderbus.web.schemas.fields import Amount, Body, Id, Moment, Reference
+
+_LONGEST_REASON = 2000
+
+
+class Accepted(Body):
+    """The order is committed."""
+
+    ok: Literal[True] = Field(examples=[True])
+    order_id: Reference
+
+
+class Customer(Body):
+    """Who ordered; what the source does not ask for is empty."""
+
+    name: str = Field(examples=["Jane Doe"])
+    email: str = Field(examples=["jane@example.com"])
+    ref: str = Field("", description="the sender's own name for the customer; absent without one")
+
+
+class OrderItem(Body):
+    """One line item; prices are in the order's one currency."""
+
+    sku: str = Field(examples=["ABC123"])
+    name: str = Field(examples=["Solar Panel"])
+    quantity: int = Field(ge=1, examples=[2])
+    unit_price: Amount
+
+
+class Order(Body):
+    """An order with both its names: our uuid, and the sender's reference."""
+
+    id: Id
+    external_ref: Reference
+    order_id: str = Field(description="external_ref, for older clients", examples=["SO-10045"])
+    customer: Customer
+    items: list[OrderItem]
+    shipping_address: str = Field(examples=["123 Main St, Austin, TX 78701"])
+    total: Amount
+    source: str = Field(description="where it came in: webhook, api or cart", examples=["api"])
+    status: Status
+    reason: str | None = Field(description="why it failed or was cancelled")
+    allowed_actions: list[Literal["cancel", "retry"]]
+    cart_uuid: UUID | None = Field(description="the cart that became this order")
+    created_at: Moment
+    sequence: int = Field(ge=1, description="number of its newest event; also its ETag")
+
+    def etag(self) -> str:
+        """Write which version of the order this is."""
+        return f'"{self.sequence}"'
+
+
+class OrderPage(Body):
+    """A page of orders, from the newest on."""
+
+    items: list[Order]
+    next_cursor: str | None = Field(description="the cursor of the next page; null on the last")
+
+
+class OrderInBrief(Body):
+    """An order as the source document lists it."""
+
+    uuid: Id
+    cart_uuid: UUID | None
+    price: Amount
+    created_at: Moment
+
+
+class OrdersInBrief(Body):
+    """All orders, from the oldest on."""
+
+    orders: list[OrderInBrief]
+
+
+class HistoryEntry(Body):
+    """One event of an order."""
+
+    sequence: int = Field(ge=1)
+    type: str = Field(examples=["order.created"])
+    actor: str = Field(description="who did it", examples=["webhook"])
+    at: Moment
+    event_id: Id
+    details: dict[str, Any] = Field(description="such as from, to and reason")
+
+
+class History(Body):
+    """Who did what to an order, and when."""
+
+    id: Id
+    external_ref: Reference
+    order_id: str = Field(description="external_ref, for older clients", examples=["SO-10045"])
+    history: list[HistoryEntry]
+
+
+def _reason(value: object) -> object:
+    is_reason = isinstance(value, str) and 1 <= len(value) <= _LONGEST_REASON
+    if value is not None and not (is_reason and storable(str(value)) == value):
+        message = f"must be a text of 1 to {_LONGEST_REASON} characters, without NUL or half a pair"
+        raise PydanticCustomError("text", message)
+    return value
+
+
+class Cancel(BaseModel):
+    """Why an order is cancelled, if anybody says so."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"reason": "ordered twice"}})
+
+    reason: Annotated[
+        str | None, Field(min_length=1, max_length=_LONGEST_REASON), BeforeValidator(_reason)
+    ] = None
+
+
+class Retry(BaseModel):
+    """Nothing is read of it."""
