@@ -1,4 +1,4 @@
-"""What does a process hold open, and when is it closed?"""
+"""What a process holds open, and when it is closed."""
 
 from __future__ import annotations
 

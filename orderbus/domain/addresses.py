@@ -1,4 +1,4 @@
-"""Which addresses may a webhook be sent to?"""
+"""The addresses that a webhook may be sent to."""
 
 from __future__ import annotations
 

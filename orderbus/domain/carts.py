@@ -1,4 +1,4 @@
-"""What is a cart?"""
+"""What a cart is."""
 
 from __future__ import annotations
 

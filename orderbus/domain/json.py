@@ -1,4 +1,4 @@
-"""What may a JSON text hold before anything looks at its meaning?
+"""What a JSON text may hold before anything looks at its meaning.
 
 RFC 8259 leaves duplicate names and numbers like NaN to the reader; here both are refused, since two
 readers that disagree about a body would disagree about its signature and its hash. It leaves bounds

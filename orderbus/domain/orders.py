@@ -1,4 +1,4 @@
-"""What is an order, and which orders does the front door take?"""
+"""What an order is, and which orders are accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done with an order once it is there, and what may come of it?
+"""What is done with an order once it is there, and what may come of it.
 
 A processor is a small class with one method. ``random`` and ``priced`` are here; a path such as
 ``shop.processing:Payment`` names a class of your own, made without arguments.

@@ -1,4 +1,4 @@
-"""Did one of our senders sign this body?
+"""Whether one of our senders signed a body.
 
 Three schemes: hex HMAC-SHA256 (``X-Webhook-Signature``), the same in base64
 (``X-Shopify-Hmac-SHA256``), and Standard Webhooks 1.0 (``webhook-id``, ``webhook-timestamp``,

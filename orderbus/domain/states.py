@@ -1,4 +1,4 @@
-"""Which statuses has an order, and by which moves does it get from one to another?
+"""The statuses of an order, and the moves from one to another.
 
 ``MOVES`` is the one table; ``orders.moves`` in the database holds the same pairs and refuses all
 others. ``orderbus states`` prints it as a diagram.

@@ -1,4 +1,4 @@
-"""What may be written down of a text that somebody else wrote?"""
+"""What may be written down of a text that somebody else wrote."""
 
 from __future__ import annotations
 

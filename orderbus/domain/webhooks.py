@@ -1,4 +1,4 @@
-"""What is a webhook: its bytes, its signature, when it is tried again, what an answer means?
+"""A webhook: its bytes, its signature, and what an answer to it means.
 
 Signatures follow Standard Webhooks 1.0 (https://www.standardwebhooks.com/).
 """

@@ -1,4 +1,4 @@
-"""How do the clients reach Pub/Sub: Google's own service, or an emulator?"""
+"""Clients that reach Pub/Sub: Google's own service, or an emulator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose is a message between its arrival and its acknowledgement, and for how long?"""
+"""The messages we hold between their arrival and their acknowledgement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does a Pub/Sub message hold?
+"""What a Pub/Sub message holds.
 
 The data has the five members the source document asks for. Everything else travels in attributes,
 named as CloudEvents names them (https://cloudevents.io, Pub/Sub protocol binding).

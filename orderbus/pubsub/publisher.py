@@ -1,4 +1,4 @@
-"""How do messages get to the topic, and what is said of each that does not?"""
+"""Messages to the topic, each with its id or the reason why it was not taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which topics and subscriptions does orderbus need, and are they there?"""
+"""The topics and subscriptions that orderbus needs: looked for, made, compared."""
 
 from __future__ import annotations
 

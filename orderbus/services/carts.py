@@ -1,4 +1,4 @@
-"""How does a cart become an order?"""
+"""A cart becomes an order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must not be left half done when work is interrupted?
+"""What must not be left half done when work is interrupted.
 
 A step that was begun in PostgreSQL has happened or not, and who is interrupted in the middle of it
 does not know. So it is let end, for a while.

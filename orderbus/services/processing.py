@@ -1,4 +1,4 @@
-"""How is an order processed, once, whatever dies in between?
+"""An order is processed once, whatever dies in between.
 
 The lease is that of the consumption: it ends by itself. An order that is in progress and has no
 living worker is gone on with by the next one, under the same idempotency key.

@@ -1,4 +1,4 @@
-"""How does a process reach PostgreSQL, and what does it hear when PostgreSQL is away?"""
+"""Connections to PostgreSQL, and its errors as ours."""
 
 from __future__ import annotations
 

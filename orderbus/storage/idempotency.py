@@ -1,4 +1,4 @@
-"""What was answered under each idempotency key?"""
+"""What was answered under each idempotency key."""
 
 from __future__ import annotations
 

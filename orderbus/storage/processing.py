@@ -1,4 +1,4 @@
-"""How far is the processing of each order?"""
+"""How far the processing of each order is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which faults can the double be told to have?"""
+"""The faults that the double can be told to have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does Pub/Sub refuse, however well it is?
+"""What Pub/Sub refuses, however well it is.
 
 The limits are Google's: https://cloud.google.com/pubsub/quotas#resource_limits and the reference of
 each method.

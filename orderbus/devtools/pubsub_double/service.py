@@ -1,4 +1,4 @@
-"""Which of Pub/Sub's methods does the double answer, and how?"""
+"""The methods of Pub/Sub that the double answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the double know: its topics, its subscriptions, its faults?"""
+"""What the double knows: its topics, its subscriptions, its faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does one subscription of the double keep, lease and hand out messages?"""
+"""One subscription of the double: it keeps, leases and hands out messages."""
 
 from __future__ import annotations
 
