@@ -1,4 +1,4 @@
-"""Which refusals exist, and what a caller may do about each.
+"""Every error that orderbus expects, and what each process does with it.
 
 ::
 
@@ -15,21 +15,25 @@
     │   │   ├── UnderWay       the first request with this idempotency key is not answered yet
     │   │   └── IllegalMove    an order cannot go from where it is to where it was sent
     │   └── Changed            it is no longer what the caller saw
-    ├── Unavailable        a neighbour did not answer; the same call may work later
+    ├── Unavailable        a dependency did not answer; the same call may work later
     │   ├── Busy               somebody else has locked what this needs
+    │   ├── Unroutable         RabbitMQ has no queue for a message
     │   └── Denied             RabbitMQ refuses our user: a setting has to change
-    ├── Poisoned           this message can never succeed; bury it with its reason
-    └── Misconfigured      the settings cannot work; say why and exit
+    ├── Poisoned           this message can never succeed; its dead letter has the reason
+    │   └── BadMessage     a queue message that a worker must not act on
+    ├── Misconfigured      a person has to change a setting before anything can work
+    └── Died               a process ended that should have gone on
 
-Web turns them into a status and a problem body, actors into retry or burial, the bridge into
-ack or leave. ``code`` is stable: callers, rows and dashboards may rely on it.
+``HANDLING``, at the end, says what web, workers, bridge and commands do with each. ``code`` is
+stable: callers, rows and dashboards may rely on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from typing import ClassVar, Final
 
 #: Faults that are said of one input, however many it has.
@@ -39,16 +43,21 @@ MOST_FAULTS: Final = 100
 class OrderbusError(Exception):
     """Something orderbus expected to go wrong went wrong.
 
-    ``told`` is our own sentence, which a caller may read. ``because`` adds what a neighbour said:
-    hosts and users may be in it, so only ``str`` has it: for logs and who types commands.
+    ``detail`` is our own sentence, which a caller may read. ``because`` adds what a dependency
+    answered: hosts and users may be in it, so only ``str`` has it: for logs and who types commands.
+    ``dependency`` is its short name, and ``reason`` the short word that a dead letter carries.
     """
 
     code: ClassVar[str] = "error"
+    #: When the same call may work, where that is worth a try.
+    retry_after: timedelta | None = None
 
-    def __init__(self, message: str = "", *, because: str = "") -> None:
-        """Say what went wrong."""
+    def __init__(self, message: str = "", *, because: str = "", dependency: str = "") -> None:
+        """Say what went wrong; whose fault it is comes first."""
         super().__init__(f"{message}: {because}" if because else message)
-        self.told = message
+        self.detail = message
+        self.dependency = dependency
+        self.reason = self.code
 
 
 class Refused(OrderbusError):
@@ -123,6 +132,7 @@ class UnderWay(Conflict):
     """The first request with this idempotency key is not answered yet."""
 
     code = "under_way"
+    retry_after = timedelta(seconds=1)
 
 
 class IllegalMove(Conflict):
@@ -144,7 +154,7 @@ class Changed(Refused):
 
 
 class Unavailable(OrderbusError):
-    """A neighbour did not answer; the same call may work after ``retry_after``."""
+    """A dependency did not answer; the same call may work after ``retry_after``."""
 
     code = "unavailable"
 
@@ -153,12 +163,11 @@ class Unavailable(OrderbusError):
         message: str,
         *,
         because: str = "",
-        part: str = "",
+        dependency: str = "",
         retry_after: timedelta = timedelta(seconds=1),
     ) -> None:
-        """Name the neighbour in ``message``, which is read first; ``part`` is its short name."""
-        super().__init__(message, because=because)
-        self.part = part
+        """Name the dependency in ``message``, which is read first."""
+        super().__init__(message, because=because, dependency=dependency)
         self.retry_after = retry_after
 
 
@@ -166,14 +175,20 @@ class Busy(Unavailable):
     """Somebody else has locked what this needs, and did not let go in time."""
 
 
+class Unroutable(Unavailable):
+    """The queue a message was meant for is not there."""
+
+    code = "queue_missing"
+
+
 class Denied(Unavailable):
-    """RabbitMQ knows us not, or not in this virtual host: a person has to change a setting."""
+    """RabbitMQ does not know our user, or not in this virtual host: a setting has to change."""
 
     code = "rabbitmq_denied"
 
 
 class Poisoned(OrderbusError):
-    """This message can never succeed; ``reason`` is the short word its dead letter carries."""
+    """This message can never succeed."""
 
     code = "poisoned"
 
@@ -183,15 +198,85 @@ class Poisoned(OrderbusError):
         self.reason = reason
 
 
-class Misconfigured(OrderbusError):
-    """The settings cannot work; a process that meets this exits with its message.
+class BadMessage(Poisoned):
+    """A worker must not act on this queue message; ``message`` is what could be read of it."""
 
-    ``part`` is the short name of who refuses us, where a running process meets it.
+    code = "refused_message"
+
+    def __init__(self, detail: str, *, reason: str = "malformed", message: object = None) -> None:
+        """Say in ``detail`` which member is wrong, and what is allowed."""
+        super().__init__(detail, reason=reason)
+        self.message = message
+
+
+class Misconfigured(OrderbusError):
+    """A person has to change a setting, or what a dependency allows us, before anything can work.
+
+    A process that meets this while it begins exits with its message, and so do workers and bridge
+    later; web answers 503 and goes on.
     """
 
     code = "misconfigured"
+    retry_after = timedelta(seconds=1)
 
-    def __init__(self, message: str = "", *, because: str = "", part: str = "") -> None:
-        """Say in ``message`` which setting is wrong, or who refuses us."""
-        super().__init__(message, because=because)
-        self.part = part
+
+class Died(OrderbusError):
+    """A process ended that should have gone on."""
+
+    code = "died"
+
+
+class AtWork(Enum):
+    """What a worker does with the queue message or consumption whose work raised."""
+
+    RETRY = "tries it again for as long as it takes, and counts nothing"
+    COUNT = "tries it again and counts it; when too many are counted, it is a dead letter"
+    BURY = "makes it a dead letter at once"
+
+
+class OnReturn(Enum):
+    """What the bridge does with the messages whose recording raised."""
+
+    RETRY = "keeps all of them, and tries again"
+    PUT_OFF = "takes them apart, and tries those that wait for a lock again later"
+    BURY = "takes them apart, and makes the one that fails a dead letter"
+    EXIT = "exits, and Pub/Sub delivers them again"
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """What each kind of process does with an error.
+
+    Web answers with ``status``, and a command exits with ``exit_code``.
+    """
+
+    status: int
+    worker: AtWork
+    bridge: OnReturn
+    exit_code: int = 1
+
+
+#: What is done with an error: the nearest class above it decides.
+HANDLING: Final[Mapping[type[Exception], Handling]] = {
+    Exception: Handling(500, AtWork.COUNT, OnReturn.BURY),
+    OrderbusError: Handling(503, AtWork.COUNT, OnReturn.BURY),
+    Refused: Handling(409, AtWork.BURY, OnReturn.BURY),
+    Unauthenticated: Handling(401, AtWork.BURY, OnReturn.BURY),
+    Forbidden: Handling(403, AtWork.BURY, OnReturn.BURY),
+    NotFound: Handling(404, AtWork.BURY, OnReturn.BURY),
+    Invalid: Handling(400, AtWork.BURY, OnReturn.BURY),
+    TooLarge: Handling(413, AtWork.BURY, OnReturn.BURY),
+    UnknownMediaType: Handling(415, AtWork.BURY, OnReturn.BURY),
+    KeyReused: Handling(422, AtWork.BURY, OnReturn.BURY),
+    Changed: Handling(412, AtWork.BURY, OnReturn.BURY),
+    Unavailable: Handling(503, AtWork.RETRY, OnReturn.RETRY, exit_code=3),
+    Busy: Handling(503, AtWork.RETRY, OnReturn.PUT_OFF, exit_code=3),
+    Poisoned: Handling(503, AtWork.BURY, OnReturn.BURY),
+    Misconfigured: Handling(503, AtWork.RETRY, OnReturn.EXIT, exit_code=2),
+}
+
+
+def handling(error: BaseException) -> Handling:
+    """Look up what is done with ``error``."""
+    kinds = (kind for kind in type(error).__mro__ if kind in HANDLING)
+    return HANDLING[next(kinds, Exception)]

@@ -22,10 +22,11 @@ from orderbus.commands.provider import with_provider
 from orderbus.devtools.client import Client, open_client
 from orderbus.devtools.dependencies import Provider
 from orderbus.devtools.folders import default_data, free_folder
-from orderbus.devtools.processes import DiedError, Sink
+from orderbus.devtools.processes import Sink
 from orderbus.devtools.stack import Stack, check_settings, first_error, for_settings, running_stack
 from orderbus.domain import retries
 from orderbus.domain.events import ORDER_PROCESSED
+from orderbus.errors import Died
 from orderbus.storage.database import open_database
 
 T = TypeVar("T")
@@ -77,7 +78,7 @@ async def _demo(provider: Provider | None, *, as_json: bool) -> None:
                     report = await _send(running)
         except asyncio.CancelledError:
             terminal.fail("stopped", code=130)
-        except (DiedError, BaseExceptionGroup) as error:
+        except (Died, BaseExceptionGroup) as error:
             terminal.say((folder / "log").read_text()[-4000:], err=True, lines=True)
             raise first_error(error) from None
     _show(report, as_json=as_json)
@@ -103,7 +104,7 @@ async def _send(running: Stack) -> dict[str, Any]:
         accepted = time.time()
         if status != 201:  # noqa: PLR2004
             message = f"The order was answered with {status}: {said}"
-            raise DiedError(message)
+            raise Died(message)
         webhook = await _received(http, running, order["order_id"])
         cart = await _close_a_cart(http, running)
     settings = settings_module.load(_env_file=None, **for_settings(running.env))
@@ -121,7 +122,7 @@ async def _close_a_cart(http: Client, running: Stack) -> dict[str, Any]:
     status, said = await http.put(f"{api}/carts/{cart}/checkout")
     if status != 200:  # noqa: PLR2004
         message = f"The checkout was answered with {status}: {said}"
-        raise DiedError(message)
+        raise Died(message)
     closed = time.time()
 
     async def processed() -> list[dict[str, Any]]:
@@ -129,7 +130,7 @@ async def _close_a_cart(http: Client, running: Stack) -> dict[str, Any]:
         history: list[dict[str, Any]] = found["history"] if found else []
         if all(event["type"] != ORDER_PROCESSED for event in history):
             message = f"The cart's order was not processed within {PATIENCE.seconds} s"
-            raise DiedError(message)
+            raise Died(message)
         return history
 
     history = await _until(processed)
@@ -139,7 +140,7 @@ async def _close_a_cart(http: Client, running: Stack) -> dict[str, Any]:
 
 
 async def _until(seen: Callable[[], Awaitable[T]], within: timedelta = PATIENCE) -> T:
-    return await waiting.until_it_works(seen, retries.STARTED, retry_on=DiedError, within=within)
+    return await waiting.until_it_works(seen, retries.STARTED, retry_on=Died, within=within)
 
 
 def _steps(steps: Sequence[tuple[str, str | float, str]], began: float) -> list[dict[str, Any]]:
@@ -155,7 +156,7 @@ async def _received(http: Client, running: Stack, reference: str) -> dict[str, A
             if json.loads(webhook["body"])["order_id"] == reference and webhook["verified"]:
                 return dict(webhook)
         message = f"No verified webhook arrived within {PATIENCE.seconds} s"
-        raise DiedError(message)
+        raise Died(message)
 
     return await _until(arrived)
 
@@ -167,9 +168,9 @@ async def _journey(database: Any, reference: str) -> dict[str, Any]:  # noqa: AN
         journey = await services.orders.journey(database, reference)
         deliveries = journey["events"][0]["deliveries"]
         if not deliveries or not deliveries[0]["delivered_at"]:
-            raise DiedError("The worker has not written down that it delivered")
+            raise Died("The worker has not written down that it delivered")
 
-    with suppress(DiedError):
+    with suppress(Died):
         await _until(delivered, timedelta(seconds=5))
     return await services.orders.journey(database, reference)
 

@@ -26,7 +26,7 @@ from rich.text import Text
 
 from orderbus import settings as settings_module
 from orderbus.domain.text import brief, printable, storable
-from orderbus.errors import Invalid, Misconfigured, OrderbusError, Unavailable
+from orderbus.errors import Invalid, OrderbusError, Unavailable, handling
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
 
@@ -82,12 +82,10 @@ def with_exit_code(run: Callable[[], object]) -> None:
     """
     try:
         run()
-    except Misconfigured as error:
-        fail(str(error), code=2)
-    except Unavailable as error:
-        fail(f"{error}. `orderbus doctor` tells which dependency is away.", code=3)
     except OrderbusError as error:
-        fail(str(error), code=1)
+        away = isinstance(error, Unavailable)
+        hint = ". `orderbus doctor` tells which dependency is away." if away else ""
+        fail(f"{error}{hint}", code=handling(error).exit_code)
 
 
 def fail(message: str, *, code: int) -> NoReturn:

@@ -19,10 +19,10 @@ from orderbus.devtools import dotenv
 from orderbus.devtools.dependencies import Provider
 from orderbus.devtools.dotenv import Given
 from orderbus.devtools.folders import default_data, locked_folder, write_private
-from orderbus.devtools.processes import DiedError, is_free
+from orderbus.devtools.processes import is_free
 from orderbus.devtools.stack import Stack, check_settings, first_error, running_stack
 from orderbus.domain import webhooks
-from orderbus.errors import Invalid, Misconfigured
+from orderbus.errors import Died, Invalid, Misconfigured
 
 
 def _url(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
@@ -149,7 +149,7 @@ async def _run(wanted: Wanted, stop: asyncio.Event, *, as_json: bool) -> None:
 
 
 async def _until_stopped(running: Stack, stop: asyncio.Event) -> None:
-    """Wait for Ctrl-C; raises ``DiedError`` where a process ends before."""
+    """Wait for Ctrl-C; raises ``Died`` where a process ends before."""
     death = asyncio.create_task(running.first_death())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({death, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -159,7 +159,7 @@ async def _until_stopped(running: Stack, stop: asyncio.Event) -> None:
         return
     process = death.result()
     message = f"{process.name} ended with code {process.code}; stopping everything"
-    raise DiedError(message)
+    raise Died(message)
 
 
 async def _cancel_when(stop: asyncio.Event, task: asyncio.Task[None]) -> None:

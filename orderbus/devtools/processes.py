@@ -18,7 +18,7 @@ from orderbus import waiting
 from orderbus.devtools.folders import kept_open
 from orderbus.domain import retries
 from orderbus.domain.text import printable
-from orderbus.errors import OrderbusError, Unavailable
+from orderbus.errors import Died, Unavailable
 
 Sink = Callable[[str, str], None]
 
@@ -28,12 +28,6 @@ _SUPERVISOR: Final = str(Path(__file__).with_name("supervisor.py"))
 #: the port of a dependency that is being restarted. Each process begins somewhere else.
 _PORTS: Final = range(20_000, 32_000)
 _ports: Final = itertools.count(os.getpid() * 37)
-
-
-class DiedError(OrderbusError):
-    """A process ended that should have gone on."""
-
-    code = "died"
 
 
 class Process:
@@ -123,7 +117,7 @@ async def run(
     cwd: Path | None = None,
     user: str = "-",
 ) -> None:
-    """Run ``command`` to its end; raises ``DiedError`` if it fails."""
+    """Run ``command`` to its end; raises ``Died`` if it fails."""
     process = await Process.start(name, command, sink=sink, env=env, cwd=cwd, user=user)
     try:
         code = await process.wait()
@@ -131,18 +125,18 @@ async def run(
         await process.stop()
     if code != 0:
         message = f"{name} failed with code {code}"
-        raise DiedError(message)
+        raise Died(message)
 
 
 async def until(
     works: Callable[[], Awaitable[object]], process: Process, *, seconds: float, what: str
 ) -> None:
-    """Wait until the coroutine ``works()`` makes does not raise; raises ``DiedError`` otherwise."""
+    """Wait until the coroutine ``works()`` makes does not raise; raises ``Died`` otherwise."""
 
     async def attempt() -> None:
         if process.code is not None:
             message = f"{process.name} ended with code {process.code}"
-            raise DiedError(message)
+            raise Died(message)
         try:
             await works()
         except Exception as error:  # whatever it is, it is not ready yet
@@ -152,7 +146,7 @@ async def until(
         await waiting.until_it_works(attempt, retries.STARTED, within=timedelta(seconds=seconds))
     except Unavailable as error:
         message = f"{what} was not ready within {seconds:.0f} s"
-        raise DiedError(message) from error
+        raise Died(message) from error
 
 
 def free_port() -> int:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from orderbus.devtools.folders import write_private
-from orderbus.devtools.processes import DiedError, Process, Sink, free_port, until
+from orderbus.devtools.processes import Process, Sink, free_port, until
+from orderbus.errors import Died
 
 USER: Final = "orderbus"
 
@@ -100,7 +101,7 @@ class NativeRabbitmq:
             await until(lambda: _connects(names), process, seconds=10, what="epmd")
         try:
             await self._start_node(sink)
-        except DiedError:
+        except Died:
             if not self._mnesia.exists():
                 raise
             await self._processes.pop().stop()

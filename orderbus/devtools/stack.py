@@ -104,7 +104,7 @@ async def running_stack(
 
     ``provider`` provides every dependency; ``changes`` are variables for the processes, beside
     those that the stack makes up. Raises ``Misconfigured`` where a dependency cannot be provided,
-    ``DiedError`` where a process does not come up.
+    ``Died`` where a process does not come up.
     """
     dependencies = find(data, provider=provider)
     for dependency in dependencies:

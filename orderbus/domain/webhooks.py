@@ -1,4 +1,4 @@
-"""A webhook: its bytes, its signature, and what an answer to it means.
+"""What a webhook is: its bytes, its signature, and what may come back.
 
 Signatures follow Standard Webhooks 1.0 (https://www.standardwebhooks.com/).
 """
@@ -13,8 +13,7 @@ import re
 import secrets as randomness
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Final
@@ -24,24 +23,6 @@ from orderbus.domain import json
 from orderbus.domain.events import Event, rfc3339
 from orderbus.errors import Fault, Invalid
 
-#: Pauses before the first attempt and after each failed one.
-SCHEDULE: Final = tuple(
-    timedelta(seconds=seconds)
-    for seconds in (0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
-)
-#: Share of a pause by which it may be longer or shorter.
-JITTER: Final = 0.1
-LONGEST_RETRY_AFTER: Final = timedelta(days=1)
-#: Attempts in a row that may end without a result, because the worker died or failed, before the
-#: delivery is taken for the cause.
-CRASHES_ALLOWED: Final = 5
-#: How many of them may be somebody else's fault; after that it is attempted alone.
-CRASHES_UNSUSPECTED: Final = 2
-#: A resolver that fails for a while is taken for ours, and not charged, on a delivery's first day.
-#: A zone that its owner broke gives the same answer, and must not hold its order for ever.
-RESOLVER_TRUSTED_FOR: Final = timedelta(days=1)
-
-_GONE: Final = 410
 #: RFC 3986 section 2: what a URL may hold, in its own bytes.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)(\w([\w-]{0,61}\w)?\.)*\w([\w-]{0,61}\w)?", re.ASCII)
@@ -72,40 +53,6 @@ class EndpointResponse:
     head: bytes
     duration: timedelta
     address: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The endpoint has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """Try again ``after`` this pause."""
-
-    after: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class NotCharged:
-    """Our own fault: try again ``after`` this pause, and do not count the attempt."""
-
-    after: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """The endpoint wants nothing more: disable it and hold what it is owed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exhausted:
-    """The schedule is over."""
-
-    reason: str
-
-
-Verdict = Delivered | Retry | NotCharged | Gone | Exhausted
 
 
 def new_secret() -> str:
@@ -205,51 +152,6 @@ def sign(secrets: Sequence[str], *, message_id: str, timestamp: int, body: bytes
         "v1," + base64.b64encode(hmac.digest(_key(secret), signed, hashlib.sha256)).decode()
         for secret in secrets
     )
-
-
-def judge(
-    answer: EndpointResponse, *, attempt: int, jitter: float, first_sent_at: datetime, now: datetime
-) -> Verdict:
-    """Say what follows from an answer to the ``attempt``-th attempt, counted from 1.
-
-    ``jitter`` is a random number from 0 to 1. A ``Retry-After`` is honoured up to a day, and never
-    cut short by jitter.
-    """
-    if answer.error is None and answer.status is not None:
-        if 200 <= answer.status <= 299:  # noqa: PLR2004
-            return Delivered()
-        if answer.status == _GONE:
-            return Gone()
-    if answer.error == "stalled":
-        return NotCharged(timedelta(seconds=5))
-    if answer.error == "dns_temporary" and now - first_sent_at < RESOLVER_TRUSTED_FOR:
-        return NotCharged(timedelta(seconds=10))
-    if attempt >= len(SCHEDULE):
-        return Exhausted("exhausted")
-    pause = pause_after(attempt, jitter=jitter)
-    asked = _retry_after(answer.retry_after, now)
-    return Retry(max(pause, min(asked, LONGEST_RETRY_AFTER)))
-
-
-def pause_after(attempt: int, *, jitter: float) -> timedelta:
-    """Say how long to wait after the ``attempt``-th failure; ``jitter`` as for ``judge``."""
-    return SCHEDULE[attempt] * (1 + JITTER * (2 * jitter - 1))
-
-
-def _retry_after(value: str | None, now: datetime) -> timedelta:
-    """Read seconds or an HTTP date (RFC 9110 section 10.2.3); anything else asks for nothing."""
-    if value is None:
-        return timedelta(0)
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return timedelta(seconds=int(value[:9]))
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return timedelta(0)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(moment - now, timedelta(0))
 
 
 def _key(secret: str) -> bytes:

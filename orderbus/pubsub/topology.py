@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from google.api_core import exceptions
 from google.cloud import pubsub_v1
 from google.protobuf.duration_pb2 import Duration
 
+from orderbus.domain import retries
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.pubsub import channels
 from orderbus.settings import Settings
@@ -109,8 +111,8 @@ def _kept() -> _Request:
 def _delivery(topic: str) -> _Request:
     return {
         "retry_policy": {
-            "minimum_backoff": Duration(nanos=100_000_000),
-            "maximum_backoff": Duration(seconds=10),
+            "minimum_backoff": _duration(retries.REDELIVERY.first),
+            "maximum_backoff": _duration(retries.REDELIVERY.most),
         },
         "dead_letter_policy": {
             "dead_letter_topic": f"{topic}.dead-letter",
@@ -118,6 +120,12 @@ def _delivery(topic: str) -> _Request:
         },
         "labels": {_MAKING: uuid4().hex},
     }
+
+
+def _duration(pause: timedelta) -> Any:  # noqa: ANN401 - Google's message
+    duration = Duration()
+    duration.FromTimedelta(pause)
+    return duration
 
 
 def _make_topic(publisher: pubsub_v1.PublisherClient, path: str) -> None:

@@ -15,16 +15,10 @@ import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
 
 from orderbus import telemetry
-from orderbus.errors import Denied, Unavailable
+from orderbus.errors import Denied, Unavailable, Unroutable
 
 #: RabbitMQ's reply code where a queue exists with other properties.
 _PRECONDITION_FAILED = 406
-
-
-class Unroutable(Unavailable):
-    """The queue a message was meant for is not there."""
-
-    code = "queue_missing"
 
 
 @dataclass(frozen=True, slots=True)

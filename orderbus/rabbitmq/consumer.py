@@ -18,7 +18,8 @@ from dramatiq.broker import MessageProxy
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer, _RabbitmqMessage
 from dramatiq.errors import ConnectionClosed
 
-from orderbus.rabbitmq import intake, properties
+from orderbus.errors import BadMessage
+from orderbus.rabbitmq import properties, validation
 
 #: Seconds between two looks at a gate that is closed.
 _LOOK_AGAIN: Final = 0.2
@@ -80,9 +81,9 @@ class Consumer(_RabbitmqConsumer):
         if method is None:
             return came
         try:
-            intake.read(body, self.queue_name, self.broker.actors)
-        except intake.Refusal as refusal:
-            message = refusal.message or intake.stand_in(body, self.queue_name)
+            validation.check(body, self.queue_name, self.broker.actors)
+        except BadMessage as refusal:
+            message = refusal.message or validation.stand_in(body, self.queue_name)
             judged = QueueMessage(
                 _RabbitmqMessage(method.redelivered, method.delivery_tag, message), self
             )

@@ -16,8 +16,8 @@ from typing import Any, Final, TypeVar
 
 import pika
 
-from orderbus.errors import Unavailable
-from orderbus.rabbitmq.connection import Connection, Outgoing, Queue, Unroutable
+from orderbus.errors import Unavailable, Unroutable
+from orderbus.rabbitmq.connection import Connection, Outgoing, Queue
 
 T = TypeVar("T")
 

@@ -13,8 +13,16 @@ from uuid import uuid4
 
 from orderbus import storage, telemetry
 from orderbus.domain.events import Event
+from orderbus.domain.retries import (
+    LONGEST_OF_CONSUMPTION,
+    DeadLetter,
+    NotCharged,
+    Pauses,
+    Retry,
+    judge_error,
+)
 from orderbus.domain.text import storable
-from orderbus.errors import OrderbusError, Poisoned, Refused, Unavailable
+from orderbus.errors import OrderbusError, Unavailable
 from orderbus.resources import Resources
 from orderbus.services.interruptions import ended, to_the_end
 from orderbus.storage.consumptions import Claim
@@ -22,9 +30,6 @@ from orderbus.storage.database import Connection, Database
 
 #: How long a claim stays with its worker; longer than an actor may take.
 LEASE: Final = timedelta(seconds=60)
-#: The pauses before it is tried again double up to this.
-_LONGEST_PAUSE: Final = timedelta(seconds=300)
-_NONE: Final = timedelta(0)
 #: How long a wake-up message has to have an effect before the dispatcher sends another.
 _HINT_AGAIN_AFTER: Final = timedelta(seconds=10)
 #: For how many events that it has not taken yet each consumer is sent wake-up messages.
@@ -88,9 +93,11 @@ async def _hand_back(held: Resources, claiming: asyncio.Task[Claim | None]) -> N
         return
     with telemetry.bound(**_about(claim)), suppress(Unavailable):  # the lease ends by itself
         if held.ending.is_set():
-            await _put_off(held, claim, "The worker was told to stop", charged=False, pause=_NONE)
+            await _put_off(held, claim, "The worker is stopping", NotCharged(timedelta(0)))
         else:
-            await _put_off(held, claim, "It took too long", charged=True)
+            await _put_off(
+                held, claim, "It took too long", Retry(_pauses(held).after(claim.attempt))
+            )
 
 
 def _about(claim: Claim) -> dict[str, Any]:
@@ -138,25 +145,23 @@ async def hint_due(database: Database, consumers: Sequence[str]) -> Mapping[str,
 async def _failed(held: Resources, claim: Claim, work: Work, error: Exception) -> bool:
     database, settings = held.database, held.settings
     message = storable(f"{type(error).__name__}: {error}"[:_ERROR_AT_MOST])
-    match error:
-        case Unavailable():
-            return await _put_off(held, claim, message, charged=False)
-        case Poisoned() | Refused():
-            reason = error.reason if isinstance(error, Poisoned) else error.code
-            return await _write_dead_letter(database, claim, work, reason, message)
-        case _ if claim.attempt > settings.max_retry_attempts:
-            return await _write_dead_letter(database, claim, work, "retries_exhausted", message)
+    failed = claim.attempt - 1
+    verdict = judge_error(
+        error, _pauses(held), failures=failed, waits=failed, allowed=settings.max_retry_attempts
+    )
+    if isinstance(verdict, DeadLetter):
+        return await _write_dead_letter(database, claim, work, verdict.reason, message)
     if not isinstance(error, OrderbusError):
         telemetry.log.error("consumer_failed", consumer=claim.consumer, exc_info=error)
-    return await _put_off(held, claim, message, charged=True)
+    return await _put_off(held, claim, message, verdict)
 
 
-async def _put_off(
-    held: Resources, claim: Claim, error: str, *, charged: bool, pause: timedelta | None = None
-) -> bool:
-    if pause is None:
-        doubled = held.settings.retry_delay_base * 2 ** min(claim.attempt - 1, 20)
-        pause = min(doubled, _LONGEST_PAUSE)
+def _pauses(held: Resources) -> Pauses:
+    return Pauses(held.settings.retry_delay_base, LONGEST_OF_CONSUMPTION)
+
+
+async def _put_off(held: Resources, claim: Claim, error: str, verdict: Retry | NotCharged) -> bool:
+    pause, charged = verdict.after, isinstance(verdict, Retry)
     async with held.database.connection() as connection:
         await storage.consumptions.put_off(
             connection, claim, after=pause, charged=charged, error=error

@@ -42,7 +42,7 @@ _clock: Final = time.monotonic
 _SETTLES_WITHIN: Final = timedelta(seconds=3)
 _HANDED_BACK: Final = Settlement("pending", "not_charged", charged=False)
 #: A suspect is tried again soon where it found another one alone.
-_LATER: Final = replace(_HANDED_BACK, after=timedelta(seconds=1), keeps_crashes=True)
+_LATER: Final = replace(_HANDED_BACK, after=retries.SUSPECT, keeps_crashes=True)
 
 
 async def hint_due(database: Database, settings: Settings) -> list[int]:
@@ -97,7 +97,7 @@ async def _hand_back(database: Database, claiming: asyncio.Task[_Found]) -> None
 async def _attempt_safely(
     turns: Turns, http: Session, settings: Settings, claimed: Claimed, *, send_before: float
 ) -> tuple[EndpointResponse | None, Settlement]:
-    if claimed.crashes >= webhooks.CRASHES_UNSUSPECTED and turns.taken:
+    if claimed.crashes >= retries.CRASHES_UNSUSPECTED and turns.taken:
         return None, _LATER  # it would be charged for what the one before it does
     try:
         async with _suspect(turns, settings, claimed):
@@ -124,7 +124,7 @@ def _suspect(
     turns: Turns, settings: Settings, claimed: Claimed
 ) -> AbstractAsyncContextManager[None]:
     """Keep others away from an attempt that may kill the process, while the lease allows it."""
-    if claimed.crashes < webhooks.CRASHES_UNSUSPECTED:
+    if claimed.crashes < retries.CRASHES_UNSUSPECTED:
         return nullcontext()
     spare = settings.delivery_lease - settings.webhook_timeout - _SETTLES_WITHIN
     return turns.alone(patience=spare)
@@ -152,7 +152,7 @@ async def _claim(database: Database, settings: Settings, delivery_id: int, lease
 async def _attempt(
     http: Session, settings: Settings, claimed: Claimed, *, send_before: float
 ) -> tuple[EndpointResponse | None, Settlement]:
-    if claimed.crashes >= webhooks.CRASHES_ALLOWED:
+    if claimed.crashes >= retries.CRASHES_ALLOWED:
         crashed = f"{claimed.crashes} attempts in a row had no end: the worker died or failed"
         return None, _dead("crashed", crashed)
     if claimed.event is None:
@@ -170,7 +170,7 @@ async def _attempt(
     response = await exchange.post(
         http, claimed.url, body=body, headers=headers, deadline=settings.webhook_timeout
     )
-    verdict = webhooks.judge(
+    verdict = retries.judge_response(
         response,
         attempt=claimed.attempt,
         jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
@@ -180,17 +180,17 @@ async def _attempt(
     return response, _settlement(verdict, response)
 
 
-def _settlement(verdict: webhooks.Verdict, response: EndpointResponse) -> Settlement:
+def _settlement(verdict: retries.Verdict, response: EndpointResponse) -> Settlement:
     match verdict:
-        case webhooks.Delivered():
+        case retries.Delivered():
             return Settlement("delivered", "delivered")
-        case webhooks.Retry(after):
+        case retries.Retry(after):
             return Settlement("pending", "failed", after=after)
-        case webhooks.NotCharged(after):
+        case retries.NotCharged(after):
             return Settlement("pending", "not_charged", after=after, charged=False)
-        case webhooks.Gone():
+        case retries.Gone():
             return Settlement("pending", "failed", disabled_reason="The endpoint answered 410 Gone")
-        case webhooks.Exhausted(reason):
+        case retries.DeadLetter(reason):
             return _dead(reason, f"The last answer was {response.status or response.error}")
 
 
@@ -201,9 +201,9 @@ def _dead(reason: str, error: str) -> Settlement:
 def _failed_here(claimed: Claimed, error: Exception) -> Settlement:
     """Try again later, uncharged, as long as it may be us; then this delivery is the cause."""
     failures = claimed.crashes + 1
-    if failures >= webhooks.CRASHES_ALLOWED:
+    if failures >= retries.CRASHES_ALLOWED:
         return _dead("failed_here", f"{type(error).__name__}: {error}"[:2000].replace("\0", ""))
-    after = webhooks.pause_after(failures, jitter=random.random())  # noqa: S311 - spreads retries
+    after = retries.webhook_pause(failures, jitter=random.random())  # noqa: S311 - spreads retries
     return Settlement("pending", "not_charged", after=after, charged=False, without_result=True)
 
 

@@ -42,7 +42,7 @@ async def look(database: Database) -> Found:
 
 
 def _missing(part: str) -> Unavailable:
-    return Unavailable(SENTENCES[part], part=part)
+    return Unavailable(SENTENCES[part], dependency=part)
 
 
 def readiness(parts: Mapping[str, bool], *, ready: bool) -> dict[str, Any]:

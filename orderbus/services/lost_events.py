@@ -6,19 +6,17 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from orderbus import storage
+from orderbus.domain import retries
+from orderbus.domain.retries import Pauses
 from orderbus.storage.database import Database
 from orderbus.storage.lost_events import Returns
 
 #: What comes back later than others by this much is late, and so long others have to come back in
 #: their turn before it counts as lost.
-_LATE: Final = timedelta(seconds=15)
+_LATE: Final = retries.LATE_EVENT.first
 #: By how much the times differ at most that events in their turn take to come back. Well below
 #: ``_LATE``: what waited for a bridge shows, before ``_LATE`` is over, that it takes longer.
 _UNEQUAL: Final = timedelta(seconds=5)
-#: The first pause where nothing comes back at all.
-_SILENCE: Final = timedelta(seconds=10)
-#: What is out for so long is asked for where a backlog comes back out of order.
-_LONGEST_RETURN: Final = timedelta(minutes=10)
 #: Events asked for at a time where they may be lost, or this share of what comes back in ``_LATE``
 #: if that is more; and where they are lost.
 _FEW: Final = 20
@@ -39,28 +37,30 @@ async def take_back_lost(database: Database) -> int:
     long. Each event pauses twice as long after each time it was published.
     """
     async with database.connection() as connection:
-        seen = await storage.lost_events.look(connection, lately=_LATE, unequal=_UNEQUAL)
+        seen = await storage.lost_events.look(
+            connection, lately=_LATE, unequal=_UNEQUAL, silence=retries.LOST_EVENT
+        )
         asked_for = None if seen is None else _asked_for(seen)
         if asked_for is None:
             return 0
-        before, pause, at_most = asked_for
+        before, pauses, at_most = asked_for
         return await storage.lost_events.take_back(
-            connection, published_before=before, pause=pause, at_most=at_most
+            connection, published_before=before, pauses=pauses.listed(), at_most=at_most
         )
 
 
-def _asked_for(seen: Returns) -> tuple[datetime, timedelta, int] | None:
-    """Say before when it was published, its first pause, and how many."""
+def _asked_for(seen: Returns) -> tuple[datetime, Pauses, int] | None:
+    """Say before when it was published, its pauses, and how many."""
     if seen.silent:
-        return seen.moment, _SILENCE, _FEW
+        return seen.moment, retries.LOST_EVENT, _FEW
     if seen.reached is None or not seen.came:
         return None
     if not seen.unequal:
-        return seen.reached - _LATE, _LATE, _MANY
+        return seen.reached - _LATE, retries.LATE_EVENT, _MANY
     if seen.asked:
         return None
-    pause = _LONGEST_RETURN if seen.many else _LATE
-    return seen.reached - _LATE, pause, max(_FEW, seen.came // _SHARE)
+    pauses = retries.BACKLOG_EVENT if seen.many else retries.LATE_EVENT
+    return seen.reached - _LATE, pauses, max(_FEW, seen.came // _SHARE)
 
 
 async def take_back_all(database: Database) -> int:
@@ -73,7 +73,7 @@ async def take_back_all(database: Database) -> int:
         now = await storage.lost_events.now(connection)
         while step == _STEP:
             step = await storage.lost_events.take_back(
-                connection, published_before=now, pause=timedelta(0), at_most=_STEP
+                connection, published_before=now, pauses=[timedelta(0)], at_most=_STEP
             )
             taken += step
     return taken

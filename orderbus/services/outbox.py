@@ -15,6 +15,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from orderbus import storage, telemetry
+from orderbus.domain import retries
 from orderbus.errors import OrderbusError, Poisoned, Unavailable
 from orderbus.pubsub.messages import Message, encode
 from orderbus.pubsub.publisher import Publisher
@@ -25,8 +26,6 @@ from orderbus.storage.outbox import Leased
 
 #: A pointer leased this often without a word has killed its relay too often.
 LEASES_ALLOWED: Final = 8
-#: Longest pause between two probes while Pub/Sub takes nothing.
-LONGEST_PAUSE: Final = timedelta(seconds=2)
 #: Pointers that wake-up messages are sent for at once, and how long these have to have an effect.
 HINT_AT_MOST: Final = 5000
 HINT_AGAIN_AFTER: Final = timedelta(seconds=5)
@@ -132,10 +131,10 @@ async def _settle(
             token,
             published=published,
             given_back=[event_id for event_id, _ in failed],
-            again_after=timedelta(milliseconds=100),
+            again_after=retries.PUBLISH.first,
         )
         if failed and not published:
-            opened = await storage.outbox.open_breaker(connection, longest_pause=LONGEST_PAUSE)
+            opened = await storage.outbox.open_breaker(connection, pauses=retries.PROBE.listed())
             if opened:
                 telemetry.log.warning("part_away", part="pubsub", error=str(failed[0][1]))
     telemetry.PUBLISHED.inc(len(published))

@@ -116,20 +116,22 @@ def our_errors() -> Iterator[None]:
     except asyncpg.CheckViolationError as error:
         if error.constraint_name is None and "partition" in str(error):
             message = "A daily partition is missing: run `orderbus migrate`"
-            raise Unavailable(message, part="partitions") from error
+            raise Unavailable(message, dependency="partitions") from error
         raise
     except _WRONG_SETTINGS as error:
         message = "PostgreSQL refuses us"
-        raise Misconfigured(message, because=str(error), part="postgres") from error
+        raise Misconfigured(message, because=str(error), dependency="postgres") from error
     except _SCHEMA_MISSING as error:
         message = "The schema is missing or older than this version: run `orderbus migrate`"
-        raise Unavailable(message, because=str(error), part="schema") from error
+        raise Unavailable(message, because=str(error), dependency="schema") from error
     except _BUSY as error:
         message = "Somebody else has locked what this needs in PostgreSQL"
-        raise Busy(message, because=str(error), part="postgres") from error
+        raise Busy(message, because=str(error), dependency="postgres") from error
     except _AWAY as error:
         because = str(error) or type(error).__name__
-        raise Unavailable("PostgreSQL did not answer", because=because, part="postgres") from error
+        raise Unavailable(
+            "PostgreSQL did not answer", because=because, dependency="postgres"
+        ) from error
 
 
 class _Remembering(_Session):

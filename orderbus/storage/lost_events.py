@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from orderbus.domain.retries import Pauses
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
 
@@ -31,8 +33,10 @@ class Returns:
     asked: bool
 
 
-async def look(connection: Connection, *, lately: timedelta, unequal: timedelta) -> Returns | None:
-    """Tell how events come back; None where none has been awaited for 10 s.
+async def look(
+    connection: Connection, *, lately: timedelta, unequal: timedelta, silence: Pauses
+) -> Returns | None:
+    """Tell how events come back; None where none has been awaited for the first of ``silence``.
 
     Times are unequal where they differ by more than ``unequal``.
     """
@@ -62,27 +66,29 @@ async def look(connection: Connection, *, lately: timedelta, unequal: timedelta)
                EXISTS (SELECT FROM ops.outbox
                         WHERE published_at < reached.at - $1::interval
                        OFFSET greatest(100, came / 8)) AS many,
-               now() - heard.at >= interval '10 s'
-               AND now() - newest >= least(interval '10 min',
-                                           greatest(interval '10 s', newest - heard.at)) AS silent,
+               now() - heard.at >= $3::interval
+               AND now() - newest >= least($4::interval,
+                                           greatest($3::interval, newest - heard.at)) AS silent,
                EXISTS (SELECT FROM ops.outbox
                         WHERE publishes > 1 AND published_at > now() - $1::interval) AS asked
           FROM awaited, heard, reached, recent
-         WHERE oldest < now() - interval '10 s'
+         WHERE oldest < now() - $3::interval
         """,
         lately,
         unequal,
+        silence.first,
+        silence.most,
     )
     return None if record is None else rows.one(Returns, record)
 
 
 async def take_back(
-    connection: Connection, *, published_before: datetime, pause: timedelta, at_most: int
+    connection: Connection, *, published_before: datetime, pauses: Sequence[timedelta], at_most: int
 ) -> int:
     """Make events due again that were published before a moment and did not come back.
 
-    Each waits ``pause`` first, twice as long after each time it was published, 10 minutes at most.
-    Returns how many there were.
+    Each waits as ``pauses`` say for each time it was published, the last one for ever. Returns how
+    many there were.
     """
     status = await connection.execute(
         """
@@ -92,8 +98,8 @@ async def take_back(
             SELECT event_id
               FROM ops.outbox
              WHERE published_at < $1
-               AND published_at < now() - least(interval '10 min',
-                                                $2::interval * 2 ^ least(publishes - 1, 10))
+               AND published_at
+                   < now() - ($2::interval[])[least(greatest(publishes, 1), cardinality($2))]
                AND due_at = 'infinity'
                AND parked_at IS NULL
              ORDER BY published_at
@@ -101,7 +107,7 @@ async def take_back(
                FOR UPDATE SKIP LOCKED))
         """,
         published_before,
-        pause,
+        pauses,
         at_most,
     )
     return int(status.removeprefix("UPDATE "))

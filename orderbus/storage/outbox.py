@@ -248,16 +248,16 @@ async def forget(connection: Connection, event_id: UUID) -> None:
     await connection.execute("DELETE FROM ops.outbox WHERE event_id = $1", event_id)
 
 
-async def open_breaker(connection: Connection, *, longest_pause: timedelta) -> bool:
-    """Pause publishing; the pause doubles with each failed probe. True if it was closed before."""
+async def open_breaker(connection: Connection, *, pauses: Sequence[timedelta]) -> bool:
+    """Pause publishing, longer after each failed probe. True if it was closed before."""
     failures: int = await connection.fetchval(
         """
         UPDATE ops.relay_breaker
            SET opened_at = coalesce(opened_at, now()), failures = failures + 1,
-               probe_at = now() + least($1, interval '250 ms' * 2 ^ least(failures, 10))
+               probe_at = now() + ($1::interval[])[least(failures + 1, cardinality($1))]
         RETURNING failures
         """,
-        longest_pause,
+        pauses,
     )
     return failures == 1
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from orderbus.errors import OrderbusError
+from orderbus.errors import OrderbusError, handling
 from orderbus.web import problems
 from orderbus.web.routes import Access, Answer, Route
 from orderbus.web.schemas.problems import Problem
@@ -191,7 +191,7 @@ def _refusals(route: Route) -> Iterable[tuple[str, int, str, Iterable[str]]]:
     """Name each refusal by its code, with its status, what it is for, and its headers."""
     for kind in sorted(route.refusals(), key=lambda kind: kind.code):
         error, what = problems.EXAMPLES[kind.code], _docstring(kind)
-        yield kind.code, problems.status_of(error), what, problems.headers_of(error)
+        yield kind.code, handling(error).status, what, problems.headers_of(error)
     for status, (code, detail) in problems.OTHERS.items():
         is_possible = {
             HTTPStatus.BAD_REQUEST: route.operation.access is not Access.PROBE,

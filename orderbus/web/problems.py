@@ -30,6 +30,7 @@ from orderbus.errors import (
     Unavailable,
     UnderWay,
     UnknownMediaType,
+    handling,
 )
 from orderbus.web.schemas.problems import Problem
 
@@ -47,20 +48,6 @@ _LONGEST_SENTENCE: Final = 300
 SOURCE_PATH: Final = "/webhooks/orders/create"
 CARTS_PATH: Final = "/carts"
 
-#: The first class that fits decides.
-STATUSES: Final = (
-    (Unauthenticated, HTTPStatus.UNAUTHORIZED),
-    (Forbidden, HTTPStatus.FORBIDDEN),
-    (NotFound, HTTPStatus.NOT_FOUND),
-    (TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
-    (UnknownMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
-    (Invalid, HTTPStatus.BAD_REQUEST),
-    (Changed, HTTPStatus.PRECONDITION_FAILED),
-    (KeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (Conflict, HTTPStatus.CONFLICT),
-    (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
-)
-
 #: One of each error that is answered, by its code.
 EXAMPLES: Final[Mapping[str, OrderbusError]] = {
     error.code: error
@@ -76,8 +63,8 @@ EXAMPLES: Final[Mapping[str, OrderbusError]] = {
         UnderWay("The first request with this Idempotency-Key is not answered yet"),
         IllegalMove("The order is completed", source="completed", target="in_progress"),
         Changed('If-Match names another version of the order: its ETag is "3"'),
-        Unavailable("PostgreSQL does not answer", part="postgres"),
-        Misconfigured("PostgreSQL refuses our password", part="postgres"),
+        Unavailable("PostgreSQL does not answer", dependency="postgres"),
+        Misconfigured("PostgreSQL refuses our password", dependency="postgres"),
     )
 }
 #: Refusals that are no errors of ours, by their status: code and detail.
@@ -86,14 +73,6 @@ OTHERS: Final[Mapping[HTTPStatus, tuple[str, str]]] = {
     HTTPStatus.REQUEST_TIMEOUT: ("request_timeout", "Request Timeout"),
     HTTPStatus.INTERNAL_SERVER_ERROR: ("internal", "The server failed"),
 }
-
-
-def status_of(error: OrderbusError) -> HTTPStatus:
-    """Say which status an error of ours is answered with."""
-    return next(
-        (status for kind, status in STATUSES if isinstance(error, kind)),
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    )
 
 
 def response_to(error: OrderbusError, request: web.BaseRequest) -> web.Response:
@@ -106,15 +85,15 @@ def response_to(error: OrderbusError, request: web.BaseRequest) -> web.Response:
 
 def body_of(error: OrderbusError, path: str) -> Problem:
     """Say what ``error`` is to whoever asked for ``path``."""
-    members: dict[str, Any] = {"detail": error.told}
+    members: dict[str, Any] = {"detail": error.detail}
     if isinstance(error, Invalid) and error.faults:
         members["faults"] = [asdict(fault) for fault in _faults(error)]
-    if isinstance(error, Unavailable | Misconfigured) and error.part:
-        members["part"] = error.part
+    if error.dependency:
+        members["part"] = error.dependency
     if isinstance(error, IllegalMove):
         members |= {"from": error.source, "to": error.target}
     members |= _members_of_the_path(error, path.rstrip("/"))
-    return body(status_of(error), code=error.code, path=path, **members)
+    return body(handling(error).status, code=error.code, path=path, **members)
 
 
 def noted(answer: web.Response, code: str, detail: str) -> web.Response:
@@ -132,14 +111,11 @@ def _faults(error: Invalid) -> list[Fault]:
 
 def headers_of(error: OrderbusError) -> dict[str, str]:
     """Say when to ask again, or how to show who one is."""
-    match error:
-        case Unavailable():
-            return {"Retry-After": str(max(1, round(error.retry_after.total_seconds())))}
-        case UnderWay() | Misconfigured():
-            return {"Retry-After": "1"}
-        case Unauthenticated():
-            return {"WWW-Authenticate": 'Bearer realm="orderbus"'}
-    return {}
+    if isinstance(error, Unauthenticated):
+        return {"WWW-Authenticate": 'Bearer realm="orderbus"'}
+    if error.retry_after is None:
+        return {}
+    return {"Retry-After": str(max(1, round(error.retry_after.total_seconds())))}
 
 
 def _members_of_the_path(error: OrderbusError, path: str) -> dict[str, Any]:
@@ -147,7 +123,7 @@ def _members_of_the_path(error: OrderbusError, path: str) -> dict[str, Any]:
     if path == SOURCE_PATH:
         return _members_of_the_source(error)
     if path == CARTS_PATH or path.startswith(f"{CARTS_PATH}/"):
-        return {"error": _by_field(error) if isinstance(error, Invalid) else _short(error.told)}
+        return {"error": _by_field(error) if isinstance(error, Invalid) else _short(error.detail)}
     if path.endswith("/status") and isinstance(error, NotFound):
         return {"detail": "Order not found"}
     return {}
@@ -192,7 +168,7 @@ def _members_of_the_source(error: OrderbusError) -> dict[str, Any]:
         return {"error": "Invalid signature"}
     if isinstance(error, Invalid):
         return {"errors": _by_field(error)}
-    return {"error": _short(error.told)}
+    return {"error": _short(error.detail)}
 
 
 def _by_field(error: Invalid) -> dict[str, list[str]]:

@@ -1,17 +1,8 @@
-"""Decides what becomes of a message whose actor raised.
+"""Retries queue messages whose actors raised, or makes them dead letters.
 
-By the error's class, and not in the actors' bodies:
-
-===============  ====================================================================
-``Unavailable``  tried again, for as long as it takes, and never counted: not its fault
-``Refused``,     buried at once: it can never succeed
-``Poisoned``
-``Shutdown``     left with RabbitMQ, which gives it to another worker
-anything else    a bug or a fault: tried again ``max_retries`` times, then buried
-===============  ====================================================================
-
-Buried means a row in PostgreSQL. The message is acknowledged only when the row is written or the
-next try confirmed by RabbitMQ. Until then it stays where it is, and no thread waits for that.
+Which of the two, ``domain.retries`` decides by the error's class. A dead letter is a row in
+PostgreSQL. The message is acknowledged only when the row is written or the next try confirmed by
+RabbitMQ. Until then it stays where it is, and no thread waits for that.
 """
 
 from __future__ import annotations
@@ -32,13 +23,14 @@ from dramatiq.errors import ActorNotFound
 from dramatiq.middleware import Shutdown
 
 from orderbus import services, telemetry, waiting
-from orderbus.domain.retries import MESSAGE
-from orderbus.errors import Misconfigured, OrderbusError, Poisoned, Refused, Unavailable
+from orderbus.domain.retries import MESSAGE, DeadLetter, NotCharged, Retry, judge_error
+from orderbus.errors import OrderbusError, Unavailable
 from orderbus.telemetry import UNKNOWN_ACTOR
 from orderbus.worker import lifecycle
 from orderbus.worker.broker import Broker, QueueMessage
 
 MAX_RETRIES: Final = 3
+_MILLISECOND: Final = timedelta(milliseconds=1)
 #: Characters of an error and of a traceback that are kept: the last ones say most.
 _ERROR_AT_MOST: Final = 2_000
 _TRACEBACK_AT_MOST: Final = 20_000
@@ -56,18 +48,11 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
-class Bury:
-    """Keep the message as a dead letter, for a short ``reason``."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Leave:
     """Let RabbitMQ give the message out again."""
 
 
-Verdict = Again | Bury | Leave
+Verdict = Again | DeadLetter | Leave
 
 
 def judge(error: BaseException, *, waits: int, retries: int, max_retries: int) -> Verdict:
@@ -75,31 +60,23 @@ def judge(error: BaseException, *, waits: int, retries: int, max_retries: int) -
     match error:
         case Shutdown() | asyncio.CancelledError():
             return Leave()
-        case Unavailable() | Misconfigured():
-            asked = error.retry_after if isinstance(error, Unavailable) else timedelta(0)
-            longest = min(asked, MESSAGE.most) // timedelta(milliseconds=1)
-            delay = max(_backoff(waits), longest)
-            return Again(delay, waits + 1, retries)
-        case Poisoned() | Refused() | ActorNotFound():
-            return Bury(_reason(error))
-    if retries >= max_retries:
-        return Bury("retries_exhausted")
-    return Again(_backoff(retries), waits, retries + 1)
-
-
-def _reason(error: Poisoned | Refused | ActorNotFound) -> str:
-    match error:
-        case Poisoned():
-            return error.reason
-        case Refused():
-            return error.code
-        case _:
-            return "unknown_actor"
-
-
-def _backoff(times: int) -> int:
-    pause = MESSAGE.after(times + 1, jitter=random.random())  # noqa: S311 - spreads messages
-    return pause // timedelta(milliseconds=1)
+        case ActorNotFound():
+            return DeadLetter("unknown_actor")
+    verdict = judge_error(
+        error,
+        MESSAGE,
+        failures=retries,
+        waits=waits,
+        allowed=max_retries,
+        asked=getattr(error, "retry_after", None),
+        jitter=random.random(),  # noqa: S311 - spreads messages, guards nothing
+    )
+    match verdict:
+        case Retry(after):
+            return Again(after // _MILLISECOND, waits, retries + 1)
+        case NotCharged(after):
+            return Again(after // _MILLISECOND, waits + 1, retries)
+    return verdict
 
 
 async def bury_in_postgres(
@@ -192,11 +169,13 @@ class Retries(Middleware):
             case Again():
                 _count(broker, message, "again")
                 return lifecycle.submit(_again(broker, message, verdict, error))
-            case Bury():
+            case DeadLetter():
                 _count(broker, message, "buried")
                 return lifecycle.submit(self._buried(message, verdict, error))
 
-    async def _buried(self, message: QueueMessage, verdict: Bury, error: BaseException) -> None:
+    async def _buried(
+        self, message: QueueMessage, verdict: DeadLetter, error: BaseException
+    ) -> None:
         said = _cut("".join(traceback.format_exception(error, limit=30)), _TRACEBACK_AT_MOST)
 
         async def bury() -> None:

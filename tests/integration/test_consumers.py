@@ -13,7 +13,7 @@ import pytest
 from orderbus import services, storage
 from orderbus.actors.consumers import consumer, installed
 from orderbus.domain.events import Event, check_pattern
-from orderbus.errors import Invalid, Poisoned, Unavailable
+from orderbus.errors import Invalid, Misconfigured, Poisoned, Unavailable
 from orderbus.services.consumptions import Work
 from orderbus.settings import Settings, load
 from orderbus.storage.database import Connection, Database
@@ -172,12 +172,14 @@ async def test_a_dead_letter_is_written_even_where_giving_up_fails(database: Dat
     assert await counted(database) == 0
 
 
-async def test_a_part_that_is_away_is_charged_to_nobody(database: Database) -> None:
+@pytest.mark.parametrize("error", [Unavailable, Misconfigured])
+async def test_what_is_no_fault_of_the_work_is_not_charged(
+    database: Database, error: type[Exception]
+) -> None:
     due = await one_due(database)
 
     async def away(_: Connection, __: Event) -> None:
-        message = "PostgreSQL is away"
-        raise Unavailable(message)
+        raise error("PostgreSQL is away, or refuses us")
 
     for _ in range(ATTEMPTS + 3):
         await consume(database, due, away)

@@ -8,7 +8,7 @@ from aiohttp import web
 from standardwebhooks import Webhook
 
 from orderbus import services, storage
-from orderbus.domain import webhooks
+from orderbus.domain import retries, webhooks
 from orderbus.domain.deliveries import Settlement
 from orderbus.egress.session import Session
 from orderbus.settings import Settings
@@ -63,7 +63,7 @@ async def test_a_failed_attempt_is_in_the_ledger_and_the_next_follows_the_schedu
     row = await state(database, due)
     attempt = "SELECT array[outcome, status::text] FROM ops.webhook_attempts"
     assert row["state"] == "pending"
-    pause, jitter = webhooks.SCHEDULE[1], webhooks.JITTER
+    pause, jitter = retries.WEBHOOK_SCHEDULE[1], retries.WEBHOOK_JITTER
     assert before + pause * (1 - jitter) <= row["due_at"] <= after + pause * (1 + jitter)
     assert await scenario.value(database, attempt) == ["failed", "500"]
 

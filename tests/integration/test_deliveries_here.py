@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from orderbus import services, storage
-from orderbus.domain import webhooks
+from orderbus.domain import retries
 from orderbus.egress import exchange
 from orderbus.egress.session import Session
 from orderbus.egress.turns import Turns
@@ -41,7 +41,7 @@ async def test_a_delivery_that_keeps_killing_its_worker_is_dead_as_crashed(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
-    for _ in range(webhooks.CRASHES_ALLOWED):
+    for _ in range(retries.CRASHES_ALLOWED):
         await scenario.claim(database, due, lease=NO_TIME)
 
     await deliver(database, http, settings, due)
@@ -65,7 +65,7 @@ async def test_a_delivery_that_fails_in_our_own_code_is_tried_again_uncharged_th
 
     monkeypatch.setattr(exchange, "post", broken)
     seen = []
-    for _ in range(webhooks.CRASHES_ALLOWED):
+    for _ in range(retries.CRASHES_ALLOWED):
         await scenario.value(database, "UPDATE ops.webhook_deliveries SET due_at = now()")
         await deliver(database, http, settings, due)
         row = await state(database, due)
@@ -125,7 +125,7 @@ async def test_a_delivery_that_may_have_killed_its_worker_is_attempted_alone(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     suspect = await one_due(database, receiver.url)
-    for _ in range(webhooks.CRASHES_UNSUSPECTED):
+    for _ in range(retries.CRASHES_UNSUSPECTED):
         await scenario.claim(database, suspect, lease=NO_TIME)
     await scenario.place(database)
     (first,) = await scenario.come_back(database, *(await scenario.events(database))[1:])
@@ -161,7 +161,7 @@ async def test_of_two_suspects_one_is_attempted_and_the_other_is_charged_nothing
         await scenario.place(database)
     suspects = await scenario.come_back(database, *await scenario.events(database))
     for suspect in suspects:
-        for _ in range(webhooks.CRASHES_UNSUSPECTED):
+        for _ in range(retries.CRASHES_UNSUSPECTED):
             await scenario.claim(database, suspect, lease=NO_TIME)
     before = {one: (await state(database, one))["attempts"] for one in suspects}
     receiver.may_answer.clear()
@@ -180,7 +180,7 @@ async def test_of_two_suspects_one_is_attempted_and_the_other_is_charged_nothing
     assert (row["state"], row["attempts"], row["crashes"]) == (
         "pending",
         before[waiting],
-        webhooks.CRASHES_UNSUSPECTED,
+        retries.CRASHES_UNSUSPECTED,
     )
     assert len(receiver.requests) == 1
 

@@ -14,8 +14,9 @@ import pytest
 from dramatiq.common import q_name
 
 from orderbus import services, telemetry
-from orderbus.errors import Conflict, Poisoned
-from orderbus.rabbitmq import intake
+from orderbus.domain.retries import DeadLetter
+from orderbus.errors import BadMessage, Conflict, Poisoned
+from orderbus.rabbitmq import validation
 from orderbus.services.dead_letters import QueueMessage
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
@@ -134,7 +135,7 @@ async def test_a_message_nobody_can_read_can_be_discarded_and_not_be_sent_again(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = hostile_messages.MESSAGES["10 MB"]
-    await bury(database, settings, monkeypatch, intake.stand_in(body, "probes"), body)
+    await bury(database, settings, monkeypatch, validation.stand_in(body, "probes"), body)
     (letter,) = await letters(database)
 
     with pytest.raises(Conflict, match="discard it"):
@@ -174,7 +175,7 @@ async def test_two_messages_that_claim_one_id_are_both_kept(
 async def test_no_letter_is_lost_when_the_schema_goes_back_and_forth(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await bury(database, settings, monkeypatch, intake.stand_in(b"\xff", "probes"), b"\xff")
+    await bury(database, settings, monkeypatch, validation.stand_in(b"\xff", "probes"), b"\xff")
     for mark in ("a", "b"):
         message = dramatiq.Message.decode(hostile_messages.message(args=[mark]))
         await bury(database, settings, monkeypatch, message, None)
@@ -191,10 +192,10 @@ async def test_no_letter_is_lost_when_the_schema_goes_back_and_forth(
 
 
 def test_a_refusal_is_buried_at_once() -> None:
-    verdict = retries.judge(intake.Refusal("no"), waits=0, retries=0, max_retries=3)
+    verdict = retries.judge(BadMessage("no"), waits=0, retries=0, max_retries=3)
 
-    assert verdict == retries.Bury("malformed")
-    assert issubclass(intake.Refusal, Poisoned)
+    assert verdict == DeadLetter("malformed")
+    assert issubclass(BadMessage, Poisoned)
 
 
 async def test_a_real_worker_keeps_hostile_messages_as_rows_and_stays_ready(

@@ -139,7 +139,7 @@ async def test_an_event_that_cannot_be_recorded_is_parked_and_has_one_dead_lette
     async with database.connection() as connection:
         (letter,) = await storage.dead_letters.list_open(connection, kind=None, at_most=9)
         lost = await storage.lost_events.take_back(
-            connection, published_before=datetime.now(UTC), pause=timedelta(0), at_most=9
+            connection, published_before=datetime.now(UTC), pauses=[timedelta(0)], at_most=9
         )
     assert (letter.kind, letter.reason, lost) == ("outbox", "unrecordable", 0)
 

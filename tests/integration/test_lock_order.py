@@ -132,7 +132,7 @@ CALLS: dict[str, Call] = {
     "inbox.lock_watermarks": record,
     "inbox.recognise": record,
     "lost_events.take_back": lambda c, _: storage.lost_events.take_back(
-        c, published_before=datetime.now(UTC), pause=timedelta(0), at_most=9
+        c, published_before=datetime.now(UTC), pauses=[timedelta(0)], at_most=9
     ),
     "orders.add": lambda c, _: storage.orders.add(
         c, samples.order(), type="order.created", content={}, details={}, traceparent=None

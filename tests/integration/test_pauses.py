@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orderbus import services, storage
+from orderbus.domain import retries
 from orderbus.domain.events import Event
 from orderbus.errors import Unavailable
 from orderbus.services import outbox
@@ -60,12 +61,12 @@ async def test_publishing_is_probed_every_two_seconds_at_most(database: Database
                 "UPDATE ops.relay_breaker SET opened_at = now(), probe_at = now(), failures = $1",
                 failures,
             )
-            await storage.outbox.open_breaker(connection, longest_pause=outbox.LONGEST_PAUSE)
+            await storage.outbox.open_breaker(connection, pauses=retries.PROBE.listed())
             pauses.append(
                 await connection.fetchval("SELECT probe_at - now() FROM ops.relay_breaker")
             )
 
-    assert max(pauses) == outbox.LONGEST_PAUSE == timedelta(seconds=2)
+    assert max(pauses) == retries.PROBE.most == timedelta(seconds=2)
     assert pauses == sorted(pauses)
     assert pauses[0] > timedelta(0)
 
@@ -98,7 +99,7 @@ async def test_an_event_that_does_not_come_back_is_asked_with_every_ten_minutes_
             )
             found.append(
                 await storage.lost_events.take_back(
-                    connection, published_before=now, pause=timedelta(seconds=10), at_most=9
+                    connection, published_before=now, pauses=retries.LOST_EVENT.listed(), at_most=9
                 )
             )
 

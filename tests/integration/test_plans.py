@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from orderbus import storage
+from orderbus.domain import retries
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.order_lists import Filter
 
@@ -117,6 +118,8 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _literal(value: object) -> str:
     if value is None:
         return "NULL"
+    if isinstance(value, list):
+        value = "{" + ", ".join(map(str, value)) + "}"
     return "'" + str(value).replace("'", "''") + "'"
 
 
@@ -124,6 +127,7 @@ def _literal(value: object) -> str:
 async def connection(database: Database) -> AsyncIterator[Connection]:
     async with database.connection() as connection:
         await connection.execute("SET jit = off")
+        await connection.fetchval("SELECT $1::interval[]", [])  # asyncpg looks such types up once
         yield connection
 
 
@@ -253,10 +257,13 @@ async def much_on_its_way(much_past: Connection) -> Connection:
 SECOND = timedelta(seconds=1)
 BEAT: dict[str, Callable[[Connection], Awaitable[object]]] = {
     "look": lambda connection: storage.lost_events.look(
-        connection, lately=15 * SECOND, unequal=SECOND
+        connection, lately=15 * SECOND, unequal=SECOND, silence=retries.LOST_EVENT
     ),
     "take back": lambda connection: storage.lost_events.take_back(
-        connection, published_before=datetime.now(UTC), pause=SECOND, at_most=20
+        connection,
+        published_before=datetime.now(UTC),
+        pauses=retries.LOST_EVENT.listed(),
+        at_most=20,
     ),
     "hint": lambda connection: storage.outbox.hint(connection, at_most=20, again_after=SECOND),
     "lease": lambda connection: storage.outbox.lease(

@@ -15,8 +15,8 @@ import pytest
 from orderbus.devtools import docker, emulator, postgres, processes, rabbitmq
 from orderbus.devtools.dependencies import Provider, find
 from orderbus.devtools.folders import free_folder, locked_folder
-from orderbus.devtools.processes import DiedError, Process
-from orderbus.errors import Misconfigured
+from orderbus.devtools.processes import Process
+from orderbus.errors import Died, Misconfigured
 from tests.support.processes import descendants, until_gone
 from tests.support.waiting import PATIENCE
 
@@ -110,7 +110,7 @@ async def test_what_a_process_prints_arrives_however_long_its_lines_are() -> Non
     [(["sh", "-c", "exit 3"], 3), (["sh", "-c", "kill -9 $$"], 137), (["no-such-command"], 1)],
 )
 async def test_a_command_that_fails_is_named_with_its_code(command: list[str], code: int) -> None:
-    with pytest.raises(DiedError, match=rf"^it failed with code {code}$"):
+    with pytest.raises(Died, match=rf"^it failed with code {code}$"):
         await processes.run("it", command, sink=silent)
 
 
@@ -120,7 +120,7 @@ async def test_waiting_for_a_process_that_died_ends_at_once() -> None:
     async def never() -> None:
         raise ConnectionError
 
-    with pytest.raises(DiedError, match="it ended with code 3"):
+    with pytest.raises(Died, match="it ended with code 3"):
         await processes.until(never, process, seconds=PATIENCE, what="It")
     await process.stop()
 

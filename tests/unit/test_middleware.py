@@ -16,6 +16,7 @@ from dramatiq.middleware.time_limit import TimeLimitExceeded
 
 from orderbus.actors import startup
 from orderbus.actors.broker import broker
+from orderbus.domain.retries import DeadLetter
 from orderbus.errors import (
     Conflict,
     Invalid,
@@ -25,7 +26,7 @@ from orderbus.errors import (
     Unavailable,
 )
 from orderbus.worker import retries
-from orderbus.worker.retries import Again, Bury, Leave, judge
+from orderbus.worker.retries import Again, Leave, judge
 from tests.conftest import settings_from
 from tests.support.waiting import PATIENCE
 
@@ -37,11 +38,11 @@ CONSUMER_TIMEOUT = timedelta(minutes=15)
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
-        (Poisoned("?", reason="undecodable"), Bury("undecodable")),
-        (NotFound("no such delivery"), Bury("not_found")),
-        (Invalid("no"), Bury("invalid")),
-        (Conflict("no"), Bury("conflict")),
-        (ActorNotFound("newer"), Bury("unknown_actor")),  # type: ignore[no-untyped-call]
+        (Poisoned("?", reason="undecodable"), DeadLetter("undecodable")),
+        (NotFound("no such delivery"), DeadLetter("not_found")),
+        (Invalid("no"), DeadLetter("invalid")),
+        (Conflict("no"), DeadLetter("conflict")),
+        (ActorNotFound("newer"), DeadLetter("unknown_actor")),  # type: ignore[no-untyped-call]
         (Shutdown(), Leave()),
         (asyncio.CancelledError(), Leave()),
     ],
@@ -71,7 +72,7 @@ def test_a_bug_is_tried_again_as_often_as_its_actor_says(error: BaseException) -
     assert isinstance(first, Again)
     assert isinstance(second, Again)
     assert (first.retries, second.retries, second.waits) == (1, 2, 5)
-    assert third == Bury("retries_exhausted")
+    assert third == DeadLetter("retries_exhausted")
 
 
 @pytest.mark.parametrize("waits", range(0, 200, 10))

@@ -8,15 +8,14 @@ from email.utils import format_datetime
 import hypothesis
 from hypothesis import strategies as st
 
-from orderbus.domain import retries as table
-from orderbus.domain import webhooks
-from orderbus.domain.webhooks import EndpointResponse, Exhausted, NotCharged, Retry
+from orderbus.domain import retries
+from orderbus.domain.retries import DeadLetter, NotCharged, Retry
+from orderbus.domain.webhooks import EndpointResponse
 from orderbus.errors import Unavailable
-from orderbus.worker import retries
-from orderbus.worker.retries import Again
+from orderbus.worker.retries import Again, judge
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-LAST = len(webhooks.SCHEDULE)
+LAST = len(retries.WEBHOOK_SCHEDULE)
 any_case = hypothesis.settings(max_examples=300, deadline=None, database=None)
 jitters = st.floats(0, 1)
 attempts = st.integers(1, 2_147_483_647)
@@ -44,30 +43,30 @@ answers = st.builds(
 def test_an_endpoint_is_told_again_within_the_longer_of_a_day_and_the_schedule(
     answer: EndpointResponse, attempt: int, jitter: float, first: datetime
 ) -> None:
-    verdict = webhooks.judge(
+    verdict = retries.judge_response(
         answer, attempt=attempt, jitter=jitter, first_sent_at=min(first, NOW), now=NOW
     )
 
     match verdict:
         case Retry(after):
-            planned = webhooks.SCHEDULE[attempt]
+            planned = retries.WEBHOOK_SCHEDULE[attempt]
             assert planned * 0.9 <= after <= max(planned * 1.1, timedelta(days=1))
         case NotCharged(after):
             assert timedelta(0) < after <= timedelta(seconds=10)
-        case Exhausted():
+        case DeadLetter():
             assert attempt >= LAST
 
 
 @any_case
 @hypothesis.given(st.integers(1, LAST - 1), jitters)
 def test_the_schedule_is_kept_to_within_a_tenth(attempt: int, jitter: float) -> None:
-    planned = webhooks.SCHEDULE[attempt]
+    planned = retries.WEBHOOK_SCHEDULE[attempt]
 
-    assert planned * 0.9 <= webhooks.pause_after(attempt, jitter=jitter) <= planned * 1.1
+    assert planned * 0.9 <= retries.webhook_pause(attempt, jitter=jitter) <= planned * 1.1
 
 
 def test_the_schedule_is_three_days_of_growing_pauses_and_none_is_longer_than_a_day() -> None:
-    pauses = webhooks.SCHEDULE
+    pauses = retries.WEBHOOK_SCHEDULE
 
     assert list(pauses) == sorted(pauses)
     assert max(pauses) == timedelta(days=1)
@@ -80,8 +79,8 @@ def test_a_message_is_tried_again_within_half_a_minute(times: int, seconds: int)
     away = Unavailable("away", retry_after=timedelta(seconds=seconds))
     most = 2_147_483_648
     verdicts = [
-        retries.judge(away, waits=times, retries=0, max_retries=3),
-        retries.judge(ValueError(), waits=0, retries=times, max_retries=most),
+        judge(away, waits=times, retries=0, max_retries=3),
+        judge(ValueError(), waits=0, retries=times, max_retries=most),
     ]
 
     for verdict in verdicts:
@@ -90,5 +89,5 @@ def test_a_message_is_tried_again_within_half_a_minute(times: int, seconds: int)
 
 
 def test_pauses_while_a_part_is_away_are_short_enough_to_be_back_within_seconds() -> None:
-    assert table.BRIDGE_BATCH.after(10**9) == timedelta(seconds=2)
-    assert table.DELIVERY_STEP.after(10**9) == timedelta(seconds=0.5)
+    assert retries.BRIDGE_BATCH.after(10**9) == timedelta(seconds=2)
+    assert retries.DELIVERY_STEP.after(10**9) == timedelta(seconds=0.5)

@@ -11,16 +11,9 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from orderbus.domain import webhooks
-from orderbus.domain.webhooks import (
-    Delivered,
-    EndpointResponse,
-    Exhausted,
-    Format,
-    Gone,
-    NotCharged,
-    Retry,
-)
+from orderbus.domain import retries, webhooks
+from orderbus.domain.retries import DeadLetter, Delivered, Gone, NotCharged, Retry
+from orderbus.domain.webhooks import EndpointResponse, Format
 from orderbus.errors import Invalid
 from tests.support import samples
 
@@ -48,8 +41,10 @@ def judge(
     attempt: int = 1,
     jitter: float = MIDDLE,
     age: timedelta = timedelta(0),
-) -> webhooks.Verdict:
-    return webhooks.judge(given, attempt=attempt, jitter=jitter, first_sent_at=NOW - age, now=NOW)
+) -> retries.Verdict:
+    return retries.judge_response(
+        given, attempt=attempt, jitter=jitter, first_sent_at=NOW - age, now=NOW
+    )
 
 
 def pause(retry_after: str | None, *, jitter: float = MIDDLE) -> timedelta:
@@ -153,12 +148,12 @@ def test_the_schedule_is_the_one_the_documents_promise() -> None:
         timedelta(minutes=30),
         *(2 * hour, 5 * hour, 10 * hour, 14 * hour, 20 * hour, 24 * hour),
     )
-    assert pauses == webhooks.SCHEDULE
+    assert pauses == retries.WEBHOOK_SCHEDULE
 
 
 @pytest.mark.parametrize("attempt", range(1, 10))
 def test_the_next_attempt_follows_within_a_tenth_of_its_pause(attempt: int) -> None:
-    planned = webhooks.SCHEDULE[attempt]
+    planned = retries.WEBHOOK_SCHEDULE[attempt]
 
     verdicts = [judge(answer(500), attempt=attempt, jitter=jitter) for jitter in (0.0, MIDDLE, 1.0)]
 
@@ -170,8 +165,8 @@ def test_the_next_attempt_follows_within_a_tenth_of_its_pause(attempt: int) -> N
 @pytest.mark.parametrize("given", [answer(500), answer(404), answer(error="timeout")])
 def test_after_the_tenth_attempt_the_schedule_is_over(given: EndpointResponse) -> None:
     assert isinstance(judge(given, attempt=9), Retry)
-    assert judge(given, attempt=10) == Exhausted("exhausted")
-    assert judge(given, attempt=11) == Exhausted("exhausted")
+    assert judge(given, attempt=10) == DeadLetter("exhausted")
+    assert judge(given, attempt=11) == DeadLetter("exhausted")
 
 
 @pytest.mark.parametrize("attempt", [1, 10, 11])
@@ -205,7 +200,7 @@ MEANINGS = [
     MEANINGS,
     ids=[f"{given.status or ''} {given.error or ''}".strip() for given, _ in MEANINGS],
 )
-def test_what_follows_from_an_answer(given: EndpointResponse, verdict: webhooks.Verdict) -> None:
+def test_what_follows_from_an_answer(given: EndpointResponse, verdict: retries.Verdict) -> None:
     assert judge(given) == verdict
 
 
@@ -217,7 +212,7 @@ def test_a_name_that_cannot_be_resolved_for_a_day_is_charged_like_any_failure() 
     given, age = answer(error="dns_temporary"), timedelta(days=1)
 
     assert isinstance(judge(given, age=age), Retry)
-    assert judge(given, attempt=10, age=age) == Exhausted("exhausted")
+    assert judge(given, attempt=10, age=age) == DeadLetter("exhausted")
 
 
 # -- Retry-After ---------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ import pytest
 from dramatiq.brokers.stub import StubBroker
 
 from orderbus.actors.broker import broker
-from orderbus.rabbitmq import intake
-from orderbus.rabbitmq.intake import Refusal
+from orderbus.errors import BadMessage
+from orderbus.rabbitmq import validation
 from orderbus.telemetry import UNKNOWN_ACTOR
 from tests.support import hostile_messages
 
@@ -34,8 +34,8 @@ def actors() -> dict[str, dramatiq.Actor[..., object]]:
 def test_a_hostile_message_is_refused_in_words(
     wrong: str, actors: dict[str, dramatiq.Actor[..., object]]
 ) -> None:
-    with pytest.raises(Refusal) as refused:
-        intake.read(hostile_messages.MESSAGES[wrong], "probes", actors)
+    with pytest.raises(BadMessage) as refused:
+        validation.check(hostile_messages.MESSAGES[wrong], "probes", actors)
 
     assert refused.value.reason in {"malformed", "too_large", "unknown_actor"}
     assert 20 < len(str(refused.value)) < 400
@@ -45,8 +45,8 @@ def test_a_hostile_message_is_refused_in_words(
 def test_a_message_that_would_wait_for_ever_is_refused(
     wrong: str, actors: dict[str, dramatiq.Actor[..., object]]
 ) -> None:
-    with pytest.raises(Refusal):
-        intake.read(hostile_messages.DELAYED[wrong], "probes.DQ", actors)
+    with pytest.raises(BadMessage):
+        validation.check(hostile_messages.DELAYED[wrong], "probes.DQ", actors)
 
 
 def test_what_workers_write_themselves_is_let_in() -> None:
@@ -65,19 +65,19 @@ def test_what_workers_write_themselves_is_let_in() -> None:
     ]
 
     for message in messages:
-        intake.read(message.encode(), message.queue_name, broker.actors)
+        validation.check(message.encode(), message.queue_name, broker.actors)
 
 
 @pytest.mark.parametrize("argument", ["1", 1.0, None, True, [1], 2**63])
 def test_an_id_that_is_no_id_is_refused_before_postgresql_is_asked(argument: object) -> None:
     message = broker.get_actor("count_event").message(argument)
 
-    with pytest.raises(Refusal):
-        intake.read(message.encode(), "count_event", broker.actors)
+    with pytest.raises(BadMessage):
+        validation.check(message.encode(), "count_event", broker.actors)
 
 
 def test_messages_that_cannot_be_read_have_the_id_of_their_bytes() -> None:
-    first, again, other = (intake.stand_in(body, "probes") for body in (b"a", b"a", b"b"))
+    first, again, other = (validation.stand_in(body, "probes") for body in (b"a", b"a", b"b"))
 
     assert first.message_id == again.message_id != other.message_id
     assert first.actor_name == UNKNOWN_ACTOR
@@ -110,7 +110,7 @@ def test_an_actor_of_ones_own_gets_what_json_makes_of_its_arguments(
     stub = StubBroker(middleware=[])
     dramatiq.actor(broker=stub, queue_name="probes", actor_name="own")(fn)
 
-    intake.read(hostile_messages.message(actor_name="own", args=given), "probes", stub.actors)
+    validation.check(hostile_messages.message(actor_name="own", args=given), "probes", stub.actors)
 
 
 def test_what_json_has_is_held_to_its_type() -> None:
@@ -120,12 +120,12 @@ def test_what_json_has_is_held_to_its_type() -> None:
     stub = StubBroker(middleware=[])
     dramatiq.actor(broker=stub, queue_name="probes")(own)
 
-    intake.read(
+    validation.check(
         hostile_messages.message(actor_name="own", args=[{"a": None}, []]), "probes", stub.actors
     )
     wrong: list[list[object]] = [[{"a": "1"}, []], [{}, [1]], [[], []]]
     for given in wrong:
-        with pytest.raises(Refusal):
-            intake.read(
+        with pytest.raises(BadMessage):
+            validation.check(
                 hostile_messages.message(actor_name="own", args=given), "probes", stub.actors
             )

@@ -23,7 +23,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from orderbus.domain import json as strict_json
 from orderbus.domain.text import storable
-from orderbus.errors import Invalid, Poisoned
+from orderbus.errors import BadMessage, Invalid
 from orderbus.telemetry import UNKNOWN_ACTOR
 
 #: Bytes of a message. Ours have 300: they are hints at rows.
@@ -43,30 +43,21 @@ _JSON: Final = (int, str, bool, float, None, type(None), list, dict)
 _JSON_OF: Final = (list, dict, Union, types.UnionType)
 
 
-class Refusal(Poisoned):
-    """A worker must not act on this message; ``message`` is what could be read of it."""
-
-    code = "refused_message"
-
-    def __init__(
-        self, why: str, *, reason: str = "malformed", message: dramatiq.Message[Any] | None = None
-    ) -> None:
-        """Say in ``why`` which member is wrong, and what is allowed."""
-        super().__init__(why, reason=reason)
-        self.message = message
-
-
-def read(body: bytes, queue: str, actors: Mapping[str, dramatiq.Actor[..., Any]]) -> None:
-    """Pass if one of our ``actors`` may be given this message of ``queue``; raises ``Refusal``."""
+def check(body: bytes, queue: str, actors: Mapping[str, dramatiq.Actor[..., Any]]) -> None:
+    """Pass if one of our ``actors`` may have this message of ``queue``; raises ``BadMessage``."""
     if len(body) > AT_MOST:
         message = f"The message has {len(body)} bytes; {AT_MOST} are allowed"
-        raise Refusal(message, reason="too_large")
+        raise BadMessage(message, reason="too_large")
     members = _members(body)
     for name, allowed in _MEMBERS.items():
         if not allowed(members[name]):
-            raise Refusal(f"The message's {name} is {_shown(members[name])}, which is not allowed")
+            raise BadMessage(
+                f"The message's {name} is {_shown(members[name])}, which is not allowed"
+            )
     if members["queue_name"] != queue:
-        raise Refusal(f"The message is for queue {_shown(members['queue_name'])}, not for {queue}")
+        raise BadMessage(
+            f"The message is for queue {_shown(members['queue_name'])}, not for {queue}"
+        )
     _check_options(members["options"], is_delayed=q_name(queue) != queue)
     _check_arguments(members, q_name(queue), actors)
 
@@ -82,16 +73,16 @@ def _members(body: bytes) -> dict[str, Any]:
         strict_json.loads(body)
         members = json.loads(body)
     except Invalid as error:
-        raise Refusal(f"The message is {error.faults[0].detail}") from error
+        raise BadMessage(f"The message is {error.faults[0].detail}") from error
     except (ValueError, RecursionError) as error:
-        raise Refusal(f"The message is not JSON: {error}") from error
+        raise BadMessage(f"The message is not JSON: {error}") from error
     if not isinstance(members, dict) or members.keys() != _MEMBERS.keys():
-        raise Refusal(f"The message is not an object with the members {', '.join(_MEMBERS)}")
+        raise BadMessage(f"The message is not an object with the members {', '.join(_MEMBERS)}")
     for depth, value in _all_within(members):
         if depth > DEPTH_AT_MOST:
-            raise Refusal(f"The message is nested more than {DEPTH_AT_MOST} deep")
+            raise BadMessage(f"The message is nested more than {DEPTH_AT_MOST} deep")
         if not _is_plain(value):
-            raise Refusal(f"The message holds {_shown(value)}, which is not allowed")
+            raise BadMessage(f"The message holds {_shown(value)}, which is not allowed")
     return members
 
 
@@ -147,14 +138,16 @@ def _check_options(options: Mapping[str, Any], *, is_delayed: bool) -> None:
     if is_delayed:
         known["eta"] = range(current_millis() + WAIT_AT_MOST)
         if "eta" not in options:
-            raise Refusal("The message's option eta is missing, in a queue of those that wait")
+            raise BadMessage("The message's option eta is missing, in a queue of those that wait")
     for name, value in options.items():
         if name not in known:
             allowed = ", ".join(known)
-            raise Refusal(f"The message has the option {_shown(name)}; allowed are {allowed}")
+            raise BadMessage(f"The message has the option {_shown(name)}; allowed are {allowed}")
         if not _is_count(value, known[name]):
             most = known[name][-1]
-            raise Refusal(f"The message's option {name} is {_shown(value)}; 0 to {most} is allowed")
+            raise BadMessage(
+                f"The message's option {name} is {_shown(value)}; 0 to {most} is allowed"
+            )
 
 
 def _check_arguments(
@@ -165,9 +158,9 @@ def _check_arguments(
     if actor is None:
         # It may be a later version's: whoever redrives it then has all it needs.
         why = f"There is no actor {message.actor_name}"
-        raise Refusal(why, reason="unknown_actor", message=message)
+        raise BadMessage(why, reason="unknown_actor", message=message)
     if actor.queue_name != queue:
-        raise Refusal(
+        raise BadMessage(
             f"The actor {actor.actor_name} works on queue {actor.queue_name}", message=message
         )
     signature, kinds = _asks_for(actor.fn)
@@ -175,13 +168,13 @@ def _check_arguments(
         given = signature.bind(*message.args, **message.kwargs).arguments
     except TypeError as error:
         why = f"The actor {actor.actor_name} does not take these arguments: {error}"
-        raise Refusal(why, message=message) from error
+        raise BadMessage(why, message=message) from error
     for name, value in given.items():
         try:
             kinds[name].validate_python(value)
         except ValidationError as error:
             why = f"The actor {actor.actor_name} does not take {_shown(value)} as {name}"
-            raise Refusal(why, message=message) from error
+            raise BadMessage(why, message=message) from error
 
 
 @cache
