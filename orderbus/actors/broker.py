@@ -39,7 +39,7 @@ dramatiq.set_broker(broker)
 async def enqueue_deliveries(deliveries: Sequence[int]) -> None:
     """Hint at deliveries.
 
-    Raises ``Unavailable``; some may have been hinted then, which is harmless.
+    Raises ``Unavailable``; some may have been enqueued then, which is harmless.
     """
     actor = broker.get_actor("deliver_webhook")
     await broker.put([actor.message(delivery) for delivery in deliveries])

@@ -97,7 +97,7 @@ def installed(settings: Settings) -> Sequence[Consumer]:
 async def enqueue(consumptions: Mapping[str, Sequence[int]]) -> None:
     """Hint at consumptions, by consumer.
 
-    Raises ``Unavailable``; some may have been hinted then, which is harmless.
+    Raises ``Unavailable``; some may have been enqueued then, which is harmless.
     """
     await broker.put(
         [

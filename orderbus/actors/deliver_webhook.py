@@ -18,10 +18,10 @@ _TIME_LIMIT: Final = int(2 * services.deliveries.PATIENCE.total_seconds() + 120)
 
 @dramatiq.actor(broker=broker, queue_name="deliver_webhook", time_limit=_TIME_LIMIT, max_retries=3)
 async def deliver_webhook(delivery: int) -> None:
-    """Attempt a delivery if it may go now, and hint at what may go next."""
+    """Attempt a delivery if it may go now, and wake a worker up for what may go next."""
     held = lifecycle.resources()
     following = await services.deliveries.deliver(
         held.database, held.http, held.settings, held.turns, delivery
     )
-    with suppress(Unavailable):  # the delivery is settled; the dispatcher hints again
+    with suppress(Unavailable):  # the delivery is settled; the dispatcher enqueues it again
         await enqueue_deliveries(following)

@@ -1,8 +1,8 @@
 """Turns rows that are due into messages.
 
 Every worker process runs the dispatcher; there is no leader. It listens for the web server's
-notification and looks by itself once a second, or as the settings say. Rows are noted as hinted
-when they are told of, so several dispatchers share the work instead of doubling it.
+notification and looks by itself once a second, or as the settings say. Rows are noted as enqueued
+when they are, so several dispatchers share the work instead of doubling it.
 """
 
 from __future__ import annotations
@@ -58,31 +58,31 @@ async def run(resources: Resources, queues: Collection[str], lost: Callable[[], 
             group.create_task(repeat("bring_back", bring_back))
         group.create_task(Dependencies(resources, broker, lost).watch())
         group.create_task(repeat("listen", listen))
-        group.create_task(repeat("hint_outbox", partial(_hint_outbox, resources), notified))
-        group.create_task(repeat("hint_deliveries", partial(_hint_deliveries, resources)))
+        group.create_task(repeat("enqueue_outbox", partial(_enqueue_outbox, resources), notified))
+        group.create_task(repeat("enqueue_deliveries", partial(_enqueue_deliveries, resources)))
         group.create_task(
-            repeat("hint_consumptions", partial(_hint_consumptions, resources, names))
+            repeat("enqueue_consumptions", partial(_enqueue_consumptions, resources, names))
         )
         group.create_task(repeat("upkeep", maintenance.tick))
         group.create_task(_repeat(RETENTION_LOOKS, "retention", partial(_retain, resources)))
         group.create_task(repeat("end_without_master", _end_without_master(os.getppid())))
 
 
-async def _hint_outbox(resources: Resources) -> None:
+async def _enqueue_outbox(resources: Resources) -> None:
     await broker.reach()  # rows that are noted as hinted, but were not, would wait for longer
-    count = await services.outbox.hint_due(resources.database, resources.settings)
+    count = await services.outbox.due_to_enqueue(resources.database, resources.settings)
     await enqueue_publish_outbox(count)
 
 
-async def _hint_deliveries(resources: Resources) -> None:
+async def _enqueue_deliveries(resources: Resources) -> None:
     await broker.reach()
-    due = await services.deliveries.hint_due(resources.database, resources.settings)
+    due = await services.deliveries.due_to_enqueue(resources.database, resources.settings)
     await enqueue_deliveries(due)
 
 
-async def _hint_consumptions(resources: Resources, names: Sequence[str]) -> None:
+async def _enqueue_consumptions(resources: Resources, names: Sequence[str]) -> None:
     await broker.reach()
-    await consumers.enqueue(await services.consumptions.hint_due(resources.database, names))
+    await consumers.enqueue(await services.consumptions.due_to_enqueue(resources.database, names))
 
 
 async def _retain(resources: Resources) -> None:

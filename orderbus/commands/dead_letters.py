@@ -125,7 +125,7 @@ async def _redrive(settings: Settings, database: Database, letter: int) -> UUID 
             if isinstance(answer, OrderbusError):
                 raise answer
     if owed.held_by is None:
-        await _hint(owed.deliveries)
+        await _enqueue(owed.deliveries)
     return owed.held_by
 
 
@@ -141,14 +141,14 @@ async def discard(
 
     An event that could not be published is passed over: its order's later events may go.
     """
-    await _hint(await desk.discard(database, letter, note=note))
+    await _enqueue(await desk.discard(database, letter, note=note))
     if as_json:
         terminal.show({"discarded": letter})
         return
     terminal.say(f"{letter} discarded")
 
 
-async def _hint(deliveries: list[int] | tuple[int, ...]) -> None:
+async def _enqueue(deliveries: list[int] | tuple[int, ...]) -> None:
     """Hurry what may go; where RabbitMQ is away, the beat does it."""
     if deliveries:
         try:

@@ -1,6 +1,6 @@
 """Queues in the worker's own memory, for where there is no RabbitMQ.
 
-What they hold is lost with the worker, and nothing that matters with it: messages are hints at
+What they hold is lost with the worker, and nothing that matters with it: messages name
 rows, and PostgreSQL has the rows.
 """
 
@@ -120,5 +120,5 @@ class _Consumer(_StubConsumer):
             settled.add_done_callback(lambda _: super(_Consumer, self).ack(message))
 
     def nack(self, message: MessageProxy) -> None:
-        """Forget it too: whatever it hinted at is hinted at again."""
+        """Forget it too: what it named is enqueued again."""
         self.ack(message)

@@ -26,7 +26,7 @@ from orderbus.domain.text import storable
 from orderbus.errors import BadMessage, Invalid
 from orderbus.telemetry import UNKNOWN_ACTOR
 
-#: Bytes of a message. Ours have 300: they are hints at rows.
+#: Bytes of a message. Ours have 300: they name rows.
 AT_MOST: Final = 65_536
 #: Arrays and objects within one another.
 DEPTH_AT_MOST: Final = 16

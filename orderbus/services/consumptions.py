@@ -31,9 +31,9 @@ from orderbus.storage.database import Connection, Database
 #: How long a claim stays with its worker; longer than an actor may take.
 LEASE: Final = timedelta(seconds=60)
 #: How long a wake-up message has to have an effect before the dispatcher sends another.
-_HINT_AGAIN_AFTER: Final = timedelta(seconds=10)
+_ENQUEUE_AGAIN_AFTER: Final = timedelta(seconds=10)
 #: For how many events that it has not taken yet each consumer is sent wake-up messages.
-_HINT_AT_MOST: Final = 1000
+_ENQUEUE_AT_MOST: Final = 1000
 _ERROR_AT_MOST: Final = 2000
 
 OnDeadLetter = Callable[[Connection, Event, str], Awaitable[None]]
@@ -134,11 +134,11 @@ async def _ours(database: Database, claim: Claim) -> AsyncIterator[Connection]:
         await storage.consumptions.hold(connection, claim)
 
 
-async def hint_due(database: Database, consumers: Sequence[str]) -> Mapping[str, list[int]]:
+async def due_to_enqueue(database: Database, consumers: Sequence[str]) -> Mapping[str, list[int]]:
     """List by consumer what the dispatcher should send wake-up messages for now."""
     async with database.connection() as connection:
         return await storage.consumptions.hint(
-            connection, consumers, at_most=_HINT_AT_MOST, again_after=_HINT_AGAIN_AFTER
+            connection, consumers, at_most=_ENQUEUE_AT_MOST, again_after=_ENQUEUE_AGAIN_AFTER
         )
 
 

@@ -32,8 +32,8 @@ T = TypeVar("T")
 _Found = tuple[Claimed, float] | None
 
 #: How long a wake-up message has to have an effect before the dispatcher sends another.
-HINT_AGAIN_AFTER: Final = timedelta(seconds=10)
-HINT_AT_MOST: Final = 2000
+ENQUEUE_AGAIN_AFTER: Final = timedelta(seconds=10)
+ENQUEUE_AT_MOST: Final = 2000
 #: How long an attempt that began waits for PostgreSQL to come back.
 PATIENCE: Final = timedelta(minutes=5)
 #: Counts on while a process is stopped, so it tells of a lease that ended meanwhile.
@@ -45,21 +45,21 @@ _HANDED_BACK: Final = Settlement("pending", "not_charged", charged=False)
 _LATER: Final = replace(_HANDED_BACK, after=retries.SUSPECT, keeps_crashes=True)
 
 
-async def hint_due(database: Database, settings: Settings) -> list[int]:
+async def due_to_enqueue(database: Database, settings: Settings) -> list[int]:
     """List the deliveries the dispatcher should send wake-up messages for now."""
     async with database.connection() as connection:
         return await storage.deliveries.hint(
             connection,
             per_endpoint=4 * settings.webhook_in_flight,
-            at_most=HINT_AT_MOST,
-            again_after=HINT_AGAIN_AFTER,
+            at_most=ENQUEUE_AT_MOST,
+            again_after=ENQUEUE_AGAIN_AFTER,
         )
 
 
 async def deliver(
     database: Database, http: Session, settings: Settings, turns: Turns, delivery_id: int
 ) -> list[int]:
-    """Attempt a delivery if it may go now; returns the deliveries to hint next.
+    """Attempt a delivery if it may go now; returns the deliveries to enqueue next.
 
     Called twice or too early it does nothing. The attempt is counted and written down before the
     first byte is sent; if this process dies, the lease ends and another attempt follows with the

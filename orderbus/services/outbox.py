@@ -27,15 +27,15 @@ from orderbus.storage.outbox import Leased
 #: A pointer leased this often without a word has killed its relay too often.
 LEASES_ALLOWED: Final = 8
 #: Pointers that wake-up messages are sent for at once, and how long these have to have an effect.
-HINT_AT_MOST: Final = 5000
-HINT_AGAIN_AFTER: Final = timedelta(seconds=5)
+ENQUEUE_AT_MOST: Final = 5000
+ENQUEUE_AGAIN_AFTER: Final = timedelta(seconds=5)
 
 
-async def hint_due(database: Database, settings: Settings) -> int:
+async def due_to_enqueue(database: Database, settings: Settings) -> int:
     """Count the ``publish_outbox`` messages it takes for what is due."""
     async with database.connection() as connection:
         pointers = await storage.outbox.hint(
-            connection, at_most=HINT_AT_MOST, again_after=HINT_AGAIN_AFTER
+            connection, at_most=ENQUEUE_AT_MOST, again_after=ENQUEUE_AGAIN_AFTER
         )
     return -(-pointers // settings.relay_batch)
 

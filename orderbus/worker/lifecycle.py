@@ -136,7 +136,7 @@ class Lifecycle(Middleware):
             signals.hear(self.hurry)
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
-        """Stop hinting; what is under way goes on for a while, and is handed back then."""
+        """Enqueue no more; what is under way goes on for a while, and is handed back then."""
         cast("Broker", broker).stopping.set()
         if self._dispatching is not None:
             self._dispatching.cancel()

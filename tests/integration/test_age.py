@@ -87,7 +87,7 @@ async def test_an_event_that_waited_for_years_is_published(
         await scenario.place(database)
     await grow_old(database, settings)
 
-    assert await services.outbox.hint_due(database, settings) == 1
+    assert await services.outbox.due_to_enqueue(database, settings) == 1
     assert await publish(database, topic, settings) == 3
     assert await scenario.value(database, "SELECT count(*) FROM ops.events") == 3
 
@@ -169,7 +169,7 @@ async def test_a_delivery_that_waited_for_years_is_made(
             await storage.endpoints.enable(connection, endpoint)
 
     # Two beats: the first sees that it was told of in vain.
-    told = [await services.deliveries.hint_due(database, settings) for _ in range(2)]
+    told = [await services.deliveries.due_to_enqueue(database, settings) for _ in range(2)]
     assert [due] in told
     await deliver(database, http, settings, due)
 
@@ -188,7 +188,7 @@ async def test_what_a_consumer_left_lying_for_years_is_consumed(
     (one,) = due.consumptions["count_event"]
     await grow_old(database, settings)
 
-    told = await services.consumptions.hint_due(database, ["count_event"])
+    told = await services.consumptions.due_to_enqueue(database, ["count_event"])
     await scenario.consume(database, settings, "count_event", one)
 
     assert told == {"count_event": [one]}

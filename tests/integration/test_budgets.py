@@ -73,7 +73,7 @@ async def test_relay_and_bridge_send_less_than_a_tenth_of_a_statement_per_event(
     await scenario.value(database, "UPDATE ops.outbox SET due_at = now()")
     sent.clear()
 
-    await services.outbox.hint_due(database, settings)
+    await services.outbox.due_to_enqueue(database, settings)
     published = await services.outbox.publish_due(database, Topic(), settings)  # type: ignore[arg-type]
     due = await services.inbox.receive(database, received, wanted=WANTED)
 

@@ -224,9 +224,9 @@ async def test_the_beat_tells_of_what_is_due_and_of_nothing_twice(database: Data
     due = await one_due(database)
     await scenario.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
 
-    told = await services.consumptions.hint_due(database, ["count_event", "other"])
-    again = await services.consumptions.hint_due(database, ["count_event"])
-    unknown = await services.consumptions.hint_due(database, ["other"])
+    told = await services.consumptions.due_to_enqueue(database, ["count_event", "other"])
+    again = await services.consumptions.due_to_enqueue(database, ["count_event"])
+    unknown = await services.consumptions.due_to_enqueue(database, ["other"])
 
     assert (told, again, unknown) == ({"count_event": [due]}, {}, {})
 

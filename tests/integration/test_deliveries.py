@@ -100,7 +100,7 @@ async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_en
         (listed,) = await storage.endpoints.list_all(connection)
         backlog = await storage.diagnostics.backlog(connection)
     journey = await services.orders.journey(database, "SO-10045")
-    hinted = await services.deliveries.hint_due(database, settings)
+    hinted = await services.deliveries.due_to_enqueue(database, settings)
     released = await services.endpoints.enable(database, listed.id)
 
     assert later == hinted == []
@@ -108,7 +108,7 @@ async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_en
     assert (backlog.held, backlog.undelivered) == (2, 0)
     assert journey["events"][0]["deliveries"][0]["state"] == "held"
     assert released == 2
-    assert len(await services.deliveries.hint_due(database, settings)) == 2
+    assert len(await services.deliveries.due_to_enqueue(database, settings)) == 2
 
 
 async def test_a_redirect_is_not_followed(
@@ -215,7 +215,7 @@ async def test_an_endpoint_that_hangs_does_not_fill_the_beats_list(
     await scenario.come_back(database, (await scenario.events(database))[-1])
     await scenario.value(database, "UPDATE ops.webhook_deliveries SET hinted_at = NULL")
 
-    told = await services.deliveries.hint_due(database, settings)
+    told = await services.deliveries.due_to_enqueue(database, settings)
 
     endpoints = (
         "SELECT count(*) FROM ops.webhook_deliveries WHERE id = ANY ($1) AND endpoint_id = $2"

@@ -55,7 +55,7 @@ async def test_an_event_that_comes_back_while_its_endpoint_is_enabled_does_not_s
     async with coming_back(database):
         await services.endpoints.enable(database, endpoint)
 
-    assert len(await services.deliveries.hint_due(database, settings)) == 1
+    assert len(await services.deliveries.due_to_enqueue(database, settings)) == 1
 
 
 async def test_an_event_that_comes_back_while_its_endpoint_is_removed_is_never_sent(
@@ -67,7 +67,7 @@ async def test_an_event_that_comes_back_while_its_endpoint_is_removed_is_never_s
         skipped = await services.endpoints.remove(database, endpoint)
     (late,) = await scenario.value(database, "SELECT array_agg(id) FROM ops.webhook_deliveries")
     await deliver(database, http, settings, late)
-    hinted = await services.deliveries.hint_due(database, settings)
+    hinted = await services.deliveries.due_to_enqueue(database, settings)
     await Maintenance(database).tick()
 
     assert (skipped, hinted, receiver.requests) == (0, [], [])
@@ -237,7 +237,7 @@ READ = """
 async def test_what_waits_for_a_disabled_endpoint_costs_the_others_nothing(
     database: Database, settings: Settings, owed: UUID
 ) -> None:
-    due = await services.deliveries.hint_due(database, settings)
+    due = await services.deliveries.due_to_enqueue(database, settings)
     claimed = await scenario.claim(database, min(due, default=1))
     reads: dict[str, int] = {}
 
@@ -249,7 +249,7 @@ async def test_what_waits_for_a_disabled_endpoint_costs_the_others_nothing(
     await reading(
         "hint",
         lambda c: storage.deliveries.hint(
-            c, per_endpoint=16, at_most=2000, again_after=services.deliveries.HINT_AGAIN_AFTER
+            c, per_endpoint=16, at_most=2000, again_after=services.deliveries.ENQUEUE_AGAIN_AFTER
         ),
     )
     assert claimed is not None

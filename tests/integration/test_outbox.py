@@ -203,6 +203,6 @@ async def test_the_beat_tells_of_each_due_row_once(database: Database, settings:
     for _ in range(3):
         await scenario.place(database)
 
-    told = [await services.outbox.hint_due(database, settings) for _ in range(3)]
+    told = [await services.outbox.due_to_enqueue(database, settings) for _ in range(3)]
 
     assert told == [1, 0, 0]
