@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+from orderbus.egress.isolation import Isolation
 from orderbus.egress.session import Session, open_session
-from orderbus.egress.turns import Turns
 from orderbus.pubsub.publisher import Publisher, open_publisher
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
@@ -22,7 +22,7 @@ class Resources:
     database: Database
     publisher: Publisher
     http: Session
-    turns: Turns = field(default_factory=Turns)
+    isolation: Isolation = field(default_factory=Isolation)
     #: Set before what is under way is interrupted because the worker ends: that is nobody's fault.
     ending: asyncio.Event = field(default_factory=asyncio.Event)
 

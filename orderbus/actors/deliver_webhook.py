@@ -21,7 +21,7 @@ async def deliver_webhook(delivery: int) -> None:
     """Attempt a delivery if it may go now, and wake a worker up for what may go next."""
     held = lifecycle.resources()
     following = await services.deliveries.deliver(
-        held.database, held.http, held.settings, held.turns, delivery
+        held.database, held.http, held.settings, held.isolation, delivery
     )
     with suppress(Unavailable):  # the delivery is settled; the dispatcher enqueues it again
         await enqueue_deliveries(following)

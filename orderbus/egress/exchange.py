@@ -1,4 +1,4 @@
-"""What happens when a worker POSTs to an endpoint, whatever the other side does?"""
+"""One POST to an endpoint, whose result is known whatever the other side does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from yarl import URL
 
 from orderbus.domain.text import storable
 from orderbus.domain.webhooks import EndpointResponse
-from orderbus.egress.guard import ForbiddenAddressError, connected_to
+from orderbus.egress.address_filter import ForbiddenAddressError, connected_to
 from orderbus.egress.session import Session
 
 #: Bytes of an answer that are read at most, after decompression.

@@ -1,4 +1,4 @@
-"""How are names looked up, so that one that hangs holds up nobody else?"""
+"""Looks up names, so that one that hangs holds up nobody else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a worker connect to endpoints it must not trust?"""
+"""Connections of a worker to endpoints it must not trust."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aiohttp import (
 from aiohttp.connector import Connection
 from aiohttp_retry import ExponentialRetry, RetryClient
 
-from orderbus.egress.guard import Guard, connected_to
+from orderbus.egress.address_filter import AddressFilter, connected_to
 from orderbus.egress.resolver import Resolver
 from orderbus.settings import Settings
 
@@ -51,7 +51,7 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
     A connection that was never made is tried once more at once, within the exchange's deadline;
     nothing else is ever repeated here, since attempts belong to the ledger.
     """
-    once_more = ExponentialRetry(
+    second_try = ExponentialRetry(
         attempts=2,
         start_timeout=0.05,
         exceptions={ClientConnectorError},
@@ -67,7 +67,7 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
             ttl_dns_cache=NAMES_KEPT,
             limit=0,
             keepalive_timeout=KEEP_ALIVE,
-            socket_factory=Guard(settings.webhook_allowed_networks),
+            socket_factory=AddressFilter(settings.webhook_allowed_networks),
             ssl=_trust(),
         )
         session = ClientSession(
@@ -78,7 +78,7 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
             timeout=ClientTimeout(total=None),
         )
         await stack.enter_async_context(session)
-        yield RetryClient(client_session=session, retry_options=once_more)
+        yield RetryClient(client_session=session, retry_options=second_try)
 
 
 def _trust() -> ssl.SSLContext:

@@ -17,7 +17,7 @@ from orderbus.domain import retries, webhooks
 from orderbus.domain.deliveries import Settlement
 from orderbus.domain.webhooks import EndpointResponse
 from orderbus.egress import exchange
-from orderbus.egress.turns import Turns
+from orderbus.egress.isolation import Isolation
 from orderbus.errors import Unavailable
 from orderbus.services.interruptions import ended, to_the_end
 from orderbus.settings import Settings
@@ -57,7 +57,7 @@ async def due_to_enqueue(database: Database, settings: Settings) -> list[int]:
 
 
 async def deliver(
-    database: Database, http: Session, settings: Settings, turns: Turns, delivery_id: int
+    database: Database, http: Session, settings: Settings, isolation: Isolation, delivery_id: int
 ) -> list[int]:
     """Attempt a delivery if it may go now; returns the deliveries to enqueue next.
 
@@ -66,7 +66,7 @@ async def deliver(
     same ``webhook-id``. Raises ``Unavailable`` where PostgreSQL is away for longer than
     ``PATIENCE``.
     """
-    async with turns.beside_others():
+    async with isolation.beside_others():
         lease = uuid4()
         claiming = asyncio.create_task(
             _patiently(lambda: _claim(database, settings, delivery_id, lease))
@@ -77,7 +77,7 @@ async def deliver(
                 return []
             claimed, send_before = found
             response, settlement = await _attempt_safely(
-                turns, http, settings, claimed, send_before=send_before
+                isolation, http, settings, claimed, send_before=send_before
             )
         except asyncio.CancelledError:
             await to_the_end(_hand_back(database, claiming))
@@ -95,12 +95,12 @@ async def _hand_back(database: Database, claiming: asyncio.Task[_Found]) -> None
 
 
 async def _attempt_safely(
-    turns: Turns, http: Session, settings: Settings, claimed: Claimed, *, send_before: float
+    isolation: Isolation, http: Session, settings: Settings, claimed: Claimed, *, send_before: float
 ) -> tuple[EndpointResponse | None, Settlement]:
-    if claimed.crashes >= retries.CRASHES_UNSUSPECTED and turns.taken:
+    if claimed.crashes >= retries.CRASHES_UNSUSPECTED and isolation.taken:
         return None, _LATER  # it would be charged for what the one before it does
     try:
-        async with _suspect(turns, settings, claimed):
+        async with _suspect(isolation, settings, claimed):
             return await _attempt(http, settings, claimed, send_before=send_before)
     except Exception as error:  # noqa: BLE001 - a door: our fault costs this delivery alone
         telemetry.log.exception(
@@ -121,13 +121,13 @@ async def _patiently(step: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 def _suspect(
-    turns: Turns, settings: Settings, claimed: Claimed
+    isolation: Isolation, settings: Settings, claimed: Claimed
 ) -> AbstractAsyncContextManager[None]:
     """Keep others away from an attempt that may kill the process, while the lease allows it."""
     if claimed.crashes < retries.CRASHES_UNSUSPECTED:
         return nullcontext()
     spare = settings.delivery_lease - settings.webhook_timeout - _SETTLES_WITHIN
-    return turns.alone(patience=spare)
+    return isolation.alone(patience=spare)
 
 
 async def _claim(database: Database, settings: Settings, delivery_id: int, lease: UUID) -> _Found:

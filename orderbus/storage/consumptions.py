@@ -51,7 +51,7 @@ async def claim(
 
     Asked again with the same ``lease``, it is taken once: the answer may have got lost.
     """
-    row = await connection.fetchrow(
+    record = await connection.fetchrow(
         """
         WITH claimed AS (
             UPDATE ops.consumptions
@@ -64,9 +64,9 @@ async def claim(
                AND (leased_until IS NULL OR leased_until <= now() OR lease = $2)
             RETURNING *
         )
-        SELECT claimed.id, claimed.consumer, claimed.attempts, claimed.event_id,
-               claimed.occurred_at, type, sequence, order_public_id, order_created_at, content,
-               traceparent
+        SELECT claimed.id AS consumption_id, claimed.consumer, claimed.attempts AS attempt,
+               claimed.event_id, claimed.occurred_at, type, sequence,
+               order_public_id, order_created_at, content, traceparent
           FROM claimed
           LEFT JOIN ops.events
             ON events.occurred_at = claimed.occurred_at AND events.event_id = claimed.event_id
@@ -76,17 +76,9 @@ async def claim(
         length,
         consumer,
     )
-    if row is None:
+    if record is None:
         return None
-    return Claim(
-        row["id"],
-        row["consumer"],
-        lease,
-        row["attempts"],
-        row["event_id"],
-        row["occurred_at"],
-        event_of(row),
-    )
+    return rows.one(Claim, record, lease=lease, event=event_of(record))
 
 
 async def mark_done(connection: Connection, claim: Claim) -> None:

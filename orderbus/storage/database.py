@@ -47,12 +47,7 @@ KEEPALIVE: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
-_OPTIONS: Final = {
-    "keepalives_idle": "TCP_KEEPIDLE",
-    "keepalives_interval": "TCP_KEEPINTVL",
-    "keepalives_count": "TCP_KEEPCNT",
-    "tcp_user_timeout": "TCP_USER_TIMEOUT",
-}
+_OPTIONS: Final = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
 
 _WRONG_SETTINGS = (
     asyncpg.InvalidPasswordError,
@@ -108,7 +103,7 @@ def our_errors() -> Iterator[None]:
 
     Raises ``Unavailable`` where the same call may work later (``Busy`` where a lock was waited
     for), ``Misconfigured`` where a person has to change a setting or run the migrations. A missing
-    daily partition is our own fault and passes with the next migration or beat, so it is
+    daily partition is our own fault and passes with the next migration or maintenance, so it is
     ``Unavailable`` too. Every other error is a bug and goes on as it is.
     """
     try:
@@ -278,9 +273,9 @@ def _keep_alive(connection: Any) -> None:  # noqa: ANN401 - as below
     if sock.family == socket.AF_UNIX:
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, option in _OPTIONS.items():
+    for option, value in zip(_OPTIONS, KEEPALIVE.values(), strict=True):
         if hasattr(socket, option):  # each system has some of them
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), KEEPALIVE[name])
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 async def _prepare(connection: Any) -> None:  # noqa: ANN401 - asyncpg hands out its proxy here

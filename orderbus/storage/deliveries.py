@@ -1,8 +1,8 @@
 """The deliveries that endpoints are owed, who attempts them now, and what came of every attempt.
 
-A delivery may be claimed when it is due, at or below its order's watermark, the head of its
-order at its endpoint, and its endpoint has a free place. The claim is a lease: a worker
-that dies gives it back by doing nothing, and leaves an attempt of which nobody knows the end.
+A delivery may be claimed when it is due, at or below its order's watermark and the head of line at
+its endpoint, and its endpoint has a free place. The claim is a lease: a worker that dies gives it
+back by doing nothing, and leaves an attempt of which nobody knows the end.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
-
-from asyncpg import Record
 
 from orderbus.domain.deliveries import Settlement
 from orderbus.domain.events import Event
@@ -46,8 +44,8 @@ async def claim(
     """Take a delivery for one attempt, counted now, with its attempt's row written.
 
     Asked again with the same ``lease``, it is taken once: the answer may have got lost. None if it
-    may not go now: settled, not due, leased, not head of line or above the watermark,
-    endpoint disabled or removed, or ``in_flight`` exchanges with the endpoint under way.
+    may not go now: settled, not due, leased, not head of line or above the watermark, endpoint
+    disabled or removed, or ``in_flight`` exchanges with the endpoint under way.
     """
     record = await connection.fetchrow(
         """
@@ -83,10 +81,11 @@ async def claim(
             SELECT id, claims FROM claimed
                 ON CONFLICT DO NOTHING
         )
-        SELECT claimed.id, claimed.attempts, claimed.claims, claimed.crashes, claimed.endpoint_id,
-               claimed.url, claimed.secrets, claimed.format, claimed.first_sent_at,
-               now() AS now, claimed.event_id, claimed.occurred_at, type, claimed.sequence,
-               order_public_id, order_created_at, content, traceparent
+        SELECT claimed.id AS delivery_id, claimed.attempts AS attempt, claimed.claims AS number,
+               claimed.crashes, claimed.endpoint_id, claimed.url, claimed.secrets, claimed.format,
+               claimed.first_sent_at AS sent_at, now() AS now, claimed.event_id,
+               claimed.occurred_at, claimed.sequence, type, order_public_id, order_created_at,
+               content, traceparent
           FROM claimed
           LEFT JOIN ops.events
             ON events.occurred_at = claimed.occurred_at AND events.event_id = claimed.event_id
@@ -96,20 +95,9 @@ async def claim(
         length,
         in_flight,
     )
-    return None if record is None else _claimed(record, lease)
-
-
-def _claimed(row: Record, lease: UUID) -> Claimed:
-    names = ("endpoint_id", "url", "secrets", "format", "crashes", "now")
-    return Claimed(
-        delivery_id=row["id"],
-        lease=lease,
-        attempt=row["attempts"],
-        number=row["claims"],
-        sent_at=row["first_sent_at"],
-        event=event_of(row),
-        **{name: row[name] for name in names},
-    )
+    if record is None:
+        return None
+    return rows.one(Claimed, record, lease=lease, event=event_of(record))
 
 
 @dataclass(frozen=True, slots=True)

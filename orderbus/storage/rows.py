@@ -6,22 +6,27 @@ gives an id the name of another one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from asyncpg import Record
 
-Row = TypeVar("Row")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Row = TypeVar("Row", bound="DataclassInstance")
 
 _NAMES: Final = {"public_id": "order_id", "order_public_id": "order_id", "order_id": "order_pk"}
 
 
-def one(kind: Callable[..., Row], record: Record | None, **more: object) -> Row:
-    """Make a row of the record that a statement always returns: each column is a field."""
+def one(kind: type[Row], record: Record | None, **more: object) -> Row:
+    """Make a row of the record that a statement always returns: a column is the field it names."""
     assert record is not None  # noqa: S101 - see above
-    return kind(**{_NAMES.get(name, name): value for name, value in record.items()}, **more)
+    columns = {_NAMES.get(name, name): value for name, value in record.items()} | more
+    return kind(**{field.name: columns[field.name] for field in fields(kind)})
 
 
-def many(kind: Callable[..., Row], records: Sequence[Record]) -> list[Row]:
+def many(kind: type[Row], records: Sequence[Record]) -> list[Row]:
     """Make a row of each record."""
     return [one(kind, record) for record in records]

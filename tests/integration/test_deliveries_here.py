@@ -12,8 +12,8 @@ import pytest
 from orderbus import services, storage
 from orderbus.domain import retries
 from orderbus.egress import exchange
+from orderbus.egress.isolation import Isolation
 from orderbus.egress.session import Session
-from orderbus.egress.turns import Turns
 from orderbus.errors import Unavailable
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
@@ -130,10 +130,10 @@ async def test_a_delivery_that_may_have_killed_its_worker_is_attempted_alone(
     await scenario.place(database)
     (first,) = await scenario.come_back(database, *(await scenario.events(database))[1:])
     receiver.may_answer.clear()
-    turns, patient = Turns(), settings.model_copy(update={"delivery_lease": scenario.LEASE})
+    isolation, patient = Isolation(), settings.model_copy(update={"delivery_lease": scenario.LEASE})
 
     def begin(delivery: int) -> asyncio.Task[list[int]]:
-        delivering = services.deliveries.deliver(database, http, patient, turns, delivery)
+        delivering = services.deliveries.deliver(database, http, patient, isolation, delivery)
         return asyncio.create_task(delivering)
 
     async def begun(count: int) -> None:
@@ -142,7 +142,7 @@ async def test_a_delivery_that_may_have_killed_its_worker_is_attempted_alone(
     beside = begin(first)
     await begun(1)
     alone = begin(suspect)
-    await until_here(turns._door.locked, "it waits until it is alone")
+    await until_here(lambda: isolation.taken, "it waits until it is alone")
     before_the_first_ended = len(receiver.requests)
     receiver.may_answer.set()
     await asyncio.gather(beside, alone)
@@ -165,9 +165,9 @@ async def test_of_two_suspects_one_is_attempted_and_the_other_is_charged_nothing
             await scenario.claim(database, suspect, lease=NO_TIME)
     before = {one: (await state(database, one))["attempts"] for one in suspects}
     receiver.may_answer.clear()
-    turns = Turns()
+    isolation = Isolation()
     attempts = [
-        asyncio.create_task(services.deliveries.deliver(database, http, settings, turns, one))
+        asyncio.create_task(services.deliveries.deliver(database, http, settings, isolation, one))
         for one in suspects
     ]
     await until_here(lambda: receiver.requests, "one of them is asked")

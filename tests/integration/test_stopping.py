@@ -196,7 +196,7 @@ async def test_a_delivery_interrupted_four_times_is_neither_charged_nor_unknown(
 
     async def deliver(one: int) -> None:
         held = lifecycle.resources()
-        await services.deliveries.deliver(held.database, held.http, settings, held.turns, one)
+        await services.deliveries.deliver(held.database, held.http, settings, held.isolation, one)
 
     for times in range(1, 5):
         stage = Stage(deliver)

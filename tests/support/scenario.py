@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 
 from orderbus import actors, services, storage
 from orderbus.domain import webhooks
+from orderbus.egress.isolation import Isolation
 from orderbus.egress.session import Session
-from orderbus.egress.turns import Turns
 from orderbus.resources import Resources
 from orderbus.services.inbox import Due
 from orderbus.services.orders import Placed
@@ -113,7 +113,7 @@ async def claim(
 async def deliver(
     database: Database, http: Session, settings: Settings, delivery: int
 ) -> list[int]:
-    return await services.deliveries.deliver(database, http, settings, Turns(), delivery)
+    return await services.deliveries.deliver(database, http, settings, Isolation(), delivery)
 
 
 async def one_due(database: Database, url: str, **endpoint: Any) -> int:

@@ -1,4 +1,4 @@
-"""Who works beside whom, when one of them may kill the process?"""
+"""Keeps a delivery that may kill its process apart from the others of that process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 
-class Turns:
+class Isolation:
     """Lets deliveries of one process run side by side, and one that is suspected alone.
 
     A delivery that kills its process takes those beside it along, and they look as guilty. Tried
@@ -17,7 +17,7 @@ class Turns:
 
     def __init__(self) -> None:
         """Let everybody in."""
-        self._door = asyncio.Lock()
+        self._admission = asyncio.Lock()
         self._inside = 0
         self._empty = asyncio.Event()
         self._empty.set()
@@ -25,12 +25,12 @@ class Turns:
     @property
     def taken(self) -> bool:
         """Whether somebody is alone inside, or waits until everybody else has left."""
-        return self._door.locked()
+        return self._admission.locked()
 
     @asynccontextmanager
     async def beside_others(self) -> AsyncIterator[None]:
-        """Take a turn as soon as nobody is alone inside."""
-        async with self._door:
+        """Enter as soon as nobody is alone inside."""
+        async with self._admission:
             self._enter()
         try:
             yield
@@ -45,14 +45,14 @@ class Turns:
         try:
             try:
                 async with asyncio.timeout(patience.total_seconds()):
-                    closed = await self._door.acquire()
+                    closed = await self._admission.acquire()
                     await self._empty.wait()
             except TimeoutError:
                 pass
             yield
         finally:
             if closed:
-                self._door.release()
+                self._admission.release()
             self._enter()
 
     def _enter(self) -> None:

@@ -1,4 +1,4 @@
-"""Which sockets may a webhook leave through, and how much may come back?
+"""The sockets that a webhook may leave through, and how much may come back.
 
 The address is checked at the moment a socket for it is made, after every name was resolved: what
 was checked is what is connected to, so a name that resolves to something else the next time (DNS
@@ -35,7 +35,7 @@ class FloodError(OSError):
     """The endpoint sent more than an answer can be."""
 
 
-class Guard:
+class AddressFilter:
     """Makes sockets, and only for addresses that webhooks may be sent to."""
 
     def __init__(self, allowed: Sequence[Network]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from orderbus.egress.turns import Turns
+from orderbus.egress.isolation import Isolation
 from tests.support.waiting import PATIENCE
 
 LONG = timedelta(seconds=PATIENCE)
@@ -16,7 +16,7 @@ class Doorway:
     """Three deliveries that write down what they do: the first, a suspected one, a later one."""
 
     def __init__(self, *, patience: timedelta) -> None:
-        self.turns = Turns()
+        self.isolation = Isolation()
         self.patience = patience
         self.said: list[str] = []
         self.first_may_end = asyncio.Event()
@@ -25,21 +25,21 @@ class Doorway:
         self.suspect_is_alone = asyncio.Event()
 
     async def first(self) -> None:
-        async with self.turns.beside_others():
+        async with self.isolation.beside_others():
             self.first_is_inside.set()
             await self.first_may_end.wait()
             self.said.append("first ended")
 
     async def suspect(self) -> None:
         await self.first_is_inside.wait()
-        async with self.turns.beside_others(), self.turns.alone(patience=self.patience):
+        async with self.isolation.beside_others(), self.isolation.alone(patience=self.patience):
             self.said.append("suspect went on")
             self.suspect_is_alone.set()
             await self.suspect_may_end.wait()
             self.said.append("suspect ended")
 
     async def later(self) -> None:
-        async with self.turns.beside_others():
+        async with self.isolation.beside_others():
             self.said.append("later went on")
 
 
