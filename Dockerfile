@@ -1,5 +1,5 @@
 # One image for every role; the command says which:
-#   python run_web.py | python run_actors.py | orderbus bridge | orderbus migrate
+#   orderbus web | orderbus workers | orderbus bridge | orderbus migrate
 # It is laid out like a checkout, so that orderbus finds migrations/ beside the package.
 
 FROM python:3.11-slim-bookworm AS build
@@ -26,4 +26,4 @@ USER orderbus
 # The web server; metrics and health of the workers; the same of the bridge.
 EXPOSE 8000 9191 9192
 STOPSIGNAL SIGTERM
-CMD ["python", "run_web.py"]
+CMD ["orderbus", "web"]

@@ -75,9 +75,9 @@ migrate-orders migrate-processor: migrate ## The same: both services share one d
 check-deploy: venv ## See whether the settings may go to production
 	@$(BIN)/orderbus check --deploy $(ARGS)
 runserver: venv ## Start the web server
-	@$(BIN)/python run_web.py $(ARGS)
+	@$(BIN)/orderbus web $(ARGS)
 workers: venv ## Start the workers
-	@$(BIN)/python run_actors.py $(ARGS)
+	@$(BIN)/orderbus workers $(ARGS)
 subscriber: venv ## Start the bridge, which receives the events from Pub/Sub
 	@$(BIN)/orderbus bridge $(ARGS)
 shell: venv ## Start Python with the settings, the database and the rooms at hand

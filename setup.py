@@ -9,7 +9,7 @@ from setuptools import setup
 from setuptools.command.build_py import build_py
 
 #: Copied to orderbus/shipped, where orderbus/files.py looks for them.
-SHIPPED = ("migrations/*.sql", "examples/*.*", "run_web.py", "run_actors.py")
+SHIPPED = ("migrations/*.sql", "examples/*.*")
 
 
 class BuildPy(build_py):

@@ -29,7 +29,7 @@ async def measure(folder: Path, *, quick: bool) -> list[Goal]:
         port = free_port()
         web = await Process.start(
             "web",
-            [sys.executable, str(parts.ROOT / "run_web.py"), "--port", str(port)],
+            [sys.executable, "-m", "orderbus", "web", "--port", str(port)],
             sink=parts.silent,
             env=env,
             cwd=folder,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
-#: What children have to find on their path to import this orderbus.
-IMPORTED_FROM: Final = Path(__file__).resolve().parents[1]
-#: Where the build puts them (``setup.py``); a checkout and the image have none of it.
-_SHIPPED: Final = Path(__file__).resolve().parent / "shipped"
+_PACKAGE: Final = Path(__file__).resolve().parent
+#: The variable that lets a child import this orderbus, wherever it starts.
+IMPORTABLE: Final = {
+    "PYTHONPATH": os.pathsep.join(
+        filter(None, (str(_PACKAGE.parent), os.environ.get("PYTHONPATH")))
+    )
+}
 
 
 def path_of(name: str) -> Path:
-    """Find ``migrations``, ``examples``, ``run_web.py`` or ``run_actors.py``.
+    """Find ``migrations`` or ``examples``.
 
-    They lie inside the package where a wheel was installed, and beside it in a checkout.
+    The build puts them inside the package (``setup.py``); they lie beside it in a checkout.
     """
-    return (_SHIPPED if _SHIPPED.is_dir() else IMPORTED_FROM) / name
+    shipped = _PACKAGE / "shipped"
+    return (shipped if shipped.is_dir() else _PACKAGE.parent) / name

@@ -31,6 +31,8 @@ COMMANDS: Final = {
     "states": ("states", "Print the moves of an order as a Mermaid diagram."),
     "subscribe_order_created": ("bridge", ""),
     "up": ("up", "Run everything on this machine until Ctrl-C."),
+    "web": ("web", "Run the web server."),
+    "workers": ("workers", "Run the workers."),
 }
 
 

@@ -145,12 +145,12 @@ async def _bring_up(running: Stack, port: int, webhook: str | None) -> None:
         command = [sys.executable, "-m", "orderbus", "migrate"]
         await run("migrate", command, sink=running.sink, env=running.env, cwd=running.data)
         running.say("starting the web server")
-        web = [str(files.path_of("run_web.py")), "--port", str(port)]
+        web = ["-m", "orderbus", "web", "--port", str(port)]
         group.create_task(running.start_and_wait("web", web, f"{api}/readyz"))
         running.say("waiting for RabbitMQ")
         await asyncio.gather(*starts.values())
         running.say("starting workers and bridge")
-        workers = [str(files.path_of("run_actors.py")), "--processes", "1"]
+        workers = ["-m", "orderbus", "workers", "--processes", "1"]
         group.create_task(running.start_and_wait("workers", workers, f"{worker}/readyz"))
         if running.env["RABBITMQ_URL"] != QUEUES_IN_MEMORY:  # else it is inside the worker
             back = ["-m", "orderbus", "bridge"]
@@ -207,9 +207,7 @@ def _made_up() -> dict[str, str]:
         # How often Dramatiq's threads look whether they should end; a second each by default.
         "dramatiq_worker_timeout": "100",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONPATH": os.pathsep.join(
-            [str(files.IMPORTED_FROM), os.environ.get("PYTHONPATH", "")]
-        ).strip(os.pathsep),
+        **files.IMPORTABLE,
     }
 
 

@@ -21,7 +21,7 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
-from orderbus import telemetry
+from orderbus import files, telemetry
 from orderbus.settings import Settings
 from orderbus.web.app import build_app
 from orderbus.web.app_keys import IN_FLIGHT
@@ -155,9 +155,9 @@ class Supervisor:
     def _start(self, metrics: str) -> subprocess.Popen[bytes]:
         number = self._listening.fileno()
         return subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, sys.argv[0], "--inherit", str(number)],
+            [sys.executable, "-m", "orderbus", "web", "--inherit", str(number)],
             pass_fds=[number],
-            env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": metrics},
+            env={**os.environ, **files.IMPORTABLE, "PROMETHEUS_MULTIPROC_DIR": metrics},
         )
 
     def _stop(self, *_: object) -> None:

@@ -25,7 +25,7 @@ sys.path.insert(0, sys.argv[1])
 import orderbus.devtools.stack, orderbus.commands.demo
 from orderbus import files
 from orderbus.storage import migrations
-names = ("examples/order.json", "examples/receive_webhooks.py", "run_web.py", "run_actors.py")
+names = ("examples/order.json", "examples/receive_webhooks.py")
 used = [migrations.FOLDER, *(files.path_of(name) for name in names)]
 print(json.dumps([[str(path) for path in used], [each.id for each in migrations._all()]]))
 """
@@ -57,7 +57,7 @@ def test_a_wheel_carries_what_the_checkout_has(wheel: Path) -> None:
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "orderbus").rglob("*.py")}
     beside = {
         f"orderbus/shipped/{path.relative_to(ROOT)}"
-        for pattern in ("migrations/*.sql", "examples/*.*", "run_*.py")
+        for pattern in ("migrations/*.sql", "examples/*.*")
         for path in ROOT.glob(pattern)
     }
 

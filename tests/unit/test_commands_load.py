@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import Final
@@ -11,6 +12,7 @@ import click
 import pytest
 
 from orderbus.commands.cli import COMMANDS, main
+from tests.support.wheels import ROOT
 
 #: Runs a command, and tells afterwards which modules it loaded.
 _TELL: Final = """
@@ -56,3 +58,23 @@ def test_the_list_says_of_a_command_what_the_command_says_first(name: str) -> No
     _, sentence = COMMANDS[name]
     assert command.hidden == (sentence == "")
     assert (command.help or "").startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("command", "script", "option"),
+    [("web", "run_web.py", "--host"), ("workers", "run_actors.py", "--worker-shutdown-timeout")],
+)
+def test_the_script_of_a_checkout_takes_the_options_of_the_command(
+    command: str, script: str, option: str
+) -> None:
+    first, second = options("-m", "orderbus", command), options(script)
+
+    assert first == second
+    assert option in first
+
+
+def options(*program: str) -> set[str]:
+    shown = subprocess.run(
+        [sys.executable, *program, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(re.findall(r"--[a-z-]+", shown.stdout))
