@@ -63,11 +63,11 @@ def _inner(ip: IPv4Address | IPv6Address) -> IPv4Address | None:
 
 def is_private(network: Network) -> bool:
     """Say whether ``network`` holds an address that is not public."""
-    if any(network.overlaps(part) for part in _RESERVED if part.version == network.version):
+    if any(network.overlaps(other) for other in _RESERVED if other.version == network.version):
         return True
     if isinstance(network, IPv6Network):
         return not network.subnet_of(_PUBLIC)
-    return any(network.overlaps(part) for part in _PRIVATE)
+    return any(network.overlaps(other) for other in _PRIVATE)
 
 
 def is_loopback(host: str) -> bool:

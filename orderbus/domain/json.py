@@ -45,7 +45,7 @@ def loads(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
     try:
         return json.loads(
             text.decode("utf-8"),
-            parse_int=_whole,
+            parse_int=_integer,
             parse_float=_fraction,
             parse_constant=_no_constant,
             object_pairs_hook=_unique,
@@ -85,7 +85,7 @@ def _check_shape(text: bytes) -> None:
         raise _malformed(f"nested too deeply: {DEEPEST} levels are allowed")
 
 
-def _whole(literal: str) -> int:
+def _integer(literal: str) -> int:
     return int(_bounded(literal))
 
 

@@ -214,7 +214,7 @@ def faults(error: ValidationError) -> list[Fault]:
     """Name each place that is wrong, and why."""
     return [
         Fault(
-            pointer="".join(f"/{_escaped(part)}" for part in fault["loc"]),
+            pointer="".join(f"/{_escaped(token)}" for token in fault["loc"]),
             code=fault["type"],
             detail=fault["msg"].removeprefix("Value error, "),
         )
@@ -222,5 +222,5 @@ def faults(error: ValidationError) -> list[Fault]:
     ]
 
 
-def _escaped(part: str | int) -> str:
-    return str(part).replace("~", "~0").replace("/", "~1")
+def _escaped(token: str | int) -> str:
+    return str(token).replace("~", "~0").replace("/", "~1")

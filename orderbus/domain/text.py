@@ -29,5 +29,5 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 def storable(text: str) -> str:
     """Replace what PostgreSQL keeps in no text: NUL, and halves of surrogate pairs."""
-    whole = text.encode("utf-8", "replace").decode()
-    return whole.replace("\x00", "\ufffd")
+    readable = text.encode("utf-8", "replace").decode()
+    return readable.replace("\x00", "\ufffd")

@@ -85,15 +85,15 @@ def can_sign(secret: str) -> bool:
 def check_url(url: str) -> None:
     """Pass if webhooks can be sent to ``url``; raises ``Invalid``. Looks nothing up."""
     try:
-        parts = urlsplit(url)
-        named = _is_host(parts.hostname or "") and (parts.port is None or parts.port > 0)
+        split = urlsplit(url)
+        named = _is_host(split.hostname or "") and (split.port is None or split.port > 0)
     except ValueError as error:
         raise Invalid(f"The URL is none: {error}", [Fault("/url", "url", str(error))]) from None
     rules = (
-        (parts.scheme in {"http", "https"}, "must begin with http:// or https://"),
+        (split.scheme in {"http", "https"}, "must begin with http:// or https://"),
         (named, "must name a host, by its name or its plain address"),
-        ("@" not in parts.netloc, "must not hold a user name or password"),
-        (not parts.fragment, "must not hold a fragment"),
+        ("@" not in split.netloc, "must not hold a user name or password"),
+        (not split.fragment, "must not hold a fragment"),
         (_PLAIN.fullmatch(url), "must hold no characters but those of RFC 3986"),
     )
     for holds, rule in rules:

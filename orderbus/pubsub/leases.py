@@ -25,7 +25,7 @@ class Leases:
     """The messages we hold: extended while held, settled many in one request.
 
     Settling is best effort, as Pub/Sub's own is: a message whose acknowledgement got lost comes
-    again. But an acknowledgement goes only to that making of the subscription which handed the
+    again. But an acknowledgement goes only to that generation of the subscription which handed the
     message out: the emulator numbers ack ids from 1 again after a restart, so an old one would
     acknowledge a message that nobody has seen. Hence ``doubt`` and ``forget``.
     """
@@ -37,17 +37,17 @@ class Leases:
         self._held: set[str] = set()
         self._acks: list[str] = []
         self._nacks: list[str] = []
-        self._making = 0
+        self._generation = 0
         self._trusted = False
         self._work = asyncio.Event()
 
     def hold(self, ack_id: str) -> tuple[Callable[[], None], Callable[[], None]]:
         """Keep a message ours from now on; returns what acknowledges it and what gives it back."""
         self._held.add(ack_id)
-        making = self._making
+        generation = self._generation
         return (
-            lambda: self._settle(ack_id, making, self._acks),
-            lambda: self._settle(ack_id, making, self._nacks),
+            lambda: self._settle(ack_id, generation, self._acks),
+            lambda: self._settle(ack_id, generation, self._nacks),
         )
 
     def doubt(self) -> None:
@@ -61,7 +61,7 @@ class Leases:
 
     def forget(self) -> None:
         """Let go of everything: the subscription that handed it out is gone."""
-        self._making += 1
+        self._generation += 1
         self._held.clear()
         self._acks.clear()
         self._nacks.clear()
@@ -85,8 +85,8 @@ class Leases:
         await self._send(self._acks, self._client.acknowledge)
         await self._send(self._nacks, self._client.modify_ack_deadline, ack_deadline_seconds=0)
 
-    def _settle(self, ack_id: str, making: int, where: list[str]) -> None:
-        if making == self._making and ack_id in self._held:
+    def _settle(self, ack_id: str, generation: int, where: list[str]) -> None:
+        if generation == self._generation and ack_id in self._held:
             self._held.remove(ack_id)
             where.append(ack_id)
             self._work.set()
@@ -101,7 +101,7 @@ class Leases:
     async def _send(self, ack_ids: list[str], request: Callable[..., Any], **content: int) -> None:
         """Send ``ack_ids`` and empty it; what could not be sent stays for another time."""
         while ack_ids and self._trusted:
-            chunk, making = ack_ids[:_AT_MOST], self._making
+            chunk, generation = ack_ids[:_AT_MOST], self._generation
             del ack_ids[: len(chunk)]
             try:
                 await asyncio.to_thread(
@@ -111,7 +111,7 @@ class Leases:
                     retry=None,
                 )
             except _AWAY:
-                if making == self._making:
+                if generation == self._generation:
                     ack_ids[:0] = chunk
                 return
             except exceptions.GoogleAPICallError:

@@ -103,7 +103,7 @@ class _Pull:
         self._subscription = subscription
         self._connected = connected
         self._streams: set[_Stream] = set()
-        self._making: str | None = None  # which making of the subscription the streams are on
+        self._generation: str | None = None  # of the subscription that the streams are on
         self._made_anew = False
         self._found = asyncio.Event()
         self._look_now = asyncio.Event()
@@ -149,20 +149,20 @@ class _Pull:
 
     async def _find(self) -> None:
         """See to it that the subscription is there, and notice when it is another one."""
-        making = self._making
-        if making is not None:
-            making = await asyncio.to_thread(topology.find, self._client, self._settings)
-        if making is None:
+        generation = self._generation
+        if generation is not None:
+            generation = await asyncio.to_thread(topology.find, self._client, self._settings)
+        if generation is None:
             self._forget()
             made = await topology.ensure(self._settings)
             self._made_anew = self._made_anew or made.subscription_made
-            making = await asyncio.to_thread(topology.find, self._client, self._settings)
-        if self._making is not None and making != self._making:
+            generation = await asyncio.to_thread(topology.find, self._client, self._settings)
+        if self._generation is not None and generation != self._generation:
             self._forget()
             self._made_anew = True
         if self._made_anew:
             self._subscription.note_made_anew()
-        self._making, self._made_anew = making, False
+        self._generation, self._made_anew = generation, False
 
     def _forget(self) -> None:
         self._leases.forget()

@@ -27,9 +27,9 @@ DELIVERY_ATTEMPTS: Final = 100
 #: Seconds one request about topics may take.
 TIMEOUT: Final = 2.0
 
-#: Label of a subscription: which making of it this is. One that was deleted and made again has
+#: Label of a subscription: which generation of it this is. One that was deleted and made again has
 #: lost what it held, and nothing else tells.
-_MAKING: Final = "orderbus-making"
+_GENERATION: Final = "orderbus-making"
 #: What Pub/Sub calls the topic of a subscription whose topic was deleted; making the topic again
 #: does not bring the two together.
 _DELETED_TOPIC: Final = "_deleted-topic_"
@@ -73,7 +73,7 @@ async def check(settings: Settings) -> list[str]:
 
 
 def find(subscriber: pubsub_v1.SubscriberClient, settings: Settings) -> str | None:
-    """Say which making of the subscription is there, or None where none is of use.
+    """Say which generation of the subscription is there, or None where none is of use.
 
     Two answers that differ mean that it was made anew in between. Raises ``Unavailable``.
     """
@@ -86,7 +86,7 @@ def find(subscriber: pubsub_v1.SubscriberClient, settings: Settings) -> str | No
         return ""  # whoever may pull need not be allowed to look
     except exceptions.GoogleAPICallError as error:
         raise Unavailable(f"Pub/Sub did not answer: {error}") from error
-    return None if found.topic == _DELETED_TOPIC else str(found.labels.get(_MAKING, ""))
+    return None if found.topic == _DELETED_TOPIC else str(found.labels.get(_GENERATION, ""))
 
 
 def _ensure(settings: Settings) -> Made:
@@ -118,7 +118,7 @@ def _delivery(topic: str) -> _Request:
             "dead_letter_topic": f"{topic}.dead-letter",
             "max_delivery_attempts": DELIVERY_ATTEMPTS,
         },
-        "labels": {_MAKING: uuid4().hex},
+        "labels": {_GENERATION: uuid4().hex},
     }
 
 

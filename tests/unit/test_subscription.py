@@ -110,7 +110,7 @@ async def test_a_request_carries_no_more_than_a_thousand() -> None:
     assert [len(ack_ids) for _, ack_ids in client.told] == [1000, 1000, 500]
 
 
-async def test_an_old_acknowledgement_never_goes_to_a_new_making_of_the_subscription() -> None:
+async def test_an_old_acknowledgement_never_goes_to_a_new_generation_of_the_subscription() -> None:
     client = Client()
     leases = trusted(client)
     ((early, _), (late, _)) = hold(leases, "1", "2")

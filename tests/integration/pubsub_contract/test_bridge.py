@@ -246,8 +246,8 @@ async def test_a_pubsub_that_comes_back_empty_is_filled_again(
     assert sorted(inbox.numbers) == [0, 1, 2, *range(100, 300)]
 
 
-async def making(settings: Settings) -> str | None:
-    """Say which making of the subscription is there, None where there is none or no answer."""
+async def generation(settings: Settings) -> str | None:
+    """Say which generation of the subscription is there, None where there is none or no answer."""
     _, subscriber = clients(settings)
     try:
         return await asyncio.to_thread(topology.find, subscriber, settings)
@@ -265,12 +265,12 @@ async def test_a_batch_under_way_while_pubsub_restarts_acknowledges_no_other_mes
     async with publishing(settings) as publisher, bridging(settings, inbox):
         await published(publisher, numbered(20))
         await until(lambda: bool(inbox.tries))
-        before = await making(settings)
+        before = await generation(settings)
         restartable.stop()
         restartable.start()
-        # The new making numbers its ack ids from 1 again, as the old one did.
+        # The new generation numbers its ack ids from 1 again, as the old one did.
         async with asyncio.timeout(PATIENCE):
-            while await making(settings) in {None, before}:
+            while await generation(settings) in {None, before}:
                 await asyncio.sleep(0.1)
         await publish_until_it_works(publisher, numbered(20, start=100))
         inbox.free.set()
