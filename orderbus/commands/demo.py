@@ -28,6 +28,7 @@ from orderbus.domain import retries
 from orderbus.domain.events import ORDER_PROCESSED
 from orderbus.errors import Died
 from orderbus.storage.database import open_database
+from orderbus.storage.journey import Journey
 
 T = TypeVar("T")
 
@@ -161,13 +162,13 @@ async def _received(http: Client, running: Stack, reference: str) -> dict[str, A
     return await _until(arrived)
 
 
-async def _journey(database: Any, reference: str) -> dict[str, Any]:  # noqa: ANN401
+async def _journey(database: Any, reference: str) -> Journey:  # noqa: ANN401
     """Read the order's journey, once the worker has written down that it was delivered."""
 
     async def delivered() -> None:
         journey = await services.orders.journey(database, reference)
-        deliveries = journey["events"][0]["deliveries"]
-        if not deliveries or not deliveries[0]["delivered_at"]:
+        deliveries = journey.events[0].deliveries
+        if not deliveries or not deliveries[0].delivered_at:
             raise Died("The worker has not written down that it delivered")
 
     with suppress(Died):
@@ -177,23 +178,23 @@ async def _journey(database: Any, reference: str) -> dict[str, Any]:  # noqa: AN
 
 def _report(
     running: Stack,
-    journey: dict[str, Any],
+    journey: Journey,
     webhook: dict[str, Any],
     *,
     began: float,
     accepted: float,
 ) -> dict[str, Any]:
-    event = journey["events"][0]
-    delivery = event["deliveries"][0]
+    event = journey.events[0]
+    delivery = event.deliveries[0]
     steps = [
-        ("committed", event["occurred_at"], f"event {event['event_id']}"),
-        ("accepted", accepted, f"201, order {journey['external_ref']}"),
-        ("published", event["published_at"], f"message id {event['message_id']}"),
-        ("received by the bridge", event["received_at"], f"delivery {delivery['id']} made"),
+        ("committed", event.occurred_at, f"event {event.event_id}"),
+        ("accepted", accepted, f"201, order {journey.external_ref}"),
+        ("published", event.published_at, f"message id {event.message_id}"),
+        ("received by the bridge", event.received_at, f"delivery {delivery.id} made"),
         ("delivered", webhook["at"], "signature verified by the receiver"),
     ]
     return {
-        "order_id": journey["external_ref"],
+        "order_id": journey.external_ref,
         "verified": webhook["verified"],
         "steps": _steps(steps, began),
         "parts": {dependency.name: dependency.how for dependency in running.dependencies},

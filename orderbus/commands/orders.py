@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import asdict
 
 import click
 
@@ -11,6 +11,7 @@ from orderbus import services
 from orderbus.commands import terminal
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
+from orderbus.storage.journey import Attempt, Consumption, Delivery, Journey, JourneyEvent
 
 
 @click.group()
@@ -29,51 +30,51 @@ async def show(_: Settings, database: Database, *, order: str, as_json: bool) ->
     """
     journey = await services.orders.journey(database, order)
     if as_json:
-        terminal.show(journey)
+        terminal.show({"id": journey.order_id, **asdict(journey)})
         return
     for line in _lines(journey):
         terminal.say(line)
 
 
-def _lines(journey: dict[str, Any]) -> Iterator[str]:
+def _lines(journey: Journey) -> Iterator[str]:
     """Tell the journey line by line, each further in than what it belongs to."""
-    yield f"order {journey['external_ref']}  {journey['id']}"
-    for event in journey["events"]:
-        title = f"{event['sequence']}. {event['type']}  {event['occurred_at']}  {event['event_id']}"
+    yield f"order {journey.external_ref}  {journey.order_id}"
+    for event in journey.events:
+        title = f"{event.sequence}. {event.type}  {event.occurred_at}  {event.event_id}"
         yield f"  {title}"
         yield f"     {_publication(event)}"
-        for each in event["consumptions"]:
+        for each in event.consumptions:
             yield f"     {_consumption(each)}"
-        for delivery in event["deliveries"]:
+        for delivery in event.deliveries:
             yield f"     {_delivery(delivery)}"
-            for attempt in delivery["attempts"]:
+            for attempt in delivery.attempts:
                 yield f"       {_attempt(attempt)}"
 
 
-def _publication(event: dict[str, Any]) -> str:
-    if event["state"] in {"unpublished", "parked", "archived"}:
-        return str(event["state"])
-    said = f"published {event['publishes']}x as {event['message_id']}  {event['published_at']}"
-    return f"{said}, back {event['received_at']}" if event["received_at"] else said
+def _publication(event: JourneyEvent) -> str:
+    if event.state in {"unpublished", "parked", "archived"}:
+        return event.state
+    said = f"published {event.publishes}x as {event.message_id}  {event.published_at}"
+    return f"{said}, back {event.received_at}" if event.received_at else said
 
 
-def _consumption(consumption: dict[str, Any]) -> str:
-    said = f"consumer {consumption['consumer']}  {consumption['state']}"
-    return said if consumption["error"] is None else f"{said}  {consumption['error']}"
+def _consumption(consumption: Consumption) -> str:
+    said = f"consumer {consumption.consumer}  {consumption.state}"
+    return said if consumption.error is None else f"{said}  {consumption.error}"
 
 
-def _delivery(delivery: dict[str, Any]) -> str:
-    said = f"delivery {delivery['id']}  {delivery['state']}  {delivery['url']}"
-    if delivery["disabled_at"] is None or delivery["state"] != "held":
+def _delivery(delivery: Delivery) -> str:
+    said = f"delivery {delivery.id}  {delivery.state}  {delivery.url}"
+    if delivery.disabled_at is None or delivery.state != "held":
         return said
-    since = f"told nothing since {delivery['disabled_at']}: {delivery['disabled_reason']}"
-    return f"{said}  {since}; orderbus endpoints enable {delivery['endpoint']}"
+    since = f"told nothing since {delivery.disabled_at}: {delivery.disabled_reason}"
+    return f"{said}  {since}; orderbus endpoints enable {delivery.endpoint}"
 
 
-def _attempt(attempt: dict[str, Any]) -> str:
-    came = attempt["status"] or attempt["error"] or "no answer known"
-    outcome = attempt["outcome"] or "under way, or its worker died"
+def _attempt(attempt: Attempt) -> str:
+    came = attempt.status or attempt.error or "no answer known"
+    outcome = attempt.outcome or "under way, or its worker died"
     return (
-        f"attempt {attempt['number']}  {attempt['started_at']}  {outcome}  {came}"
-        f"  {attempt['duration_ms'] or '-'} ms"
+        f"attempt {attempt.number}  {attempt.started_at}  {outcome}  {came}"
+        f"  {attempt.duration_ms or '-'} ms"
     )

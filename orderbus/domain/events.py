@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from orderbus.domain.orders import OrderId
 from orderbus.errors import Fault, Invalid
 
 ORDER_CREATED: Final = "order.created"
@@ -37,7 +38,7 @@ class Event:
     type: str
     sequence: int
     occurred_at: datetime
-    order_id: UUID
+    order_id: OrderId
     order: Mapping[str, Any]
     traceparent: str | None = None
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NewType
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -17,6 +17,10 @@ from pydantic_core import PydanticKnownError
 
 from orderbus.domain import json
 from orderbus.errors import Fault, Invalid
+
+#: Our uuid of an order. Its reference is the sender's text, ``external_ref``; its row is numbered
+#: ``order_pk``.
+OrderId = NewType("OrderId", UUID)
 
 CENT: Final = Decimal("0.01")
 LARGEST_QUANTITY: Final = 2_147_483_647
@@ -151,7 +155,7 @@ class PlaceOrder:
     """
 
     source: Literal["webhook", "api", "cart"]
-    order_id: str
+    external_ref: str
     total: Decimal
     items: Sequence[Item] = ()
     customer: Customer = Customer()
@@ -162,7 +166,7 @@ class PlaceOrder:
     def content(self) -> dict[str, Any]:
         """Say what was ordered as plain JSON values, money as strings with two decimals."""
         return {
-            "order_id": self.order_id,
+            "order_id": self.external_ref,
             "customer": self.customer.content(),
             "items": [item.model_dump(mode="json") for item in self.items],
             "shipping_address": self.shipping_address,
@@ -201,7 +205,7 @@ def parse(
         raise Invalid("The order is not valid", faults(error)) from None
     return PlaceOrder(
         source=source,
-        order_id=incoming.order_id,
+        external_ref=incoming.order_id,
         total=incoming.total,
         items=incoming.items,
         customer=Customer(incoming.customer.name, incoming.customer.email),

@@ -1,4 +1,4 @@
-"""A cart becomes an order."""
+"""Carts are opened and checked out, and become orders."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def create_order(connection: Connection, event: Event) -> None:
     """Place the order a closed cart becomes: one for each cart, ever."""
     order = PlaceOrder(
         source="cart",
-        order_id=event.order["order_id"],
+        external_ref=event.order["order_id"],
         total=Decimal(event.order["total"]),
         items=tuple(_item(item) for item in event.order["items"]),
         cart_uuid=event.order_id,

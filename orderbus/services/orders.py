@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -11,21 +11,23 @@ from uuid import UUID
 
 from orderbus import storage, telemetry
 from orderbus.domain import states
-from orderbus.domain.events import ORDER_CREATED, rfc3339
-from orderbus.domain.orders import PlaceOrder
+from orderbus.domain.events import ORDER_CREATED
+from orderbus.domain.orders import Customer, OrderId, PlaceOrder
 from orderbus.domain.states import Action, Status
 from orderbus.domain.text import brief
 from orderbus.errors import Changed, Conflict, KeyReused, Unavailable
 from orderbus.storage.database import Connection, Database, after_commit
+from orderbus.storage.events import HistoryEntry
+from orderbus.storage.journey import Journey
 from orderbus.storage.order_lists import Filter
-from orderbus.storage.orders import Kept
+from orderbus.storage.orders import Kept, Order
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
     """An order that is stored; ``created`` is false where it had been stored before."""
 
-    order_id: UUID
+    order_id: OrderId
     external_ref: str
     created: bool
     created_at: datetime
@@ -36,7 +38,7 @@ async def accept(
     order: PlaceOrder,
     *,
     traceparent: str | None,
-    order_id: UUID | None = None,
+    order_id: OrderId | None = None,
     actor: str | None = None,
 ) -> Placed:
     """Store an order with its first event and outbox pointer, for whichever door it came by.
@@ -54,16 +56,16 @@ async def accept(
         content={**order.content(), "source": order.source, "status": Status.CREATED},
         details=_details(order),
         traceparent=traceparent,
-        public_id=order_id,
+        order_id=order_id,
         actor=actor,
     )
     if kept is not None:
         after_commit(connection, partial(_tell_accepted, kept, order.cart_uuid))
-        return Placed(kept.public_id, kept.external_ref, created=True, created_at=kept.created_at)
+        return Placed(kept.order_id, kept.external_ref, created=True, created_at=kept.created_at)
     taken = await storage.orders.find_taken(
         connection,
         source=order.source,
-        external_ref=order.order_id,
+        external_ref=order.external_ref,
         idempotency_key=order.idempotency_key,
     )
     return _same_again(order, taken)
@@ -74,7 +76,7 @@ def _tell_accepted(kept: Kept, cart_uuid: UUID | None, _: Database) -> None:
     of_cart = {} if cart_uuid is None else {"cart_uuid": str(cart_uuid)}
     telemetry.log.info(
         "order_accepted",
-        order_id=str(kept.public_id),
+        order_id=str(kept.order_id),
         external_ref=kept.external_ref,
         **of_cart,
     )
@@ -91,11 +93,11 @@ def _same_again(order: PlaceOrder, taken: list[Kept]) -> Placed:
     for kept in taken:
         if kept.content_hash == content_hash:
             return Placed(
-                kept.public_id, kept.external_ref, created=False, created_at=kept.created_at
+                kept.order_id, kept.external_ref, created=False, created_at=kept.created_at
             )
     for kept in taken:
-        if kept.external_ref == order.order_id:
-            message = f"Order {brief(order.order_id)} exists with another content"
+        if kept.external_ref == order.external_ref:
+            message = f"Order {brief(order.external_ref)} exists with another content"
             raise Conflict(message)
     if taken:
         message = "This idempotency key was used with another content"
@@ -104,49 +106,52 @@ def _same_again(order: PlaceOrder, taken: list[Kept]) -> Placed:
     raise Unavailable(message)
 
 
-async def find(database: Database, id_or_ref: str) -> dict[str, Any]:
-    """Show an order as JSON values, found by our uuid or the sender's reference.
-
-    Raises ``NotFound``, ``Unavailable``.
-    """
+async def find(database: Database, id_or_ref: str) -> Order:
+    """Find an order by our uuid or the sender's reference; raises ``NotFound``, ``Unavailable``."""
     async with database.connection() as connection:
-        return shown(await storage.orders.get(connection, id_or_ref))
+        return await storage.orders.get(connection, id_or_ref)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list of orders, and the row before which the next one begins, if there is one."""
+
+    orders: Sequence[Order]
+    next_before: int | None
 
 
 async def list_newest(
     database: Database, wanted: Filter, *, before: int | None, at_most: int
-) -> tuple[list[dict[str, Any]], int | None]:
-    """List orders as JSON values from the newest on, and where the list goes on, if it does."""
+) -> Page:
+    """List orders from the newest on; raises ``Unavailable``."""
     async with database.connection() as connection:
-        rows = await storage.order_lists.list_newest(
+        found = await storage.order_lists.list_newest(
             connection, wanted, before=before, at_most=at_most + 1
         )
-    going_on = rows[at_most - 1]["number"] if len(rows) > at_most else None
-    return [shown(row) for row in rows[:at_most]], going_on
+    page = found[:at_most]
+    return Page(page, page[-1].order_pk if len(found) > at_most else None)
 
 
-async def history(database: Database, id_or_ref: str) -> dict[str, Any]:
-    """Tell who did what to an order, and when. Raises ``NotFound``, ``Unavailable``."""
+@dataclass(frozen=True, slots=True)
+class History:
+    """An order, and what was done to it, oldest first."""
+
+    order: Order
+    entries: Sequence[HistoryEntry]
+
+
+async def history(database: Database, id_or_ref: str) -> History:
+    """List who did what to an order, and when. Raises ``NotFound``, ``Unavailable``."""
     async with database.connection() as connection:
         order = await storage.orders.get(connection, id_or_ref)
-        rows = await storage.events.history(connection, order["id"])
-    events = [{**row, "at": rfc3339(row["at"]), "event_id": str(row["event_id"])} for row in rows]
-    return {
-        "id": str(order["id"]),
-        "external_ref": order["order_id"],
-        "order_id": order["order_id"],
-        "history": events,
-    }
+        return History(order, await storage.events.history(connection, order.order_id))
 
 
-async def journey(database: Database, id_or_ref: str) -> dict[str, Any]:
-    """Tell an order's whole way: events, publications, deliveries, attempts.
-
-    Raises ``NotFound``, ``Unavailable``.
-    """
+async def journey(database: Database, id_or_ref: str) -> Journey:
+    """Show every hop of an order's events. Raises ``NotFound``, ``Unavailable``."""
     async with database.connection() as connection:
         order = await storage.orders.get(connection, id_or_ref)
-        return await storage.journey.get(connection, order["id"])
+        return await storage.journey.get(connection, order.order_id)
 
 
 async def cancel(
@@ -157,7 +162,7 @@ async def cancel(
     actor: str,
     seen: int | None,
     traceparent: str | None,
-) -> dict[str, Any]:
+) -> Order:
     """Cancel an order in the caller's transaction, and show it as it is then.
 
     ``seen`` is the sequence the caller saw last. Raises ``NotFound``, ``IllegalMove``; ``Changed``
@@ -167,22 +172,22 @@ async def cancel(
     await move(
         connection, order, Action.CANCEL, reason=reason, actor=actor, traceparent=traceparent
     )
-    return shown(await storage.orders.get(connection, str(order["id"])))
+    return await storage.orders.get(connection, str(order.order_id))
 
 
-async def lock_as_seen(connection: Connection, id_or_ref: str, seen: int | None) -> dict[str, Any]:
+async def lock_as_seen(connection: Connection, id_or_ref: str, seen: int | None) -> Order:
     """Lock an order for a change; raises ``NotFound``, ``Changed`` as ``cancel`` does."""
     found = await storage.orders.get(connection, id_or_ref)
-    order = await storage.orders.lock(connection, found["id"])
-    if seen is not None and seen != order["event_seq"]:
-        message = f'If-Match names another version of the order: its ETag is "{order["event_seq"]}"'
+    order = await storage.orders.lock(connection, found.order_id)
+    if seen is not None and seen != order.event_seq:
+        message = f'If-Match names another version of the order: its ETag is "{order.event_seq}"'
         raise Changed(message)
     return order
 
 
 async def move(
     connection: Connection,
-    order: Mapping[str, Any],
+    order: Order,
     action: Action,
     *,
     actor: str,
@@ -196,53 +201,34 @@ async def move(
     ``also`` is the type of a second event, and ``told`` what both tell beside the order. Raises
     ``IllegalMove``.
     """
-    found = states.move(Status(order["status"]), action)
+    found = states.move(order.status, action)
     sequence = await storage.events.append(
         connection,
-        order["number"],
+        order.order_pk,
         types=[found.event, *([also] if also else [])],
         actor=actor,
-        content={
-            **_content({**order, "status": found.target, "status_reason": reason}),
-            **(told or {}),
-        },
+        content={**content_of(replace(order, status=found.target)), **(told or {})},
         details={
-            "from": order["status"],
+            "from": order.status,
             "to": found.target,
             **({"reason": reason} if reason else {}),
         },
         traceparent=traceparent,
         move=storage.events.Move(found.target, reason),
     )
-    telemetry.MOVES.labels(source=order["status"], target=found.target).inc()
+    telemetry.MOVES.labels(source=order.status, target=found.target).inc()
     return sequence
 
 
-def shown(order: Mapping[str, Any]) -> dict[str, Any]:
-    """Write an order as JSON values."""
-    content = _content(order)
+def content_of(order: Order) -> dict[str, Any]:
+    """Write what an event says of an order, as JSON values; there ``order_id`` is the reference."""
+    customer = Customer(order.customer_name, order.customer_email, order.customer_ref)
     return {
-        "id": str(order["id"]),
-        "external_ref": order["order_id"],
-        **content,
-        "reason": order["status_reason"],
-        "allowed_actions": states.offered_actions(Status(order["status"])),
-        "cart_uuid": None if order["cart_uuid"] is None else str(order["cart_uuid"]),
-        "created_at": rfc3339(order["created_at"]),
-        "sequence": order["event_seq"],
-    }
-
-
-def _content(order: Mapping[str, Any]) -> dict[str, Any]:
-    customer = {"name": order["customer_name"], "email": order["customer_email"]}
-    if order["customer_ref"] is not None:
-        customer["ref"] = order["customer_ref"]
-    return {
-        "order_id": order["order_id"],
-        "customer": customer,
-        "items": order["items"],
-        "shipping_address": order["shipping_address"],
-        "total": str(order["total"]),
-        "source": order["source"],
-        "status": order["status"],
+        "order_id": order.external_ref,
+        "customer": customer.content(),
+        "items": [{**asdict(item), "unit_price": str(item.unit_price)} for item in order.items],
+        "shipping_address": order.shipping_address,
+        "total": str(order.total),
+        "source": order.source,
+        "status": order.status,
     }

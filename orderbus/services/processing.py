@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from functools import cache
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from orderbus import storage
 from orderbus.domain import processing
@@ -22,6 +22,7 @@ from orderbus.services import orders
 from orderbus.services.consumptions import Ours
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection
+from orderbus.storage.orders import Order
 
 ACTOR: Final = "process_order"
 _REASON_AT_MOST: Final = 2000
@@ -76,7 +77,7 @@ async def process(held: Resources, event: Event, ours: Ours) -> Outcome | None:
     except Exception as error:
         async with ours() as connection:
             order = await storage.orders.lock(connection, event.order_id)
-            await storage.processing.wait(connection, order["number"], error=_said(error))
+            await storage.processing.wait(connection, order.order_pk, error=_said(error))
         raise
 
 
@@ -85,48 +86,48 @@ async def finish(connection: Connection, event: Event, outcome: Outcome | None) 
     if outcome is None:
         return
     order = await storage.orders.lock(connection, event.order_id)
-    if order["status"] == Status.IN_PROGRESS:
+    if order.status == Status.IN_PROGRESS:
         await _end(connection, order, outcome, event)
         return
     # What was charged stays written down: somebody has to pay it back.
-    said = f"The order was {order['status']} meanwhile"
-    await storage.processing.finish(connection, order["number"], amount=outcome.amount, error=said)
+    said = f"The order was {order.status} meanwhile"
+    await storage.processing.finish(connection, order.order_pk, amount=outcome.amount, error=said)
 
 
 async def fail(connection: Connection, event: Event, error: str) -> None:
     """Let an order fail that could not be processed, in the transaction of its dead letter."""
     order = await storage.orders.lock(connection, event.order_id)
-    if order["status"] in {Status.CREATED, Status.IN_PROGRESS}:
+    if order.status in {Status.CREATED, Status.IN_PROGRESS}:
         await _end(connection, order, Outcome(reason=error), event)
 
 
 async def retry(
     connection: Connection, id_or_ref: str, *, actor: str | None, seen: int | None
-) -> dict[str, Any]:
+) -> Order:
     """Have an order that failed processed anew; shows it as it is still.
 
     Raises ``NotFound``; ``IllegalMove`` where it has not failed; ``Changed`` as ``orders.cancel``;
     ``Conflict`` where its event is gone, or another try was asked for already.
     """
     order = await orders.lock_as_seen(connection, id_or_ref, seen)
-    status = Status(order["status"])
+    status = order.status
     if status is not Status.FAILED:
         message = f"An order that is {status} cannot be tried again: only one that failed"
         raise IllegalMove(message, source=status, target=Status.IN_PROGRESS)
-    if not await storage.processing.begin_again(connection, ACTOR, order["number"]):
-        if await storage.processing.is_to_do(connection, ACTOR, order["number"]):
+    if not await storage.processing.begin_again(connection, ACTOR, order.order_pk):
+        if await storage.processing.is_to_do(connection, ACTOR, order.order_pk):
             raise Conflict("The order waits for another try already: somebody asked for it before")
         message = "The order's event is no longer kept, so it cannot be processed again"
         raise Conflict(message)
-    await storage.processing.ask(connection, order["number"], actor=actor)
-    return orders.shown(order)
+    await storage.processing.ask(connection, order.order_pk, actor=actor)
+    return order
 
 
 async def _begin(event: Event, ours: Ours) -> int | None:
     """Take an order into progress, or go on with one whose worker died."""
     async with ours() as connection:
         order = await storage.orders.lock(connection, event.order_id)
-        match Status(order["status"]):
+        match order.status:
             case Status.CREATED | Status.FAILED:
                 sequence = await orders.move(
                     connection,
@@ -135,28 +136,26 @@ async def _begin(event: Event, ours: Ours) -> int | None:
                     actor=await _starter(connection, order),
                     traceparent=event.traceparent,
                 )
-                await storage.processing.begin(connection, order["number"], began_with=sequence)
+                await storage.processing.begin(connection, order.order_pk, began_with=sequence)
             case Status.IN_PROGRESS:
-                return await storage.processing.go_on(connection, order["number"])
+                return await storage.processing.go_on(connection, order.order_pk)
             case _:
                 return None
     return sequence
 
 
-async def _starter(connection: Connection, order: dict[str, Any]) -> str:
+async def _starter(connection: Connection, order: Order) -> str:
     """Name who begins: this consumer, and for another try whoever asked for it."""
-    if order["status"] != Status.FAILED:
+    if order.status != Status.FAILED:
         return ACTOR
-    asked_by = await storage.processing.asked_by(connection, order["number"])
+    asked_by = await storage.processing.asked_by(connection, order.order_pk)
     return f"{ACTOR} for {asked_by}" if asked_by else ACTOR
 
 
-async def _end(
-    connection: Connection, order: dict[str, Any], outcome: Outcome, event: Event
-) -> None:
+async def _end(connection: Connection, order: Order, outcome: Outcome, event: Event) -> None:
     reason = None if outcome.reason is None else storable(outcome.reason)[:_REASON_AT_MOST]
     processed_at = await storage.processing.finish(
-        connection, order["number"], amount=outcome.amount, error=reason
+        connection, order.order_pk, amount=outcome.amount, error=reason
     )
     await orders.move(
         connection,

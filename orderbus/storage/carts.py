@@ -2,49 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from orderbus.errors import NotFound
-from orderbus.storage import events
+from orderbus.storage import events, rows
 from orderbus.storage.database import Connection
 
 
+@dataclass(frozen=True, slots=True)
+class Cart:
+    """A cart without its items."""
+
+    cart_pk: int
+    cart_uuid: UUID
+    total_amount: Decimal
+    created_at: datetime
+    closed: bool
+
+
 async def add(
-    connection: Connection, *, total_amount: Decimal, items: Sequence[dict[str, Any]]
+    connection: Connection, *, total_amount: Decimal, items: Sequence[Mapping[str, Any]]
 ) -> UUID:
     """Open a cart."""
-    uuid: UUID = await connection.fetchval(
+    cart_uuid: UUID = await connection.fetchval(
         "INSERT INTO orders.carts (total_amount, items) VALUES ($1, $2) RETURNING uuid",
         total_amount,
         items,
     )
-    return uuid
+    return cart_uuid
 
 
-async def list_after(
-    connection: Connection, number: int, *, at_most: int
-) -> list[tuple[int, dict[str, Any]]]:
-    """List carts with their numbers from the oldest on, those after the one numbered ``number``."""
-    rows = await connection.fetch(
+async def list_after(connection: Connection, cart_pk: int, *, at_most: int) -> list[Cart]:
+    """List carts from the oldest on, those after the row numbered ``cart_pk``."""
+    records = await connection.fetch(
         """
-        SELECT id, uuid, total_amount, created_at, closed_at IS NOT NULL AS closed
+        SELECT id AS cart_pk, uuid AS cart_uuid, total_amount, created_at,
+               closed_at IS NOT NULL AS closed
           FROM orders.carts
          WHERE id > $1
          ORDER BY id
          LIMIT $2
         """,
-        number,
+        cart_pk,
         at_most,
     )
-    return [(row["id"], {key: row[key] for key in row.keys() if key != "id"}) for row in rows]  # noqa: SIM118 - a record's keys
+    return rows.many(Cart, records)
 
 
 async def check_out(
     connection: Connection,
-    uuid: UUID,
+    cart_uuid: UUID,
     *,
     type: str,  # noqa: A002 - the event's type
     actor: str | None,
@@ -63,8 +75,8 @@ async def check_out(
              WHERE uuid = $1 AND closed_at IS NULL
             RETURNING *
         ), happened AS (
-            SELECT id AS order_pk, uuid AS order_id, created_at AS order_created_at, 1 AS sequence,
-                   $2 AS type, $3 AS traceparent, closed_at AS occurred_at,
+            SELECT id AS order_pk, uuid AS order_public_id, created_at AS order_created_at,
+                   1 AS sequence, $2 AS type, $3 AS traceparent, closed_at AS occurred_at,
                    jsonb_build_object('order_id', uuid, 'source', 'cart',
                        'customer', jsonb_build_object('name', '', 'email', ''),
                        'items', items, 'shipping_address', '', 'total', total_amount::text)
@@ -73,7 +85,7 @@ async def check_out(
         ), {events.INTO_OUTBOX}
         SELECT EXISTS (SELECT FROM closed) FROM orders.carts WHERE uuid = $1
         """,  # noqa: S608 - a constant of ours
-        uuid,
+        cart_uuid,
         type,
         traceparent,
         actor,

@@ -9,16 +9,18 @@ from typing import Any, Final
 from uuid import UUID
 
 from orderbus.domain.events import Event
+from orderbus.domain.orders import OrderId
+from orderbus.storage import rows
 from orderbus.storage.database import Connection, Database, after_commit
 
 #: Parts of a statement that write down what its part ``happened`` lists: ``order_pk``,
-#: ``order_id``, ``order_created_at``, ``sequence``, ``type``, ``content``, ``traceparent``,
+#: ``order_public_id``, ``order_created_at``, ``sequence``, ``type``, ``content``, ``traceparent``,
 #: ``occurred_at``. So an order and its event are one statement, and one round trip.
 INTO_OUTBOX: Final = """
     event AS (
         INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,
                content, traceparent, occurred_at)
-        SELECT order_pk, order_id, order_created_at, sequence, type, content, traceparent,
+        SELECT order_pk, order_public_id, order_created_at, sequence, type, content, traceparent,
                occurred_at
           FROM happened
         RETURNING event_id, order_id, sequence, type, occurred_at
@@ -55,6 +57,18 @@ class Move:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """Who did what to an order, and when."""
+
+    sequence: int
+    type: str
+    actor: str
+    at: datetime
+    event_id: UUID
+    details: Mapping[str, str]
+
+
 async def append(
     connection: Connection,
     order_pk: int,
@@ -82,7 +96,7 @@ async def append(
              WHERE id = $1
             RETURNING id, public_id, created_at, event_seq
         ), happened AS (
-            SELECT id AS order_pk, public_id AS order_id, created_at AS order_created_at,
+            SELECT id AS order_pk, public_id AS order_public_id, created_at AS order_created_at,
                    event_seq - cardinality($2::text[]) + number AS sequence, type,
                    $4::jsonb AS content, $5 AS traceparent, clock_timestamp() AS occurred_at,
                    $3 AS actor, $6::jsonb AS details
@@ -120,18 +134,19 @@ async def remembered(connection: Connection, event_id: UUID, occurred_at: dateti
     )
     if row is None:
         return None
-    return Event(row["event_id"], row["type"], row["sequence"], row["at"], row["public_id"], {})
+    order_id = OrderId(row["public_id"])
+    return Event(row["event_id"], row["type"], row["sequence"], row["at"], order_id, {})
 
 
-async def history(connection: Connection, public_id: UUID) -> list[dict[str, Any]]:
+async def history(connection: Connection, order_id: OrderId) -> list[HistoryEntry]:
     """List who did what to an order, and when, oldest first; empty where there is no such order."""
-    rows = await connection.fetch(
+    records = await connection.fetch(
         """
         SELECT sequence, type, actor, at, event_id, details
           FROM orders.order_history
          WHERE order_id = (SELECT id FROM orders.orders WHERE public_id = $1)
          ORDER BY sequence
         """,
-        public_id,
+        order_id,
     )
-    return [dict(row) for row in rows]
+    return rows.many(HistoryEntry, records)

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
 
+from orderbus.domain.orders import OrderId
+from orderbus.storage import rows
 from orderbus.storage.database import Connection
-from orderbus.storage.orders import COLUMNS
+from orderbus.storage.orders import COLUMNS, Order, order_of
+
+
+@dataclass(frozen=True, slots=True)
+class OrderInBrief:
+    """An order without who ordered what."""
+
+    order_pk: int
+    order_id: OrderId
+    cart_uuid: UUID | None
+    total: Decimal
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +31,7 @@ class Filter:
 
     status: str | None = None
     source: str | None = None
-    order_id: str | None = None
+    external_ref: str | None = None
     customer: str | None = None
     created_from: datetime | None = None
     created_until: datetime | None = None
@@ -70,18 +85,18 @@ _OF_REFERENCE: Final = f"""
 
 async def list_newest(
     connection: Connection, wanted: Filter, *, before: int | None, at_most: int
-) -> list[dict[str, Any]]:
-    """List orders from the newest on, those before the order numbered ``before``.
+) -> list[Order]:
+    """List orders from the newest on, those before the row numbered ``before``.
 
     A list that goes on there shows each order once, however many come in meanwhile.
     """
-    if wanted.order_id is not None:
-        found, of = _OF_REFERENCE, [wanted.order_id, wanted.customer]
+    if wanted.external_ref is not None:
+        found, of = _OF_REFERENCE, [wanted.external_ref, wanted.customer]
     elif wanted.customer is not None:
         found, of = _OF_CUSTOMER, [wanted.customer]
     else:
         found, of = _OF_ALL_KINDS, []
-    rows = await connection.fetch(
+    records = await connection.fetch(
         f"""
         SELECT {COLUMNS}
           FROM (SELECT id FROM ({found}) AS found {_NEWEST}) AS page
@@ -96,20 +111,20 @@ async def list_newest(
         at_most,
         *of,
     )
-    return [dict(row) for row in rows]
+    return [order_of(record) for record in records]
 
 
-async def list_after(connection: Connection, number: int, *, at_most: int) -> list[dict[str, Any]]:
-    """List orders in brief from the oldest on, those after the one numbered ``number``."""
-    rows = await connection.fetch(
+async def list_after(connection: Connection, order_pk: int, *, at_most: int) -> list[OrderInBrief]:
+    """List orders in brief from the oldest on, those after the row numbered ``order_pk``."""
+    records = await connection.fetch(
         """
-        SELECT id, public_id, cart_uuid, total, created_at
+        SELECT id AS order_pk, public_id, cart_uuid, total, created_at
           FROM orders.orders
          WHERE id > $1
          ORDER BY id
          LIMIT $2
         """,
-        number,
+        order_pk,
         at_most,
     )
-    return [dict(row) for row in rows]
+    return rows.many(OrderInBrief, records)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from orderbus.domain.orders import PlaceOrder
+from asyncpg import Record
+
+from orderbus.domain.orders import OrderId, PlaceOrder
+from orderbus.domain.states import Status
 from orderbus.domain.text import brief
 from orderbus.errors import NotFound
-from orderbus.storage import events
+from orderbus.storage import events, rows
 from orderbus.storage.database import Connection
 
 
@@ -19,11 +23,41 @@ from orderbus.storage.database import Connection
 class Kept:
     """What a door needs to know of an order that is stored."""
 
-    public_id: UUID
+    order_id: OrderId
     external_ref: str
     created_at: datetime
     content_hash: bytes
-    idempotency_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderItem:
+    """One line of an order."""
+
+    sku: str
+    name: str
+    quantity: int
+    unit_price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order with its items."""
+
+    order_pk: int
+    order_id: OrderId
+    external_ref: str
+    source: str
+    customer_name: str
+    customer_email: str
+    customer_ref: str | None
+    items: Sequence[OrderItem]
+    shipping_address: str
+    total: Decimal
+    status: Status
+    status_reason: str | None
+    cart_uuid: UUID | None
+    created_at: datetime
+    event_seq: int
 
 
 async def add(
@@ -34,7 +68,7 @@ async def add(
     content: Mapping[str, Any],
     details: Mapping[str, Any],
     traceparent: str | None,
-    public_id: UUID | None = None,
+    order_id: OrderId | None = None,
     actor: str | None = None,
 ) -> Kept | None:
     """Store an order with its items, history, first event and outbox pointer, all or nothing.
@@ -61,7 +95,7 @@ async def add(
                    unnest($9::text[], $10::text[], $11::int[], $12::numeric[])
                    WITH ORDINALITY AS item (sku, name, quantity, unit_price, line)
         ), happened AS (
-            SELECT id AS order_pk, public_id AS order_id, created_at AS order_created_at,
+            SELECT id AS order_pk, public_id AS order_public_id, created_at AS order_created_at,
                    1 AS sequence, $13 AS type, $14::jsonb AS content, $15 AS traceparent,
                    created_at AS occurred_at, $16::jsonb AS details,
                    coalesce($20, (SELECT closed_by FROM orders.carts WHERE uuid = $18), $1) AS actor
@@ -70,7 +104,7 @@ async def add(
         SELECT public_id, created_at FROM placed
         """,  # noqa: S608 - constants of ours
         order.source,
-        order.order_id,
+        order.external_ref,
         order.idempotency_key,
         content_hash,
         order.customer.name,
@@ -87,28 +121,22 @@ async def add(
         details,
         order.customer.ref,
         order.cart_uuid,
-        public_id,
+        order_id,
         actor,
     )
     if row is None:
         return None
     events.wake_dispatcher(connection)
-    return Kept(
-        row["public_id"],
-        order.order_id,
-        row["created_at"],
-        content_hash,
-        order.idempotency_key,
-    )
+    return rows.one(Kept, row, external_ref=order.external_ref, content_hash=content_hash)
 
 
 async def find_taken(
     connection: Connection, *, source: str, external_ref: str, idempotency_key: str | None
 ) -> list[Kept]:
     """List the orders that hold this reference or this idempotency key; two at most."""
-    rows = await connection.fetch(
+    taken = await connection.fetch(
         """
-        SELECT public_id, external_ref, created_at, content_hash, idempotency_key
+        SELECT public_id, external_ref, created_at, content_hash
           FROM orders.orders
          WHERE source = $1
            AND (external_ref = $2 OR idempotency_key = $3)
@@ -117,13 +145,13 @@ async def find_taken(
         external_ref,
         idempotency_key,
     )
-    return [Kept(**row) for row in rows]
+    return rows.many(Kept, taken)
 
 
 COLUMNS: Final = """
-    o.id AS number, o.public_id AS id, o.external_ref AS order_id, o.source, o.customer_name,
-    o.customer_email, o.customer_ref, o.shipping_address, o.total, o.created_at, o.event_seq,
-    o.cart_uuid, o.status, o.status_reason,
+    o.id AS order_pk, o.public_id, o.external_ref, o.source, o.customer_name, o.customer_email,
+    o.customer_ref, o.shipping_address, o.total, o.created_at, o.event_seq, o.cart_uuid, o.status,
+    o.status_reason,
     (SELECT coalesce(jsonb_agg(jsonb_build_object('sku', i.sku, 'name', i.name,
                 'quantity', i.quantity, 'unit_price', i.unit_price::text)
                 ORDER BY i.line), '[]')
@@ -132,7 +160,15 @@ COLUMNS: Final = """
 """
 
 
-async def get(connection: Connection, id_or_ref: str) -> dict[str, Any]:
+def order_of(record: Record) -> Order:
+    """Make an order of a record with ``COLUMNS``."""
+    items = [
+        OrderItem(**{**item, "unit_price": Decimal(item["unit_price"])}) for item in record["items"]
+    ]
+    return rows.one(Order, record, items=items, status=Status(record["status"]))
+
+
+async def get(connection: Connection, id_or_ref: str) -> Order:
     """Show an order with its items, found by our uuid or by the sender's reference.
 
     Of several orders under one reference it finds the one that was signed, then that of a cart:
@@ -152,18 +188,18 @@ async def get(connection: Connection, id_or_ref: str) -> dict[str, Any]:
     )
     if row is None:
         raise NotFound(f"No order {brief(id_or_ref)}")
-    return dict(row)
+    return order_of(row)
 
 
-async def lock(connection: Connection, public_id: UUID) -> dict[str, Any]:
+async def lock(connection: Connection, order_id: OrderId) -> Order:
     """Show an order and keep everybody else from changing it. Raises ``NotFound``."""
     row = await connection.fetchrow(
         f"SELECT {COLUMNS} FROM orders.orders o WHERE o.public_id = $1 FOR UPDATE",  # noqa: S608 - as above
-        public_id,
+        order_id,
     )
     if row is None:
-        raise NotFound(f"No order {public_id}")
-    return dict(row)
+        raise NotFound(f"No order {order_id}")
+    return order_of(row)
 
 
 def _as_uuid(text: str) -> UUID | None:

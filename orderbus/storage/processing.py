@@ -8,7 +8,7 @@ from decimal import Decimal
 from orderbus.storage.database import Connection
 
 
-async def begin(connection: Connection, order_id: int, *, began_with: int) -> None:
+async def begin(connection: Connection, order_pk: int, *, began_with: int) -> None:
     """Note that an order is being processed, from the event numbered ``began_with`` on."""
     await connection.execute(
         """
@@ -18,27 +18,27 @@ async def begin(connection: Connection, order_id: int, *, began_with: int) -> No
            SET status = 'PROCESSING', began_with = $2, attempts = 1, amount = NULL,
                error_message = NULL, asked_by = NULL, started_at = now(), processed_at = NULL
         """,
-        order_id,
+        order_pk,
         began_with,
     )
 
 
-async def ask(connection: Connection, order_id: int, *, actor: str | None) -> None:
+async def ask(connection: Connection, order_pk: int, *, actor: str | None) -> None:
     """Note who asked for another try at an order that failed."""
     await connection.execute(
-        "UPDATE orders.order_processing SET asked_by = $2 WHERE order_id = $1", order_id, actor
+        "UPDATE orders.order_processing SET asked_by = $2 WHERE order_id = $1", order_pk, actor
     )
 
 
-async def asked_by(connection: Connection, order_id: int) -> str | None:
+async def asked_by(connection: Connection, order_pk: int) -> str | None:
     """Say who asked for the try that begins now; None where nobody did."""
     actor: str | None = await connection.fetchval(
-        "SELECT asked_by FROM orders.order_processing WHERE order_id = $1", order_id
+        "SELECT asked_by FROM orders.order_processing WHERE order_id = $1", order_pk
     )
     return actor
 
 
-async def go_on(connection: Connection, order_id: int) -> int:
+async def go_on(connection: Connection, order_pk: int) -> int:
     """Note one more attempt at an order that is in progress; returns the event it began with."""
     began_with: int = await connection.fetchval(
         """
@@ -47,23 +47,23 @@ async def go_on(connection: Connection, order_id: int) -> int:
          WHERE order_id = $1
         RETURNING began_with
         """,
-        order_id,
+        order_pk,
     )
     return began_with
 
 
-async def wait(connection: Connection, order_id: int, *, error: str) -> None:
+async def wait(connection: Connection, order_pk: int, *, error: str) -> None:
     """Note that an attempt failed, and that another one follows."""
     await connection.execute(
         "UPDATE orders.order_processing SET status = 'PENDING', error_message = $2"
         " WHERE order_id = $1 AND status = 'PROCESSING'",
-        order_id,
+        order_pk,
         error,
     )
 
 
 async def finish(
-    connection: Connection, order_id: int, *, amount: Decimal | None, error: str | None
+    connection: Connection, order_pk: int, *, amount: Decimal | None, error: str | None
 ) -> datetime:
     """Note what came of it; returns when."""
     processed_at: datetime = await connection.fetchval(
@@ -75,14 +75,14 @@ async def finish(
            SET status = excluded.status, amount = $2, error_message = $3, processed_at = now()
         RETURNING processed_at
         """,
-        order_id,
+        order_pk,
         amount,
         error,
     )
     return processed_at
 
 
-async def begin_again(connection: Connection, consumer: str, order_id: int) -> bool:
+async def begin_again(connection: Connection, consumer: str, order_pk: int) -> bool:
     """Let a consumer have an order's first event once more; false if that is no longer kept.
 
     Also false if it has that still to do. A dead letter that stands for it counts as redriven; it
@@ -121,12 +121,12 @@ async def begin_again(connection: Connection, consumer: str, order_id: int) -> b
         SELECT count(*) FROM again
         """,
         consumer,
-        order_id,
+        order_pk,
     )
     return again == 1
 
 
-async def is_to_do(connection: Connection, consumer: str, order_id: int) -> bool:
+async def is_to_do(connection: Connection, consumer: str, order_pk: int) -> bool:
     """Say whether a consumer still has to do its work on an order's first event."""
     is_pending: bool = await connection.fetchval(
         """
@@ -137,6 +137,6 @@ async def is_to_do(connection: Connection, consumer: str, order_id: int) -> bool
                AND consumption.consumer = $1 AND consumption.state = 'pending')
         """,
         consumer,
-        order_id,
+        order_pk,
     )
     return is_pending

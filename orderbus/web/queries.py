@@ -99,7 +99,7 @@ class OrderQuery(BaseModel):
         return Filter(
             status=self.status,
             source=self.source,
-            order_id=self.external_ref,
+            external_ref=self.external_ref,
             customer=self.customer,
             created_from=self.created_at__gte,
             created_until=self.created_at__lt,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from standardwebhooks import Webhook
@@ -147,7 +146,7 @@ async def test_doctor_finds_nothing_at_fault(system: System) -> None:
 
 async def _append(system: System, reference: str) -> None:
     order = await services.orders.find(system.database, reference)
-    await scenario.append_event(system.database, UUID(order["id"]))
+    await scenario.append_event(system.database, order.order_id)
 
 
 async def _logged(system: System, event: str) -> bool:

@@ -106,7 +106,7 @@ async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_en
     assert later == hinted == []
     assert (listed.held, listed.pending) == (2, 0)
     assert (backlog.held, backlog.undelivered) == (2, 0)
-    assert journey["events"][0]["deliveries"][0]["state"] == "held"
+    assert journey.events[0].deliveries[0].state == "held"
     assert released == 2
     assert len(await services.deliveries.due_to_enqueue(database, settings)) == 2
 
@@ -262,9 +262,11 @@ async def test_the_journey_tells_every_hop_of_an_order(
 
     journey = await services.orders.journey(database, "SO-10045")
 
-    (event,) = journey["events"]
-    (delivery,) = event["deliveries"]
-    (attempt,) = delivery["attempts"]
-    assert (event["state"], delivery["state"], attempt["status"]) == ("returned", "delivered", 204)
-    assert event["message_id"]
-    assert event["occurred_at"] <= event["received_at"] <= delivery["delivered_at"]
+    (event,) = journey.events
+    (delivery,) = event.deliveries
+    (attempt,) = delivery.attempts
+    assert (event.state, delivery.state, attempt.status) == ("returned", "delivered", 204)
+    assert event.message_id
+    assert event.received_at
+    assert delivery.delivered_at
+    assert event.occurred_at <= event.received_at <= delivery.delivered_at

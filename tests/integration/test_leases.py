@@ -10,9 +10,11 @@ from uuid import UUID
 import pytest
 
 from orderbus import services, storage
+from orderbus.domain.orders import OrderId
 from orderbus.domain.processing import Outcome, Task
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
+from orderbus.storage.orders import Order
 from tests.support import scenario
 
 NAME = "process_order"
@@ -70,7 +72,7 @@ def frozen_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> Ice:
     """Freeze the first worker that has claimed an order and not begun with it."""
     ice, lock = Ice(), storage.orders.lock
 
-    async def slow_lock(connection: Any, public_id: UUID) -> dict[str, Any]:
+    async def slow_lock(connection: Any, public_id: OrderId) -> Order:
         await ice.hold()
         return await lock(connection, public_id)
 
@@ -111,7 +113,7 @@ async def test_a_worker_that_lost_its_lease_before_it_began_does_not_begin(
 
     assert processor.keys == [f"{public_id}:2"]
     assert await services.orders.find(database, str(public_id)) == before
-    assert before["status"] in {"completed", "failed"}
+    assert before.status in {"completed", "failed"}
     assert await stuck(database) == 0
 
 
@@ -129,7 +131,7 @@ async def test_an_order_whose_worker_froze_in_the_middle_is_processed_under_the_
     await frozen
 
     assert processor.keys == [f"{public_id}:2"] * 2
-    assert (await services.orders.find(database, str(public_id)))["status"] == "completed"
+    assert (await services.orders.find(database, str(public_id))).status == "completed"
     assert await scenario.value(database, "SELECT count(*) FROM ops.events") == 4
     assert await stuck(database) == 0
 

@@ -19,6 +19,7 @@ import pytest
 
 from orderbus import services, storage
 from orderbus.domain.deliveries import Settlement
+from orderbus.domain.orders import OrderId
 from orderbus.errors import NotFound
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
@@ -43,7 +44,7 @@ class World:
     """One row at least of everything: a delivery that is claimed, one that is dead, and so on."""
 
     endpoint: UUID
-    order: UUID
+    order: OrderId
     claimed: Claimed
     waiting: int
     dead: int
@@ -80,13 +81,13 @@ async def append(connection: Connection, world: World) -> None:
     order = await storage.orders.lock(connection, world.order)
     await storage.events.append(
         connection,
-        order["number"],
+        order.order_pk,
         types=["order.noted"],
         actor="test",
         content={},
         details={},
         traceparent=None,
-        move=storage.events.Move(order["status"], None),
+        move=storage.events.Move(order.status, None),
     )
 
 

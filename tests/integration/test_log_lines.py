@@ -230,7 +230,7 @@ async def test_the_order_a_cart_becomes_is_accepted_under_both_its_names(
     async with database.connection() as connection:
         order = await storage.orders.get(connection, str(cart))
     accepted = named(lines, "order_accepted")
-    assert accepted["order_id"] == str(order["id"])
+    assert accepted["order_id"] == str(order.order_id)
     assert accepted["external_ref"] == accepted["cart_uuid"] == str(cart)
 
 

@@ -73,7 +73,7 @@ async def test_an_event_whose_order_cannot_be_announced_parks_itself(
         locked = await storage.orders.lock(connection, order.order_id)
         await storage.events.append(
             connection,
-            locked["number"],
+            locked.order_pk,
             types=["order.odd"],
             actor="test",
             content={},

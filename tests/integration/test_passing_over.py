@@ -89,7 +89,7 @@ async def test_an_order_whose_event_lost_its_payload_fails_instead_of_waiting_fo
     )
 
     order = await services.orders.find(database, str(placed.order_id))
-    assert (order["status"], order["reason"]) == ("failed", "The event's payload is gone")
+    assert (order.status, order.status_reason) == ("failed", "The event's payload is gone")
     assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "payload_gone"
 
 
@@ -131,7 +131,7 @@ async def test_discarding_the_processing_of_an_order_leaves_it_in_progress_for_n
     await services.dead_letters.discard(database, letter, note="the shop is closed")
 
     after = await services.orders.find(database, str(placed.order_id))
-    assert before["status"] == "in_progress"
-    assert (after["status"], after["reason"]) == ("failed", "the shop is closed")
+    assert before.status == "in_progress"
+    assert (after.status, after.status_reason) == ("failed", "the shop is closed")
     with pytest.raises(NotFound):
         await services.dead_letters.discard(database, letter, note="once more")

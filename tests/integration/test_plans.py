@@ -143,7 +143,7 @@ def _filters() -> Iterator[Filter]:
     choices: dict[str, tuple[Any, ...]] = {
         "status": (None, "completed", "failed", "in_progress"),
         "source": (None, "webhook", "api", "cart"),
-        "order_id": (None, "SO-7"),
+        "external_ref": (None, "SO-7"),
         "customer": (None, "c7@shop.example"),
         "created_from": (None, BEGAN + timedelta(minutes=10_000)),
         "created_until": (None, BEGAN + timedelta(minutes=10_050)),
@@ -181,7 +181,7 @@ async def test_every_filter_lists_what_fits_newest_first(many_orders: Connection
             many_orders, wanted, before=before, at_most=11
         )
 
-        assert [order["id"] for order in listed] == fitting[:11], (wanted, before)
+        assert [order.order_id for order in listed] == fitting[:11], (wanted, before)
 
 
 def _fits(row: Any, wanted: Filter, before: int | None) -> bool:
@@ -189,7 +189,7 @@ def _fits(row: Any, wanted: Filter, before: int | None) -> bool:
         (before is None or row["id"] < before)
         and wanted.status in (None, row["status"])
         and wanted.source in (None, row["source"])
-        and wanted.order_id in (None, row["external_ref"])
+        and wanted.external_ref in (None, row["external_ref"])
         and wanted.customer in (None, row["customer_email"], row["customer_ref"])
         and (wanted.created_from is None or row["created_at"] >= wanted.created_from)
         and (wanted.created_until is None or row["created_at"] < wanted.created_until)

@@ -14,6 +14,7 @@ from orderbus import services, storage
 from orderbus.domain.processing import Outcome, Task
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
+from orderbus.storage.orders import Order
 from tests.support import scenario
 
 ATTEMPTS = 4
@@ -68,7 +69,7 @@ async def given_up(database: Database, settings: Settings, scripted: Scripted) -
     return public_id, one
 
 
-async def order(database: Database, public_id: UUID) -> dict[str, Any]:
+async def order(database: Database, public_id: UUID) -> Order:
     return await services.orders.find(database, str(public_id))
 
 
@@ -87,7 +88,7 @@ async def test_an_order_that_is_processed_is_completed_and_told_of(
     await process(database, settings, one)
 
     found, row = await order(database, public_id), await processing(database)
-    assert (found["status"], found["sequence"]) == ("completed", 4)
+    assert (found.status, found.event_seq) == ("completed", 4)
     assert (row["status"], str(row["amount"]), row["attempts"]) == ("SUCCESS", "350.00", 1)
     told = await scenario.value(
         database, "SELECT content FROM ops.events WHERE type = 'order.processed'"
@@ -119,7 +120,7 @@ async def test_a_processor_that_says_no_fails_the_order_at_once_with_its_reason(
     await process(database, settings, one)
 
     found, row = await order(database, public_id), await processing(database)
-    assert (found["status"], found["reason"]) == ("failed", "Simulated processing failure")
+    assert (found.status, found.status_reason) == ("failed", "Simulated processing failure")
     assert (row["status"], row["error_message"]) == ("FAILED", "Simulated processing failure")
     assert await scenario.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
 
@@ -135,9 +136,9 @@ async def test_a_processor_that_raises_is_tried_again_and_the_order_stays_in_pro
     for _ in range(2):
         await process(database, settings, one)
 
-    assert (waiting["status"], row["status"]) == ("in_progress", "PENDING")
+    assert (waiting.status, row["status"]) == ("in_progress", "PENDING")
     assert row["error_message"] == "OSError: the bank is away"
-    assert (await order(database, public_id))["status"] == "completed"
+    assert (await order(database, public_id)).status == "completed"
     assert (await processing(database))["attempts"] == 3
     assert len({task.idempotency_key for task in scripted.tasks}) == 1
     assert await scenario.value(database, "SELECT count(*) FROM ops.events") == 4
@@ -149,7 +150,7 @@ async def test_a_processor_that_always_raises_fails_the_order_with_its_reason(
     public_id, _ = await given_up(database, settings, scripted)
 
     found = await order(database, public_id)
-    assert (found["status"], found["reason"]) == ("failed", "OSError: the bank is gone")
+    assert (found.status, found.status_reason) == ("failed", "OSError: the bank is gone")
     reason = await scenario.value(database, "SELECT reason FROM ops.dead_letters")
     assert reason == "retries_exhausted"
 
@@ -164,7 +165,7 @@ async def test_a_failed_order_that_is_redriven_is_tried_anew_under_another_key(
 
     await process(database, settings, one)
 
-    assert (await order(database, public_id))["status"] == "completed"
+    assert (await order(database, public_id)).status == "completed"
     assert len({task.idempotency_key for task in scripted.tasks}) == 2
     types = "SELECT array_agg(type ORDER BY sequence) FROM orders.order_history"
     assert (await scenario.value(database, types))[-3:] == [
@@ -227,13 +228,13 @@ async def test_an_order_whose_worker_died_in_the_middle_is_gone_on_with_by_the_n
     assert claim is not None
     assert claim.event is not None
     await services.processing.process(held, claim.event, database.transaction)
-    assert (await order(database, public_id))["status"] == "in_progress"
+    assert (await order(database, public_id)).status == "in_progress"
     await scenario.consume(database, settings, NAME, one)  # the lease still holds
-    assert (await order(database, public_id))["status"] == "in_progress"
+    assert (await order(database, public_id)).status == "in_progress"
 
     await process(database, settings, one)
 
-    assert (await order(database, public_id))["status"] == "completed"
+    assert (await order(database, public_id)).status == "completed"
     assert len({task.idempotency_key for task in scripted.tasks}) == 1
 
 
@@ -249,7 +250,7 @@ async def test_an_order_that_kills_every_worker_fails_and_is_a_dead_letter(
 
     await process(database, settings, one)
 
-    assert (await order(database, public_id))["status"] == "failed"
+    assert (await order(database, public_id)).status == "failed"
     assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
 
 
@@ -274,7 +275,7 @@ async def test_an_order_cancelled_while_it_is_processed_stays_cancelled(
     monkeypatch.setattr(services.processing, "chosen", lambda _: Slow())
     await process(database, settings, one)
 
-    assert (await order(database, public_id))["status"] == "cancelled"
+    assert (await order(database, public_id)).status == "cancelled"
     row = await processing(database)
     assert (row["status"], row["amount"]) == ("FAILED", 7)
     assert row["error_message"] == "The order was cancelled meanwhile"
@@ -302,7 +303,7 @@ async def test_with_no_processor_an_order_stays_as_it_is(
 
     await process(database, settings.model_copy(update={"processor": "none"}), one)
 
-    assert (await order(database, public_id))["status"] == "created"
+    assert (await order(database, public_id)).status == "created"
 
 
 async def test_random_fails_about_as_many_orders_as_its_rate_says(

@@ -290,8 +290,8 @@ async def test_an_orders_way_is_told_when_its_events_and_deliveries_are_gone(
     async with database.connection() as connection:
         journey = await storage.journey.get(connection, order.order_id)
 
-    (event,) = journey["events"]
-    assert (event["state"], event["deliveries"], event["consumptions"]) == ("archived", [], [])
+    (event,) = journey.events
+    assert (event.state, event.deliveries, event.consumptions) == ("archived", [], [])
     assert await old_rows.counts(database) == NOTHING
 
 

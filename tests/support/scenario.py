@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from orderbus import actors, services, storage
 from orderbus.domain import webhooks
+from orderbus.domain.orders import OrderId
 from orderbus.egress.isolation import Isolation
 from orderbus.egress.session import Session
 from orderbus.resources import Resources
@@ -37,17 +38,17 @@ async def append(database: Database, order: Placed) -> int:
     return await append_event(database, order.order_id)
 
 
-async def append_event(database: Database, public_id: UUID) -> int:
+async def append_event(database: Database, order_id: OrderId) -> int:
     """Tell that something happened to an order which changes nothing; returns its sequence."""
     async with database.transaction() as connection:
-        order = await storage.orders.lock(connection, public_id)
+        order = await storage.orders.lock(connection, order_id)
         content = "SELECT content FROM ops.events WHERE order_id = $1 AND sequence = 1"
         return await storage.events.append(
             connection,
-            order["number"],
+            order.order_pk,
             types=["order.noted"],
             actor="test",
-            content=await connection.fetchval(content, order["number"]),
+            content=await connection.fetchval(content, order.order_pk),
             details={},
             traceparent=None,
         )

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import aiohttp
 import psycopg
@@ -217,7 +217,7 @@ class SystemUnderLoad:
 
     async def _append(self, reference: str) -> None:
         order = await services.orders.find(self.direct, reference)
-        await scenario.append_event(self.direct, UUID(order["id"]))
+        await scenario.append_event(self.direct, order.order_id)
         self._appended += 1
 
     # -- an outage ------------------------------------------------------------------------------

@@ -14,25 +14,11 @@ ROOM = Path(orderbus.__file__).parent
 WITHOUT_ROWS = {"health", "interruptions", "shared"}
 #: What names none of its values. ``tuple[T, ...]`` is a sequence of one kind, and has no names.
 NAMELESS = re.compile(r"\b(dict|Mapping)\[str, Any\]|\bRecord\b|\btuple\[(?!\w+, \.\.\.\])")
-#: Functions that return JSON as it is answered.
+#: Functions that return JSON as it is answered or stored.
 JSON = {
     "services.health.readiness",
-    "services.orders.find",
-    "services.orders.list_newest",
-    "services.orders.history",
-    "services.orders.journey",
-    "services.orders.cancel",
-    "services.orders.lock_as_seen",
-    "services.orders.shown",
-    "services.processing.retry",
-    "storage.carts.list_after",
-    "storage.events.history",
+    "services.orders.content_of",
     "storage.idempotency.begin",
-    "storage.journey.get",
-    "storage.order_lists.list_after",
-    "storage.order_lists.list_newest",
-    "storage.orders.get",
-    "storage.orders.lock",
 }
 
 

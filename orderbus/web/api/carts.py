@@ -57,7 +57,7 @@ async def list_all(request: web.Request) -> web.StreamResponse:
 
     async def page(connection: Connection, after: int, at_most: int) -> list[tuple[int, Body]]:
         rows = await storage.carts.list_after(connection, after, at_most=at_most)
-        return [(number, Cart.model_validate(cart)) for number, cart in rows]
+        return [(cart.cart_pk, Cart.of(cart)) for cart in rows]
 
     return await stream_list(request, "carts", page)
 

@@ -16,6 +16,7 @@ from orderbus.domain.orders import (
     Customer,
     Item,
     Money,
+    OrderId,
     PlaceOrder,
 )
 from orderbus.domain.text import brief, storable
@@ -69,10 +70,10 @@ async def create(request: web.Request) -> web.Response:
         detail = f"amount is {given!r}: must be 0 to 99999999.99, with at most two decimals"
         answer = WrongAmount(detail=storable(detail)).response(400)
         return problems.noted(answer, "invalid", detail)
-    order_id = uuid4()
+    order_id = OrderId(uuid4())
     order = PlaceOrder(
         source="api",
-        order_id=str(order_id),
+        external_ref=str(order_id),
         total=amount,
         items=tuple(
             Item(
@@ -125,7 +126,7 @@ async def status(request: web.Request) -> web.Response:
         return _unprocessable([fault])
     order = await services.orders.find(request.app[DATABASE], str(order_id))
     return NewOrderStatus(
-        id=order["id"], status=order["status"].upper(), created_at=order["created_at"]
+        id=order.order_id, status=order.status.upper(), created_at=order.created_at
     ).response()
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 from aiohttp import web
 
 from orderbus import services, storage, telemetry
 from orderbus.domain import orders, signatures
-from orderbus.domain.orders import IncomingOrder
+from orderbus.domain.orders import IncomingOrder, OrderId
 from orderbus.errors import Conflict, IllegalMove, NotFound, UnderWay
 from orderbus.storage.database import Connection
 from orderbus.web import open_access, queries, requests
@@ -102,7 +102,7 @@ async def create(request: web.Request) -> web.Response:
     """Take an order from the holder of an API key; order_id may be left out."""
     caller = await requests.authorize(request)
     body = await requests.body(request)
-    order_id = uuid4()
+    order_id = OrderId(uuid4())
     order = orders.parse(body, source="api", reference=str(order_id))
     traceparent = requests.traceparent(request)
 
@@ -115,7 +115,7 @@ async def create(request: web.Request) -> web.Response:
             actor=requests.key_of(caller),
         )
         found = await storage.orders.get(connection, str(placed.order_id))
-        answer = Order.model_validate(services.orders.shown(found))
+        answer = Order.of(found)
         location = f"/api/v1/orders/{placed.order_id}"
         return _answer(answer, 201 if placed.created else 200, Location=location)
 
@@ -139,7 +139,7 @@ async def show(request: web.Request) -> web.Response:
     """Show an order."""
     await requests.authorize(request)
     found = await services.orders.find(request.app[DATABASE], _id_or_ref(request))
-    order = Order.model_validate(found)
+    order = Order.of(found)
     if request.headers.get("If-None-Match") == order.etag():
         return web.Response(status=304, headers={"ETag": order.etag()})
     return _answer(order)
@@ -157,7 +157,7 @@ async def history(request: web.Request) -> web.Response:
     """Show who did what to an order, and when."""
     await requests.authorize(request)
     found = await services.orders.history(request.app[DATABASE], _id_or_ref(request))
-    return History.model_validate(found).response()
+    return History.of(found).response()
 
 
 @ROUTES.add(
@@ -172,7 +172,7 @@ async def journey(request: web.Request) -> web.Response:
     """Show every hop of every event of an order."""
     await requests.authorize(request)
     found = await services.orders.journey(request.app[DATABASE], _id_or_ref(request))
-    return Journey.model_validate(found).response()
+    return Journey.of(found).response()
 
 
 @ROUTES.add(
@@ -204,7 +204,7 @@ async def cancel(request: web.Request) -> web.Response:
             seen=requests.seen_sequence(request),
             traceparent=traceparent,
         )
-        return _answer(Order.model_validate(order))
+        return _answer(Order.of(order))
 
     return await answer_once(request, body, cancel, caller=caller)
 
@@ -235,11 +235,11 @@ async def retry(request: web.Request) -> web.Response:
         )
         telemetry.log.info(
             "order_tried_again",
-            order_id=order["id"],
-            external_ref=order["order_id"],
+            order_id=str(order.order_id),
+            external_ref=order.external_ref,
             actor=caller,
         )
-        return _answer(Order.model_validate(order), 202)
+        return _answer(Order.of(order), 202)
 
     return await answer_once(request, body, retry, caller=caller)
 
@@ -255,11 +255,11 @@ async def list_page(request: web.Request) -> web.Response:
     """List orders from the newest on, a page at a time; an unknown filter is refused."""
     await requests.authorize(request)
     query = queries.read(request)
-    items, going_on = await services.orders.list_newest(
+    page = await services.orders.list_newest(
         request.app[DATABASE], query.filter(), before=query.cursor, at_most=query.limit
     )
-    orders = [Order.model_validate(item) for item in items]
-    return OrderPage(items=orders, next_cursor=queries.cursor(going_on)).response()
+    items = [Order.of(order) for order in page.orders]
+    return OrderPage(items=items, next_cursor=queries.cursor(page.next_before)).response()
 
 
 @ROUTES.add(
@@ -275,18 +275,9 @@ async def list_all(request: web.Request) -> web.StreamResponse:
 
     async def page(connection: Connection, after: int, at_most: int) -> list[tuple[int, Body]]:
         rows = await storage.order_lists.list_after(connection, after, at_most=at_most)
-        return [(row["id"], _in_brief(row)) for row in rows]
+        return [(row.order_pk, OrderInBrief.of(row)) for row in rows]
 
     return await stream_list(request, "orders", page)
-
-
-def _in_brief(row: dict[str, Any]) -> OrderInBrief:
-    return OrderInBrief(
-        uuid=row["public_id"],
-        cart_uuid=row["cart_uuid"],
-        price=row["total"],
-        created_at=row["created_at"],
-    )
 
 
 def _answer(order: Order, status: int = 200, **headers: str) -> web.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from orderbus import storage
 from orderbus.web.schemas.fields import Amount, Body, Id, Moment
 
 
@@ -21,6 +22,16 @@ class Cart(Body):
     total_amount: Amount
     created_at: Moment
     closed: bool
+
+    @classmethod
+    def of(cls, cart: storage.carts.Cart) -> Cart:
+        """Write a cart as it is answered."""
+        return cls(
+            uuid=cart.cart_uuid,
+            total_amount=cart.total_amount,
+            created_at=cart.created_at,
+            closed=cart.closed,
+        )
 
 
 class Carts(Body):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from orderbus import storage
 from orderbus.web.schemas.fields import Body, Id, Reference
 
 #: PostgreSQL writes these itself.
@@ -74,4 +75,11 @@ class Journey(Body):
     id: Id
     external_ref: Reference
     order_id: str = Field(description="id, for older clients")
-    events: list[JourneyEvent] | None
+    events: list[JourneyEvent]
+
+    @classmethod
+    def of(cls, journey: storage.journey.Journey) -> Journey:
+        """Write a journey as it is answered."""
+        members = {"id": journey.order_id, "external_ref": journey.external_ref}
+        members |= {"order_id": str(journey.order_id), "events": journey.events}
+        return cls.model_validate(members, from_attributes=True)

@@ -8,6 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from orderbus import services, storage
+from orderbus.domain import states
 from orderbus.domain.states import Status
 from orderbus.domain.text import storable
 from orderbus.web.schemas.fields import Amount, Body, Id, Moment, Reference
@@ -57,6 +59,21 @@ class Order(Body):
     created_at: Moment
     sequence: int = Field(ge=1, description="number of its newest event; also its ETag")
 
+    @classmethod
+    def of(cls, order: storage.orders.Order) -> Order:
+        """Write an order as it is answered."""
+        members = {
+            "id": order.order_id,
+            "external_ref": order.external_ref,
+            **services.orders.content_of(order),
+            "reason": order.status_reason,
+            "allowed_actions": states.offered_actions(order.status),
+            "cart_uuid": order.cart_uuid,
+            "created_at": order.created_at,
+            "sequence": order.event_seq,
+        }
+        return cls.model_validate(members)
+
     def etag(self) -> str:
         """Write which version of the order this is."""
         return f'"{self.sequence}"'
@@ -76,6 +93,16 @@ class OrderInBrief(Body):
     cart_uuid: UUID | None
     price: Amount
     created_at: Moment
+
+    @classmethod
+    def of(cls, order: storage.order_lists.OrderInBrief) -> OrderInBrief:
+        """Write an order as it is answered."""
+        return cls(
+            uuid=order.order_id,
+            cart_uuid=order.cart_uuid,
+            price=order.total,
+            created_at=order.created_at,
+        )
 
 
 class OrdersInBrief(Body):
@@ -102,6 +129,13 @@ class History(Body):
     external_ref: Reference
     order_id: str = Field(description="external_ref, for older clients", examples=["SO-10045"])
     history: list[HistoryEntry]
+
+    @classmethod
+    def of(cls, found: services.orders.History) -> History:
+        """Write a history as it is answered."""
+        ref = found.order.external_ref
+        members = {"id": found.order.order_id, "external_ref": ref, "order_id": ref}
+        return cls.model_validate({**members, "history": found.entries}, from_attributes=True)
 
 
 def _reason(value: object) -> object:

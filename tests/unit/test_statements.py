@@ -1,4 +1,4 @@
-"""Events are written in one place, so that none can be there without its pointer."""
+"""What the statements of ``storage`` keep to: events have one writer, and ids one name."""
 
 from __future__ import annotations
 
@@ -18,3 +18,11 @@ def test_one_file_writes_it(table: str) -> None:
     writers = [path for path in ROOT.rglob("*.py") if writes.search(path.read_text())]
 
     assert [str(path.relative_to(ROOT)) for path in writers] == ["storage/events.py"]
+
+
+def test_no_statement_gives_an_id_the_name_of_another_one() -> None:
+    misnamed = re.compile(r"\b(?:AS|as) (?:id|order_id|external_ref)\b")
+
+    found = {path.name: misnamed.findall(path.read_text()) for path in ROOT.glob("storage/*.py")}
+
+    assert {name: aliases for name, aliases in found.items() if aliases} == {}
