@@ -10,7 +10,7 @@ from uuid import UUID
 from orderbus import storage, telemetry
 from orderbus.domain.text import storable
 from orderbus.domain.traces import trace_id
-from orderbus.errors import Busy, OrderbusError, Poisoned
+from orderbus.errors import Busy, OnReturn, Poisoned, handling
 from orderbus.pubsub.messages import decode
 from orderbus.pubsub.subscription import Received
 from orderbus.storage.database import Connection, Database
@@ -89,21 +89,19 @@ async def receive(
         chunk = chunks.pop()
         try:
             done.append(await _receive(database, chunk, wanted))
-        except Busy as busy:
-            vain += 1
-            if len(chunk) > 1 and vain <= _VAIN_WAITS:
+        except Exception as error:  # a door: one message must not stop all others
+            waits = handling(error).bridge is OnReturn.PUT_OFF
+            vain += waits
+            if handling(error).bridge in {OnReturn.RETRY, OnReturn.EXIT}:
+                raise
+            if len(chunk) > 1 and not (waits and vain > _VAIN_WAITS):
                 chunks += _halves(chunk)
-                continue
-            telemetry.log.warning("events_put_off", count=len(chunk), error=str(busy))
-            later.append(Due(later=[came.message for came in chunk]))
-        except OrderbusError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a door: one message must not stop all others
-            if len(chunk) > 1:
-                chunks += _halves(chunk)
-                continue
-            poisoned = Poisoned(f"It cannot be recorded: {error!r}", reason="unrecordable")
-            await _bury_alone(database, chunk[0], poisoned)
+            elif waits:
+                telemetry.log.warning("events_put_off", count=len(chunk), error=str(error))
+                later.append(Due(later=[came.message for came in chunk]))
+            else:
+                poisoned = Poisoned(f"It cannot be recorded: {error!r}", reason="unrecordable")
+                await _bury_alone(database, chunk[0], poisoned)
     return together([*done, *later])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 import orderbus
-from orderbus import errors
+from orderbus import errors, services
 from orderbus.commands import terminal
 from orderbus.domain import retries
 from orderbus.errors import AtWork, OnReturn, OrderbusError, handling
+from orderbus.pubsub.subscription import Received
 from orderbus.web import problems
 from orderbus.worker.retries import Again, judge
 
@@ -92,6 +94,46 @@ def test_a_worker_retries_counts_or_buries_as_the_table_says(error: OrderbusErro
             assert last == retries.DeadLetter("retries_exhausted")
         case AtWork.BURY:
             assert first == last == retries.DeadLetter(error.reason)
+
+
+class Buried(BaseException):
+    """The bridge began to write a dead letter."""
+
+
+class FailingDatabase:
+    """Raises an error as the batch is recorded, and ``Buried`` as a dead letter is written."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def transaction(self) -> Any:
+        raise self._error
+
+    def connection(self) -> Any:
+        raise Buried
+
+
+def ignore() -> None:
+    """Stand for an ack or a nack."""
+
+
+@every_error
+async def test_the_bridge_keeps_puts_off_or_buries_what_came_as_the_table_says(
+    error: OrderbusError,
+) -> None:
+    message = Received(b"", {}, "m-1", datetime.now(UTC), ignore, ignore)
+    database: Any = FailingDatabase(error)
+    received = services.inbox.receive(database, [message], wanted={})
+
+    match handling(error).bridge:
+        case OnReturn.RETRY | OnReturn.EXIT:
+            with pytest.raises(type(error)):
+                await received
+        case OnReturn.PUT_OFF:
+            assert (await received).later == [message]
+        case OnReturn.BURY:
+            with pytest.raises(Buried):
+                await received
 
 
 @every_error

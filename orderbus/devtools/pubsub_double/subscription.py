@@ -13,6 +13,7 @@ from uuid import uuid4
 from google.pubsub_v1 import types
 
 from orderbus.devtools.pubsub_double.faults import Faults
+from orderbus.domain.retries import Pauses
 
 #: Messages one answer carries at most.
 AT_MOST: Final = 100
@@ -178,9 +179,9 @@ class Subscription:
     def _backoff(self, attempts: int) -> float:
         if not self.made.HasField("retry_policy"):
             return 0.0
-        least = self.made.retry_policy.minimum_backoff.ToTimedelta().total_seconds()
-        most = self.made.retry_policy.maximum_backoff.ToTimedelta().total_seconds()
-        return float(min(most, least * 2 ** min(attempts - 1, 30)))
+        policy = self.made.retry_policy
+        pauses = Pauses(policy.minimum_backoff.ToTimedelta(), policy.maximum_backoff.ToTimedelta())
+        return pauses.after(attempts).total_seconds()
 
     def _wake(self) -> None:
         for taker in self._takers:
