@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from orderbus.domain.addresses import is_loopback
 from orderbus.domain.webhooks import can_sign
-from orderbus.settings.fields import QUEUES_IN_MEMORY, Fields
+from orderbus.settings.fields import Fields
 from orderbus.settings.published import is_published
+from orderbus.settings.rabbitmq import QUEUES_IN_MEMORY
 
 _HOST: Final = re.compile(r"[^\s/?#@\[\]]+|\[[0-9A-Fa-f:.]+\]")
 #: An event is dropped with its whole day, up to a day after its time; what tells of it goes later.

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import cached_property
 from typing import Self
-from urllib.parse import quote
 
 from pydantic import ValidationError, model_validator
 
-from orderbus.domain.addresses import in_url
 from orderbus.errors import Misconfigured
 from orderbus.settings.agreement import BEYOND_EVENTS, contradictions
-from orderbus.settings.fields import QUEUES_IN_MEMORY, Fields
+from orderbus.settings.fields import Fields
 
 
 class Settings(Fields):
@@ -25,11 +22,6 @@ class Settings(Fields):
         return self
 
     @property
-    def queues_in_memory(self) -> bool:
-        """Whether the worker keeps the queues itself."""
-        return self.rabbitmq_url.get_secret_value() == QUEUES_IN_MEMORY
-
-    @property
     def keep_deliveries(self) -> timedelta:
         """How long a settled delivery is kept."""
         return self.delivery_retention or self.event_retention + BEYOND_EVENTS
@@ -38,19 +30,6 @@ class Settings(Fields):
     def keep_dead_letters(self) -> timedelta:
         """How long a resolved dead letter is kept."""
         return self.dead_letter_retention or self.event_retention + BEYOND_EVENTS
-
-    @cached_property
-    def database_url(self) -> str:
-        """Where PostgreSQL is, with the password in it: never log it."""
-        user, password = (
-            quote(self.db_user, safe=""),
-            quote(self.db_pass.get_secret_value(), safe=""),
-        )
-        if self.db_host.startswith("/"):
-            place = f"@/{quote(self.db_name)}?host={quote(self.db_host)}&port={self.db_port}"
-        else:
-            place = f"@{in_url(self.db_host)}:{self.db_port}/{quote(self.db_name)}"
-        return f"postgresql://{user}:{password}{place}"
 
     def require_signatures(self) -> None:
         """Pass if the web server can tell who sends orders, or may take unsigned ones.

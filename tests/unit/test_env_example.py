@@ -1,8 +1,9 @@
-"""Does .env.example say what the settings say?"""
+"""``.env.example`` says what the settings say."""
 
 from __future__ import annotations
 
 import ast
+import inspect
 import itertools
 import re
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import AliasChoices
 
-from orderbus.settings import Settings, fields
+from orderbus.settings import Settings
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 #: Settings that .env.example sets to something else than their default, for a first run.
@@ -28,15 +29,13 @@ def environment_names() -> dict[str, str]:
 
 def sentences() -> dict[str, str]:
     """Map each setting's field to the sentence below it."""
-    module = ast.parse(Path(fields.__file__).read_text())
-    body = next(
-        node.body
-        for node in module.body
-        if isinstance(node, ast.ClassDef) and node.name == fields.Fields.__name__
-    )
+    sections = [each for each in Settings.__mro__ if each.__module__.startswith("orderbus.")]
+    bodies = [ast.parse(inspect.getsource(each)).body[0] for each in sections]
     return {
         field.target.id: " ".join(str(ast.literal_eval(sentence.value)).split()).replace("``", "")
-        for field, sentence in itertools.pairwise(body)
+        for section in bodies
+        if isinstance(section, ast.ClassDef)
+        for field, sentence in itertools.pairwise(section.body)
         if isinstance(field, ast.AnnAssign)
         and isinstance(field.target, ast.Name)
         and isinstance(sentence, ast.Expr)

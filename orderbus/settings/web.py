@@ -1,0 +1,61 @@
+"""Where the web server listens, and who may call it."""
+
+import re
+from typing import Final, Literal
+
+from pydantic import SecretStr, field_validator
+
+from orderbus.settings.published import INSECURE_SECRET_KEY
+from orderbus.settings.types import Many, Section, setting
+
+_ORIGIN: Final = re.compile(r"https?://[^/\s@*?#]+")
+_OWN_PORT: Final = re.compile(r"^(http(?=:.*:80$)|https(?=:.*:443$))(.*):[0-9]+$")
+
+
+class Web(Section):
+    """Secrets, hosts and origins; address, port and limit."""
+
+    secret_key: SecretStr = setting(SecretStr(INSECURE_SECRET_KEY), "SECRET_KEY")
+    """Keys the hashes of API keys. Must be set unless DEBUG is."""
+    debug: bool = setting(False, "DEBUG")
+    """Logs for people instead of JSON lines, and the development SECRET_KEY is accepted."""
+    allowed_hosts: Many[str] = setting(("localhost", "127.0.0.1", "[::1]"), "ALLOWED_HOSTS")
+    """Host headers the web server answers to, comma-separated; ``*`` for any."""
+    webhook_secrets: Many[SecretStr] = setting((), "WEBHOOK_SECRET", "WEBHOOK_SECRETS")
+    """Secrets that sign incoming orders, comma-separated; any of them is accepted."""
+    auth: Literal["open", "required"] = setting("required", "AUTH")
+    """required: orders are signed, everything else takes an API key. open: who comes from this
+    machine, directly, needs neither; only while the web server is bound to loopback."""
+    open_on_loopback: bool | None = setting(None, "ORDERBUS_OPEN_ON_LOOPBACK")
+    """Older name of AUTH: true is open, false is required. Where both are set, they agree."""
+    allowed_origins: Many[str] = setting((), "ORDERBUS_ALLOWED_ORIGINS")
+    """Pages elsewhere that may change things without an API key while AUTH is open, as their
+    origins, comma-separated: https://shop.example.com."""
+    web_host: str = setting("127.0.0.1", "ORDERBUS_WEB_HOST")
+    """Address the web server binds to."""
+    web_port: int = setting(8000, "ORDERBUS_WEB_PORT", ge=0, le=65535)
+    """Port the web server binds to; 0 takes any free one."""
+    max_body: int = setting(1_048_576, "ORDERBUS_MAX_BODY", ge=1024)
+    """Bytes an incoming request may hold."""
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _small_letters(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(host.lower() for host in value)
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        origins = tuple(origin.rstrip("/").lower() for origin in value)
+        if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+            message = "holds what is no origin: write https://shop.example, or with its port :8443"
+            raise ValueError(message)
+        # Browsers leave out the port that a scheme has by itself.
+        return tuple(_OWN_PORT.sub(r"\1\2", origin) for origin in origins)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether who comes from this machine, directly, needs no signature and no API key."""
+        if "auth" in self.model_fields_set:
+            return self.auth == "open"
+        return bool(self.open_on_loopback)
