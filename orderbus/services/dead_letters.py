@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from orderbus.errors import Conflict
 from orderbus.pubsub.messages import Message
 from orderbus.services import inbox, processing
 from orderbus.storage.database import Connection, Database
-from orderbus.storage.dead_letters import DeadLetter
+from orderbus.storage.dead_letters import DeadLetter, FailedMessage
 from orderbus.storage.inbox import Returned
 
 
@@ -38,37 +38,24 @@ class Redriven:
     publication: Message | None = None
 
 
-async def add_message(
-    database: Database,
-    *,
-    message_id: str,
-    actor: str | None,
-    arguments: Mapping[str, Any] | None,
-    reason: str,
-    error: str,
-    traceback: str | None,
-    data: bytes | None = None,
-) -> int | None:
+async def add_message(database: Database, message: FailedMessage) -> int | None:
     """Keep a queue message that failed for good; returns the dead letter's id.
 
-    ``data`` are the bytes of one that no actor was given; one that cannot be read has neither
-    ``actor`` nor ``arguments``. None for a message that is kept already. Raises ``Unavailable``.
+    None for a message that is kept already. Raises ``Unavailable``.
     """
+    error, traceback = storable(message.error), message.traceback and storable(message.traceback)
     async with database.connection() as connection:
         letter = await storage.dead_letters.add_message(
-            connection,
-            message_id=message_id,
-            actor=actor,
-            arguments=arguments,
-            reason=reason,
-            error=storable(error),
-            traceback=traceback and storable(traceback),
-            data=data,
+            connection, replace(message, error=error, traceback=traceback)
         )
     if letter is not None:
         telemetry.DEAD_LETTERS.labels(kind="message").inc()
         telemetry.log.error(
-            "dead_letter_written", kind="message", dead_letter=letter, actor=actor, error=error
+            "dead_letter_written",
+            kind="message",
+            dead_letter=letter,
+            actor=message.actor,
+            error=message.error,
         )
     return letter
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID, uuid4
 
 from orderbus import storage, telemetry, waiting
@@ -66,11 +66,12 @@ async def deliver(
     same ``webhook-id``. Raises ``Unavailable`` where PostgreSQL is away for longer than
     ``PATIENCE``.
     """
+    # Each step is taken again while PostgreSQL is away, since nobody else can take the lease: what
+    # we know would be lost, and the endpoint get it twice or be charged an attempt it never had.
+    patiently = partial(waiting.until_it_works, pauses=retries.DELIVERY_STEP, within=PATIENCE)
     async with isolation.beside_others():
-        lease = uuid4()
-        claiming = asyncio.create_task(
-            _patiently(lambda: _claim(database, settings, delivery_id, lease))
-        )
+        claim = partial(_claim, database, settings, delivery_id, uuid4())
+        claiming = asyncio.create_task(patiently(claim))
         try:
             found = await asyncio.shield(claiming)
             if found is None:
@@ -82,8 +83,8 @@ async def deliver(
         except asyncio.CancelledError:
             await to_the_end(_hand_back(database, claiming))
             raise
-        settling = _patiently(lambda: _settle(database, claimed, settlement, response))
-        return await to_the_end(settling)
+        settle = partial(_settle, database, claimed, settlement, response)
+        return await to_the_end(patiently(settle))
 
 
 async def _hand_back(database: Database, claiming: asyncio.Task[_Found]) -> None:
@@ -109,15 +110,6 @@ async def _attempt_safely(
             **telemetry.about(claimed.event),
         )
         return None, _failed_here(claimed, error)
-
-
-async def _patiently(step: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Take a step again while PostgreSQL is away: nobody else can take the lease meanwhile.
-
-    What we know would be lost otherwise: the endpoint would get it twice, or charged an attempt
-    that was never made. Raises ``Unavailable`` at last.
-    """
-    return await waiting.until_it_works(step, retries.DELIVERY_STEP, within=PATIENCE)
 
 
 def _suspect(

@@ -15,14 +15,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 from uuid import uuid4
 
 from orderbus import storage, telemetry
 from orderbus.errors import Unavailable
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
-from orderbus.storage.retention import Step
+from orderbus.storage.retention import Bounds, Step
 
 #: Rows one statement deletes at most; fewer where that takes too long, on a slow disk.
 AT_MOST: Final = 2_000
@@ -36,17 +36,11 @@ PAUSE: Final = timedelta(seconds=60)
 Holding = Callable[[], Awaitable[bool]]
 
 
-class _Delete(Protocol):
-    async def __call__(
-        self, connection: Connection, *, keep: timedelta, after: datetime | None, at_most: int
-    ) -> Step: ...
-
-
 @dataclass(slots=True)
 class _Work:
     """One kind of rows: how it is deleted, how long it is kept, and how far this round got."""
 
-    delete: _Delete
+    delete: Callable[[Connection, Bounds], Awaitable[Step]]
     keep: timedelta
     at_most: int = AT_MOST
     after: datetime | None = None
@@ -56,9 +50,8 @@ class _Work:
         while True:
             try:
                 async with database.connection() as connection:
-                    step = await self.delete(
-                        connection, keep=self.keep, after=self.after, at_most=self.at_most
-                    )
+                    bounds = Bounds(self.keep, self.at_most, self.after)
+                    step = await self.delete(connection, bounds)
             except Unavailable:
                 if self.at_most <= FEWEST:
                     raise
@@ -116,8 +109,8 @@ def _kinds(settings: Settings) -> dict[str, _Work]:
     }
 
 
-async def _delete_watermarks(connection: Connection, *, at_most: int, **_: object) -> Step:
-    return Step(await storage.inbox.forget_watermarks(connection, at_most=at_most), None)
+async def _delete_watermarks(connection: Connection, bounds: Bounds) -> Step:
+    return Step(await storage.inbox.forget_watermarks(connection, at_most=bounds.at_most), None)
 
 
 async def _delete(

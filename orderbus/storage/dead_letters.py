@@ -14,6 +14,23 @@ from orderbus.storage.database import Connection
 
 
 @dataclass(frozen=True, slots=True)
+class FailedMessage:
+    """A queue message that failed for good, and why.
+
+    ``data`` are the bytes of one that no actor was given; one that cannot be read has neither
+    ``actor`` nor ``arguments``.
+    """
+
+    message_id: str
+    actor: str | None
+    arguments: Mapping[str, Any] | None
+    reason: str
+    error: str
+    traceback: str | None
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PubsubMessage:
     """A Pub/Sub message that nobody can act on, and why."""
 
@@ -74,21 +91,8 @@ class DeadLetter:
     url: str | None
 
 
-async def add_message(
-    connection: Connection,
-    *,
-    message_id: str,
-    actor: str | None,
-    arguments: Mapping[str, Any] | None,
-    reason: str,
-    error: str,
-    traceback: str | None,
-    data: bytes | None = None,
-) -> int | None:
-    """Keep a queue message that failed for good; returns the dead letter's id.
-
-    None for a message that is kept already.
-    """
+async def add_message(connection: Connection, message: FailedMessage) -> int | None:
+    """Keep a queue message; returns the dead letter's id, None for one that is kept already."""
     letter: int | None = await connection.fetchval(
         """
         INSERT INTO ops.dead_letters
@@ -97,13 +101,13 @@ async def add_message(
         ON CONFLICT DO NOTHING
         RETURNING id
         """,
-        message_id,
-        actor,
-        arguments,
-        reason,
-        error,
-        traceback,
-        data,
+        message.message_id,
+        message.actor,
+        message.arguments,
+        message.reason,
+        message.error,
+        message.traceback,
+        message.data,
     )
     return letter
 

@@ -46,6 +46,15 @@ async def give_back(connection: Connection, holder: UUID, *, due_after: timedelt
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """Which rows a step deletes: older than ``keep``, going on behind ``after``."""
+
+    keep: timedelta
+    at_most: int
+    after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """How many rows went, and the age of the youngest of them; None where none went."""
 
@@ -53,19 +62,17 @@ class Step:
     until: datetime | None
 
 
-async def _delete(
-    connection: Connection, statement: str, after: datetime | None, keep: timedelta, at_most: int
-) -> Step:
-    counted = f"{statement} SELECT count(*) AS rows, max(at) AS until FROM gone"  # noqa: S608 - ours
-    return rows.one(Step, await connection.fetchrow(counted, after, keep, at_most))
+async def _delete(connection: Connection, bounds: Bounds, gone: str) -> Step:
+    statement = f"{gone} SELECT count(*) AS rows, max(at) AS until FROM gone"  # noqa: S608 - ours
+    record = await connection.fetchrow(statement, bounds.after, bounds.keep, bounds.at_most)
+    return rows.one(Step, record)
 
 
-async def delete_answers(
-    connection: Connection, *, keep: timedelta, after: datetime | None, at_most: int
-) -> Step:
+async def delete_answers(connection: Connection, bounds: Bounds) -> Step:
     """Delete the oldest answers to requests that carried an idempotency key."""
     return await _delete(
         connection,
+        bounds,
         """
         WITH gone AS (
             DELETE FROM ops.idempotency_keys
@@ -80,21 +87,17 @@ async def delete_answers(
             RETURNING created_at AS at
         )
         """,
-        after,
-        keep,
-        at_most,
     )
 
 
-async def delete_deliveries(
-    connection: Connection, *, keep: timedelta, after: datetime | None, at_most: int
-) -> Step:
+async def delete_deliveries(connection: Connection, bounds: Bounds) -> Step:
     """Delete what was delivered or skipped longest ago, with its attempts.
 
     A dead delivery goes with its dead letter.
     """
     return await _delete(
         connection,
+        bounds,
         """
         WITH gone AS (
             DELETE FROM ops.webhook_deliveries
@@ -110,21 +113,17 @@ async def delete_deliveries(
             RETURNING settled_at AS at
         )
         """,
-        after,
-        keep,
-        at_most,
     )
 
 
-async def delete_dead_letters(
-    connection: Connection, *, keep: timedelta, after: datetime | None, at_most: int
-) -> Step:
+async def delete_dead_letters(connection: Connection, bounds: Bounds) -> Step:
     """Delete the dead letters that were resolved longest ago.
 
     The delivery of a discarded one goes with it, with its attempts.
     """
     return await _delete(
         connection,
+        bounds,
         """
         WITH gone AS (
             DELETE FROM ops.dead_letters
@@ -148,21 +147,17 @@ async def delete_dead_letters(
                                   AND open.kind = 'delivery' AND open.resolved_at IS NULL)
         )
         """,
-        after,
-        keep,
-        at_most,
     )
 
 
-async def delete_consumptions(
-    connection: Connection, *, keep: timedelta, after: datetime | None, at_most: int
-) -> Step:
+async def delete_consumptions(connection: Connection, bounds: Bounds) -> Step:
     """Delete what was consumed of days whose events are gone; ``keep`` is that of events.
 
     Not before: what was consumed keeps a replay from giving an event twice.
     """
     return await _delete(
         connection,
+        bounds,
         """
         WITH missing AS (
             SELECT coalesce((lag(day) OVER (ORDER BY day) + 1)::timestamp AT TIME ZONE 'UTC',
@@ -193,9 +188,6 @@ async def delete_consumptions(
             RETURNING occurred_at AS at
         )
         """,
-        after,
-        keep,
-        at_most,
     )
 
 

@@ -25,6 +25,7 @@ from dramatiq.middleware import Shutdown
 from orderbus import services, telemetry, waiting
 from orderbus.domain.retries import MESSAGE, DeadLetter, NotCharged, Retry, judge_error
 from orderbus.errors import OrderbusError, Unavailable
+from orderbus.storage.dead_letters import FailedMessage
 from orderbus.telemetry import UNKNOWN_ACTOR
 from orderbus.worker import lifecycle
 from orderbus.worker.broker import Broker, QueueMessage
@@ -91,13 +92,15 @@ async def bury_in_postgres(
     is_readable = message.actor_name != UNKNOWN_ACTOR
     await services.dead_letters.add_message(
         lifecycle.resources().database,
-        message_id=message.message_id,
-        actor=message.actor_name if is_readable else None,
-        arguments={"args": list(message.args), "kwargs": message.kwargs} if is_readable else None,
-        data=None if refused is None else refused[:_BYTES_AT_MOST],
-        reason=reason,
-        error=error,
-        traceback=traceback,
+        FailedMessage(
+            message.message_id,
+            message.actor_name if is_readable else None,
+            {"args": list(message.args), "kwargs": message.kwargs} if is_readable else None,
+            reason,
+            error,
+            traceback,
+            None if refused is None else refused[:_BYTES_AT_MOST],
+        ),
     )
 
 

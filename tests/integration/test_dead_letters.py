@@ -11,19 +11,21 @@ from orderbus.errors import NotFound
 from orderbus.pubsub.messages import Message
 from orderbus.services.dead_letters import QueueMessage, Redriven
 from orderbus.storage.database import Database
-from orderbus.storage.dead_letters import PubsubMessage
+from orderbus.storage.dead_letters import FailedMessage, PubsubMessage
 from tests.support import scenario
 
 
 async def bury(database: Database, message_id: str = "one") -> int:
     letter = await services.dead_letters.add_message(
         database,
-        message_id=message_id,
-        actor="deliver_webhook",
-        arguments={"args": [17], "kwargs": {}},
-        reason="retries_exhausted",
-        error="ZeroDivisionError: \x00 by zero",
-        traceback="Traceback ...",
+        FailedMessage(
+            message_id,
+            actor="deliver_webhook",
+            arguments={"args": [17], "kwargs": {}},
+            reason="retries_exhausted",
+            error="ZeroDivisionError: \x00 by zero",
+            traceback="Traceback ...",
+        ),
     )
     return letter or 0
 

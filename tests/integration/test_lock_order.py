@@ -103,7 +103,7 @@ async def settle_pointers(connection: Connection, world: World) -> None:
 
 
 HINT: dict[str, Any] = {"at_most": 9, "again_after": timedelta(0)}
-OLD: dict[str, Any] = {"keep": timedelta(0), "after": None, "at_most": 9}
+OLD = storage.retention.Bounds(keep=timedelta(0), at_most=9)
 #: How each function of ``storage`` that locks rows of these tables is called, in its transaction.
 CALLS: dict[str, Call] = {
     "carts.check_out": lambda c, w: storage.carts.check_out(
@@ -147,8 +147,8 @@ CALLS: dict[str, Call] = {
     ),
     "outbox.settle": settle_pointers,
     "outbox.forget": lambda c, w: storage.outbox.forget(c, w.events[0].event_id),
-    "retention.delete_dead_letters": lambda c, _: storage.retention.delete_dead_letters(c, **OLD),
-    "retention.delete_deliveries": lambda c, _: storage.retention.delete_deliveries(c, **OLD),
+    "retention.delete_dead_letters": lambda c, _: storage.retention.delete_dead_letters(c, OLD),
+    "retention.delete_deliveries": lambda c, _: storage.retention.delete_deliveries(c, OLD),
     "outbox.unpark": lambda c, w: storage.outbox.unpark(c, w.events[0].event_id),
 }
 

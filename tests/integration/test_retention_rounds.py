@@ -14,7 +14,8 @@ from orderbus.errors import Unavailable
 from orderbus.services import retention
 from orderbus.services.retention import AT_MOST
 from orderbus.settings import Settings
-from orderbus.storage.database import Database
+from orderbus.storage.database import Connection, Database
+from orderbus.storage.retention import Bounds
 from tests.support import old_rows
 from tests.support.statements import recorded
 
@@ -40,12 +41,12 @@ async def test_where_a_step_takes_too_long_the_next_is_smaller(
     await old_rows.answers(database, 450)
     delete, asked = storage.retention.delete_answers, []
 
-    async def slow(*arguments: Any, at_most: int, **more: Any) -> storage.retention.Step:
-        asked.append(at_most)
-        if at_most > 200:
+    async def slow(connection: Connection, bounds: Bounds) -> storage.retention.Step:
+        asked.append(bounds.at_most)
+        if bounds.at_most > 200:
             message = "PostgreSQL did not answer"
             raise Unavailable(message)
-        return await delete(*arguments, at_most=at_most, **more)
+        return await delete(connection, bounds)
 
     monkeypatch.setattr(storage.retention, "delete_answers", slow)
     await retention.tick(database, settings)
@@ -95,10 +96,8 @@ async def test_two_processes_that_delete_the_same_do_no_harm(database: Database)
 
     async def delete() -> int:
         async with database.connection() as connection:
-            step = await storage.retention.delete_deliveries(
-                connection, keep=old_rows.MAY_GO, after=None, at_most=300
-            )
-            return step.rows
+            bounds = Bounds(old_rows.MAY_GO, at_most=300)
+            return (await storage.retention.delete_deliveries(connection, bounds)).rows
 
     gone = await asyncio.gather(*(delete() for _ in range(6)))
 

@@ -19,6 +19,7 @@ from orderbus.services import maintenance, retention
 from orderbus.services.retention import AT_MOST
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
+from orderbus.storage.retention import Bounds
 from tests.support import old_rows, scenario
 
 #: Locks that no INSERT, UPDATE or SELECT ever waits for.
@@ -111,7 +112,7 @@ async def test_while_rows_are_deleted_no_order_and_no_bridge_waits(database: Dat
 
     async with database.transaction() as connection:
         gone = [
-            (await each(connection, keep=timedelta(1), after=None, at_most=9)).rows
+            (await each(connection, Bounds(timedelta(1), at_most=9))).rows
             for each in (
                 delete.delete_consumptions,
                 delete.delete_deliveries,
@@ -302,7 +303,7 @@ async def plan(connection: Connection, delete: Delete, keep: timedelta) -> list[
     seen: list[Any] = []
     async with undone(connection):
         with connection.query_logger(seen.append):
-            await delete(connection, keep=keep, after=None, at_most=AT_MOST)
+            await delete(connection, Bounds(keep, AT_MOST))
     (query,) = [each.query for each in seen if "DELETE" in each.query]
     async with undone(connection):
         await connection.execute(f"PREPARE step AS {query}")
