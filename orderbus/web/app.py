@@ -73,7 +73,7 @@ def description() -> dict[str, Any]:
 def _spellings(route: Route) -> set[str]:
     """Take the paths of the source documents with a trailing slash and without."""
     without = route.path.rstrip("/")
-    return {route.path} if route.operation.access.is_open else {without, f"{without}/"}
+    return {route.path} if route.access == "anybody" else {without, f"{without}/"}
 
 
 async def _resources(app: web.Application) -> AsyncIterator[None]:

@@ -26,7 +26,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID: Final = "Correlation-ID"
 #: What tells nobody anything of an order or a customer.
-_WATCHING: Final = {"/healthz", "/readyz", "/metrics", "/metrics/prometheus", "/api/v1/metrics"}
+WATCHING: Final = {"/healthz", "/readyz", "/metrics", "/metrics/prometheus", "/api/v1/metrics"}
 #: Where an order that is refused is counted.
 _TAKING_ORDERS: Final = {problems.SOURCE_PATH, "/api/v1/orders", "/api/v1/orders/new"}
 _ID: Final = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
@@ -104,7 +104,7 @@ def _count_refusal(request: web.Request, response: web.StreamResponse) -> None:
 
 def _meant_for_us(request: web.Request) -> bool:
     """Whether the name is ours; who probes or scrapes goes by address or by service name."""
-    if request.path in _WATCHING:
+    if request.path in WATCHING:
         return True
     allowed = request.app[SETTINGS].allowed_hosts
     return "*" in allowed or host_name(request) in allowed

@@ -11,25 +11,25 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from orderbus.errors import OrderbusError, handling
+from orderbus.errors import Fault, IllegalMove, Invalid, OrderbusError
 from orderbus.web import problems
-from orderbus.web.routes import Access, Answer, Route
+from orderbus.web.middlewares import WATCHING
+from orderbus.web.routes import Route
+from orderbus.web.schemas.orders import Change
 from orderbus.web.schemas.problems import Problem
 
 _Json = dict[str, Any]
+#: Each model, read or written, as a reference to its schema.
 _Schemas = Mapping[Any, _Json]
 
 _JSON: Final = "application/json"
 _REFERENCE: Final = "#/components/schemas/{model}"
-_PATH: Final = "/orders/SO-10045"
 _UUID: Final = "0b7e2f3c-5a0f-4a53-9d6f-5a3c5f0e2b11"
-_TRACE: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 #: Every header that is read or answered: what it is for, and an example.
 _HEADERS: Final[Mapping[str, tuple[str, str]]] = {
-    "Allow": ("which methods the path has", "GET,HEAD"),
     "Cache-Control": ("how long the answer may be kept", "no-cache"),
     "Content-Security-Policy": ("what the page may load", "default-src 'none'"),
-    "Correlation-ID": ("names the request in the answer and in the logs", _UUID),
+    "Correlation-ID": ("names the request in its answer and in the logs", _UUID),
     "ETag": ("the version of what is answered", '"3"'),
     "Idempotency-Key": ("makes a repeated request have its effect only once", "try-1"),
     "Idempotent-Replayed": ("`true` where the answer was given before", "true"),
@@ -37,31 +37,35 @@ _HEADERS: Final[Mapping[str, tuple[str, str]]] = {
     "If-None-Match": ("the ETag of what the caller has already", '"3"'),
     "Location": ("where the order is", f"/orders/{_UUID}"),
     "Retry-After": ("seconds after which the same request may work", "1"),
-    "traceparent": ("the trace the request belongs to, W3C Trace Context", _TRACE),
+    "traceparent": (
+        "the trace that the request belongs to, W3C Trace Context",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    ),
     "Vary": ("which request headers decide about the answer", "Accept"),
     "X-Content-Type-Options": ("the media type is as it says", "nosniff"),
     "WWW-Authenticate": ("how to show who you are", 'Bearer realm="orderbus"'),
 }
-#: Those that a request may have.
-_READ: Final = ("Correlation-ID", "Idempotency-Key", "If-Match", "If-None-Match", "traceparent")
-_SIGNED_BY: Final = {
+_PATH: Final = {
+    "id": "our uuid; of an order the sender's reference, too",
+    "file": "the name of a file of the viewer",
+}
+_KEYS: Final = {
+    "X-API-Key": "an API key",
     "X-Webhook-Signature": "hex HMAC-SHA256 of the body",
     "X-Shopify-Hmac-SHA256": "base64 HMAC-SHA256 of the body",
     "webhook-id": "Standard Webhooks 1.0: id of the message",
     "webhook-timestamp": "Standard Webhooks 1.0: seconds since 1970, at most 5 minutes old",
     "webhook-signature": "Standard Webhooks 1.0: `v1,` and base64 HMAC-SHA256",
 }
-_STANDARD: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
-#: The last says that it goes without where AUTH is open, from this machine.
-_SECURITY: Final[Mapping[Access, list[_Json]]] = {
-    Access.ANYBODY: [],
-    Access.PROBE: [],
-    Access.KEY: [{"bearer": []}, {"X-API-Key": []}, {}],
-    Access.SIGNATURE: [
-        {"X-Webhook-Signature": []},
-        {"X-Shopify-Hmac-SHA256": []},
-        {name: [] for name in _STANDARD},
-        {},
+#: The empty one says that it goes without where AUTH is open, from this machine.
+_SECURITY: Final[Mapping[str, Sequence[Sequence[str]]]] = {
+    "anybody": [],
+    "key": [["bearer"], ["X-API-Key"], []],
+    "signature": [
+        ["X-Webhook-Signature"],
+        ["X-Shopify-Hmac-SHA256"],
+        ["webhook-id", "webhook-timestamp", "webhook-signature"],
+        [],
     ],
 }
 
@@ -84,6 +88,10 @@ def document(routes: Sequence[Route]) -> _Json:
     paths: dict[str, _Json] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    schemes = {
+        name: {"type": "apiKey", "in": "header", "name": name, "description": what}
+        for name, what in _KEYS.items()
+    }
     return {
         "openapi": "3.1.0",
         "info": {
@@ -96,26 +104,21 @@ def document(routes: Sequence[Route]) -> _Json:
         "components": {
             "schemas": components["$defs"],
             "headers": {name: _header(name) for name in _HEADERS},
-            "parameters": {name: _parameter("header", name, **_header(name)) for name in _READ},
-            "examples": _examples(),
-            "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": "an API key"},
-                **{name: _key_in_header(name, what) for name, what in _SIGNED_BY.items()},
-                "X-API-Key": _key_in_header("X-API-Key", "an API key"),
-            },
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}, **schemes},
         },
     }
 
 
-def _models(routes: Iterable[Route]) -> Iterable[tuple[type[BaseModel], JsonSchemaMode]]:
+def _models(routes: Sequence[Route]) -> set[tuple[type[BaseModel], JsonSchemaMode]]:
     """Name every model once: as it is written where we answer it, as it is read elsewhere."""
-    found: set[tuple[type[BaseModel], JsonSchemaMode]] = {(Problem, "serialization")}
-    for route in routes:
-        models = [answer.model for answer in route.operation.answers.values()]
-        found |= {(model, "serialization") for model in models if model is not None}
-        if route.operation.takes is not None:
-            found.add((route.operation.takes, "validation"))
-    return found
+    answered = [each for route in routes for kinds in route.answers.values() for each in kinds]
+    taken = [route.takes for route in routes if route.takes is not None]
+    written = [each for each in answered if not isinstance(each, str)]
+    return {
+        (Problem, "serialization"),
+        *((model, "serialization") for model in written),
+        *((model, "validation") for model in taken),
+    }
 
 
 def _operation(route: Route, schemas: _Schemas) -> _Json:
@@ -125,122 +128,85 @@ def _operation(route: Route, schemas: _Schemas) -> _Json:
         "tags": [route.tag],
         "summary": summary,
         "description": more,
-        "security": _SECURITY[route.operation.access],
+        "security": [{key: [] for key in names} for names in _SECURITY[route.access]],
         "parameters": list(_parameters(route)),
         "responses": _responses(route, schemas),
     }
-    takes = route.operation.takes
-    if takes is not None:
-        content = {"schema": schemas[takes, "validation"], "example": _example_of(takes)}
-        described["requestBody"] = {
-            "required": route.operation.body_is_required,
-            "content": {_JSON: content},
-        }
+    if route.takes is not None:
+        example = route.takes.model_json_schema().get("example", {})
+        content = {_JSON: {"schema": schemas[route.takes, "validation"], "example": example}}
+        required = not issubclass(route.takes, Change)
+        described["requestBody"] = {"required": required, "content": content}
     return described
 
 
-def _example_of(model: type[BaseModel]) -> object:
-    return model.model_json_schema().get("example", {})
-
-
 def _parameters(route: Route) -> Iterable[_Json]:
-    of = route.operation
     for name in re.findall(r"{(\w+)}", route.path):
-        yield _parameter("path", name, of.path, {"type": "string"}, required=True)
-    for name, schema in _members(of.query).items():
-        yield _parameter("query", name, schema.pop("description", ""), schema)
-    for name in of.requires:
-        yield _parameter("header", name, **_header(name), required=True)
-    always = () if of.access.is_open else ("Correlation-ID", "traceparent")
-    for name in (*of.reads, *always):
-        yield {"$ref": f"#/components/parameters/{name}"}
-
-
-def _members(query: type[BaseModel] | None) -> Mapping[str, _Json]:
-    if query is None:
-        return {}
-    schema = query.model_json_schema(ref_template=_REFERENCE, schema_generator=_PlainSchemas)
-    return {
-        name: {key: value for key, value in member.items() if value is not None}
-        for name, member in schema["properties"].items()
-    }
-
-
-def _parameter(
-    where: str, name: str, description: str, schema: _Json, *, required: bool = False
-) -> _Json:
-    about = {"description": description, "required": required, "schema": schema}
-    return {"name": name, "in": where, **about}
+        member = {"description": _PATH[name], "schema": {"type": "string"}}
+        yield {"name": name, "in": "path", "required": True, **member}
+    if route.query is not None:
+        query = route.query.model_json_schema(
+            ref_template=_REFERENCE, schema_generator=_PlainSchemas
+        )
+        for name, member in query["properties"].items():
+            schema = {key: value for key, value in member.items() if value is not None}
+            what = schema.pop("description", "")
+            yield {"name": name, "in": "query", "description": what, "schema": schema}
+    always = () if route.access == "anybody" else ("Correlation-ID", "traceparent")
+    for name in (*route.requires, *route.reads, *always):
+        required = name in route.requires
+        yield {"name": name, "in": "header", "required": required, **_header(name)}
 
 
 def _responses(route: Route, schemas: _Schemas) -> _Json:
     found: dict[int, _Json] = {}
-    for status, answer in route.operation.answers.items():
-        found[status] = _response(answer.description, answer.headers, _content(answer, schemas))
-    for code, status, what, headers in _refusals(route):
+    for status, kinds in route.answers.items():
+        content = {
+            kind if isinstance(kind, str) else _JSON: {
+                "schema": {} if isinstance(kind, str) else schemas[kind, "serialization"]
+            }
+            for kind in kinds
+        }
+        found[status] = _response(HTTPStatus(status).phrase, route.headers, content)
+    for code, status, what, headers, body in _refusals(route):
         response = found.setdefault(status, _response("", (), {}))
         response["description"] = f"{response['description']}\n\n`{code}`: {what}".strip()
-        response["headers"] |= _header_references(headers)
+        response["headers"] |= _response("", headers, {})["headers"]
         empty = {"schema": schemas[Problem, "serialization"], "examples": {}}
         content = response["content"].setdefault(problems.CONTENT_TYPE, empty)
-        content["examples"][code] = _example_at(code, route.path)
+        content["examples"][code] = {"value": body.members()}
     return {str(status): found[status] for status in sorted(found)}
 
 
-def _refusals(route: Route) -> Iterable[tuple[str, int, str, Iterable[str]]]:
-    """Name each refusal by its code, with its status, what it is for, and its headers."""
+def _refusals(route: Route) -> Iterable[tuple[str, int, str, Iterable[str], Problem]]:
+    """Name each refusal by its code, with status, reason, headers and an example."""
     for kind in sorted(route.refusals(), key=lambda kind: kind.code):
-        error, what = problems.EXAMPLES[kind.code], _docstring(kind)
-        yield kind.code, handling(error).status, what, problems.headers_of(error)
+        error = _example(kind)
+        body = problems.body_of(error, route.path)
+        yield kind.code, body.status, _docstring(kind), problems.headers_of(error), body
+    possible = {
+        HTTPStatus.BAD_REQUEST: route.path not in WATCHING,
+        HTTPStatus.REQUEST_TIMEOUT: route.takes is not None,
+    }
     for status, (code, detail) in problems.OTHERS.items():
-        is_possible = {
-            HTTPStatus.BAD_REQUEST: route.operation.access is not Access.PROBE,
-            HTTPStatus.REQUEST_TIMEOUT: route.operation.takes is not None,
-        }
-        if is_possible.get(status, True):
-            yield code, status, detail, ()
+        if possible.get(status, True):
+            body = problems.body(status, code=code, detail=detail, path=route.path)
+            yield code, status, detail, (), body
 
 
-def _docstring(of: object) -> str:
-    return inspect.cleandoc(of.__doc__ or "").replace("``", "`")
+def _example(kind: type[OrderbusError]) -> OrderbusError:
+    what = _docstring(kind).partition("\n")[0]
+    if issubclass(kind, IllegalMove):
+        return kind(what, source="cancelled", target="in_progress")
+    if kind is Invalid:
+        return Invalid(what, [Fault("/total", "value_error", "must be a number")])
+    return kind(what)
 
 
 def _response(what: str, headers: Iterable[str], content: _Json) -> _Json:
-    headers = _header_references(("Correlation-ID", *headers))
-    return {"description": what, "headers": headers, "content": content}
-
-
-def _header_references(names: Iterable[str]) -> _Json:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-def _content(answer: Answer, schemas: _Schemas) -> _Json:
-    content: _Json = {
-        kind: {"schema": {"type": "object" if kind == _JSON else "string"}} for kind in answer.text
-    }
-    if answer.model is not None:
-        content[_JSON] = {"schema": schemas[answer.model, "serialization"]}
-    return content
-
-
-def _example_at(code: str, path: str) -> _Json:
-    """Show a problem; only on the paths of source documents it has members of its own."""
-    example = _example(problems.EXAMPLES[code], path) if code in problems.EXAMPLES else {}
-    if {"error", "errors"} & set(example.get("value", ())):
-        return example
-    return {"$ref": f"#/components/examples/{code}"}
-
-
-def _examples() -> _Json:
-    others = {
-        code: {"value": problems.body(status, code=code, detail=detail, path=_PATH).members()}
-        for status, (code, detail) in problems.OTHERS.items()
-    }
-    return {code: _example(error) for code, error in problems.EXAMPLES.items()} | others
-
-
-def _example(error: OrderbusError, path: str = _PATH) -> _Json:
-    return {"value": problems.body_of(error, path).members()}
+    names = ("Correlation-ID", *headers)
+    references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    return {"description": what, "headers": references, "content": content}
 
 
 def _header(name: str) -> _Json:
@@ -248,5 +214,5 @@ def _header(name: str) -> _Json:
     return {"description": what, "schema": {"type": "string", "examples": [example]}}
 
 
-def _key_in_header(name: str, what: str) -> _Json:
-    return {"type": "apiKey", "in": "header", "name": name, "description": what}
+def _docstring(of: object) -> str:
+    return inspect.cleandoc(of.__doc__ or "").replace("``", "`")

@@ -15,21 +15,12 @@ from aiohttp import web
 
 from orderbus.domain.text import brief, storable
 from orderbus.errors import (
-    Changed,
-    Conflict,
     Fault,
-    Forbidden,
     IllegalMove,
     Invalid,
-    KeyReused,
-    Misconfigured,
     NotFound,
     OrderbusError,
-    TooLarge,
     Unauthenticated,
-    Unavailable,
-    UnderWay,
-    UnknownMediaType,
     handling,
 )
 from orderbus.web.schemas.problems import Problem
@@ -48,25 +39,6 @@ _LONGEST_SENTENCE: Final = 300
 SOURCE_PATH: Final = "/webhooks/orders/create"
 CARTS_PATH: Final = "/carts"
 
-#: One of each error that is answered, by its code.
-EXAMPLES: Final[Mapping[str, OrderbusError]] = {
-    error.code: error
-    for error in (
-        Unauthenticated("This takes an API key: Authorization: Bearer KEY"),
-        Forbidden("A page of another origin may change nothing here without an API key"),
-        NotFound("No such order"),
-        Invalid("The order is not valid", [Fault("/total", "value_error", "must be a number")]),
-        TooLarge("The body is larger than 1048576 bytes"),
-        UnknownMediaType("Content-Type is 'text/plain': send application/json"),
-        Conflict("Order SO-10045 exists with another content"),
-        KeyReused("The Idempotency-Key was used with another request"),
-        UnderWay("The first request with this Idempotency-Key is not answered yet"),
-        IllegalMove("The order is completed", source="completed", target="in_progress"),
-        Changed('If-Match names another version of the order: its ETag is "3"'),
-        Unavailable("PostgreSQL does not answer", dependency="postgres"),
-        Misconfigured("PostgreSQL refuses our password", dependency="postgres"),
-    )
-}
 #: Refusals that are no errors of ours, by their status: code and detail.
 OTHERS: Final[Mapping[HTTPStatus, tuple[str, str]]] = {
     HTTPStatus.BAD_REQUEST: ("unknown_host", "The host 'a.example' is not among ALLOWED_HOSTS"),

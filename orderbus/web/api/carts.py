@@ -9,12 +9,12 @@ from aiohttp import web
 
 from orderbus import services, storage
 from orderbus.domain import carts
-from orderbus.errors import NotFound, UnderWay
+from orderbus.errors import NotFound
 from orderbus.storage.database import Connection
 from orderbus.web import requests
 from orderbus.web.app_keys import DATABASE
 from orderbus.web.idempotency import REPLAYED, answer_once
-from orderbus.web.routes import Answer, Operation, Routes
+from orderbus.web.routes import Routes
 from orderbus.web.schemas.carts import Cart, CartAnswer, Carts
 from orderbus.web.schemas.fields import Body
 from orderbus.web.streams import stream_list
@@ -22,16 +22,14 @@ from orderbus.web.streams import stream_list
 ROUTES: Final = Routes("carts")
 
 
-@ROUTES.add(
+@ROUTES(
     "POST",
     "/carts",
-    operation=Operation(
-        name="open_cart",
-        takes=carts.OpenCart,
-        answers={201: Answer("Opened", CartAnswer, (REPLAYED,))},
-        reads=("Idempotency-Key",),
-        errors=(UnderWay,),
-    ),
+    name="open_cart",
+    takes=carts.OpenCart,
+    answers={201: (CartAnswer,)},
+    headers=(REPLAYED,),
+    reads=("Idempotency-Key",),
 )
 async def create(request: web.Request) -> web.Response:
     """Open a cart with a total, or with items that make up the total."""
@@ -46,11 +44,7 @@ async def create(request: web.Request) -> web.Response:
     return await answer_once(request, body, open_cart, caller=caller)
 
 
-@ROUTES.add(
-    "GET",
-    "/carts",
-    operation=Operation(name="list_carts", answers={200: Answer("All carts, oldest first", Carts)}),
-)
+@ROUTES("GET", "/carts", name="list_carts", answers={200: (Carts,)})
 async def list_all(request: web.Request) -> web.StreamResponse:
     """List all carts."""
     await requests.authorize(request)
@@ -62,15 +56,7 @@ async def list_all(request: web.Request) -> web.StreamResponse:
     return await stream_list(request, "carts", page)
 
 
-@ROUTES.add(
-    "PUT",
-    "/carts/{id}/checkout",
-    operation=Operation(
-        name="check_out_cart",
-        answers={200: Answer("Closed", CartAnswer)},
-        path="the cart's uuid",
-    ),
-)
+@ROUTES("PUT", "/carts/{id}/checkout", name="check_out_cart", answers={200: (CartAnswer,)})
 async def check_out(request: web.Request) -> web.Response:
     """Close a cart, which becomes an order; doing it again changes nothing."""
     caller = await requests.authorize(request)

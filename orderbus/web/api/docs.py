@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from orderbus.errors import NotFound
 from orderbus.web.app_keys import DESCRIPTION
-from orderbus.web.routes import Access, Answer, Operation, Routes
+from orderbus.web.routes import Routes
 
 ROUTES: Final = Routes("documentation")
 #: The viewer's files; ``swagger-ui.json`` there says which version they are of.
@@ -26,42 +27,41 @@ _HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
 }
+_FILE: Final[Mapping[str, Any]] = {
+    "headers": (*_HEADERS, "ETag"),
+    "reads": ("If-None-Match",),
+    "access": "anybody",
+}
 
 
-def _operation(name: str, *kinds: str) -> Operation:
-    headers = (*_HEADERS, "ETag")
-    answers = {
-        200: Answer("The file", headers=headers, text=kinds),
-        304: Answer("It is still as If-None-Match says", headers=headers),
-    }
-    path, reads = "the name of a file of the viewer", ("If-None-Match",)
-    return Operation(name=name, answers=answers, reads=reads, access=Access.ANYBODY, path=path)
-
-
-@ROUTES.add(
+@ROUTES(
     "GET",
     "/openapi.json",
-    operation=Operation(
-        name="openapi",
-        answers={200: Answer("OpenAPI 3.1", text=("application/json",))},
-        access=Access.ANYBODY,
-    ),
+    name="openapi",
+    answers={200: ("application/json",)},
+    access="anybody",
 )
 async def openapi(request: web.Request) -> web.Response:
     """Describe the API to a machine."""
     return web.Response(body=request.app[DESCRIPTION], content_type="application/json")
 
 
-@ROUTES.add("GET", "/docs", operation=_operation("docs", "text/html"))
+@ROUTES("GET", "/docs", name="docs", answers={200: ("text/html",), 304: ()}, **_FILE)
 async def page(_: web.Request) -> web.FileResponse:
     """Describe the API to a person, who can try it."""
     return _file("index.html")
 
 
-@ROUTES.add("GET", "/docs/{id}", operation=_operation("docs_file", *_TYPES.values()))
+@ROUTES(
+    "GET",
+    "/docs/{file}",
+    name="docs_file",
+    answers={200: tuple(_TYPES.values()), 304: ()},
+    **_FILE,
+)
 async def file(request: web.Request) -> web.FileResponse:
     """Send a file that the description for people is shown with."""
-    return _file(request.match_info["id"])
+    return _file(request.match_info["file"])
 
 
 def _file(name: str) -> web.FileResponse:

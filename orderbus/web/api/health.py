@@ -8,35 +8,25 @@ from aiohttp import web
 
 from orderbus import services
 from orderbus.web.app_keys import HEALTH
-from orderbus.web.routes import Access, Answer, Operation, Routes
+from orderbus.web.routes import Routes
 from orderbus.web.schemas.monitoring import Alive, Readiness
 
 ROUTES: Final = Routes("monitoring")
 
 
-@ROUTES.add(
-    "GET",
-    "/healthz",
-    operation=Operation(
-        name="healthz", answers={200: Answer("It runs", Alive)}, access=Access.PROBE
-    ),
-)
+@ROUTES("GET", "/healthz", name="healthz", answers={200: (Alive,)}, access="anybody")
 async def healthz(_: web.Request) -> web.Response:
     """Say that the process runs."""
     return Alive(ok=True).response()
 
 
-@ROUTES.add(
+@ROUTES(
     "GET",
     "/readyz",
-    operation=Operation(
-        name="readyz",
-        answers={
-            200: Answer("Orders can be taken", Readiness),
-            503: Answer("A dependency is away", Readiness, ("Retry-After",)),
-        },
-        access=Access.PROBE,
-    ),
+    name="readyz",
+    answers={200: (Readiness,), 503: (Readiness,)},
+    headers=("Retry-After",),
+    access="anybody",
 )
 async def readyz(request: web.Request) -> web.Response:
     """Say which dependencies answer and are as we need them."""

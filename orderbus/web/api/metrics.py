@@ -7,8 +7,9 @@ what waits there cannot be known.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Final
+from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from aiohttp import web
@@ -20,21 +21,17 @@ from orderbus.storage.database import Database
 from orderbus.storage.diagnostics import Backlog
 from orderbus.storage.metrics import Metric
 from orderbus.web.app_keys import METRICS, Metrics
-from orderbus.web.routes import Access, Answer, Operation, Routes
+from orderbus.web.routes import Routes
 from orderbus.web.schemas import monitoring
-from orderbus.web.schemas.fields import Body
 
 _JSON: Final = "application/json"
 _TEXT: Final = ("text/plain", "application/openmetrics-text")
 
 ROUTES: Final = Routes("monitoring")
-_PLAIN: Final = ("text/plain",)
-
-
-def _counts(name: str, model: type[Body] | None = None, *, text: tuple[str, ...] = ()) -> Operation:
-    answers = {200: Answer("The counts", model, ("Vary",) if model and text else (), text)}
-    errors = (Unavailable, Misconfigured)
-    return Operation(name=name, answers=answers, errors=errors, access=Access.PROBE)
+_WATCHED: Final[Mapping[str, Any]] = {
+    "errors": (Unavailable, Misconfigured),
+    "access": "anybody",
+}
 
 
 def metrics_of(database: Database) -> Metrics:
@@ -58,7 +55,14 @@ def metrics_of(database: Database) -> Metrics:
     return Metrics(Shared(text), Shared(as_json))
 
 
-@ROUTES.add("GET", "/metrics", operation=_counts("metrics", monitoring.Metrics, text=_PLAIN))
+@ROUTES(
+    "GET",
+    "/metrics",
+    name="metrics",
+    answers={200: (monitoring.Metrics, "text/plain")},
+    headers=("Vary",),
+    **_WATCHED,
+)
 async def negotiated(request: web.Request) -> web.Response:
     """Show what is counted, as JSON or as Prometheus text."""
     accept = request.headers.get("Accept", "")
@@ -68,14 +72,26 @@ async def negotiated(request: web.Request) -> web.Response:
     return response
 
 
-@ROUTES.add("GET", "/metrics/prometheus", operation=_counts("metrics_as_text", text=_PLAIN))
+@ROUTES(
+    "GET",
+    "/metrics/prometheus",
+    name="metrics_as_text",
+    answers={200: ("text/plain",)},
+    **_WATCHED,
+)
 async def as_text(request: web.Request) -> web.Response:
     """Show what is counted, as Prometheus text."""
     text = await request.app[METRICS].text.get()
     return web.Response(body=text, headers={"Content-Type": telemetry.CONTENT_TYPE})
 
 
-@ROUTES.add("GET", "/api/v1/metrics", operation=_counts("metrics_as_json", monitoring.Metrics))
+@ROUTES(
+    "GET",
+    "/api/v1/metrics",
+    name="metrics_as_json",
+    answers={200: (monitoring.Metrics,)},
+    **_WATCHED,
+)
 async def as_json(request: web.Request) -> web.Response:
     """Show what is counted, as JSON."""
     body = await request.app[METRICS].as_json.get()

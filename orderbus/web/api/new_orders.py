@@ -20,45 +20,37 @@ from orderbus.domain.orders import (
     PlaceOrder,
 )
 from orderbus.domain.text import brief, storable
-from orderbus.errors import MOST_FAULTS, Invalid, UnderWay
+from orderbus.errors import MOST_FAULTS, Invalid
 from orderbus.storage.database import Connection
 from orderbus.web import problems, requests
 from orderbus.web.app_keys import DATABASE
 from orderbus.web.idempotency import REPLAYED, answer_once
-from orderbus.web.routes import Answer, Operation, Routes
-from orderbus.web.schemas.new_orders import (
-    NewOrder,
-    NewOrderStatus,
-    Unprocessable,
-    UnprocessableFault,
-    WrongAmount,
-)
+from orderbus.web.routes import Routes
+from orderbus.web.schemas import new_orders as bodies
 
 ROUTES: Final = Routes("orders by references")
 _AMOUNT: Final[TypeAdapter[Any]] = TypeAdapter(Money)
 
 
-@ROUTES.add(
+@ROUTES(
     "POST",
     "/api/v1/orders/new",
-    operation=Operation(
-        name="create_new_order",
-        takes=NewOrder,
-        answers={
-            201: Answer("Committed", NewOrderStatus, (REPLAYED,)),
-            400: Answer("The amount is no amount of money", WrongAmount),
-            422: Answer("The body is not such an order", Unprocessable),
-        },
-        reads=("Idempotency-Key",),
-        errors=(UnderWay,),
-    ),
+    name="create_new_order",
+    takes=bodies.NewOrder,
+    answers={
+        201: (bodies.NewOrderStatus,),
+        400: (bodies.WrongAmount,),
+        422: (bodies.Unprocessable,),
+    },
+    headers=(REPLAYED,),
+    reads=("Idempotency-Key",),
 )
 async def create(request: web.Request) -> web.Response:
     """Take an order by references alone."""
     caller = await requests.authorize(request)
     body = await requests.body(request)
     try:
-        new = NewOrder.model_validate(strict_json.loads(body))
+        new = bodies.NewOrder.model_validate(strict_json.loads(body))
     except Invalid as error:
         return _unprocessable([_fault("json_invalid", ["body", 0], error.faults[0].detail, {})])
     except ValidationError as error:
@@ -68,7 +60,7 @@ async def create(request: web.Request) -> web.Response:
     except ValidationError:
         given = brief(new.amount, 40)
         detail = f"amount is {given!r}: must be 0 to 99999999.99, with at most two decimals"
-        answer = WrongAmount(detail=storable(detail)).response(400)
+        answer = bodies.WrongAmount(detail=storable(detail)).response(400)
         return problems.noted(answer, "invalid", detail)
     order_id = OrderId(uuid4())
     order = PlaceOrder(
@@ -96,24 +88,18 @@ async def create(request: web.Request) -> web.Response:
             order_id=order_id,
             actor=requests.key_of(caller),
         )
-        return NewOrderStatus(id=order_id, status="CREATED", created_at=placed.created_at).response(
-            201
-        )
+        return bodies.NewOrderStatus(
+            id=order_id, status="CREATED", created_at=placed.created_at
+        ).response(201)
 
     return await answer_once(request, body, place, caller=caller)
 
 
-@ROUTES.add(
+@ROUTES(
     "GET",
     "/api/v1/orders/{id}/status",
-    operation=Operation(
-        name="order_status",
-        answers={
-            200: Answer("The status", NewOrderStatus),
-            422: Answer("The id is not a uuid", Unprocessable),
-        },
-        path="our uuid of the order",
-    ),
+    name="order_status",
+    answers={200: (bodies.NewOrderStatus,), 422: (bodies.Unprocessable,)},
 )
 async def status(request: web.Request) -> web.Response:
     """Show the status of an order."""
@@ -125,23 +111,27 @@ async def status(request: web.Request) -> web.Response:
         fault = _fault("uuid_parsing", ["path", "order_id"], "Input should be a valid UUID", given)
         return _unprocessable([fault])
     order = await services.orders.find(request.app[DATABASE], str(order_id))
-    return NewOrderStatus(
+    return bodies.NewOrderStatus(
         id=order.order_id, status=order.status.upper(), created_at=order.created_at
     ).response()
 
 
-def _faults(error: ValidationError) -> list[UnprocessableFault]:
+def _faults(error: ValidationError) -> list[bodies.UnprocessableFault]:
     return [
         _fault(fault["type"], ["body", *fault["loc"]], fault["msg"], fault["input"])
         for fault in error.errors(include_url=False, include_context=False)[:MOST_FAULTS]
     ]
 
 
-def _fault(kind: str, place: list[str | int], message: str, given: object) -> UnprocessableFault:
+def _fault(
+    kind: str, place: list[str | int], message: str, given: object
+) -> bodies.UnprocessableFault:
     echo = storable(json.dumps(strict_json.echo(given), default=str, ensure_ascii=False))
-    return UnprocessableFault(type=kind, loc=place, msg=storable(message), input=json.loads(echo))
+    return bodies.UnprocessableFault(
+        type=kind, loc=place, msg=storable(message), input=json.loads(echo)
+    )
 
 
-def _unprocessable(faults: list[UnprocessableFault]) -> web.Response:
+def _unprocessable(faults: list[bodies.UnprocessableFault]) -> web.Response:
     first = f"{'/'.join(map(str, faults[0].loc))}: {faults[0].msg}"
-    return problems.noted(Unprocessable(detail=faults).response(422), "unprocessable", first)
+    return problems.noted(bodies.Unprocessable(detail=faults).response(422), "unprocessable", first)

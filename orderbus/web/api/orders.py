@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 from aiohttp import web
@@ -11,49 +12,42 @@ from aiohttp import web
 from orderbus import services, storage, telemetry
 from orderbus.domain import orders, signatures
 from orderbus.domain.orders import IncomingOrder, OrderId
-from orderbus.errors import Conflict, IllegalMove, NotFound, UnderWay
+from orderbus.errors import Conflict, IllegalMove, NotFound
 from orderbus.storage.database import Connection
 from orderbus.web import open_access, queries, requests
 from orderbus.web.app_keys import DATABASE, SETTINGS
 from orderbus.web.idempotency import REPLAYED, answer_once
-from orderbus.web.routes import Access, Answer, Operation, Routes
+from orderbus.web.routes import Routes
+from orderbus.web.schemas import orders as bodies
 from orderbus.web.schemas.fields import Body
 from orderbus.web.schemas.journeys import Journey
-from orderbus.web.schemas.orders import (
-    Accepted,
-    Cancel,
-    History,
-    Order,
-    OrderInBrief,
-    OrderPage,
-    OrdersInBrief,
-    Retry,
-)
 from orderbus.web.streams import stream_list
 
 ROUTES: Final = Routes("orders")
 _KEY: Final = ("Idempotency-Key",)
-_CHANGE: Final = ("Idempotency-Key", "If-Match")
+_ORDER: Final = (bodies.Order,)
+#: What both changes have in common.
+_CHANGE: Final[Mapping[str, Any]] = {
+    "headers": ("ETag", REPLAYED),
+    "reads": ("Idempotency-Key", "If-Match"),
+    "errors": (IllegalMove,),
+}
 
 
-@ROUTES.add(
+def _under(path: str) -> tuple[str, str]:
+    return f"/orders{path}", f"/api/v1/orders{path}"
+
+
+@ROUTES(
     "POST",
     "/webhooks/orders/create/",
-    operation=Operation(
-        name="create_order",
-        takes=IncomingOrder,
-        answers={
-            201: Answer("Committed", Accepted, ("Location", "traceparent")),
-            200: Answer(
-                "This very order was committed before",
-                Accepted,
-                ("Location", "traceparent", REPLAYED),
-            ),
-        },
-        reads=_KEY,
-        errors=(Conflict,),
-        access=Access.SIGNATURE,
-    ),
+    name="create_order",
+    takes=IncomingOrder,
+    answers={201: (bodies.Accepted,), 200: (bodies.Accepted,)},
+    headers=("Location", "traceparent", REPLAYED),
+    reads=_KEY,
+    errors=(Conflict,),
+    access="signature",
 )
 async def receive(request: web.Request) -> web.Response:
     """Take an order from an upstream system; 201 means that it is committed.
@@ -78,25 +72,19 @@ async def receive(request: web.Request) -> web.Response:
     headers = {"Location": f"/orders/{placed.order_id}", "traceparent": traceparent}
     if not placed.created:
         headers[REPLAYED] = "true"
-    answer = Accepted(ok=True, order_id=placed.external_ref)
+    answer = bodies.Accepted(ok=True, order_id=placed.external_ref)
     return answer.response(201 if placed.created else 200, headers)
 
 
-@ROUTES.add(
+@ROUTES(
     "POST",
     "/api/v1/orders",
-    operation=Operation(
-        name="create_order_v1",
-        takes=IncomingOrder,
-        answers={
-            201: Answer("Committed", Order, ("Location", "ETag", REPLAYED)),
-            200: Answer(
-                "This very order was committed before", Order, ("Location", "ETag", REPLAYED)
-            ),
-        },
-        requires=_KEY,
-        errors=(Conflict, UnderWay),
-    ),
+    name="create_order_v1",
+    takes=IncomingOrder,
+    answers={201: _ORDER, 200: _ORDER},
+    headers=("Location", "ETag", REPLAYED),
+    requires=_KEY,
+    errors=(Conflict,),
 )
 async def create(request: web.Request) -> web.Response:
     """Take an order from the holder of an API key; order_id may be left out."""
@@ -115,59 +103,40 @@ async def create(request: web.Request) -> web.Response:
             actor=requests.key_of(caller),
         )
         found = await storage.orders.get(connection, str(placed.order_id))
-        answer = Order.of(found)
+        answer = bodies.Order.of(found)
         location = f"/api/v1/orders/{placed.order_id}"
         return _answer(answer, 201 if placed.created else 200, Location=location)
 
     return await answer_once(request, body, place, caller=caller, required=True)
 
 
-@ROUTES.add(
+@ROUTES(
     "GET",
-    "/orders/{id}",
-    "/api/v1/orders/{id}",
-    operation=Operation(
-        name="show_order",
-        answers={
-            200: Answer("The order", Order, ("ETag",)),
-            304: Answer("It is still as If-None-Match says", headers=("ETag",)),
-        },
-        reads=("If-None-Match",),
-    ),
+    *_under("/{id}"),
+    name="show_order",
+    answers={200: _ORDER, 304: ()},
+    headers=("ETag",),
+    reads=("If-None-Match",),
 )
 async def show(request: web.Request) -> web.Response:
     """Show an order."""
     await requests.authorize(request)
     found = await services.orders.find(request.app[DATABASE], _id_or_ref(request))
-    order = Order.of(found)
+    order = bodies.Order.of(found)
     if request.headers.get("If-None-Match") == order.etag():
         return web.Response(status=304, headers={"ETag": order.etag()})
     return _answer(order)
 
 
-@ROUTES.add(
-    "GET",
-    "/orders/{id}/history",
-    "/api/v1/orders/{id}/history",
-    operation=Operation(
-        name="order_history", answers={200: Answer("The history, oldest first", History)}
-    ),
-)
+@ROUTES("GET", *_under("/{id}/history"), name="order_history", answers={200: (bodies.History,)})
 async def history(request: web.Request) -> web.Response:
     """Show who did what to an order, and when."""
     await requests.authorize(request)
     found = await services.orders.history(request.app[DATABASE], _id_or_ref(request))
-    return History.of(found).response()
+    return bodies.History.of(found).response()
 
 
-@ROUTES.add(
-    "GET",
-    "/orders/{id}/journey",
-    "/api/v1/orders/{id}/journey",
-    operation=Operation(
-        name="order_journey", answers={200: Answer("The journey, oldest event first", Journey)}
-    ),
-)
+@ROUTES("GET", *_under("/{id}/journey"), name="order_journey", answers={200: (Journey,)})
 async def journey(request: web.Request) -> web.Response:
     """Show every hop of every event of an order."""
     await requests.authorize(request)
@@ -175,24 +144,19 @@ async def journey(request: web.Request) -> web.Response:
     return Journey.of(found).response()
 
 
-@ROUTES.add(
+@ROUTES(
     "POST",
-    "/orders/{id}/cancel",
-    "/api/v1/orders/{id}/cancel",
-    operation=Operation(
-        name="cancel_order",
-        takes=Cancel,
-        body_is_required=False,
-        answers={200: Answer("Cancelled", Order, ("ETag", REPLAYED))},
-        reads=_CHANGE,
-        errors=(IllegalMove, UnderWay),
-    ),
+    *_under("/{id}/cancel"),
+    name="cancel_order",
+    takes=bodies.Cancel,
+    answers={200: _ORDER},
+    **_CHANGE,
 )
 async def cancel(request: web.Request) -> web.Response:
     """Cancel an order, if it is still as the caller saw it."""
     caller = await requests.authorize(request)
     id_or_ref = _id_or_ref(request)
-    body, change = await requests.model_or_none(request, Cancel)
+    body, change = await requests.model_or_none(request, bodies.Cancel)
     traceparent = requests.traceparent(request)
 
     async def cancel(connection: Connection) -> web.Response:
@@ -204,29 +168,24 @@ async def cancel(request: web.Request) -> web.Response:
             seen=requests.seen_sequence(request),
             traceparent=traceparent,
         )
-        return _answer(Order.of(order))
+        return _answer(bodies.Order.of(order))
 
     return await answer_once(request, body, cancel, caller=caller)
 
 
-@ROUTES.add(
+@ROUTES(
     "POST",
-    "/orders/{id}/retry",
-    "/api/v1/orders/{id}/retry",
-    operation=Operation(
-        name="retry_order",
-        takes=Retry,
-        body_is_required=False,
-        answers={202: Answer("It is processed anew afterwards", Order, ("ETag", REPLAYED))},
-        reads=_CHANGE,
-        errors=(IllegalMove, UnderWay),
-    ),
+    *_under("/{id}/retry"),
+    name="retry_order",
+    takes=bodies.Change,
+    answers={202: _ORDER},
+    **_CHANGE,
 )
 async def retry(request: web.Request) -> web.Response:
     """Have an order that failed processed anew."""
     caller = await requests.authorize(request)
     id_or_ref = _id_or_ref(request)
-    body, _ = await requests.model_or_none(request, Retry)
+    body, _ = await requests.model_or_none(request, bodies.Change)
 
     async def retry(connection: Connection) -> web.Response:
         seen = requests.seen_sequence(request)
@@ -239,17 +198,17 @@ async def retry(request: web.Request) -> web.Response:
             external_ref=order.external_ref,
             actor=caller,
         )
-        return _answer(Order.of(order), 202)
+        return _answer(bodies.Order.of(order), 202)
 
     return await answer_once(request, body, retry, caller=caller)
 
 
-@ROUTES.add(
+@ROUTES(
     "GET",
     "/api/v1/orders",
-    operation=Operation(
-        name="list_orders", query=queries.OrderQuery, answers={200: Answer("A page", OrderPage)}
-    ),
+    name="list_orders",
+    query=queries.OrderQuery,
+    answers={200: (bodies.OrderPage,)},
 )
 async def list_page(request: web.Request) -> web.Response:
     """List orders from the newest on, a page at a time; an unknown filter is refused."""
@@ -258,29 +217,23 @@ async def list_page(request: web.Request) -> web.Response:
     page = await services.orders.list_newest(
         request.app[DATABASE], query.filter(), before=query.cursor, at_most=query.limit
     )
-    items = [Order.of(order) for order in page.orders]
-    return OrderPage(items=items, next_cursor=queries.cursor(page.next_before)).response()
+    items = [bodies.Order.of(order) for order in page.orders]
+    return bodies.OrderPage(items=items, next_cursor=queries.cursor(page.next_before)).response()
 
 
-@ROUTES.add(
-    "GET",
-    "/orders",
-    operation=Operation(
-        name="list_all_orders", answers={200: Answer("All orders, oldest first", OrdersInBrief)}
-    ),
-)
+@ROUTES("GET", "/orders", name="list_all_orders", answers={200: (bodies.OrdersInBrief,)})
 async def list_all(request: web.Request) -> web.StreamResponse:
     """List all orders, however many, in the shape of the source document."""
     await requests.authorize(request)
 
     async def page(connection: Connection, after: int, at_most: int) -> list[tuple[int, Body]]:
         rows = await storage.order_lists.list_after(connection, after, at_most=at_most)
-        return [(row.order_pk, OrderInBrief.of(row)) for row in rows]
+        return [(row.order_pk, bodies.OrderInBrief.of(row)) for row in rows]
 
     return await stream_list(request, "orders", page)
 
 
-def _answer(order: Order, status: int = 200, **headers: str) -> web.Response:
+def _answer(order: bodies.Order, status: int = 200, **headers: str) -> web.Response:
     return order.response(status, {"ETag": order.etag(), **headers})
 
 

@@ -146,7 +146,11 @@ def _reason(value: object) -> object:
     return value
 
 
-class Cancel(BaseModel):
+class Change(BaseModel):
+    """What is sent to change an order: all of it may be left out."""
+
+
+class Cancel(Change):
     """Why an order is cancelled, if anybody says so."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"reason": "ordered twice"}})
@@ -154,7 +158,3 @@ class Cancel(BaseModel):
     reason: Annotated[
         str | None, Field(min_length=1, max_length=_LONGEST_REASON), BeforeValidator(_reason)
     ] = None
-
-
-class Retry(BaseModel):
-    """Nothing is read of it."""
