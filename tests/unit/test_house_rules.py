@@ -62,7 +62,7 @@ def requirements(extra: str | None = None) -> list[Requirement]:
 
 def locked(lock: str) -> dict[str, str]:
     """Read the version of each package in a lock file."""
-    pins = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / lock).read_text(), re.MULTILINE)
+    pins = re.findall(r"^([\w.-]+)(?:\[\S+\])?==(\S+)", (ROOT / lock).read_text(), re.MULTILINE)
     return {canonicalize_name(name): version for name, version in pins}
 
 
@@ -189,7 +189,7 @@ def test_every_lock_holds_the_same_versions() -> None:
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_proves_every_file_and_names_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text()
-    pins = re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)[1:]
+    pins = re.split(r"^(?=[\w.-]+(?:\[\S+\])?==)", text, flags=re.MULTILINE)[1:]
 
     assert [pin.split()[0] for pin in pins if "--hash=sha256:" not in pin] == []
     assert "://" not in text
