@@ -86,8 +86,6 @@ CRASHES_UNSUSPECTED: Final = 2
 
 #: A step of a delivery while PostgreSQL is away: the endpoint may have the webhook already.
 DELIVERY_STEP: Final = _seconds(0.05, 0.5)
-#: A bridge that begins while Pub/Sub is away.
-BRIDGE_START: Final = _seconds(0.2, 2)
 #: A batch that came back from Pub/Sub while PostgreSQL is away.
 BRIDGE_BATCH: Final = _seconds(0.1, 2)
 #: The subscription, and each stream on it, while Pub/Sub is away.

@@ -149,6 +149,18 @@ async def add(
                           $6::timestamptz[], $7::text[])
                    AS came (event_id, occurred_at, order_id, sequence, message_id, published_at,
                             type)
+        ), types AS (
+            -- Far fewer than events, and ops.fits costs more than all else.
+            SELECT DISTINCT type FROM came
+        ), endpoints AS MATERIALIZED (
+            SELECT id, type
+              FROM types
+              JOIN ops.webhook_endpoints ON removed_at IS NULL AND ops.fits(type, events)
+        ), consumers AS MATERIALIZED (
+            SELECT name, type
+              FROM types
+              JOIN unnest($8::text[], $9::text[]) AS consumers (name, pattern)
+                ON ops.fits(type, ARRAY[pattern])
         ), returned AS (
             DELETE FROM ops.outbox
              WHERE event_id IN (SELECT event_id
@@ -172,11 +184,9 @@ async def add(
                    (endpoint_id, event_id, occurred_at, order_id, sequence)
             SELECT endpoints.id, new.event_id, new.occurred_at, new.order_id, new.sequence
               FROM new
-             CROSS JOIN ops.webhook_endpoints AS endpoints
               JOIN came USING (event_id)
-             WHERE endpoints.removed_at IS NULL
-               AND new.message_id IS NOT NULL
-               AND ops.fits(came.type, endpoints.events)
+              JOIN endpoints USING (type)
+             WHERE new.message_id IS NOT NULL
              ORDER BY new.order_id, new.sequence
             ON CONFLICT DO NOTHING
         ), wanted AS (
@@ -184,8 +194,7 @@ async def add(
             SELECT consumers.name, new.event_id, new.occurred_at, now()
               FROM new
               JOIN came USING (event_id)
-              JOIN unnest($8::text[], $9::text[]) AS consumers (name, pattern)
-                ON ops.fits(came.type, ARRAY[consumers.pattern])
+              JOIN consumers USING (type)
              WHERE new.message_id IS NOT NULL
             ON CONFLICT DO NOTHING
             RETURNING consumer, id
