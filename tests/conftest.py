@@ -12,7 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from orderbus.devtools.dependencies import Dependency, Provider
+from orderbus.devtools.dependencies import Provider
+from orderbus.devtools.dependency import Dependency
 from orderbus.errors import Misconfigured
 from orderbus.settings import Settings, load
 from orderbus.storage import migrations

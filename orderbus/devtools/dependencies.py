@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import urlsplit
 
 from orderbus.devtools import docker, emulator, postgres, rabbitmq
-from orderbus.devtools.processes import Process, Sink
+from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.pubsub_double.dependency import DoublePubsub
 from orderbus.errors import Misconfigured
 from orderbus.settings import QUEUES_IN_MEMORY, Settings
@@ -27,43 +26,6 @@ class Provider(StrEnum):
     NATIVE = "native"
     DOCKER = "docker"
     EMBEDDED = "embedded"
-
-
-class Dependency(Protocol):
-    """One neighbour that ``start`` brings up."""
-
-    name: str
-    how: str
-    env: dict[str, str]
-    """Settings that name it to the processes; known before it answers, except PostgreSQL's."""
-    urls: dict[str, str]
-
-    @property
-    def processes(self) -> Sequence[Process]:
-        """What runs for it here, and should not end by itself."""
-
-    async def start(self, sink: Sink) -> None:
-        """Bring the dependency up and wait until it answers."""
-
-    async def stop(self) -> None:
-        """Take the dependency down again."""
-
-
-@dataclass
-class Named:
-    """A dependency that somebody else runs; the environment says where."""
-
-    name: str
-    how: str
-    env: dict[str, str] = field(default_factory=dict)
-    urls: dict[str, str] = field(default_factory=dict)
-    processes: Sequence[Process] = ()
-
-    async def start(self, sink: Sink) -> None:
-        """Do nothing: it runs."""
-
-    async def stop(self) -> None:
-        """Do nothing: it is not ours."""
 
 
 #: For each dependency the variables any of which names one, and those that say more about it.
@@ -118,12 +80,12 @@ def _had(name: str, provider: Provider, data: Path, *, safe: bool) -> Dependency
 
 def _named(
     name: str, naming: Sequence[str], more: Sequence[str], environ: Mapping[str, str]
-) -> Named | None:
+) -> Dependency | None:
     env = {variable: environ[variable] for variable in (*naming, *more) if environ.get(variable)}
     names = [variable for variable in naming if variable in env]
     if not names:
         return None
-    return Named(name, f"named by {names[0]}", env=env, urls=_URLS[name](env))
+    return Dependency(name, f"named by {names[0]}", env=env, urls=_URLS[name](env))
 
 
 def _native(name: str, data: Path, *, safe: bool) -> Dependency | None:
@@ -143,7 +105,7 @@ def _embedded(name: str, data: Path, *, safe: bool) -> Dependency | None:
             return postgres.NativePostgres(data / "postgres", binaries, safe=safe, embedded=True)
         case "RabbitMQ":
             how = "embedded in the worker, with the bridge; queues hold wake-up messages only"
-            return Named(name, how, env={"RABBITMQ_URL": QUEUES_IN_MEMORY})
+            return Dependency(name, how, env={"RABBITMQ_URL": QUEUES_IN_MEMORY})
         case "Pub/Sub":
             return DoublePubsub()
     return None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import secrets
 import shutil
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
-from orderbus.devtools.processes import Process, Sink, free_port, until
+from orderbus.devtools.dependency import Dependency
+from orderbus.devtools.processes import HTTP_GREETING, Process, Sink, free_port, speaks, until
 
 
 def available() -> bool:
@@ -26,47 +25,41 @@ def available() -> bool:
     return False
 
 
-@dataclass
-class Container:
+class Container(Dependency):
     """One container that is removed when it stops; it keeps nothing."""
 
-    name: str
-    image: str
-    ports: dict[str, int]
-    given: dict[str, str]
-    named: dict[str, str]
-    shown: dict[str, str]
-    greeting: bytes = b""
-    command: tuple[str, ...] = ()
-    how: str = field(init=False)
-    env: dict[str, str] = field(default_factory=dict)
-    urls: dict[str, str] = field(default_factory=dict)
-    _process: Process | None = None
-
-    def __post_init__(self) -> None:
-        """Say what it is."""
-        self.how = f"Docker, {self.image}"
-
-    @property
-    def processes(self) -> list[Process]:
-        """What runs."""
-        return [self._process] if self._process else []
+    def __init__(
+        self,
+        name: str,
+        image: str,
+        *,
+        ports: Mapping[str, int],
+        given: Mapping[str, str],
+        named: Mapping[str, str],
+        shown: Mapping[str, str],
+        greeting: bytes,
+        command: Sequence[str] = (),
+    ) -> None:
+        """Run ``image`` with ``given``; ``named`` and ``shown`` become settings and URLs."""
+        super().__init__(name, f"Docker, {image}")
+        self.image, self.ports, self.given = image, ports, given
+        self.named, self.shown = named, shown
+        self.greeting, self.command = greeting, command
 
     async def start(self, sink: Sink) -> None:
         """Start the container, and wait until its first port speaks."""
         local = {name: free_port() for name in self.ports}
         self.env = {name: value.format(**local) for name, value in self.named.items()}
         self.urls = {name: value.format(**local) for name, value in self.shown.items()}
-        self._process = await Process.start(
+        process = await Process.start(
             self.image.split(":", maxsplit=1)[0].rpartition("/")[2],
             self.run(local),
             sink=sink,
             env=self.given,
         )
         port = next(iter(local.values()))
-        await until(
-            lambda: _speaks(port, self.greeting), self._process, seconds=180, what=self.image
-        )
+        self.processes.append(process)
+        await until(lambda: speaks(port, self.greeting), process, seconds=180, what=self.image)
 
     def run(self, local: Mapping[str, int]) -> list[str]:
         """Write the command; every user of this machine may read it, so no value stands in it."""
@@ -84,11 +77,6 @@ class Container:
             self.image,
             *self.command,
         ]
-
-    async def stop(self) -> None:
-        """Stop the container."""
-        if self._process is not None:
-            await self._process.stop()
 
 
 def container(name: str) -> Container:
@@ -137,7 +125,7 @@ def container(name: str) -> Container:
                 given={},
                 named={"PUBSUB_EMULATOR_HOST": "127.0.0.1:{grpc}"},
                 shown={"pubsub_emulator": "127.0.0.1:{grpc}"},
-                greeting=b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                greeting=HTTP_GREETING,
                 command=(
                     "gcloud",
                     "beta",
@@ -147,13 +135,3 @@ def container(name: str) -> Container:
                     "--host-port=0.0.0.0:8085",
                 ),
             )
-
-
-async def _speaks(port: int, greeting: bytes) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(greeting)
-        async with asyncio.timeout(2):
-            await reader.readexactly(1)
-    finally:
-        writer.close()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 from pathlib import Path
 from typing import Final
 
-from orderbus.devtools.processes import Process, Sink, free_port, until
+from orderbus.devtools.dependency import Dependency
+from orderbus.devtools.processes import HTTP_GREETING, Process, Sink, free_port, speaks, until
 
 _SDKS: Final = (
     "/usr/lib/google-cloud-sdk",
@@ -34,24 +34,14 @@ def jar() -> Path | None:
     return None
 
 
-class NativeEmulator:
+class NativeEmulator(Dependency):
     """An emulator on a port of its own; it keeps all in memory, and forgets it at its end."""
-
-    name = "Pub/Sub"
 
     def __init__(self, jar: Path) -> None:
         """Run ``jar``."""
-        self.how = f"private, Google's emulator {jar.name}"
-        self.env: dict[str, str] = {}
-        self.urls: dict[str, str] = {}
+        super().__init__("Pub/Sub", f"private, Google's emulator {jar.name}")
         self._jar = jar
         self._port: int | None = None
-        self._process: Process | None = None
-
-    @property
-    def processes(self) -> list[Process]:
-        """What runs."""
-        return [self._process] if self._process else []
 
     async def start(self, sink: Sink) -> None:
         """Start the emulator, and wait until it answers."""
@@ -59,25 +49,11 @@ class NativeEmulator:
         self.env = {"PUBSUB_EMULATOR_HOST": f"127.0.0.1:{port}"}
         self.urls = {"pubsub_emulator": f"127.0.0.1:{port}"}
         java = [os.environ.get("JAVA", "java"), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
-        self._process = await Process.start(
+        process = await Process.start(
             "pubsub",
             [*java, "-Xmx512m", "-jar", str(self._jar), "--host=127.0.0.1", f"--port={port}"],
             sink=sink,
             grace=5,
         )
-        await until(lambda: _answers(port), self._process, seconds=60, what="The emulator")
-
-    async def stop(self) -> None:
-        """Stop the emulator."""
-        if self._process is not None:
-            await self._process.stop()
-
-
-async def _answers(port: int) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        async with asyncio.timeout(2):
-            await reader.readexactly(12)
-    finally:
-        writer.close()
+        self.processes.append(process)
+        await until(lambda: speaks(port, HTTP_GREETING), process, seconds=60, what="The emulator")

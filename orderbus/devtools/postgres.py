@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from orderbus import settings as settings_module
+from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.folders import ELSEWHERE, write_private
 from orderbus.devtools.processes import Process, Sink, free_port, run, until
 from orderbus.storage.database import open_database
@@ -57,31 +58,21 @@ def _version(postgres: Path) -> int:
         return 0
 
 
-class NativePostgres:
+class NativePostgres(Dependency):
     """A server with its own data folder, port and password, reached over loopback alone."""
-
-    name = "PostgreSQL"
 
     def __init__(
         self, data: Path, binaries: Path, *, safe: bool = True, embedded: bool = False
     ) -> None:
         """Keep everything in ``data``-VERSION; ``safe`` false turns fsync off."""
-        self.how = f"{'embedded' if embedded else 'private'}, {binaries}"
+        super().__init__("PostgreSQL", f"{'embedded' if embedded else 'private'}, {binaries}")
         self._embedded = embedded
-        self.env: dict[str, str] = {}
-        self.urls: dict[str, str] = {}
         # One version cannot read the files of another.
         self._folder = data.with_name(f"{data.name}-{_version(binaries / 'postgres')}")
         self._binaries = binaries
         self._safe = safe
         self._user = _ordinary_user() if os.getuid() == 0 else "-"
         self._port: int | None = None
-        self._process: Process | None = None
-
-    @property
-    def processes(self) -> list[Process]:
-        """What runs."""
-        return [self._process] if self._process else []
 
     async def start(self, sink: Sink) -> None:
         """Make the data folder where it is new, start the server, wait until it answers."""
@@ -91,15 +82,16 @@ class NativePostgres:
         if not (data / "PG_VERSION").exists() or not password_file.exists():
             await self._make(data, binaries, password_file, sink)
         port = self._port = self._port or free_port()  # the same again after a restart
-        self._process = await Process.start(
+        process = await Process.start(
             "postgres",
             [str(binaries / "postgres"), "-D", str(data), *self._options(port)],
             sink=sink,
             cwd=data,
             user=self._user,
-            stop_signal=signal.SIGINT,
+            stop_signal=signal.SIGINT,  # closes connections, and keeps what is committed
             grace=20,
         )
+        self.processes.append(process)
         self.env = {
             "DB_HOST": "127.0.0.1",
             "DB_PORT": str(port),
@@ -112,12 +104,7 @@ class NativePostgres:
             _env_file=None, debug=True, **{key.lower(): value for key, value in self.env.items()}
         )
         async with open_database(settings) as database:
-            await until(database.ping, self._process, seconds=30, what="PostgreSQL")
-
-    async def stop(self) -> None:
-        """Shut the server down fast: connections are closed, what is committed is kept."""
-        if self._process is not None:
-            await self._process.stop()
+            await until(database.ping, process, seconds=30, what="PostgreSQL")
 
     def _options(self, port: int) -> list[str]:
         settings = {

@@ -22,6 +22,8 @@ from orderbus.errors import Died, Unavailable
 
 Sink = Callable[[str, str], None]
 
+#: What any HTTP server answers.
+HTTP_GREETING: Final = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _SUPERVISOR: Final = str(Path(__file__).with_name("supervisor.py"))
 
 #: Below those that systems give to outgoing connections: one of these would sooner or later sit on
@@ -147,6 +149,18 @@ async def until(
     except Unavailable as error:
         message = f"{what} was not ready within {seconds:.0f} s"
         raise Died(message) from error
+
+
+async def speaks(port: int, greeting: bytes = b"") -> None:
+    """Return if a server takes a connection, and answers ``greeting`` where it is one."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        if greeting:
+            writer.write(greeting)
+            async with asyncio.timeout(2):
+                await reader.readexactly(1)
+    finally:
+        writer.close()
 
 
 def free_port() -> int:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import shutil
 from pathlib import Path
 from typing import Final
 
+from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.folders import write_private
-from orderbus.devtools.processes import Process, Sink, free_port, until
+from orderbus.devtools.processes import Process, Sink, free_port, speaks, until
 from orderbus.errors import Died
 
 USER: Final = "orderbus"
@@ -45,31 +45,21 @@ def _first(*places: str | None) -> Path | None:
     return next((Path(place) for place in places if place and Path(place).exists()), None)
 
 
-class NativeRabbitmq:
+class NativeRabbitmq(Dependency):
     """A node with its own name, home, ports and password, reached over loopback alone.
 
     It admits nobody but its own user: every program of this machine reaches loopback.
     It has its own epmd too, on a port of its own: two nodes never meet, and it ends with the node.
     """
 
-    name = "RabbitMQ"
-
     def __init__(self, data: Path, server: Path) -> None:
         """Keep everything in ``data``."""
-        self.how = f"private, {server}"
-        self.env: dict[str, str] = {}
-        self.urls: dict[str, str] = {}
+        super().__init__("RabbitMQ", f"private, {server}")
         #: What its control command needs to find the node.
         self.node_env: dict[str, str] = {}
         self._folder = data.absolute()
         self._server = server
         self._ports: list[int] = []
-        self._processes: list[Process] = []
-
-    @property
-    def processes(self) -> list[Process]:
-        """What runs: epmd and the node."""
-        return self._processes
 
     async def start(self, sink: Sink) -> None:
         """Start epmd and the node, and wait until both its doors are open.
@@ -97,21 +87,16 @@ class NativeRabbitmq:
             process = await Process.start(
                 "epmd", [str(epmd)], sink=sink, env=self.node_env, grace=2
             )
-            self._processes.append(process)
-            await until(lambda: _connects(names), process, seconds=10, what="epmd")
+            self.processes.append(process)
+            await until(lambda: speaks(names), process, seconds=10, what="epmd")
         try:
             await self._start_node(sink)
         except Died:
             if not self._mnesia.exists():
                 raise
-            await self._processes.pop().stop()
+            await self.processes.pop().stop()
             shutil.rmtree(self._mnesia)
             await self._start_node(sink)
-
-    async def stop(self) -> None:
-        """Stop the node, then its epmd."""
-        while self._processes:
-            await self._processes.pop().stop()
 
     @property
     def _mnesia(self) -> Path:
@@ -176,12 +161,7 @@ class NativeRabbitmq:
             # queues hold wake-up messages for what PostgreSQL has.
             grace=0,
         )
-        self._processes.append(node)
+        self.processes.append(node)
         amqp, management, _, _ = self._ports
-        await until(lambda: _connects(management), node, seconds=60, what="RabbitMQ")
-        await until(lambda: _connects(amqp), node, seconds=10, what="RabbitMQ")
-
-
-async def _connects(port: int) -> None:
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.close()
+        await until(lambda: speaks(management), node, seconds=60, what="RabbitMQ")
+        await until(lambda: speaks(amqp), node, seconds=10, what="RabbitMQ")

@@ -15,7 +15,8 @@ from typing import Final
 from orderbus import files
 from orderbus import settings as settings_module
 from orderbus.devtools import client
-from orderbus.devtools.dependencies import Dependency, Provider, find
+from orderbus.devtools.dependencies import Provider, find
+from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.processes import Process, Sink, free_port, run, until
 from orderbus.domain.webhooks import check_secret, new_secret
 from orderbus.errors import Invalid, Misconfigured

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from orderbus.devtools.dependencies import Dependency
+from orderbus.devtools.dependency import Dependency
 from orderbus.settings import QUEUES_IN_MEMORY, Settings
 from orderbus.storage.database import Database
 from tests.support import rabbitmq_admin

@@ -23,7 +23,8 @@ import pytest
 from psycopg import sql
 
 from orderbus.devtools import dependencies
-from orderbus.devtools.dependencies import Dependency, Provider
+from orderbus.devtools.dependencies import Provider
+from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.processes import free_port
 from orderbus.errors import Misconfigured
 from tests.conftest import settings_from

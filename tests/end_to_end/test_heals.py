@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from orderbus.devtools import dependencies
-from orderbus.devtools.dependencies import Dependency
+from orderbus.devtools.dependency import Dependency
 from orderbus.storage.database import open_database
 from tests.conftest import settings_from
 from tests.support.dependencies import open_folder, way

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from orderbus.devtools.dependencies import Dependency
+from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.rabbitmq import server
 from orderbus.egress.session import open_session
 from orderbus.settings import Settings

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
 from orderbus.devtools import dependencies
-from orderbus.devtools.dependencies import Dependency, Named, Provider
+from orderbus.devtools.dependencies import Provider
+from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.processes import Sink
 from orderbus.devtools.rabbitmq import NativeRabbitmq
 from orderbus.errors import Misconfigured
@@ -162,7 +163,7 @@ def _start_keeper(folder: Path) -> str:
 
 def _shared(name: str, facts: dict[str, Any]) -> Dependency:
     if not facts["node_env"]:
-        return Named(name, facts["how"], env=facts["env"], urls=facts["urls"])
+        return Dependency(name, facts["how"], env=facts["env"], urls=facts["urls"])
     node = SharedRabbitmq(Path(), Path())
     node.how, node.env, node.urls = facts["how"], facts["env"], facts["urls"]
     node.node_env = facts["node_env"]

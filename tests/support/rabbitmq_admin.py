@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from orderbus.devtools.dependencies import Dependency
+from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.rabbitmq import NativeRabbitmq
 from tests.support.waiting import PATIENCE
 
