@@ -45,10 +45,10 @@ async def add_message(database: Database, message: FailedMessage) -> int | None:
     """
     error, traceback = storable(message.error), message.traceback and storable(message.traceback)
     async with database.connection() as connection:
-        letter = await storage.dead_letters.add_message(
-            connection, replace(message, error=error, traceback=traceback)
+        kept = await storage.dead_letters.add(
+            connection, "message", [replace(message, error=error, traceback=traceback)]
         )
-    if letter is not None:
+    for letter in kept:
         telemetry.DEAD_LETTERS.labels(kind="message").inc()
         telemetry.log.error(
             "dead_letter_written",
@@ -57,7 +57,7 @@ async def add_message(database: Database, message: FailedMessage) -> int | None:
             actor=message.actor,
             error=message.error,
         )
-    return letter
+    return kept[0] if kept else None
 
 
 async def redrive(connection: Connection, letter_id: int) -> Redriven:

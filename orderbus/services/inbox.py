@@ -14,7 +14,7 @@ from orderbus.errors import Busy, OnReturn, Poisoned, handling
 from orderbus.pubsub.messages import decode
 from orderbus.pubsub.subscription import Received
 from orderbus.storage.database import Connection, Database
-from orderbus.storage.dead_letters import PubsubMessage
+from orderbus.storage.dead_letters import FailedMessage
 from orderbus.storage.inbox import Known, Returned
 
 #: How often a batch may wait in vain for a lock while it is taken apart: enough to find one message
@@ -174,15 +174,16 @@ async def _park(connection: Connection, event: Returned, why: Poisoned) -> bool:
 
 async def _bury(connection: Connection, letters: Sequence[_Came]) -> None:
     if letters:
-        await storage.dead_letters.add_pubsub(
+        await storage.dead_letters.add(
             connection,
+            "pubsub",
             [
-                PubsubMessage(
+                FailedMessage(
                     came.message.message_id,
-                    came.message.data,
-                    {storable(k): storable(v) for k, v in came.message.attributes.items()},
                     came.why.reason,
                     storable(str(came.why)),
+                    came.message.data,
+                    {storable(k): storable(v) for k, v in came.message.attributes.items()},
                 )
                 for came in letters
                 if came.why is not None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from orderbus.errors import NotFound
@@ -15,30 +15,20 @@ from orderbus.storage.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class FailedMessage:
-    """A queue message that failed for good, and why.
+    """A message of a queue or of Pub/Sub that failed for good, and why.
 
-    ``data`` are the bytes of one that no actor was given; one that cannot be read has neither
-    ``actor`` nor ``arguments``.
+    One of a queue has the bytes in ``data`` only if no actor was given it, and neither ``actor``
+    nor ``arguments`` if it cannot be read.
     """
 
     message_id: str
-    actor: str | None
-    arguments: Mapping[str, Any] | None
     reason: str
     error: str
-    traceback: str | None
     data: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PubsubMessage:
-    """A Pub/Sub message that nobody can act on, and why."""
-
-    message_id: str
-    data: bytes
-    attributes: Mapping[str, str]
-    reason: str
-    error: str
+    attributes: Mapping[str, str] | None = None
+    actor: str | None = None
+    arguments: Mapping[str, Any] | None = None
+    traceback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,40 +81,21 @@ class DeadLetter:
     url: str | None
 
 
-async def add_message(connection: Connection, message: FailedMessage) -> int | None:
-    """Keep a queue message; returns the dead letter's id, None for one that is kept already."""
-    letter: int | None = await connection.fetchval(
+async def add(
+    connection: Connection, kind: Literal["message", "pubsub"], messages: Sequence[FailedMessage]
+) -> list[int]:
+    """Keep messages; returns the ids of their dead letters, none for one that is kept already."""
+    records = await connection.fetchmany(
         """
         INSERT INTO ops.dead_letters
-               (kind, message_id, actor, arguments, reason, error, traceback, data)
-        VALUES ('message', $1, $2, $3, $4, $5, $6, $7)
+               (kind, message_id, reason, error, data, attributes, actor, arguments, traceback)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         ON CONFLICT DO NOTHING
         RETURNING id
         """,
-        message.message_id,
-        message.actor,
-        message.arguments,
-        message.reason,
-        message.error,
-        message.traceback,
-        message.data,
+        [(kind, *(getattr(each, field.name) for field in fields(each))) for each in messages],
     )
-    return letter
-
-
-async def add_pubsub(connection: Connection, messages: Sequence[PubsubMessage]) -> None:
-    """Keep Pub/Sub messages; one that is kept already changes nothing."""
-    await connection.executemany(
-        """
-        INSERT INTO ops.dead_letters (kind, message_id, data, attributes, reason, error)
-        VALUES ('pubsub', $1, $2, $3, $4, $5)
-        ON CONFLICT DO NOTHING
-        """,
-        [
-            (each.message_id, each.data, each.attributes, each.reason, each.error)
-            for each in messages
-        ],
-    )
+    return [record["id"] for record in records]
 
 
 async def list_open(connection: Connection, *, kind: str | None, at_most: int) -> list[OpenLetter]:

@@ -94,12 +94,14 @@ async def bury_in_postgres(
         lifecycle.resources().database,
         FailedMessage(
             message.message_id,
-            message.actor_name if is_readable else None,
-            {"args": list(message.args), "kwargs": message.kwargs} if is_readable else None,
             reason,
             error,
-            traceback,
-            None if refused is None else refused[:_BYTES_AT_MOST],
+            data=None if refused is None else refused[:_BYTES_AT_MOST],
+            actor=message.actor_name if is_readable else None,
+            arguments={"args": list(message.args), "kwargs": message.kwargs}
+            if is_readable
+            else None,
+            traceback=traceback,
         ),
     )
 

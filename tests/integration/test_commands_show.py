@@ -13,7 +13,7 @@ from orderbus import storage
 from orderbus.commands.cli import main
 from orderbus.settings import Settings
 from orderbus.storage.database import open_database
-from orderbus.storage.dead_letters import PubsubMessage
+from orderbus.storage.dead_letters import FailedMessage
 from tests.support import scenario
 
 HOSTILE = "\x1b]0;owned\x07\n\u202e\x9b31m[red]"
@@ -31,11 +31,12 @@ async def fill(settings: Settings) -> dict[str, str]:
                 HOSTILE,
             )
             await storage.api_keys.add(connection, name=HOSTILE, key_hash=bytes(32))
-            await storage.dead_letters.add_pubsub(
+            await storage.dead_letters.add(
                 connection,
+                "pubsub",
                 [
-                    PubsubMessage(
-                        "message-1", HOSTILE.encode(), {HOSTILE: HOSTILE}, "undecodable", HOSTILE
+                    FailedMessage(
+                        "message-1", "undecodable", HOSTILE, HOSTILE.encode(), {HOSTILE: HOSTILE}
                     )
                 ],
             )

@@ -11,7 +11,7 @@ from orderbus.errors import NotFound
 from orderbus.pubsub.messages import Message
 from orderbus.services.dead_letters import QueueMessage, Redriven
 from orderbus.storage.database import Database
-from orderbus.storage.dead_letters import FailedMessage, PubsubMessage
+from orderbus.storage.dead_letters import FailedMessage
 from tests.support import scenario
 
 
@@ -93,8 +93,10 @@ async def test_what_was_decided_is_decided_once(database: Database) -> None:
 async def test_a_pubsub_message_goes_back_with_its_bytes(database: Database) -> None:
     attributes: dict[str, Any] = {"ce-id": "7"}
     async with database.connection() as connection:
-        await storage.dead_letters.add_pubsub(
-            connection, [PubsubMessage("m-1", b"\x00\xff", attributes, "undecodable", "not JSON")]
+        await storage.dead_letters.add(
+            connection,
+            "pubsub",
+            [FailedMessage("m-1", "undecodable", "not JSON", b"\x00\xff", attributes)],
         )
         (row,) = await storage.dead_letters.list_open(connection, kind="pubsub", at_most=9)
 

@@ -19,7 +19,7 @@ from orderbus.pubsub.messages import Message
 from orderbus.pubsub.subscription import Received
 from orderbus.services import maintenance
 from orderbus.storage.database import Database
-from orderbus.storage.dead_letters import PubsubMessage
+from orderbus.storage.dead_letters import FailedMessage
 from tests.integration.test_inbox import messages, received
 from tests.support import scenario, statements
 
@@ -166,8 +166,8 @@ async def test_a_dead_letter_that_another_bridge_is_writing_holds_up_no_order(
     (good, *_) = await three_orders(database)
     bad = received(Message(b"\xff", {}), "m-bad")
     async with database.transaction() as connection:
-        await storage.dead_letters.add_pubsub(
-            connection, [PubsubMessage("m-bad", b"", {}, "undecodable", "x")]
+        await storage.dead_letters.add(
+            connection, "pubsub", [FailedMessage("m-bad", "undecodable", "x", b"", {})]
         )
 
         due = await services.inbox.receive(database, [bad, good], wanted={})
