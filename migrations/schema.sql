@@ -307,6 +307,7 @@ CREATE TABLE ops.events (
     type text NOT NULL,
     content jsonb NOT NULL,
     traceparent text,
+    request_id text,
     CONSTRAINT events_sequence_check CHECK ((sequence >= 1)),
     CONSTRAINT events_type_check CHECK ((type ~ '^[a-z_]+(\.[a-z_]+)+$'::text))
 )

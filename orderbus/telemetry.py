@@ -149,7 +149,7 @@ class _ExactCollector(Collector):
 
 
 def about(event: Event | None) -> dict[str, Any]:
-    """Name an event, its order and its trace in a log line.
+    """Name an event, its order, and the trace and the request it follows from in a log line.
 
     The order by our uuid and by the sender's reference, which is None where all that is known of
     the order is its uuid.
@@ -162,7 +162,14 @@ def about(event: Event | None) -> dict[str, Any]:
         "external_ref": event.order.get("order_id"),
         "sequence": event.sequence,
         "trace_id": trace_id(event.traceparent),
+        "request_id": event.request_id,
     }
+
+
+def request_id() -> str | None:
+    """Name the request that what is done now follows from, as the lines about it do."""
+    bound_id: str | None = structlog.contextvars.get_contextvars().get("request_id")
+    return bound_id
 
 
 def render(backlog: object | None = None, exact: Mapping[str, int] | None = None) -> bytes:

@@ -41,6 +41,7 @@ class Event:
     order_id: OrderId
     order: Mapping[str, Any]
     traceparent: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

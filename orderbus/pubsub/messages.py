@@ -47,8 +47,8 @@ def encode(event: Event) -> Message:
         "sequence": str(event.sequence),
         "schema-version": SCHEMA_VERSION,
     }
-    if event.traceparent is not None:
-        attributes["traceparent"] = event.traceparent
+    caused_by = {"traceparent": event.traceparent, "request-id": event.request_id}
+    attributes |= {name: value for name, value in caused_by.items() if value is not None}
     return Message(_data(event), attributes)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from orderbus import storage, telemetry
 from orderbus.domain.text import storable
-from orderbus.domain.traces import trace_id
+from orderbus.domain.traces import request_id, trace_id
 from orderbus.errors import Busy, OnReturn, Poisoned, handling
 from orderbus.pubsub.messages import decode
 from orderbus.pubsub.subscription import Received
@@ -264,5 +264,6 @@ def _about(came: _Came) -> dict[str, Any]:
         "external_ref": came.external_ref,
         "sequence": attributes.get("sequence"),
         "trace_id": trace_id(attributes.get("traceparent")),
+        "request_id": request_id(attributes.get("request-id")),
         "message_id": came.message.message_id,
     }

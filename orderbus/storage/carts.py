@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from orderbus import telemetry
 from orderbus.errors import NotFound
 from orderbus.storage import events, rows
 from orderbus.storage.database import Connection
@@ -76,7 +77,8 @@ async def check_out(
             RETURNING *
         ), happened AS (
             SELECT id AS order_pk, uuid AS order_public_id, created_at AS order_created_at,
-                   1 AS sequence, $2 AS type, $3 AS traceparent, closed_at AS occurred_at,
+                   1 AS sequence, $2 AS type, $3 AS traceparent, $5 AS request_id,
+                   closed_at AS occurred_at,
                    jsonb_build_object('order_id', uuid, 'source', 'cart',
                        'customer', jsonb_build_object('name', '', 'email', ''),
                        'items', items, 'shipping_address', '', 'total', total_amount::text)
@@ -89,6 +91,7 @@ async def check_out(
         type,
         traceparent,
         actor,
+        telemetry.request_id(),
     )
     if closed is None:
         raise NotFound("Cart not found")

@@ -66,7 +66,7 @@ async def claim(
         )
         SELECT claimed.id AS consumption_id, claimed.consumer, claimed.attempts AS attempt,
                claimed.event_id, claimed.occurred_at, type, sequence,
-               order_public_id, order_created_at, content, traceparent
+               order_public_id, order_created_at, content, traceparent, request_id
           FROM claimed
           LEFT JOIN ops.events
             ON events.occurred_at = claimed.occurred_at AND events.event_id = claimed.event_id

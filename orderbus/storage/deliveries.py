@@ -85,7 +85,7 @@ async def claim(
                claimed.crashes, claimed.endpoint_id, claimed.url, claimed.secrets, claimed.format,
                claimed.first_sent_at AS sent_at, now() AS now, claimed.event_id,
                claimed.occurred_at, claimed.sequence, type, order_public_id, order_created_at,
-               content, traceparent
+               content, traceparent, request_id
           FROM claimed
           LEFT JOIN ops.events
             ON events.occurred_at = claimed.occurred_at AND events.event_id = claimed.event_id

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from orderbus import telemetry
 from orderbus.domain.events import Event
 from orderbus.domain.orders import OrderId
 from orderbus.storage import rows
@@ -15,13 +16,13 @@ from orderbus.storage.database import Connection, Database, after_commit
 
 #: Parts of a statement that write down what its part ``happened`` lists: ``order_pk``,
 #: ``order_public_id``, ``order_created_at``, ``sequence``, ``type``, ``content``, ``traceparent``,
-#: ``occurred_at``. So an order and its event are one statement, and one round trip.
+#: ``request_id``, ``occurred_at``. So an order and its event are one statement, and one round trip.
 INTO_OUTBOX: Final = """
     event AS (
         INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,
-               content, traceparent, occurred_at)
+               content, traceparent, request_id, occurred_at)
         SELECT order_pk, order_public_id, order_created_at, sequence, type, content, traceparent,
-               occurred_at
+               request_id, occurred_at
           FROM happened
         RETURNING event_id, order_id, sequence, type, occurred_at
     ), pointer AS (
@@ -98,8 +99,8 @@ async def append(
         ), happened AS (
             SELECT id AS order_pk, public_id AS order_public_id, created_at AS order_created_at,
                    event_seq - cardinality($2::text[]) + number AS sequence, type,
-                   $4::jsonb AS content, $5 AS traceparent, clock_timestamp() AS occurred_at,
-                   $3 AS actor, $6::jsonb AS details
+                   $4::jsonb AS content, $5 AS traceparent, $9 AS request_id,
+                   clock_timestamp() AS occurred_at, $3 AS actor, $6::jsonb AS details
               FROM moved, unnest($2::text[]) WITH ORDINALITY AS added (type, number)
         ), {INTO_HISTORY_AND_OUTBOX}
         SELECT event_seq FROM moved
@@ -112,6 +113,7 @@ async def append(
         details,
         None if move is None else move.status,
         None if move is None else move.reason,
+        telemetry.request_id(),
     )
     wake_dispatcher(connection)
     return sequence

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from orderbus import telemetry
 from orderbus.domain.orders import OrderId, PlaceOrder
 from orderbus.domain.states import Status
 from orderbus.domain.text import brief
@@ -97,7 +98,7 @@ async def add(
         ), happened AS (
             SELECT id AS order_pk, public_id AS order_public_id, created_at AS order_created_at,
                    1 AS sequence, $13 AS type, $14::jsonb AS content, $15 AS traceparent,
-                   created_at AS occurred_at, $16::jsonb AS details,
+                   $21 AS request_id, created_at AS occurred_at, $16::jsonb AS details,
                    coalesce($20, (SELECT closed_by FROM orders.carts WHERE uuid = $18), $1) AS actor
               FROM placed
         ), {events.INTO_HISTORY_AND_OUTBOX}
@@ -123,6 +124,7 @@ async def add(
         order.cart_uuid,
         order_id,
         actor,
+        telemetry.request_id(),
     )
     if row is None:
         return None

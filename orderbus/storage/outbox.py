@@ -51,6 +51,7 @@ def event_of(row: Record) -> Event | None:
             "created_at": rfc3339(row["order_created_at"]),
         },
         traceparent=row["traceparent"],
+        request_id=row["request_id"],
     )
 
 
@@ -124,7 +125,7 @@ async def lease(
         -- Of the order only what is announced: reading all of it would cost as much as publishing.
         SELECT leased.event_id, leased.occurred_at, leased.leases, events.type, events.sequence,
                events.order_public_id, events.order_created_at,
-               events.traceparent,
+               events.traceparent, events.request_id,
                jsonb_build_object('order_id', content -> 'order_id', 'total', content -> 'total',
                    'customer', jsonb_build_object('name', content #> '{customer,name}'))
                    AS content

@@ -6,7 +6,6 @@ into problems, and writes one line about it.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -16,7 +15,7 @@ from aiohttp import hdrs, web
 
 from orderbus import telemetry
 from orderbus.domain.text import brief
-from orderbus.domain.traces import trace_id
+from orderbus.domain.traces import request_id, trace_id
 from orderbus.errors import OrderbusError
 from orderbus.web import problems, requests
 from orderbus.web.app_keys import IN_FLIGHT, SETTINGS
@@ -29,7 +28,6 @@ REQUEST_ID: Final = "Correlation-ID"
 WATCHING: Final = {"/healthz", "/readyz", "/metrics", "/metrics/prometheus", "/api/v1/metrics"}
 #: Where an order that is refused is counted.
 _TAKING_ORDERS: Final = {problems.SOURCE_PATH, "/api/v1/orders", "/api/v1/orders/new"}
-_ID: Final = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}")
 
 
 @web.middleware
@@ -38,12 +36,11 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
 
     That id and the trace's are in every line that is written for the request.
     """
-    given = request.headers.get(REQUEST_ID, "")
-    request_id = given if _ID.fullmatch(given) else str(uuid4())
+    id_ = request_id(request.headers.get(REQUEST_ID)) or str(uuid4())
     trace = trace_id(requests.traceparent(request))
-    with telemetry.bound(request_id=request_id, trace_id=trace):
+    with telemetry.bound(request_id=id_, trace_id=trace):
         response = await _answer_and_log(request, handler)
-    response.headers[REQUEST_ID] = request_id
+    response.headers[REQUEST_ID] = id_
     return response
 
 

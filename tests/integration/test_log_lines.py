@@ -297,7 +297,7 @@ async def test_the_trace_that_is_begun_is_that_of_the_event_and_of_the_answer(
     assert named(lines, "request")["trace_id"] == stored.split("-")[1]
 
 
-async def test_the_trace_is_in_every_line_of_what_follows_from_a_request(
+async def test_both_its_ids_are_in_every_line_of_what_follows_from_a_request(
     client: Client,
     database: Database,
     settings: Settings,
@@ -306,7 +306,7 @@ async def test_the_trace_is_in_every_line_of_what_follows_from_a_request(
     lines: list[Any],
 ) -> None:
     await scenario.add_endpoint(database, receiver.url)
-    await post(client, body(REF), traceparent=TRACEPARENT)
+    await post(client, body(REF), Correlation_ID="c-1", traceparent=TRACEPARENT)
 
     [message] = await publish(database, settings, Taking())
     wanted = {"count_event": "*"}
@@ -318,18 +318,37 @@ async def test_the_trace_is_in_every_line_of_what_follows_from_a_request(
     way = ["order_accepted", "request", "event_published", "event_received", "event_consumed"]
     assert [line["event"] for line in lines] == [*way, "webhook_delivered"]
     for line in lines:
-        assert line["trace_id"] == TRACE, line["event"]
+        assert_of_request(line, "c-1")
+
+
+async def test_what_becomes_of_a_cart_is_found_by_the_id_of_its_checkout(
+    client: Client, database: Database, settings: Settings, lines: list[Any]
+) -> None:
+    opened = await (await client.post("/carts", json={"total_amount": 100.5})).json()
+    checkout = f"/carts/{opened['cart_uuid']}/checkout"
+    await client.put(checkout, headers={"Correlation-ID": "c-2", "traceparent": TRACEPARENT})
+    lines.clear()
+    await scenario.go_on(database, settings)
+
+    assert named(lines, "order_accepted")["external_ref"] == opened["cart_uuid"]
+    for line in lines:
+        assert_of_request(line, "c-2")
+    kept = await scenario.value(
+        database, "SELECT array_agg(DISTINCT type || ' ' || request_id) FROM ops.events"
+    )
+    assert {"cart.checked_out c-2", "order.created c-2", "order.processed c-2"} <= set(kept)
 
 
 async def test_a_trace_that_cannot_be_read_is_in_no_line_of_the_bridge(
     database: Database, settings: Settings, order: Placed, lines: list[Any]
 ) -> None:
     [message] = await publish(database, settings, Taking())
-    odd = came_back(message, traceparent="\x1b[2J")
+    odd = came_back(message, traceparent="\x1b[2J", **{"request-id": "\x1b[2J"})
     await services.inbox.receive(database, [odd], wanted={})
 
     assert_about(named(lines, "event_received"), order)
     assert named(lines, "event_received")["trace_id"] is None
+    assert named(lines, "event_received")["request_id"] is None
 
 
 async def test_whoever_asks_for_another_try_is_found_by_the_orders_reference(

@@ -51,8 +51,16 @@ def test_everything_else_is_in_the_attributes() -> None:
     }
 
 
-def test_an_event_without_a_trace_has_no_attribute_for_it() -> None:
-    assert "traceparent" not in messages.encode(samples.event()).attributes
+def test_a_message_names_the_request_that_its_event_follows_from() -> None:
+    named = messages.encode(samples.event(request_id="c-1")).attributes
+
+    assert named["request-id"] == "c-1"
+
+
+def test_an_event_of_no_trace_and_no_request_has_no_attribute_for_them() -> None:
+    unnamed = messages.encode(samples.event()).attributes
+
+    assert not {"traceparent", "request-id"} & set(unnamed)
 
 
 def test_equal_events_give_equal_messages() -> None:

@@ -1,0 +1,1 @@
+ALTER TABLE ops.events DROP COLUMN request_id;
