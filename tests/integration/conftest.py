@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,13 +14,15 @@ import pytest
 
 from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.rabbitmq import server
-from orderbus.egress.session import open_session
+from orderbus.egress.session import Session, open_session
 from orderbus.settings import Settings
+from orderbus.storage.database import Connection, Database
 from tests.support import rabbitmq_admin
 from tests.support.api_client import Client, serving
 from tests.support.ports import kept_port
 from tests.support.probe_worker import ProbeWorker
 from tests.support.rabbitmq_node import Node
+from tests.support.raw_receiver import settings_that_allow
 from tests.support.receiver import Receiver
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.worker_process import Start, Worker, through
@@ -108,6 +111,29 @@ def start(env: dict[str, str], rabbitmq_url: str, tmp_path: Path) -> Iterator[St
 async def receiver() -> AsyncIterator[Receiver]:
     async with Receiver().listening() as receiver:
         yield receiver
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[Session]:
+    """A worker's client that may reach this machine."""
+    async with open_session(settings_that_allow("127.0.0.0/8", "::1/128")) as session:
+        yield session
+
+
+@pytest.fixture
+def lent(monkeypatch: pytest.MonkeyPatch) -> list[Database]:
+    """Every connection to the database that is taken from now on."""
+    taken: list[Database] = []
+    connection = Database.connection
+
+    @asynccontextmanager
+    async def counted(database: Database) -> AsyncIterator[Connection]:
+        taken.append(database)
+        async with connection(database) as lent:
+            yield lent
+
+    monkeypatch.setattr(Database, "connection", counted)
+    return taken
 
 
 @pytest.fixture

@@ -6,62 +6,25 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import dramatiq
 import pytest
-from dramatiq.middleware import ShutdownNotifications, TimeLimit
 
 from orderbus import services, storage
-from orderbus.rabbitmq.memory_broker import MemoryBroker
 from orderbus.services.consumptions import Work
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from orderbus.worker import lifecycle
-from orderbus.worker.event_loop import Loop
-from orderbus.worker.lifecycle import Lifecycle
-from orderbus.worker.retries import Retries
 from tests.support import scenario
+from tests.support.memory_worker import MemoryWorker, WorkOn
 from tests.support.processes import descendants
 from tests.support.rabbitmq_node import until, until_async
 from tests.support.receiver import Receiver
 from tests.support.worker_process import Start, Worker, send
 
 HANDED_BACK = ("pending", 0, False, True, "The worker was told to stop")
-
-Work_on = Callable[[int], Awaitable[Any]]
-
-
-async def dispatch_nothing(*_: object) -> None:
-    await asyncio.Event().wait()
-
-
-class Stage:
-    """Dramatiq's own worker with our middleware, in this process, whose actor works on one row."""
-
-    def __init__(self, work_on: Work_on, *, time_limit: int = 60_000) -> None:
-        limits = TimeLimit(interval=20)
-        life = Lifecycle(prepare=lambda _: None, dispatch=dispatch_nothing)
-        self.broker = MemoryBroker([Loop(), life, limits, ShutdownNotifications(), Retries()])
-        limits.after_process_boot(self.broker)  # type: ignore[no-untyped-call]
-
-        async def probe(row: int) -> None:
-            await work_on(row)
-
-        declare = dramatiq.actor(broker=self.broker, queue_name="probes", time_limit=time_limit)
-        self._actor = declare(probe)
-        self._worker = dramatiq.Worker(self.broker, worker_threads=2, worker_timeout=20)
-
-    def begin(self, row: int) -> None:
-        self._worker.start()
-        self.broker.gate.set()
-        self.broker.enqueue(self._actor.message(row))
-
-    def stop(self) -> None:
-        """Do what SIGTERM has Dramatiq do."""
-        self._worker.stop(timeout=20_000)
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +56,7 @@ async def row(database: Database) -> tuple[str, int, bool, bool, str | None]:
     return tuple(found)
 
 
-def consuming(begun: threading.Event) -> Work_on:
+def consuming(begun: threading.Event) -> WorkOn:
     async def effect(_: Connection, __: object, ___: None) -> None:
         raise AssertionError
 
@@ -114,10 +77,10 @@ async def test_a_consumer_stopped_four_times_in_a_row_is_charged_no_attempt(
 
     for _ in range(4):
         begun = threading.Event()
-        stage = Stage(consuming(begun))
-        await asyncio.to_thread(stage.begin, due)
+        worker = MemoryWorker(consuming(begun))
+        await asyncio.to_thread(worker.begin, due)
         assert await asyncio.to_thread(begun.wait, 20)
-        await asyncio.to_thread(stage.stop)
+        await asyncio.to_thread(worker.stop)
         assert await row(database) == ("pending", 0, False, True, "The worker was told to stop")
 
     await scenario.consume(database, settings, "count_event", due)
@@ -126,14 +89,14 @@ async def test_a_consumer_stopped_four_times_in_a_row_is_charged_no_attempt(
 
 async def test_a_consumer_that_is_out_of_time_is_charged_an_attempt(database: Database) -> None:
     due = await one_due(database)
-    stage = Stage(consuming(threading.Event()), time_limit=50)
-    await asyncio.to_thread(stage.begin, due)
+    worker = MemoryWorker(consuming(threading.Event()), time_limit=50)
+    await asyncio.to_thread(worker.begin, due)
     try:
         async with asyncio.timeout(20):
             while (await row(database))[4] is None:
                 await asyncio.sleep(0.02)
     finally:
-        await asyncio.to_thread(stage.stop)
+        await asyncio.to_thread(worker.stop)
 
     assert await row(database) == ("pending", 1, False, False, "It took too long")
 
@@ -151,10 +114,10 @@ async def test_a_worker_stopped_while_it_claims_leaves_no_lease_behind(
         return found
 
     monkeypatch.setattr(storage.consumptions, "claim", slow)
-    stage = Stage(consuming(threading.Event()))
-    await asyncio.to_thread(stage.begin, due)
+    worker = MemoryWorker(consuming(threading.Event()))
+    await asyncio.to_thread(worker.begin, due)
     assert await asyncio.to_thread(claimed.wait, 20)
-    await asyncio.to_thread(stage.stop)
+    await asyncio.to_thread(worker.stop)
     go_on.set()
 
     assert (await row(database))[:4] == ("pending", 0, False, True)
@@ -175,13 +138,13 @@ async def test_what_ends_within_the_grace_is_not_interrupted(
         await storage.metrics.count(connection, "orders_created")
 
     work = Work(count, prepare)
-    stage = Stage(
+    worker = MemoryWorker(
         lambda one: services.consumptions.consume(lifecycle.resources(), "count_event", one, work)
     )
-    await asyncio.to_thread(stage.begin, due)
+    await asyncio.to_thread(worker.begin, due)
     assert await asyncio.to_thread(begun.wait, 20)
-    stopping = asyncio.create_task(asyncio.to_thread(stage.stop))
-    await until_async(stage.broker.stopping.is_set, "it was told to stop")
+    stopping = asyncio.create_task(asyncio.to_thread(worker.stop))
+    await until_async(worker.broker.stopping.is_set, "it was told to stop")
     stops.set()
     await stopping
 
@@ -199,10 +162,10 @@ async def test_a_delivery_interrupted_four_times_is_neither_charged_nor_unknown(
         await services.deliveries.deliver(held.database, held.http, settings, held.isolation, one)
 
     for times in range(1, 5):
-        stage = Stage(deliver)
-        await asyncio.to_thread(stage.begin, due)
+        worker = MemoryWorker(deliver)
+        await asyncio.to_thread(worker.begin, due)
         await until_async(lambda: len(receiver.requests) == times, "it was sent")  # noqa: B023 - awaited
-        await asyncio.to_thread(stage.stop)
+        await asyncio.to_thread(worker.stop)
 
     found = await scenario.state(database, due)
     assert (found["state"], found["attempts"], found["crashes"]) == ("pending", 0, 0)
@@ -226,10 +189,10 @@ async def test_a_batch_whose_publishing_is_interrupted_is_due_again_at_once(
         publisher: Any = Silent()
         await services.outbox.publish_due(lifecycle.resources().database, publisher, settings)
 
-    stage = Stage(publish)
-    await asyncio.to_thread(stage.begin, 1)
+    worker = MemoryWorker(publish)
+    await asyncio.to_thread(worker.begin, 1)
     assert await asyncio.to_thread(begun.wait, 20)
-    await asyncio.to_thread(stage.stop)
+    await asyncio.to_thread(worker.stop)
 
     left = "SELECT due_at <= now() AND lease IS NULL AND leases = 0 FROM ops.outbox"
     assert await scenario.value(database, left)

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import io
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from standardwebhooks import Webhook
 
-from orderbus.domain.webhooks import new_secret
-from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from tests.conftest import settings_from
 from tests.support import scenario
 from tests.support.api_client import JSON, PATH, Client, body, post, problem, serving
 
-SECRET = "shared"
-STANDARD = new_secret()
 ORDERS = "SELECT count(*) FROM orders.orders"
-
-
-@pytest.fixture
-async def client(settings: Settings) -> AsyncIterator[Client]:
-    """A front door that takes unsigned orders from this machine."""
-    async with serving(settings) as client:
-        yield client
-
-
-@pytest.fixture
-async def guarded(env: dict[str, str]) -> AsyncIterator[Client]:
-    """A front door that wants signatures and API keys."""
-    settings = settings_from(env, auth="required", webhook_secrets=f"{SECRET},{STANDARD}")
-    async with serving(settings) as client:
-        yield client
 
 
 @pytest.fixture
@@ -49,22 +26,6 @@ async def alone(env: dict[str, str]) -> AsyncIterator[Client]:
         port = nobody.getsockname()[1]
     async with serving(settings_from(env, db_host="127.0.0.1", db_port=port)) as client:
         yield client
-
-
-@pytest.fixture
-def lent(monkeypatch: pytest.MonkeyPatch) -> list[Database]:
-    """Every connection to the database that is taken from now on."""
-    taken: list[Database] = []
-    connection = Database.connection
-
-    @asynccontextmanager
-    async def counted(database: Database) -> AsyncIterator[Connection]:
-        taken.append(database)
-        async with connection(database) as lent:
-            yield lent
-
-    monkeypatch.setattr(Database, "connection", counted)
-    return taken
 
 
 # -- orders that are taken -----------------------------------------------------------------------
@@ -242,57 +203,6 @@ async def test_a_key_that_is_none_is_refused(
 
     await problem(response, 400, "invalid")
     assert lent == []
-
-
-# -- signatures ----------------------------------------------------------------------------------
-
-
-def signed(data: bytes, secret: str = SECRET) -> dict[str, str]:
-    return {
-        "X-Webhook-Signature": hmac.digest(secret.encode(), data, hashlib.sha256).hex(),
-    }
-
-
-def signed_at(moment: datetime, data: bytes) -> dict[str, str]:
-    return {
-        "webhook-id": "msg_1",
-        "webhook-timestamp": str(int(moment.timestamp())),
-        "webhook-signature": Webhook(STANDARD).sign("msg_1", moment, data.decode()),
-    }
-
-
-@pytest.mark.parametrize(
-    "sign",
-    [signed, lambda data: signed_at(datetime.now(UTC), data)],  # when it is sent, not before
-    ids=["hex", "standard"],
-)
-async def test_a_signed_order_is_taken(
-    guarded: Client, sign: Callable[[bytes], dict[str, str]]
-) -> None:
-    assert (await post(guarded, **sign(body()))).status == 201
-
-
-UNSIGNED: dict[str, dict[str, str]] = {
-    "missing": {},
-    "of another secret": signed(body(), "other"),
-    "of another body": signed(b"{}"),
-    "malformed": {"X-Webhook-Signature": "zz"},
-    "stale": signed_at(datetime.now(UTC) - timedelta(days=1), body()),
-    "from the future": signed_at(datetime.now(UTC) + timedelta(days=1), body()),
-}
-
-
-@pytest.mark.parametrize("headers", UNSIGNED.values(), ids=UNSIGNED)
-async def test_an_order_that_nobody_known_signed_is_refused_before_it_is_read(
-    guarded: Client, database: Database, lent: list[Database], headers: dict[str, str]
-) -> None:
-    response = await post(guarded, **headers)
-
-    refused = await problem(response, 401, "unauthenticated")
-    assert refused["error"] == "Invalid signature"
-    assert "WWW-Authenticate" in response.headers
-    assert lent == []
-    assert await scenario.value(database, ORDERS) == 0
 
 
 # -- PostgreSQL away -----------------------------------------------------------------------------

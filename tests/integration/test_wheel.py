@@ -11,13 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import wheels
+from tests.support.migration_files import NAMES
 from tests.support.wheels import ROOT
 
-MIGRATIONS = sorted(
-    path.stem
-    for path in (ROOT / "migrations").glob("[0-9]*.sql")
-    if not path.name.endswith(".rollback.sql")
-)
 #: Imports the orderbus of a folder, and says which files it would use.
 ASK = """
 import json, sys
@@ -80,7 +76,7 @@ def test_an_unpacked_wheel_uses_its_own_files(wheel: Path, tmp_path: Path) -> No
 
     assert [path for path in used if not path.is_relative_to(installed)] == []
     assert [path for path in used if not path.exists()] == []
-    assert migrations == MIGRATIONS
+    assert migrations == NAMES
 
 
 def test_a_checkout_uses_what_lies_beside_the_package(tmp_path: Path) -> None:
@@ -88,7 +84,7 @@ def test_a_checkout_uses_what_lies_beside_the_package(tmp_path: Path) -> None:
 
     assert [path for path in used if path.parent not in {ROOT, ROOT / "examples"}] == []
     assert [path for path in used if not path.exists()] == []
-    assert migrations == MIGRATIONS
+    assert migrations == NAMES
 
 
 def test_what_an_earlier_build_left_is_in_no_wheel(tmp_path: Path) -> None:

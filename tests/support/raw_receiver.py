@@ -69,6 +69,10 @@ async def listening(behave: Behave, tls: ssl.SSLContext | None = None) -> AsyncI
             await server.end()
 
 
+async def hang(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
+
+
 def answering(answer: bytes) -> Behave:
     async def behave(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(answer)
