@@ -31,7 +31,7 @@ async def enable(database: Database, endpoint_id: UUID) -> int:
 
 
 async def remove(database: Database, endpoint_id: UUID) -> int:
-    """Stop telling an endpoint; what it is still owed is skipped and counted.
+    """Send an endpoint nothing more; what it is still owed is skipped and counted.
 
     An attempt that is under way ends as it ends. Raises ``NotFound``.
     """

@@ -18,7 +18,7 @@ SILENT_FOR: Final = timedelta(seconds=15)
 
 
 class Maintenance:
-    """Remembers when each thing was done last, so that the beat may simply call ``tick``."""
+    """Remembers when each thing was done last, so that ``tick`` may be called at any time."""
 
     def __init__(self, database: Database) -> None:
         """Nothing is done before the first ``tick``."""

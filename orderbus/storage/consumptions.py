@@ -167,10 +167,9 @@ async def mark_dead(connection: Connection, claim: Claim, *, reason: str, error:
 async def hint(
     connection: Connection, consumers: Sequence[str], *, at_most: int, again_after: timedelta
 ) -> Mapping[str, list[int]]:
-    """List by consumer what is due and nobody was told of lately, and note the telling.
+    """List by consumer what is due and was not hinted lately, and note that it is now.
 
-    No consumer is told of more than ``at_most`` that it has not taken yet: told of more it would
-    not be faster, and what it is told of twice it has to look at twice.
+    No consumer has more than ``at_most`` hints that it has not taken yet: it would not be faster.
     """
     records = await connection.fetch(
         """
@@ -192,7 +191,7 @@ async def hint(
                                           WHERE state = 'pending'
                                             AND consumer = consumers.name
                                             AND hinted_at >= now() - $3::interval
-                                          LIMIT $2) AS told)
+                                          LIMIT $2) AS hinted)
                        FOR UPDATE SKIP LOCKED) AS waiting
         )
         UPDATE ops.consumptions

@@ -227,14 +227,14 @@ async def release_place(connection: Connection, delivery_id: int) -> None:
 async def hint(
     connection: Connection, *, per_endpoint: int, at_most: int, again_after: timedelta
 ) -> list[int]:
-    """List deliveries that may go and nobody was told of lately, and note the telling.
+    """List deliveries that may go and were not hinted lately, and note that they are now.
 
     Includes those whose worker died. Oldest first, ``per_endpoint`` at most for each endpoint (an
     endpoint that hangs must not fill the list), ``at_most`` in all.
     """
     records = await connection.fetch(
         """
-        WITH told_in_vain AS (
+        WITH hinted_in_vain AS (
             UPDATE ops.webhook_deliveries
                SET hinted_at = NULL
              WHERE id IN (SELECT id

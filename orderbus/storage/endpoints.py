@@ -122,7 +122,7 @@ async def get_secret(connection: Connection, endpoint_id: UUID) -> str:
 
 
 async def remove(connection: Connection, endpoint_id: UUID) -> None:
-    """Stop telling an endpoint: from now on no attempt begins. Raises ``NotFound``.
+    """Send an endpoint nothing more: from now on no attempt begins. Raises ``NotFound``.
 
     What it is still owed is left to ``skip_owed``; its deliveries and attempts stay readable.
     """

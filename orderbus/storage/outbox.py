@@ -56,7 +56,7 @@ def event_of(row: Record) -> Event | None:
 
 
 async def hint(connection: Connection, *, at_most: int, again_after: timedelta) -> int:
-    """Count up to ``at_most`` due pointers that nobody was told of lately, and note the telling."""
+    """Count up to ``at_most`` due pointers that were not hinted lately; they are from now on."""
     due: int = await connection.fetchval(
         """
         WITH hinted AS (

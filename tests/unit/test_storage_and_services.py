@@ -48,3 +48,31 @@ def test_what_storage_and_services_return_has_names() -> None:
     }
 
     assert {name: nameless[name] for name in nameless if name not in JSON} == {}
+
+
+#: The columns of an order's ids, and what a statement may call each.
+ID_NAMES = {
+    "external_ref": {"external_ref"},
+    "public_id": {"order_id", "order_public_id"},
+    "order_public_id": {"order_id"},
+    "order_id": {"order_pk"},
+}
+#: Which columns may get these names; ``id`` is the row's number of any table.
+ID_SOURCES = {
+    "external_ref": {"external_ref"},
+    "order_id": {"public_id", "order_public_id"},
+    "order_pk": {"order_id", "id"},
+}
+
+
+def test_no_statement_gives_an_id_the_name_of_another() -> None:
+    """Otherwise ``order_id`` is the sender's text here, a uuid there and a number elsewhere."""
+    renamed = re.compile(r"\b(\w+) AS (\w+)")
+    wrong = [
+        f"{path.name}: {column} AS {name}"
+        for path in sorted((ROOM / "storage").glob("*.py"))
+        for column, name in renamed.findall(path.read_text())
+        if name not in ID_NAMES.get(column, {name}) or column not in ID_SOURCES.get(name, {column})
+    ]
+
+    assert wrong == []
