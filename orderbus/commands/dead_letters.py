@@ -155,4 +155,7 @@ async def _enqueue(deliveries: list[int] | tuple[int, ...]) -> None:
             async with asyncio.timeout(5):
                 await broker.enqueue_deliveries(deliveries)
         except (Unavailable, TimeoutError):
-            terminal.say("The workers could not be told: it goes on with their next beat", err=True)
+            terminal.say(
+                "RabbitMQ took no wake-up message: it goes on when the dispatcher looks next",
+                err=True,
+            )

@@ -101,10 +101,10 @@ async def _send(running: Stack) -> dict[str, Any]:
     order["order_id"] = f"{order['order_id']}-{uuid4().hex[:8]}"
     async with open_client() as http:
         began = time.time()
-        status, said = await http.post(f"{running.urls['api']}/webhooks/orders/create/", order)
+        status, answer = await http.post(f"{running.urls['api']}/webhooks/orders/create/", order)
         accepted = time.time()
         if status != 201:  # noqa: PLR2004
-            message = f"The order was answered with {status}: {said}"
+            message = f"The order was answered with {status}: {answer}"
             raise Died(message)
         webhook = await _received(http, running, order["order_id"])
         cart = await _close_a_cart(http, running)
@@ -120,9 +120,9 @@ async def _close_a_cart(http: Client, running: Stack) -> dict[str, Any]:
     began = time.time()
     _, opened = await http.post(f"{api}/carts", {"total_amount": "100.50"})
     cart = json.loads(opened)["cart_uuid"]
-    status, said = await http.put(f"{api}/carts/{cart}/checkout")
+    status, answer = await http.put(f"{api}/carts/{cart}/checkout")
     if status != 200:  # noqa: PLR2004
-        message = f"The checkout was answered with {status}: {said}"
+        message = f"The checkout was answered with {status}: {answer}"
         raise Died(message)
     closed = time.time()
 

@@ -1,4 +1,4 @@
-"""Is PostgreSQL what orderbus needs, and does it hold what it should?"""
+"""What `doctor` finds about PostgreSQL and what it holds."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class _Postgres:
         within = timedelta(seconds=3)
         if await storage.diagnostics.hears_notifications(self._database, within=within):
             return Finding("notifications", Verdict.OK, "LISTEN hears NOTIFY")
-        found = "LISTEN hears nothing, so each order waits for the next beat: a proxy is in between"
+        found = "LISTEN hears nothing, so orders wait for the dispatcher: a proxy is in between"
         todo = "set DB_HOST and DB_PORT to PostgreSQL itself, or pool by session"
         return Finding("notifications", Verdict.WARNING, found, todo)
 
@@ -137,9 +137,9 @@ class _Postgres:
         disabled = [row for row in rows if row.disabled_at is not None]
         found = f"{len(rows)} endpoint(s), {len(disabled)} disabled"
         if disabled:
-            told = [_cut_off(row) for row in disabled[:_NAMED]]
+            named = [_cut_off(row) for row in disabled[:_NAMED]]
             rest = [f"and {len(disabled) - _NAMED} more"] * (len(disabled) > _NAMED)
-            found = "; ".join([found, *told, *rest])
+            found = "; ".join([found, *named, *rest])
             ids = disabled[0].id if len(disabled) == 1 else "ID"
             todo = f"orderbus endpoints enable {ids}, or: orderbus endpoints remove {ids}"
             return Finding("endpoints", Verdict.FAULT, found, todo)

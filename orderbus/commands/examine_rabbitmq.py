@@ -83,7 +83,7 @@ class _Rabbitmq:
         ask = "rabbitmqctl eval 'application:get_env(rabbit, consumer_timeout).'"
         timeout = None
         for command in rabbitmq.controls():
-            timeout = timeout or await _told_by(command)
+            timeout = timeout or await _timeout_by(command)
         if timeout is None:
             found = f"{need}; RabbitMQ's usual limit is {_USUAL_TIMEOUT.total_seconds():.0f} s"
             return Finding("consumer_timeout", Verdict.OK, found, f"on its machine: {ask}")
@@ -101,7 +101,7 @@ class _Rabbitmq:
         return await asyncio.shield(self._asking)
 
 
-async def _told_by(command: str) -> timedelta | None:
+async def _timeout_by(command: str) -> timedelta | None:
     asking = await asyncio.create_subprocess_exec(
         *(command, "--quiet", "eval", "application:get_env(rabbit, consumer_timeout)."),
         stdin=asyncio.subprocess.DEVNULL,
@@ -115,9 +115,9 @@ async def _told_by(command: str) -> timedelta | None:
         with suppress(ProcessLookupError):
             asking.kill()
         return None
-    told = re.search(rb"\{ok,\s*(\d+)\}", out)
-    return timedelta(milliseconds=int(told[1])) if told else None
+    match = re.search(rb"\{ok,\s*(\d+)\}", out)
+    return timedelta(milliseconds=int(match[1])) if match else None
 
 
 def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])

@@ -54,21 +54,21 @@ def _lines(journey: Journey) -> Iterator[str]:
 def _publication(event: JourneyEvent) -> str:
     if event.state in {"unpublished", "parked", "archived"}:
         return event.state
-    said = f"published {event.publishes}x as {event.message_id}  {event.published_at}"
-    return f"{said}, back {event.received_at}" if event.received_at else said
+    text = f"published {event.publishes}x as {event.message_id}  {event.published_at}"
+    return f"{text}, back {event.received_at}" if event.received_at else text
 
 
 def _consumption(consumption: Consumption) -> str:
-    said = f"consumer {consumption.consumer}  {consumption.state}"
-    return said if consumption.error is None else f"{said}  {consumption.error}"
+    text = f"consumer {consumption.consumer}  {consumption.state}"
+    return text if consumption.error is None else f"{text}  {consumption.error}"
 
 
 def _delivery(delivery: Delivery) -> str:
-    said = f"delivery {delivery.id}  {delivery.state}  {delivery.url}"
+    text = f"delivery {delivery.id}  {delivery.state}  {delivery.url}"
     if delivery.disabled_at is None or delivery.state != "held":
-        return said
+        return text
     since = f"told nothing since {delivery.disabled_at}: {delivery.disabled_reason}"
-    return f"{said}  {since}; orderbus endpoints enable {delivery.endpoint}"
+    return f"{text}  {since}; orderbus endpoints enable {delivery.endpoint}"
 
 
 def _attempt(attempt: Attempt) -> str:

@@ -84,8 +84,8 @@ def with_exit_code(run: Callable[[], object]) -> None:
         run()
     except OrderbusError as error:
         away = isinstance(error, Unavailable)
-        hint = ". `orderbus doctor` tells which dependency is away." if away else ""
-        fail(f"{error}{hint}", code=handling(error).exit_code)
+        advice = ". `orderbus doctor` tells which dependency is away." if away else ""
+        fail(f"{error}{advice}", code=handling(error).exit_code)
 
 
 def fail(message: str, *, code: int) -> NoReturn:

@@ -54,7 +54,7 @@ _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright
     "--webhook",
     metavar="URL",
     callback=_url,
-    help="Tell URL of every order, instead of a receiver of its own.",
+    help="Send every order's webhook to URL, instead of to a receiver of its own.",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object with all URLs when ready."
@@ -96,76 +96,51 @@ class Wanted:
 
 
 async def _up(wanted: Wanted, *, as_json: bool) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
+    stopping = asyncio.Event()
     wanted.refuse_what_cannot_work()
-    _tell_of_dotenv(wanted.given)
+    _show_dotenv(wanted.given)
     with locked_folder(wanted.folder):
-        running = asyncio.create_task(_run(wanted, stop, as_json=as_json))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if stop.is_set() and not running.done():
-            _say("stopping")
-        if not stop.is_set():
-            stopping.cancel()
+        running = asyncio.create_task(_run(wanted, stopping, as_json=as_json))
+
+        def stop() -> None:
+            if not stopping.is_set() and not running.done():
+                stopping.set()
+                _say("stopping")
+                running.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
         try:
             await running
+        except asyncio.CancelledError:
+            if not stopping.is_set():
+                raise
         except BaseExceptionGroup as group:
             raise first_error(group) from None
-    if stop.is_set():
+    if stopping.is_set():
         _say(f"Stopped. Everything it had stays in {wanted.folder}")
 
 
-async def _run(wanted: Wanted, stop: asyncio.Event, *, as_json: bool) -> None:
-    starting = asyncio.current_task()
-    assert starting is not None  # noqa: S101 - it runs
-    watch = asyncio.create_task(_cancel_when(stop, starting))
+async def _run(wanted: Wanted, stopping: asyncio.Event, *, as_json: bool) -> None:
+    """Run everything until this is cancelled; raises ``Died`` where a process ends before."""
 
     def sink(name: str, line: str) -> None:
-        if (
-            not stop.is_set()
-        ):  # what a process says of its end, Java at length, tells nobody anything
+        if not stopping.is_set():  # what a process prints at its end, Java at length, helps nobody
             _print(name, line)
 
-    try:
-        async with running_stack(
-            wanted.folder,
-            sink=sink,
-            say=_say,
-            provider=wanted.provider,
-            port=wanted.port,
-            webhook=wanted.webhook,
-            changes=wanted.given.taken,
-        ) as running:
-            watch.cancel()
-            with _env_file(wanted.folder / "env", running.env) as env_file:
-                _tell(running, env_file, as_json=as_json, own_receiver=wanted.webhook is None)
-                await _until_stopped(running, stop)
-    except asyncio.CancelledError:
-        if not stop.is_set():
-            raise
-
-
-async def _until_stopped(running: Stack, stop: asyncio.Event) -> None:
-    """Wait for Ctrl-C; raises ``Died`` where a process ends before."""
-    death = asyncio.create_task(running.first_death())
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait({death, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if not death.done():
-        death.cancel()
-        return
-    process = death.result()
-    message = f"{process.name} ended with code {process.code}; stopping everything"
-    raise Died(message)
-
-
-async def _cancel_when(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
-    """Let Ctrl-C end the start, too."""
-    await stop.wait()
-    task.cancel()
+    async with running_stack(
+        wanted.folder,
+        sink=sink,
+        say=_say,
+        provider=wanted.provider,
+        port=wanted.port,
+        webhook=wanted.webhook,
+        changes=wanted.given.taken,
+    ) as running:
+        with _env_file(wanted.folder / "env", running.env) as env_file:
+            _show(running, env_file, as_json=as_json, own_receiver=wanted.webhook is None)
+            process = await running.first_death()
+            raise Died(f"{process.name} ended with code {process.code}; stopping everything")
 
 
 @contextmanager
@@ -179,7 +154,7 @@ def _env_file(path: Path, env: dict[str, str]) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def _tell_of_dotenv(given: Given) -> None:
+def _show_dotenv(given: Given) -> None:
     """Say which settings of ``.env`` hold here; never their values."""
     if given.taken:
         _say(f"of .env taken: {', '.join(given.taken)}")
@@ -187,7 +162,7 @@ def _tell_of_dotenv(given: Given) -> None:
         _say(f"of .env replaced by its own: {', '.join(given.replaced)}")
 
 
-def _tell(running: Stack, env_file: Path, *, as_json: bool, own_receiver: bool) -> None:
+def _show(running: Stack, env_file: Path, *, as_json: bool, own_receiver: bool) -> None:
     if as_json:
         terminal.show(running.urls)
         return

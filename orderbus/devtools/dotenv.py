@@ -52,15 +52,15 @@ class Given:
 
 def read(file: Path, environ: Mapping[str, str]) -> Given:
     """Read the settings in ``file``; one that the environment has too counts there alone."""
-    lines = DotEnvSettingsSource(Settings, env_file=file).env_vars
-    said = {name.upper(): value for name, value in lines.items() if value is not None}
+    variables = DotEnvSettingsSource(Settings, env_file=file).env_vars
+    given = {name.upper(): value for name, value in variables.items() if value is not None}
     taken: dict[str, str] = {}
     replaced: list[str] = []
     for info in Settings.model_fields.values():
         names = [str(name) for name in getattr(info.validation_alias, "choices", ())]
-        mine = [name for name in names if name in said]
+        mine = [name for name in names if name in given]
         if _OWN.intersection(names):
             replaced += mine
         elif not any(environ.get(name) for name in names):
-            taken |= {name: said[name] for name in mine}
+            taken |= {name: given[name] for name in mine}
     return Given(taken, tuple(replaced))

@@ -50,10 +50,10 @@ def wheel() -> Path | None:
 
 def _version(postgres: Path) -> int:
     try:
-        said = subprocess.run(  # noqa: S603 - a program found in known places
+        asked = subprocess.run(  # noqa: S603 - a program found in known places
             [postgres, "--version"], capture_output=True, text=True, check=True, timeout=10
         )
-        return int(said.stdout.split()[2].split(".")[0])
+        return int(asked.stdout.split()[2].split(".")[0])
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return 0
 

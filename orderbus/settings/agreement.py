@@ -37,7 +37,7 @@ def _rules(settings: Fields) -> tuple[tuple[bool, str], ...]:
             "an endpoint would be called twice at the same time",
         ),
         (
-            _said_otherwise(settings),
+            _auth_differs(settings),
             "AUTH and ORDERBUS_OPEN_ON_LOOPBACK, its older name, contradict one another: "
             "set AUTH alone, in the environment and in .env",
         ),
@@ -113,7 +113,7 @@ def _is_url(url: str) -> bool:
     return True
 
 
-def _said_otherwise(settings: Fields) -> bool:
+def _auth_differs(settings: Fields) -> bool:
     return (
         "auth" in settings.model_fields_set
         and settings.open_on_loopback is not None

@@ -53,11 +53,11 @@ def load(**overrides: object) -> Settings:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False, include_context=False)
-        said: dict[str, str] = {}
+        sentences: dict[str, str] = {}
         for fault in faults:
             name = _variable(str(fault["loc"][0])) if fault["loc"] else ""
-            said.setdefault(name, fault["msg"].removeprefix("Value error, "))
-        lines = [": ".join(part for part in line if part) for line in said.items()]
+            sentences.setdefault(name, fault["msg"].removeprefix("Value error, "))
+        lines = [": ".join(part for part in line if part) for line in sentences.items()]
         raise Misconfigured("\n".join(lines)) from None
 
 
