@@ -16,7 +16,7 @@ from orderbus.settings import Settings
 from orderbus.web.app import build_app
 from orderbus.web.server import OPTIONS
 from tests.support import samples
-from tests.support.described import Described
+from tests.support.described import DESCRIBED, Described
 
 Client = TestClient[Request, Application]
 
@@ -35,6 +35,7 @@ async def serving(settings: Settings) -> AsyncIterator[Client]:
 async def http_server(settings: Settings) -> AsyncIterator[TestServer]:
     """A server that speaks HTTP as the real one does, and answers as it describes itself."""
     app, described = build_app(settings), Described()
+    app[DESCRIBED] = described
     app.on_response_prepare.append(described.look)
     server = OrderbusServer(app)
     async with server:

@@ -43,6 +43,10 @@ def canonical(request: web.Request) -> str:
     return "" if resource is None else resource.canonical.rstrip("/")
 
 
+#: Under which a server of a test keeps what it answered.
+DESCRIBED = web.AppKey("described", Described)
+
+
 @cache
 def operations() -> dict[tuple[str, str], dict[str, Any]]:
     """Every operation by its method and path, without a trailing slash."""
