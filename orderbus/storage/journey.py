@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, WithJsonSchema
 
 from orderbus.domain.orders import OrderId
 from orderbus.errors import NotFound
@@ -15,7 +15,7 @@ from orderbus.storage import rows
 from orderbus.storage.database import Connection
 
 #: A moment as PostgreSQL writes it into JSON.
-Moment = str
+Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,20 +26,16 @@ _HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
 }
-_FILE: Final[Mapping[str, Any]] = {
+_DOCUMENT: Final = {200: ("application/json",)}
+_ANY_FILE: Final = {200: tuple(_TYPES.values()), 304: ()}
+_FILE: Final[Any] = {
     "headers": (*_HEADERS, "ETag"),
     "reads": ("If-None-Match",),
     "access": "anybody",
 }
 
 
-@ROUTES(
-    "GET",
-    "/openapi.json",
-    name="openapi",
-    answers={200: ("application/json",)},
-    access="anybody",
-)
+@ROUTES("GET", "/openapi.json", name="openapi", answers=_DOCUMENT, access="anybody")
 async def openapi(request: web.Request) -> web.Response:
     """Describe the API to a machine."""
     return web.Response(body=request.app[DESCRIPTION], content_type="application/json")
@@ -52,13 +47,7 @@ async def page(_: web.Request) -> web.FileResponse:
     return _file("index.html")
 
 
-@ROUTES(
-    "GET",
-    "/docs/{file}",
-    name="docs_file",
-    answers={200: tuple(_TYPES.values()), 304: ()},
-    **_FILE,
-)
+@ROUTES("GET", "/docs/{file}", name="docs_file", answers=_ANY_FILE, **_FILE)
 async def file(request: web.Request) -> web.FileResponse:
     """Send a file that the description for people is shown with."""
     return _file(request.match_info["file"])

@@ -7,8 +7,6 @@ what waits there cannot be known.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -28,10 +26,10 @@ _JSON: Final = "application/json"
 _TEXT: Final = ("text/plain", "application/openmetrics-text")
 
 ROUTES: Final = Routes("monitoring")
-_WATCHED: Final[Mapping[str, Any]] = {
-    "errors": (Unavailable, Misconfigured),
-    "access": "anybody",
-}
+_WATCHED: Final[Any] = {"errors": (Unavailable, Misconfigured), "access": "anybody"}
+_AS_JSON: Final = {200: (monitoring.Metrics,)}
+_AS_TEXT: Final = {200: ("text/plain",)}
+_EITHER: Final = {200: (monitoring.Metrics, "text/plain")}
 
 
 def metrics_of(database: Database) -> Metrics:
@@ -55,14 +53,7 @@ def metrics_of(database: Database) -> Metrics:
     return Metrics(Shared(text), Shared(as_json))
 
 
-@ROUTES(
-    "GET",
-    "/metrics",
-    name="metrics",
-    answers={200: (monitoring.Metrics, "text/plain")},
-    headers=("Vary",),
-    **_WATCHED,
-)
+@ROUTES("GET", "/metrics", name="metrics", answers=_EITHER, headers=("Vary",), **_WATCHED)
 async def negotiated(request: web.Request) -> web.Response:
     """Show what is counted, as JSON or as Prometheus text."""
     accept = request.headers.get("Accept", "")
@@ -72,40 +63,24 @@ async def negotiated(request: web.Request) -> web.Response:
     return response
 
 
-@ROUTES(
-    "GET",
-    "/metrics/prometheus",
-    name="metrics_as_text",
-    answers={200: ("text/plain",)},
-    **_WATCHED,
-)
+@ROUTES("GET", "/metrics/prometheus", name="metrics_as_text", answers=_AS_TEXT, **_WATCHED)
 async def as_text(request: web.Request) -> web.Response:
     """Show what is counted, as Prometheus text."""
     text = await request.app[METRICS].text.get()
     return web.Response(body=text, headers={"Content-Type": telemetry.CONTENT_TYPE})
 
 
-@ROUTES(
-    "GET",
-    "/api/v1/metrics",
-    name="metrics_as_json",
-    answers={200: (monitoring.Metrics,)},
-    **_WATCHED,
-)
+@ROUTES("GET", "/api/v1/metrics", name="metrics_as_json", answers=_AS_JSON, **_WATCHED)
 async def as_json(request: web.Request) -> web.Response:
     """Show what is counted, as JSON."""
     body = await request.app[METRICS].as_json.get()
     return web.Response(body=body, content_type=_JSON, charset="utf-8")
 
 
-def _entries(backlog: Backlog, exact: list[Metric]) -> list[monitoring.Metric]:
+def _entries(backlog: Backlog, exact: list[Metric]) -> list[Metric]:
     counts: dict[str, float] = telemetry.counts()
     counts |= {name: float(getattr(backlog, field)) for field, name, _ in telemetry.BACKLOG}
-    return [monitoring.Metric(**asdict(metric)) for metric in exact] + [
-        monitoring.Metric(
-            uuid=uuid5(NAMESPACE_URL, f"orderbus:metrics:{name}"),
-            count=int(count),
-            description=name,
-        )
+    return exact + [
+        Metric(uuid5(NAMESPACE_URL, f"orderbus:metrics:{name}"), int(count), name)
         for name, count in sorted(counts.items())
     ]

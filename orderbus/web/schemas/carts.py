@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from orderbus import storage
 from orderbus.web.schemas.fields import Amount, Body, Id, Moment
 
 
@@ -18,20 +17,10 @@ class CartAnswer(Body):
 class Cart(Body):
     """A cart; one that is closed becomes an order whose reference is the cart's uuid."""
 
-    uuid: Id
+    uuid: Id = Field(validation_alias="cart_uuid")
     total_amount: Amount
     created_at: Moment
     closed: bool
-
-    @classmethod
-    def of(cls, cart: storage.carts.Cart) -> Cart:
-        """Write a cart as it is answered."""
-        return cls(
-            uuid=cart.cart_uuid,
-            total_amount=cart.total_amount,
-            created_at=cart.created_at,
-            closed=cart.closed,
-        )
 
 
 class Carts(Body):

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from aiohttp import web
@@ -43,6 +43,11 @@ class Body(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, validate_by_name=True, json_schema_extra=_without_defaults
     )
+
+    @classmethod
+    def of(cls, row: Any) -> Self:  # noqa: ANN401 - any row with such fields
+        """Write a row as it is answered."""
+        return cls.model_validate(row, from_attributes=True)
 
     def members(self) -> dict[str, Any]:
         """Write the members as JSON values."""

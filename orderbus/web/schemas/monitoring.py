@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from orderbus.web.schemas.fields import Body, Id
+from orderbus.storage.metrics import Metric
+from orderbus.web.schemas.fields import Body
 
 
 class Alive(Body):
@@ -21,14 +22,6 @@ class Readiness(Body):
     ready: bool
     parts: dict[str, bool] = Field(description="each dependency, and whether it answers as needed")
     detail: str = Field("", description="what is to be done about those that do not")
-
-
-class Metric(Body):
-    """One count."""
-
-    uuid: Id
-    count: int
-    description: str = Field(examples=["orders_created"])
 
 
 class Metrics(Body):

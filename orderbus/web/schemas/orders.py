@@ -89,20 +89,10 @@ class OrderPage(Body):
 class OrderInBrief(Body):
     """An order as the source document lists it."""
 
-    uuid: Id
+    uuid: Id = Field(validation_alias="order_id")
     cart_uuid: UUID | None
-    price: Amount
+    price: Amount = Field(validation_alias="total")
     created_at: Moment
-
-    @classmethod
-    def of(cls, order: storage.order_lists.OrderInBrief) -> OrderInBrief:
-        """Write an order as it is answered."""
-        return cls(
-            uuid=order.order_id,
-            cart_uuid=order.cart_uuid,
-            price=order.total,
-            created_at=order.created_at,
-        )
 
 
 class OrdersInBrief(Body):
