@@ -41,7 +41,7 @@ async def answer_once(
     database = request.app[DATABASE]
     if key is None:
         if required:
-            message = "This takes an Idempotency-Key"
+            message = "Idempotency-Key is missing: send 1 to 255 characters of printable ASCII"
             raise Invalid(message, [Fault("", "idempotency_key_required", message)])
         async with database.transaction() as connection:
             return await work(connection)

@@ -52,7 +52,7 @@ def admit(request: web.Request) -> str:
 
 def _why_not(request: web.Request) -> str:
     if not request.app[SETTINGS].is_open:
-        return "This takes an API key: Authorization: Bearer KEY"
+        return "The API key is missing: send Authorization: Bearer KEY"
     proxy = _proxy_header(request)
     if proxy:
         return f"AUTH=open does not hold through a proxy ({proxy}): sign it, or send an API key"

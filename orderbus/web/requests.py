@@ -35,10 +35,11 @@ async def body(request: web.Request) -> bytes:
     if kind != "application/json" and not (
         kind.startswith("application/") and kind.endswith("+json")
     ):
-        message = f"Send application/json, not {brief(kind)}"
+        message = f"Content-Type is {brief(kind)!r}: must be application/json"
         raise UnknownMediaType(message)
-    if request.headers.get("Content-Encoding", "identity") != "identity":
-        message = "Send the body without Content-Encoding"
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
+        message = f"Content-Encoding is {brief(encoding, 40)!r}: none is allowed"
         raise UnknownMediaType(message)
     if (request.content_length or 0) > at_most:
         raise _too_large(at_most)
@@ -53,7 +54,7 @@ async def body(request: web.Request) -> bytes:
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
     except (ConnectionError, web.RequestPayloadError):
-        message = "The body did not come whole"
+        message = "The body is incomplete: the connection ended before it did"
         raise Invalid(message, [Fault("", "incomplete", message)]) from None
     return b"".join(pieces)
 
@@ -63,12 +64,14 @@ async def model_or_none(request: web.Request, model: type[Model]) -> tuple[bytes
     text = await body(request) if request.can_read_body else b""
     members = json.loads(text) if text else {}
     if not isinstance(members, dict):
-        message = f"The body must be an object, not {type(members).__name__}"
+        message = f"The body is {brief(text.decode(), 40)!r}: must be an object"
         raise Invalid(message, [Fault("", "object", message)])
     try:
         return text, model.model_validate(members)
     except ValidationError as error:
-        raise Invalid("The request is not valid", faults(error)) from None
+        found = faults(error)
+        message = f"The request is not valid: {found[0].pointer[1:]} {found[0].detail}"
+        raise Invalid(message, found) from None
 
 
 def _too_large(at_most: int) -> TooLarge:
@@ -84,7 +87,7 @@ def idempotency_key(request: web.Request) -> str | None:
     if len(value) > 1 and value[0] == value[-1] == '"':
         value = value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
     if not _KEY.fullmatch(value):
-        message = f"The Idempotency-Key is {brief(value, 40)!r}: give 1 to 255 of printable ASCII"
+        message = f"Idempotency-Key is {brief(value, 40)!r}: must be 1 to 255 of printable ASCII"
         raise Invalid(message, [Fault("", "idempotency_key", message)])
     return value
 
@@ -136,5 +139,5 @@ def _presented_key(request: web.Request) -> str:
         return token.strip()
     if "X-API-Key" in request.headers:
         return request.headers["X-API-Key"]
-    message = "This takes an API key: Authorization: Bearer KEY"
+    message = "The API key is missing: send Authorization: Bearer KEY"
     raise Unauthenticated(message)

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from orderbus import services, storage
 from orderbus.domain import states
 from orderbus.domain.states import Status
-from orderbus.domain.text import storable
+from orderbus.domain.text import brief, storable
 from orderbus.web.schemas.fields import Amount, Body, Id, Moment, Reference
 
 _LONGEST_REASON = 2000
@@ -131,8 +131,9 @@ class History(Body):
 def _reason(value: object) -> object:
     is_reason = isinstance(value, str) and 1 <= len(value) <= _LONGEST_REASON
     if value is not None and not (is_reason and storable(str(value)) == value):
-        message = f"must be a text of 1 to {_LONGEST_REASON} characters, without NUL or half a pair"
-        raise PydanticCustomError("text", message)
+        message = "is {given}: must be a text of 1 to {most} characters, without NUL"
+        bounds = {"given": brief(ascii(value), 40), "most": _LONGEST_REASON}
+        raise PydanticCustomError("text", message, bounds)
     return value
 
 
