@@ -49,18 +49,19 @@ def consumer(
     *,
     prepare: Prepare | None = None,
     on_dead_letter: OnDeadLetter | None = None,
+    give_up: OnDeadLetter | None = None,
 ) -> Callable[[Callable[..., Awaitable[None]]], dramatiq.Actor[..., Any]]:
     """Make an actor of a function that consumes events whose type fits ``events``.
 
     A ``*`` stands for one or more words between dots: ``order.*``, ``*.created``, ``*``. For
-    ``prepare`` and ``on_dead_letter`` see ``Work``. Raises ``Invalid`` for a pattern that is none,
-    ``ValueError`` for a name that is taken.
+    ``prepare`` and ``on_dead_letter`` see ``Work``; ``give_up`` is the old name of the latter.
+    Raises ``Invalid`` for a pattern that is none, ``ValueError`` for a name that is taken.
     """
     check_pattern(events)
 
     def register(effect: Callable[..., Awaitable[None]]) -> dramatiq.Actor[..., Any]:
         name = effect.__name__
-        work = Work(effect, prepare, on_dead_letter)
+        work = Work(effect, prepare, on_dead_letter or give_up)
 
         async def consume(consumption: int, **_of_later_versions: object) -> None:
             await services.consumptions.consume(lifecycle.resources(), name, consumption, work)

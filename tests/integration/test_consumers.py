@@ -9,14 +9,18 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from dramatiq.brokers.stub import StubBroker
+from dramatiq.middleware import TimeLimit
 
 from orderbus import services, storage
+from orderbus.actors import consumers
 from orderbus.actors.consumers import consumer, installed
 from orderbus.domain.events import Event, check_pattern
 from orderbus.errors import Invalid, Misconfigured, Poisoned, Unavailable
 from orderbus.services.consumptions import Work
 from orderbus.settings import Settings, load
 from orderbus.storage.database import Connection, Database
+from orderbus.worker.retries import Retries
 from tests.support import scenario
 from tests.support.waiting import until_async, until_true
 from tests.support.worker_process import Start, send
@@ -314,6 +318,25 @@ async def test_work_that_is_interrupted_is_tried_again_soon(database: Database) 
     await hurry(database)
     await consume(database, due, count)
     assert await counted(database) == 1
+
+
+@pytest.mark.parametrize("name", ["on_dead_letter", "give_up"])
+def test_what_happens_with_a_dead_letter_is_named_as_it_is_or_as_it_was(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = StubBroker(middleware=[TimeLimit(), Retries()])
+    monkeypatch.setattr(consumers, "broker", own)
+    monkeypatch.setattr(consumers, "_registered", {})
+
+    async def tell(_: Connection, __: Event, ___: str) -> None: ...
+
+    async def thank_customer(_: Connection, __: Event) -> None: ...
+
+    named: Any = {name: tell}
+    consumer("order.*", **named)(thank_customer)
+
+    (found,) = consumers.installed(load(_env_file=None, secret_key="a key for tests"))
+    assert found.work.on_dead_letter is tell
 
 
 @pytest.mark.parametrize(
