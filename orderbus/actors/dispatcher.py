@@ -56,7 +56,7 @@ async def run(resources: Resources, queues: Collection[str], lost: Callable[[], 
     async with asyncio.TaskGroup() as group:
         if resources.settings.queues_in_memory:
             group.create_task(repeat("bring_back", bring_back))
-        group.create_task(Dependencies(resources, broker, lost).watch())
+        group.create_task(Dependencies(resources, broker, lost).watch_all())
         group.create_task(repeat("listen", listen))
         group.create_task(repeat("enqueue_outbox", partial(_enqueue_outbox, resources), notified))
         group.create_task(repeat("enqueue_deliveries", partial(_enqueue_deliveries, resources)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 import click
@@ -13,8 +12,8 @@ from orderbus import actors, services, telemetry
 from orderbus import settings as settings_module
 from orderbus.actors import broker
 from orderbus.commands import terminal
-from orderbus.errors import Misconfigured, OrderbusError
-from orderbus.services.health import Found, Health
+from orderbus.errors import Misconfigured
+from orderbus.services.health import Health
 from orderbus.settings import Settings
 from orderbus.storage.database import open_database
 from orderbus.web.health_server import open_health_server
@@ -55,33 +54,18 @@ async def _run(settings: Settings, max_messages: int | None) -> None:
         open_health_server(settings.metrics_host, settings.bridge_metrics_port, health, database),
     ):
         watching = [
-            asyncio.create_task(_watch(health, partial(services.health.look, database))),
-            asyncio.create_task(_watch(health, _rabbitmq)),
+            asyncio.create_task(health.watch("postgres", partial(services.health.look, database))),
+            asyncio.create_task(health.watch("rabbitmq", broker.ping)),
         ]
         try:
             await actors.bridge.run(
                 settings,
                 database,
                 stop=stop,
-                connected=partial(health.saw, "pubsub"),
+                connected=partial(health.heard, "pubsub"),
                 max_messages=max_messages,
             )
         finally:
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
-
-
-async def _watch(health: Health, look: Callable[[], Awaitable[Found]]) -> None:
-    """Look once a second, so that readiness tells the truth."""
-    while True:
-        health.found(await look())
-        await asyncio.sleep(1)
-
-
-async def _rabbitmq() -> Found:
-    try:
-        await broker.ping()
-    except OrderbusError as error:
-        return {"rabbitmq": error}
-    return {"rabbitmq": None}

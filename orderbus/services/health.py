@@ -1,15 +1,21 @@
-"""Whether a process can do its work: which parts answer, and are as this version needs them."""
+"""Whether a process can do its work: each dependency answers, and is as this version needs it.
+
+Web, workers and bridge serve what is decided here; none of them decides it again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 from orderbus import storage, telemetry
 from orderbus.errors import OrderbusError, Unavailable
 from orderbus.storage.database import Database
 
-#: What is said of each part that fails. A neighbour's own words go to the log alone.
+#: What is answered of each dependency that fails. Its own words go to the log alone.
 SENTENCES: Final = {
     "postgres": "PostgreSQL does not answer, or refuses us",
     "schema": "The schema is missing or older than this version: run `orderbus migrate`",
@@ -20,8 +26,16 @@ SENTENCES: Final = {
 #: What PostgreSQL is asked for, and what can be said only while it answers.
 POSTGRES: Final = ("postgres", "schema", "partitions")
 
-#: Why each part that was asked for fails; None where it does not.
-Found = Mapping[str, OrderbusError | None]
+#: Seconds between two questions, and how long a dependency has to answer.
+_INTERVAL: Final = 1.0
+_PATIENCE: Final = 10.0
+#: A process of a worker that reported nothing for so long is taken for dead.
+SILENCE: Final = timedelta(seconds=5)
+
+#: Why each dependency that was asked fails; None where it does not.
+Found = Mapping[str, Exception | None]
+#: Asks for one dependency, or finds several.
+Ask = Callable[[], Awaitable[Found | None]]
 
 
 async def look(database: Database) -> Found:
@@ -41,46 +55,96 @@ async def look(database: Database) -> Found:
     }
 
 
-def _missing(part: str) -> Unavailable:
-    return Unavailable(SENTENCES[part], dependency=part)
+def _missing(name: str) -> Unavailable:
+    return Unavailable(SENTENCES[name], dependency=name)
 
 
-def readiness(parts: Mapping[str, bool], *, ready: bool) -> dict[str, Any]:
-    """Write down for ``/readyz`` which parts answer, and a sentence for each that does not."""
-    body: dict[str, Any] = {"ready": ready, "parts": dict(parts)}
-    asked = parts if parts.get("postgres", True) else set(parts) - set(POSTGRES[1:])
-    sentences = [
-        sentence for part, sentence in SENTENCES.items() if part in asked and not parts[part]
-    ]
-    return {**body, "detail": "; ".join(sentences)} if sentences else body
+def takes_work(found: Found) -> bool:
+    """Whether messages may be taken: without PostgreSQL and its schema none could succeed."""
+    return all(found.get(name, _missing(name)) is None for name in ("postgres", "schema"))
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether a process can do its work, and whether each dependency is as it has to be."""
+
+    ready: bool
+    dependencies: Mapping[str, bool]
+
+    def body(self) -> dict[str, Any]:
+        """Write it down for ``/readyz``, with a sentence for each dependency that fails."""
+        up = self.dependencies
+        body: dict[str, Any] = {"ready": self.ready, "parts": dict(up)}
+        asked = up if up.get("postgres", True) else set(up) - set(POSTGRES[1:])
+        sentences = [text for name, text in SENTENCES.items() if name in asked and not up[name]]
+        return {**body, "detail": "; ".join(sentences)} if sentences else body
+
+
+def readiness(found: Found) -> Readiness:
+    """Judge by what was found just now."""
+    up = {name: error is None for name, error in found.items()}
+    return Readiness(all(up.values()), up)
+
+
+def together(
+    reports: Sequence[tuple[timedelta, Mapping[str, bool]]], *, stopping: bool
+) -> Readiness:
+    """Judge several processes, each by what it reported and how long ago: all have to be ready."""
+    up: dict[str, bool] = {}
+    ready = bool(reports) and not stopping
+    for age, dependencies in reports:
+        fresh = age < SILENCE
+        ready = ready and fresh and bool(dependencies) and all(dependencies.values())
+        for name, is_up in dependencies.items():
+            up[name] = up.get(name, True) and is_up and fresh
+    return Readiness(ready, up)
 
 
 class Health:
-    """Remembers of each part whether it answered when it was last asked."""
+    """Remembers of each dependency whether it answered when it was last asked."""
 
-    def __init__(self, *parts: str) -> None:
-        """Nothing is known of any part until it was seen."""
-        self._parts: dict[str, bool | None] = dict.fromkeys(parts)
+    def __init__(self, *dependencies: str) -> None:
+        """Nothing is known of any until it was asked, and that counts as away."""
+        self._up: dict[str, bool | None] = dict.fromkeys(dependencies)
 
-    def saw(self, part: str, *, up: bool, why: object = "") -> None:
-        """Note how a part answered just now; a change is logged once."""
-        was_up, self._parts[part] = self._parts[part], up
-        if up and was_up is False:
-            telemetry.log.info("part_back", part=part)
-        if not up and was_up is not False:
-            telemetry.log.warning("part_away", part=part, error=str(why))
+    async def watch(self, name: str, ask: Ask) -> None:
+        """Ask once a second, for ever."""
+        while True:
+            found: Found
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    found = await ask() or {name: None}
+            except Exception as error:  # noqa: BLE001 - a door: it is asked again all the same
+                found = {name: error}
+            self.found(found)
+            await asyncio.sleep(_INTERVAL)
 
     def found(self, found: Found) -> None:
         """Note how several answered."""
-        for part, error in found.items():
-            self.saw(part, up=error is None, why=error)
+        for name, error in found.items():
+            self.saw(name, error)
+
+    def heard(self, name: str, *, up: bool) -> None:
+        """Note whether one answered, where nobody knows why not."""
+        self.saw(name, None if up else _missing(name))
+
+    def saw(self, name: str, error: Exception | None) -> None:
+        """Note how one answered just now; a change is logged once."""
+        was_up, self._up[name] = self._up[name], error is None
+        if error is None:
+            if was_up is False:
+                telemetry.log.info("part_back", part=name)
+        elif was_up is not False:
+            ours = isinstance(error, OrderbusError | TimeoutError)
+            telemetry.log.warning(
+                "part_away",
+                part=name,
+                error=str(error) or "it was silent",
+                exc_info=None if ours else error,
+            )
 
     @property
-    def parts(self) -> dict[str, bool]:
-        """Each part and whether it answers."""
-        return {part: up is True for part, up in self._parts.items()}
-
-    @property
-    def ready(self) -> bool:
-        """Whether every part answers."""
-        return all(self.parts.values())
+    def readiness(self) -> Readiness:
+        """Judge by the last answers."""
+        up = {name: is_up is True for name, is_up in self._up.items()}
+        return Readiness(all(up.values()), up)

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from orderbus import services, storage, telemetry, waiting
+from orderbus import storage, telemetry, waiting
 from orderbus.domain import retries
 from orderbus.errors import OrderbusError
 from orderbus.services.health import Health
@@ -31,8 +31,8 @@ async def open_health_server(
         return web.json_response({"ok": True})
 
     async def readyz(_: web.Request) -> web.Response:
-        body = services.health.readiness(health.parts, ready=health.ready)
-        return web.json_response(body, status=200 if health.ready else 503)
+        found = health.readiness
+        return web.json_response(found.body(), status=200 if found.ready else 503)
 
     async def render() -> bytes:
         async with database.connection() as connection:

@@ -35,10 +35,9 @@ class _Handler(BaseHTTPRequestHandler):
             case "/healthz":
                 self._answer(200, "application/json", b'{"ok": true}')
             case "/readyz":
-                ready, parts = shared_state.readiness()
-                ready = ready and not _stopping
-                body = json.dumps(services.health.readiness(parts, ready=ready)).encode()
-                self._answer(200 if ready else 503, "application/json", body)
+                found = services.health.together(shared_state.reports(), stopping=_stopping)
+                body = json.dumps(found.body()).encode()
+                self._answer(200 if found.ready else 503, "application/json", body)
             case "/metrics":
                 self._show_metrics()
             case _:

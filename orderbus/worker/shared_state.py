@@ -17,13 +17,12 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from multiprocessing import current_process, parent_process
 from pathlib import Path
 from typing import IO, Final
-
-#: A process that wrote nothing for so long is taken for dead (seconds).
-SILENCE: Final = 5.0
 
 _PREFIX: Final = f"orderbus-worker-{os.getuid()}-"
 _LOCK: Final = "lock"
@@ -79,25 +78,20 @@ def sweep() -> None:
         _remove_deserted(folder)
 
 
-def report(parts: dict[str, bool]) -> None:
-    """Write down which parts this process reaches; call it at least every second."""
+def report(dependencies: Mapping[str, bool]) -> None:
+    """Write down which dependencies this process reaches; call it at least every second."""
     draft = place() / f"{os.getpid()}.draft"
     with suppress(FileNotFoundError):
-        draft.write_text(json.dumps(parts))
+        draft.write_text(json.dumps(dependencies))
         draft.replace(place() / f"{os.getpid()}.ready")
 
 
-def readiness() -> tuple[bool, dict[str, bool]]:
-    """Say whether every process reaches every part, and which parts all of them reach."""
-    verdicts: list[bool] = []
-    parts: dict[str, bool] = {}
-    for path in place().glob("*.ready"):
-        seen = json.loads(path.read_text())
-        fresh = time.time() - path.stat().st_mtime < SILENCE
-        verdicts.append(fresh and bool(seen) and all(seen.values()))
-        for part, up in seen.items():
-            parts[part] = parts.get(part, True) and up and fresh
-    return bool(verdicts) and all(verdicts), parts
+def reports() -> list[tuple[timedelta, dict[str, bool]]]:
+    """List what each process reported last, and how long ago."""
+    return [
+        (timedelta(seconds=time.time() - path.stat().st_mtime), json.loads(path.read_text()))
+        for path in place().glob("*.ready")
+    ]
 
 
 def _remove_deserted(folder: Path) -> None:

@@ -15,7 +15,6 @@ import pytest
 import structlog
 
 from orderbus import services
-from orderbus.commands import bridge
 from orderbus.devtools.processes import free_port
 from orderbus.services import shared
 from orderbus.services.health import Health
@@ -121,10 +120,12 @@ async def test_a_server_without_todays_partition_is_not_ready_and_says_what_to_t
 async def test_a_bridge_looks_at_the_same(database: Database, settings: Settings) -> None:
     await scenario.value(database, OLDER)
     health, port = Health(*services.health.POSTGRES), free_port()
-    watching = asyncio.create_task(bridge._watch(health, partial(services.health.look, database)))
+    watching = asyncio.create_task(
+        health.watch("postgres", partial(services.health.look, database))
+    )
     async with open_health_server("127.0.0.1", port, health, database):
         async with asyncio.timeout(30):
-            while not health.parts["partitions"]:
+            while not health.readiness.dependencies["partitions"]:
                 await asyncio.sleep(0.02)
         status, said = await asked(port, "/readyz")
     watching.cancel()

@@ -16,7 +16,7 @@ WITHOUT_ROWS = {"health", "interruptions", "shared"}
 NAMELESS = re.compile(r"\b(dict|Mapping)\[str, Any\]|\bRecord\b|\btuple\[(?!\w+, \.\.\.\])")
 #: Functions that return JSON as it is answered or stored.
 JSON = {
-    "services.health.readiness",
+    "services.health.body",
     "services.orders.content_of",
     "storage.idempotency.begin",
 }

@@ -31,7 +31,6 @@ async def healthz(_: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """Say which dependencies answer and are as we need them."""
     found = await request.app[HEALTH].get()
-    parts = {part: error is None for part, error in found.items()}
-    ready = all(parts.values())
-    body = Readiness.model_validate(services.health.readiness(parts, ready=ready))
-    return body.response() if ready else body.response(503, {"Retry-After": "1"})
+    readiness = services.health.readiness(found)
+    body = Readiness.model_validate(readiness.body())
+    return body.response() if readiness.ready else body.response(503, {"Retry-After": "1"})
