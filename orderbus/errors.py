@@ -231,7 +231,7 @@ class AtWork(Enum):
 
     RETRY = "tries it again for as long as it takes, and counts nothing"
     COUNT = "tries it again and counts it; when too many are counted, it is a dead letter"
-    BURY = "makes it a dead letter at once"
+    DEAD_LETTER = "makes it a dead letter at once"
 
 
 class OnReturn(Enum):
@@ -239,7 +239,7 @@ class OnReturn(Enum):
 
     RETRY = "keeps all of them, and tries again"
     PUT_OFF = "takes them apart, and tries those that wait for a lock again later"
-    BURY = "takes them apart, and makes the one that fails a dead letter"
+    DEAD_LETTER = "takes them apart, and makes the one that fails a dead letter"
     EXIT = "exits, and Pub/Sub delivers them again"
 
 
@@ -258,20 +258,20 @@ class Handling:
 
 #: What is done with an error: the nearest class above it decides.
 HANDLING: Final[Mapping[type[Exception], Handling]] = {
-    Exception: Handling(500, AtWork.COUNT, OnReturn.BURY),
-    OrderbusError: Handling(503, AtWork.COUNT, OnReturn.BURY),
-    Refused: Handling(409, AtWork.BURY, OnReturn.BURY),
-    Unauthenticated: Handling(401, AtWork.BURY, OnReturn.BURY),
-    Forbidden: Handling(403, AtWork.BURY, OnReturn.BURY),
-    NotFound: Handling(404, AtWork.BURY, OnReturn.BURY),
-    Invalid: Handling(400, AtWork.BURY, OnReturn.BURY),
-    TooLarge: Handling(413, AtWork.BURY, OnReturn.BURY),
-    UnknownMediaType: Handling(415, AtWork.BURY, OnReturn.BURY),
-    KeyReused: Handling(422, AtWork.BURY, OnReturn.BURY),
-    Changed: Handling(412, AtWork.BURY, OnReturn.BURY),
+    Exception: Handling(500, AtWork.COUNT, OnReturn.DEAD_LETTER),
+    OrderbusError: Handling(503, AtWork.COUNT, OnReturn.DEAD_LETTER),
+    Refused: Handling(409, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
+    Unauthenticated: Handling(401, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
+    Forbidden: Handling(403, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
+    NotFound: Handling(404, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
+    Invalid: Handling(400, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
+    TooLarge: Handling(413, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
+    UnknownMediaType: Handling(415, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
+    KeyReused: Handling(422, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
+    Changed: Handling(412, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
     Unavailable: Handling(503, AtWork.RETRY, OnReturn.RETRY, exit_code=3),
     Busy: Handling(503, AtWork.RETRY, OnReturn.PUT_OFF, exit_code=3),
-    Poisoned: Handling(503, AtWork.BURY, OnReturn.BURY),
+    Poisoned: Handling(503, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
     Misconfigured: Handling(503, AtWork.RETRY, OnReturn.EXIT, exit_code=2),
 }
 

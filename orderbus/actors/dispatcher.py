@@ -100,7 +100,7 @@ async def _repeat(
     Each pause is up to a fifth shorter than ``interval``, so that workers do not march in step.
     """
     early = early or asyncio.Event()
-    said = ""
+    logged = ""
     while True:
         early.clear()
         try:
@@ -110,11 +110,11 @@ async def _repeat(
         except Misconfigured as error:
             lifecycle.exit_misconfigured(error)
         except Exception as error:  # noqa: BLE001 - a door: the dispatcher must go on
-            if repr(error) != said:
+            if repr(error) != logged:
                 telemetry.log.exception("beat_failed", task=name)
-            said = repr(error)
+            logged = repr(error)
         else:
-            said = ""
+            logged = ""
         with suppress(TimeoutError):
             await asyncio.wait_for(early.wait(), _about(interval))
 

@@ -153,7 +153,7 @@ def judge_error(
         case AtWork.RETRY:
             least = min(asked or timedelta(0), pauses.most)
             return NotCharged(max(pauses.after(waits + 1, jitter=jitter), least))
-        case AtWork.BURY if isinstance(error, OrderbusError):
+        case AtWork.DEAD_LETTER if isinstance(error, OrderbusError):
             return DeadLetter(error.reason)
     if failures >= allowed:
         return DeadLetter("retries_exhausted")

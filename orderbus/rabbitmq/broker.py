@@ -26,7 +26,7 @@ from orderbus import waiting
 from orderbus.domain import retries
 from orderbus.errors import Unavailable
 from orderbus.rabbitmq.connection import Outgoing, Queue
-from orderbus.rabbitmq.consumer import Consumer
+from orderbus.rabbitmq.consumer import QueueConsumer
 from orderbus.rabbitmq.publisher import CONFIRM_WITHIN, Publisher
 
 #: Deliveries of one message after which RabbitMQ gives it up. A last resort: it also counts
@@ -79,9 +79,9 @@ class Broker(RabbitmqBroker):
         return self._publisher.thread
 
     @property
-    def consumer_class(self) -> type[Consumer]:
+    def consumer_class(self) -> type[QueueConsumer]:
         """What takes messages from a queue."""
-        return Consumer
+        return QueueConsumer
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> dramatiq.Consumer:
         """Begin to take messages; looks for RabbitMQ for a while before it says it is away."""

@@ -30,7 +30,7 @@ properties.be_lenient()
 class QueueMessage(_RabbitmqMessage):
     """A message as RabbitMQ handed it out, once."""
 
-    def __init__(self, message: Any, consumer: Consumer) -> None:  # noqa: ANN401 - untyped there
+    def __init__(self, message: Any, consumer: QueueConsumer) -> None:  # noqa: ANN401 - untyped there
         """Remember who took it: its tag means nothing to anybody else."""
         super().__init__(message.redelivered, message._tag, message._message)  # noqa: SLF001
         self.consumer = consumer
@@ -50,7 +50,7 @@ class QueueMessage(_RabbitmqMessage):
         self.settled.cancel()
 
 
-class Consumer(_RabbitmqConsumer):
+class QueueConsumer(_RabbitmqConsumer):
     """Dramatiq's consumer, which waits at the broker's gate and for what is not settled."""
 
     #: Seconds a closing consumer waits for what is being settled; the rest is given out again.

@@ -35,7 +35,7 @@ class Broker(Protocol):
         """Return when the queues can be reached; raises ``Unavailable`` when they cannot."""
 
 
-class QueueMessage(Protocol):
+class TakenMessage(Protocol):
     """A message as the broker handed it out, once."""
 
     #: The message itself, as it was sent.

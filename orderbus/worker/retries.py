@@ -28,7 +28,7 @@ from orderbus.errors import OrderbusError, Unavailable
 from orderbus.storage.dead_letters import FailedMessage
 from orderbus.telemetry import UNKNOWN_ACTOR
 from orderbus.worker import lifecycle
-from orderbus.worker.broker import Broker, QueueMessage
+from orderbus.worker.broker import Broker, TakenMessage
 
 MAX_RETRIES: Final = 3
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -80,7 +80,7 @@ def judge(error: BaseException, *, waits: int, retries: int, max_retries: int) -
     return verdict
 
 
-async def bury_in_postgres(
+async def write_dead_letter(
     message: dramatiq.Message[Any],
     *,
     reason: str,
@@ -109,9 +109,9 @@ async def bury_in_postgres(
 class Retries(Middleware):
     """Tries again, buries or leaves; never loses."""
 
-    def __init__(self, *, bury: Callable[..., Awaitable[None]] = bury_in_postgres) -> None:
-        """Bury with ``bury(message, reason=, error=, traceback=, refused=)``; try until it can."""
-        self._bury = bury
+    def __init__(self, *, write: Callable[..., Awaitable[None]] = write_dead_letter) -> None:
+        """Write a dead letter with ``write(message, reason=, error=, traceback=, refused=)``."""
+        self._write = write
 
     @property
     def actor_options(self) -> set[str]:
@@ -135,7 +135,7 @@ class Retries(Middleware):
         exception: BaseException | None = None,
     ) -> None:
         """Decide what becomes of a message, and have it done."""
-        queues, taken = cast("Broker", broker), cast("QueueMessage", message)
+        queues, taken = cast("Broker", broker), cast("TakenMessage", message)
         if exception is None:
             _count(queues, taken, "done")
         else:
@@ -143,12 +143,12 @@ class Retries(Middleware):
 
     def before_nack(self, broker: dramatiq.Broker, message: MessageProxy) -> None:
         """Bury a message that was refused before any actor had it."""
-        queues, taken = cast("Broker", broker), cast("QueueMessage", message)
+        queues, taken = cast("Broker", broker), cast("TakenMessage", message)
         error = message._exception  # noqa: SLF001 - nowhere else
         if taken.settled is None and error is not None:
             self._decide(queues, taken, error)
 
-    def _decide(self, broker: Broker, message: QueueMessage, error: BaseException) -> None:
+    def _decide(self, broker: Broker, message: TakenMessage, error: BaseException) -> None:
         options = message.options
         actor = broker.actors.get(message.actor_name)
         allowed = 0 if actor is None else actor.options.get("max_retries", MAX_RETRIES)
@@ -164,7 +164,7 @@ class Retries(Middleware):
             message.leave()
 
     def _carry_out(
-        self, broker: Broker, message: QueueMessage, verdict: Verdict, error: BaseException
+        self, broker: Broker, message: TakenMessage, verdict: Verdict, error: BaseException
     ) -> Future[None] | None:
         match verdict:
             case Leave():
@@ -176,27 +176,27 @@ class Retries(Middleware):
                 return lifecycle.submit(_again(broker, message, verdict, error))
             case DeadLetter():
                 _count(broker, message, "buried")
-                return lifecycle.submit(self._buried(message, verdict, error))
+                return lifecycle.submit(self._write_dead_letter(message, verdict, error))
 
-    async def _buried(
-        self, message: QueueMessage, verdict: DeadLetter, error: BaseException
+    async def _write_dead_letter(
+        self, message: TakenMessage, verdict: DeadLetter, error: BaseException
     ) -> None:
-        said = _cut("".join(traceback.format_exception(error, limit=30)), _TRACEBACK_AT_MOST)
+        trace = _cut("".join(traceback.format_exception(error, limit=30)), _TRACEBACK_AT_MOST)
 
-        async def bury() -> None:
-            await self._bury(
+        async def write() -> None:
+            await self._write(
                 message._message,  # noqa: SLF001 - the message itself, as it was sent
                 reason=verdict.reason,
                 error=_sentence(error),
-                traceback=said,
+                traceback=trace,
                 refused=message.refused,
             )
 
-        await _until_done(message, bury)
+        await _until_done(message, write)
 
 
 async def _again(
-    broker: Broker, message: QueueMessage, verdict: Again, error: BaseException
+    broker: Broker, message: TakenMessage, verdict: Again, error: BaseException
 ) -> None:
     telemetry.log.warning(
         "message_again", actor=message.actor_name, in_ms=verdict.delay, error=_sentence(error)
@@ -210,7 +210,7 @@ async def _again(
     await _until_done(message, put)
 
 
-async def _until_done(message: QueueMessage, attempt: Callable[[], Awaitable[None]]) -> None:
+async def _until_done(message: TakenMessage, attempt: Callable[[], Awaitable[None]]) -> None:
     """Attempt until it works, with growing pauses, for as long as the message is ours to settle.
 
     Cancels itself when RabbitMQ gives the message out again.
@@ -234,7 +234,7 @@ async def _until_done(message: QueueMessage, attempt: Callable[[], Awaitable[Non
         raise
 
 
-def _count(broker: Broker, message: QueueMessage, outcome: str) -> None:
+def _count(broker: Broker, message: TakenMessage, outcome: str) -> None:
     # A name of the message's own making would be one more series for each.
     actor = message.actor_name if message.actor_name in broker.actors else UNKNOWN_ACTOR
     telemetry.ACTOR_MESSAGES.labels(actor=actor, outcome=outcome).inc()

@@ -31,7 +31,7 @@ _held: IO[str] | None = None
 
 
 def place() -> Path:
-    """Name the folder: every process of one master names the same, and no other does."""
+    """Name the directory: every process of one master names the same, and no other does."""
     mark = hashlib.sha256(b"orderbus" + bytes(current_process().authkey)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"{_PREFIX}{mark}"
 
@@ -39,15 +39,15 @@ def place() -> Path:
 def join() -> None:
     """Take part in the folder for as long as this process lives, and name it for the metrics."""
     global _held  # noqa: PLW0603 - one folder for each process
-    folder = place()
+    directory = place()
     while _held is None:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
         with suppress(FileNotFoundError):
-            lock = (folder / _LOCK).open("a")
+            lock = (directory / _LOCK).open("a")
             fcntl.flock(lock, fcntl.LOCK_SH)
-            if (folder / _LOCK).exists():  # nobody swept it away in between
+            if (directory / _LOCK).exists():  # nobody swept it away in between
                 _held = lock
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
 
 
 def leave() -> None:
@@ -74,8 +74,8 @@ def is_deserted() -> bool:
 
 def sweep() -> None:
     """Remove the folders of workers that were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        _remove_deserted(folder)
+    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        _remove_deserted(directory)
 
 
 def report(dependencies: Mapping[str, bool]) -> None:
@@ -94,17 +94,17 @@ def reports() -> list[tuple[timedelta, dict[str, bool]]]:
     ]
 
 
-def _remove_deserted(folder: Path) -> None:
-    lock = _locked_alone(folder)
+def _remove_deserted(directory: Path) -> None:
+    lock = _locked_alone(directory)
     if lock is not None:
         with lock:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(directory, ignore_errors=True)
 
 
-def _locked_alone(folder: Path) -> IO[str] | None:
+def _locked_alone(directory: Path) -> IO[str] | None:
     """Lock a folder for this call alone; None where somebody takes part in it, or it is gone."""
     try:
-        lock = (folder / _LOCK).open("r")
+        lock = (directory / _LOCK).open("r")
     except OSError:
         return None
     try:

@@ -21,12 +21,12 @@ from typing import Any
 def hear(hurry: Callable[[], None]) -> None:
     """Call ``hurry`` at the second signal, and Dramatiq's own handler at the others."""
     end: Any = signal.getsignal(signal.SIGTERM)
-    told = 0
+    signals = 0
 
     def hear_one(number: int, frame: FrameType | None) -> None:
-        nonlocal told
-        told += 1
-        if told == 2:  # noqa: PLR2004 - see above
+        nonlocal signals
+        signals += 1
+        if signals == 2:  # noqa: PLR2004 - see above
             hurry()
         else:
             end(number, frame)

@@ -120,7 +120,7 @@ async def bury(
 ) -> None:
     held = scenario.resources(database, settings)
     monkeypatch.setattr(lifecycle, "resources", lambda: held)
-    await retries.bury_in_postgres(
+    await retries.write_dead_letter(
         message, reason="malformed", error="no", traceback="Traceback", refused=refused
     )
 

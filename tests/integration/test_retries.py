@@ -16,7 +16,7 @@ from dramatiq.errors import ConnectionClosed
 
 from orderbus.errors import Poisoned, Unavailable
 from orderbus.rabbitmq.broker import Broker
-from orderbus.rabbitmq.consumer import Consumer
+from orderbus.rabbitmq.consumer import QueueConsumer
 from tests.support.probe_worker import ProbeWorker, nothing
 from tests.support.rabbitmq_node import Node, ready
 from tests.support.waiting import PATIENCE, until
@@ -121,8 +121,8 @@ def test_what_could_not_be_buried_goes_back_to_its_queue(probe_worker: ProbeWork
     until(lambda: probe_worker.dead_letters.away < 100, "it was tried to be kept")
 
     for thread in worker.consumers.values():
-        until(lambda: isinstance(thread.consumer, Consumer), "it consumes")  # noqa: B023 - awaited
-        assert isinstance(thread.consumer, Consumer)
+        until(lambda: isinstance(thread.consumer, QueueConsumer), "it consumes")  # noqa: B023 - awaited
+        assert isinstance(thread.consumer, QueueConsumer)
         thread.consumer.settle_within = 0.1
     probe_worker.close()
 

@@ -50,7 +50,7 @@ class ProbeWorker:
         self._workers: list[dramatiq.Worker] = []
 
     def another_broker(self) -> Broker:
-        middleware = [AsyncIO(), ShutdownNotifications(), Retries(bury=self.dead_letters.bury)]
+        middleware = [AsyncIO(), ShutdownNotifications(), Retries(write=self.dead_letters.bury)]
         return Broker(url=self.url, middleware=middleware)
 
     def actor(self, work: Callable[..., Any], **options: Any) -> dramatiq.Actor[..., Any]:

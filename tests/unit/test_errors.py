@@ -79,7 +79,9 @@ def test_web_answers_with_the_status_of_the_table(error: OrderbusError) -> None:
 
 
 @every_error
-def test_a_worker_retries_counts_or_buries_as_the_table_says(error: OrderbusError) -> None:
+def test_a_worker_tries_again_or_writes_a_dead_letter_as_the_table_says(
+    error: OrderbusError,
+) -> None:
     first = judge(error, waits=0, retries=0, max_retries=3)
     last = judge(error, waits=99, retries=3, max_retries=3)
 
@@ -92,7 +94,7 @@ def test_a_worker_retries_counts_or_buries_as_the_table_says(error: OrderbusErro
             assert isinstance(first, Again)
             assert first.retries == 1
             assert last == retries.DeadLetter("retries_exhausted")
-        case AtWork.BURY:
+        case AtWork.DEAD_LETTER:
             assert first == last == retries.DeadLetter(error.reason)
 
 
@@ -118,7 +120,7 @@ def ignore() -> None:
 
 
 @every_error
-async def test_the_bridge_keeps_puts_off_or_buries_what_came_as_the_table_says(
+async def test_the_bridge_keeps_or_puts_off_what_came_or_writes_a_dead_letter_as_the_table_says(
     error: OrderbusError,
 ) -> None:
     message = Received(b"", {}, "m-1", datetime.now(UTC), ignore, ignore)
@@ -131,7 +133,7 @@ async def test_the_bridge_keeps_puts_off_or_buries_what_came_as_the_table_says(
                 await received
         case OnReturn.PUT_OFF:
             assert (await received).later == [message]
-        case OnReturn.BURY:
+        case OnReturn.DEAD_LETTER:
             with pytest.raises(Buried):
                 await received
 
@@ -156,11 +158,11 @@ def test_what_may_work_later_is_never_answered_as_if_it_were_wrong(error: Orderb
 
     if how.worker is AtWork.RETRY:
         assert how.status == 503
-        assert how.bridge is not OnReturn.BURY
+        assert how.bridge is not OnReturn.DEAD_LETTER
         assert how.exit_code != 1
 
 
 def test_a_bug_is_a_500_is_counted_and_stops_no_other_message() -> None:
     how = handling(ZeroDivisionError())
 
-    assert (how.status, how.worker, how.bridge) == (500, AtWork.COUNT, OnReturn.BURY)
+    assert (how.status, how.worker, how.bridge) == (500, AtWork.COUNT, OnReturn.DEAD_LETTER)

@@ -25,7 +25,7 @@ class Worker:
         self.letters: list[str] = []
         self.ran: list[str] = []
         self.away = 0
-        self.broker = MemoryBroker([AsyncIO(), ShutdownNotifications(), Retries(bury=self._bury)])
+        self.broker = MemoryBroker([AsyncIO(), ShutdownNotifications(), Retries(write=self._bury)])
         self._worker: dramatiq.Worker | None = None
 
     async def _bury(

@@ -22,6 +22,7 @@ INTERVAL = re.compile(r"interval\s*'(?!1 day')[^']*'", re.IGNORECASE)
 BY_HAND = {
     "devtools/folders.py": "`make clean` runs it with a Python that has no tenacity",
     "actors/dispatcher.py": "repeats its tasks for ever, whether they fail or not",
+    "services/health.py": "asks for ever, whether it is answered or not",
 }
 SLEEPS = {"sleep", "wait_for", "timeout"}
 
