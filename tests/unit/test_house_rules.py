@@ -27,7 +27,6 @@ TARGETS = (
     *("run", "start", "stop", "restart", "restart-web", "rebuild", "venv", "install"),
     *("logs-orders", "logs-processor", "integration-tests", "test-stop", "add-dependency"),
 )
-MOST_LINES = 400
 
 
 def kept_files() -> list[Path]:
@@ -64,16 +63,6 @@ def locked(lock: str) -> dict[str, str]:
     """Read the version of each package in a lock file."""
     pins = re.findall(r"^([\w.-]+)(?:\[\S+\])?==(\S+)", (ROOT / lock).read_text(), re.MULTILINE)
     return {canonicalize_name(name): version for name, version in pins}
-
-
-def test_no_module_is_longer_than_a_reader_can_hold() -> None:
-    long = {
-        str(path.relative_to(ROOT)): lines
-        for path in kept_files()
-        if path.suffix == ".py" and (lines := len(path.read_text().splitlines())) > MOST_LINES
-    }
-
-    assert long == {}
 
 
 def test_no_kept_file_names_a_place_on_one_machine() -> None:

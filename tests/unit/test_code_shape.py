@@ -1,0 +1,202 @@
+"""The code stays in pieces that a reader can hold; tests reach inside by named helpers alone."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from tests.unit.test_house_rules import ROOT, kept_files
+
+FILE: Final = 300
+FUNCTION: Final = 60
+#: Longer than that as yet: names leave these lists, and none is added.
+LONG_FILES: Final = {
+    "tests/integration/test_consumers.py",
+    "tests/integration/test_lock_order.py",
+    "tests/integration/test_log_lines.py",
+    "tests/integration/test_plans.py",
+    "tests/integration/test_processing.py",
+    "tests/integration/test_retention.py",
+    "tests/support/system_under_load.py",
+    "tests/unit/test_settings.py",
+}
+LONG_FUNCTIONS: Final = {
+    "orderbus/settings/agreement.py::_rules",
+    "orderbus/storage/deliveries.py::settle",
+    "orderbus/storage/inbox.py::add",
+    "orderbus/storage/inbox.py::advance_watermarks",
+    "orderbus/storage/journey.py::get",
+    "orderbus/storage/orders.py::add",
+    "orderbus/storage/outbox.py::lease",
+}
+#: Tests that name tables, or what begins with ``_``, themselves as yet.
+WITH_TABLES: Final = {
+    "tests/end_to_end/bad_among_good.py",
+    "tests/end_to_end/test_bad_receivers.py",
+    "tests/end_to_end/test_commands.py",
+    "tests/end_to_end/test_consumers.py",
+    "tests/end_to_end/test_heals.py",
+    "tests/end_to_end/test_kills.py",
+    "tests/end_to_end/test_the_way.py",
+    "tests/end_to_end/test_under_fire.py",
+    "tests/integration/test_accepting.py",
+    "tests/integration/test_age.py",
+    "tests/integration/test_budgets.py",
+    "tests/integration/test_carts.py",
+    "tests/integration/test_commands_show.py",
+    "tests/integration/test_consumers.py",
+    "tests/integration/test_dead_letters.py",
+    "tests/integration/test_deliveries.py",
+    "tests/integration/test_deliveries_here.py",
+    "tests/integration/test_disabled_endpoints.py",
+    "tests/integration/test_endpoints.py",
+    "tests/integration/test_frozen.py",
+    "tests/integration/test_hostile_messages.py",
+    "tests/integration/test_idempotency.py",
+    "tests/integration/test_inbox.py",
+    "tests/integration/test_ingress.py",
+    "tests/integration/test_kept_as_sent.py",
+    "tests/integration/test_leases.py",
+    "tests/integration/test_letters.py",
+    "tests/integration/test_lock_order.py",
+    "tests/integration/test_log_lines.py",
+    "tests/integration/test_moves.py",
+    "tests/integration/test_open_access.py",
+    "tests/integration/test_order_changes.py",
+    "tests/integration/test_outbox.py",
+    "tests/integration/test_passing_over.py",
+    "tests/integration/test_pauses.py",
+    "tests/integration/test_plans.py",
+    "tests/integration/test_processing.py",
+    "tests/integration/test_readiness.py",
+    "tests/integration/test_replay.py",
+    "tests/integration/test_retention.py",
+    "tests/integration/test_retention_waits.py",
+    "tests/integration/test_rollback.py",
+    "tests/integration/test_rollback_command.py",
+    "tests/integration/test_schema.py",
+    "tests/integration/test_schema_sql.py",
+    "tests/integration/test_sessions.py",
+    "tests/integration/test_signed_orders.py",
+    "tests/integration/test_stopping.py",
+    "tests/integration/test_watermarks.py",
+    "tests/integration/test_web.py",
+    "tests/integration/test_wheel.py",
+    "tests/integration/test_who_acted.py",
+    "tests/integration/test_worker_boot.py",
+}
+WITH_PRIVATE_NAMES: Final = {
+    "tests/integration/dies_of_it.py",
+    "tests/integration/test_broker.py",
+    "tests/integration/test_deliveries_here.py",
+    "tests/integration/test_dependencies.py",
+    "tests/integration/test_exchange_limits.py",
+    "tests/integration/test_frozen.py",
+    "tests/integration/test_hostile_messages.py",
+    "tests/integration/test_lock_order.py",
+    "tests/integration/test_lost_events.py",
+    "tests/integration/test_readiness.py",
+    "tests/integration/test_retries.py",
+    "tests/integration/test_sessions.py",
+    "tests/integration/test_stopping.py",
+    "tests/unit/test_health_server.py",
+    "tests/unit/test_middleware.py",
+    "tests/unit/test_subscription.py",
+    "tests/unit/test_threads.py",
+}
+
+SQL_ON_A_TABLE: Final = re.compile(
+    r"\b(?:FROM|INTO|UPDATE|JOIN|TABLE|ONLY|TRUNCATE|ANALYZE)\s+(?:ops|orders)\.[a-z_]+"
+)
+PRIVATE: Final = re.compile(r"_[A-Za-z]\w*")
+
+
+def modules() -> dict[str, Path]:
+    paths = [path for path in kept_files() if path.suffix == ".py"]
+    return {path.relative_to(ROOT).as_posix(): path for path in paths}
+
+
+def parsed_tests() -> dict[str, ast.Module]:
+    """Parse the tests, without what they share."""
+    return {
+        name: ast.parse(path.read_text())
+        for name, path in modules().items()
+        if name.startswith(("tests/", "integration_tests/"))
+        and not name.startswith("tests/support/")
+    }
+
+
+def functions(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, (node.end_lineno or 0) - node.lineno + 1
+
+
+def names_a_table(tree: ast.Module) -> bool:
+    return any(
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and SQL_ON_A_TABLE.search(node.value)
+        for node in ast.walk(tree)
+    )
+
+
+def uses_private_names(tree: ast.Module) -> bool:
+    return any(_is_private(node) for node in ast.walk(tree))
+
+
+def _is_private(node: ast.AST) -> bool:
+    """Say whether it is ``other._name``, an import of one, or ``setattr(other, "_name", ...)``."""
+    match node:
+        case ast.Attribute(value=ast.Name(id="self" | "cls")):
+            return False
+        case ast.Attribute(attr=name):
+            return bool(PRIVATE.fullmatch(name))
+        case ast.ImportFrom(names=names):
+            return any(PRIVATE.fullmatch(each.name) for each in names)
+        case ast.Call(
+            func=ast.Attribute(attr="setattr"), args=[_, ast.Constant(value=str(name)), *_]
+        ):
+            return bool(PRIVATE.fullmatch(name))
+    return False
+
+
+def test_no_module_is_longer_than_a_reader_can_hold() -> None:
+    found = {name for name, path in modules().items() if len(path.read_text().splitlines()) > FILE}
+
+    assert found - LONG_FILES == set()
+
+
+def test_no_function_is_longer_than_a_page() -> None:
+    found = {
+        f"{name}::{function}"
+        for name, path in modules().items()
+        for function, lines in functions(ast.parse(path.read_text()))
+        if lines > FUNCTION
+    }
+
+    assert found - LONG_FUNCTIONS == set()
+
+
+def test_only_named_helpers_reach_into_tables() -> None:
+    found = {name for name, tree in parsed_tests().items() if names_a_table(tree)}
+
+    assert found - WITH_TABLES == set()
+
+
+def test_only_named_helpers_reach_for_private_names() -> None:
+    found = {name for name, tree in parsed_tests().items() if uses_private_names(tree)}
+
+    assert found - WITH_PRIVATE_NAMES == set()
+
+
+def test_the_rules_see_what_they_forbid() -> None:
+    table = "ops" + ".outbox"
+    assert names_a_table(ast.parse(f'value("SELECT 1 FROM {table}")'))
+    assert not names_a_table(ast.parse('endpoint(events=["orders.created"])'))
+    private = ("a._b", "from a import _b", 'monkeypatch.setattr(a, "_b", 1)')
+    assert all(uses_private_names(ast.parse(line)) for line in private)
+    assert not uses_private_names(ast.parse("self._b; a.__class__"))
