@@ -16,57 +16,22 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.orders import Order
 from tests.support import scenario
-
-ATTEMPTS = 4
-NAME = "process_order"
-
-
-class Scripted:
-    """A processor that does what the test says, and remembers what it was asked."""
-
-    tasks: list[Task]
-    script: list[Outcome | Exception]
-
-    async def process(self, task: Task) -> Outcome:
-        self.tasks.append(task)
-        step = self.script.pop(0) if self.script else Outcome()
-        if isinstance(step, Exception):
-            raise step
-        return step
+from tests.support.scripted_processor import (
+    ATTEMPTS,
+    NAME,
+    ScriptedProcessor,
+    due,
+    given_up,
+    process,
+)
 
 
 @pytest.fixture
-def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
-    processor = Scripted()
+def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedProcessor:
+    processor = ScriptedProcessor()
     processor.tasks, processor.script = [], []
     monkeypatch.setattr(services.processing, "chosen", lambda _: processor)
     return processor
-
-
-async def due(database: Database) -> tuple[UUID, int]:
-    """Place an order and bring its event back."""
-    placed = await scenario.place(database)
-    returned = await scenario.events(database)
-    _, found = await scenario.record(database, returned, wanted={NAME: "order.created"})
-    return placed.order_id, found.consumptions[NAME][0]
-
-
-async def process(database: Database, settings: Settings, one: int) -> None:
-    await scenario.value(
-        database,
-        "UPDATE ops.consumptions SET due_at = now(),"
-        " leased_until = CASE WHEN lease IS NOT NULL THEN now() END",
-    )
-    await scenario.consume(database, settings, NAME, one)
-
-
-async def given_up(database: Database, settings: Settings, scripted: Scripted) -> tuple[UUID, int]:
-    """Let the processor raise as often as an order is tried."""
-    public_id, one = await due(database)
-    scripted.script = [OSError("the bank is gone")] * ATTEMPTS
-    for _ in range(ATTEMPTS):
-        await process(database, settings, one)
-    return public_id, one
 
 
 async def order(database: Database, public_id: UUID) -> Order:
@@ -100,7 +65,7 @@ async def test_an_order_that_is_processed_is_completed_and_told_of(
 
 
 async def test_an_order_processed_already_is_not_processed_again(
-    database: Database, settings: Settings, scripted: Scripted
+    database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
     _, one = await due(database)
 
@@ -112,7 +77,7 @@ async def test_an_order_processed_already_is_not_processed_again(
 
 
 async def test_a_processor_that_says_no_fails_the_order_at_once_with_its_reason(
-    database: Database, settings: Settings, scripted: Scripted
+    database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
     public_id, one = await due(database)
     scripted.script = [Outcome(reason="Simulated processing failure")]
@@ -126,7 +91,7 @@ async def test_a_processor_that_says_no_fails_the_order_at_once_with_its_reason(
 
 
 async def test_a_processor_that_raises_is_tried_again_and_the_order_stays_in_progress(
-    database: Database, settings: Settings, scripted: Scripted
+    database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
     public_id, one = await due(database)
     scripted.script = [OSError("the bank is away"), OSError("still")]
@@ -145,7 +110,7 @@ async def test_a_processor_that_raises_is_tried_again_and_the_order_stays_in_pro
 
 
 async def test_a_processor_that_always_raises_fails_the_order_with_its_reason(
-    database: Database, settings: Settings, scripted: Scripted
+    database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
     public_id, _ = await given_up(database, settings, scripted)
 
@@ -156,7 +121,7 @@ async def test_a_processor_that_always_raises_fails_the_order_with_its_reason(
 
 
 async def test_a_failed_order_that_is_redriven_is_tried_anew_under_another_key(
-    database: Database, settings: Settings, scripted: Scripted
+    database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
     public_id, one = await given_up(database, settings, scripted)
     async with database.transaction() as connection:
@@ -197,7 +162,7 @@ async def test_no_transaction_is_open_while_the_processor_works(
 
 
 async def test_the_settings_say_how_often_and_after_which_pause_it_is_tried_again(
-    database: Database, settings: Settings, scripted: Scripted
+    database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
     _, one = await due(database)
     scripted.script = [OSError("the bank is away")] * 2
@@ -216,7 +181,7 @@ async def test_the_settings_say_how_often_and_after_which_pause_it_is_tried_agai
 
 
 async def test_an_order_whose_worker_died_in_the_middle_is_gone_on_with_by_the_next(
-    database: Database, settings: Settings, scripted: Scripted
+    database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
     """What SIGKILL leaves: the order in progress, the lease of a worker that is no more."""
     public_id, one = await due(database)
@@ -283,7 +248,7 @@ async def test_an_order_cancelled_while_it_is_processed_stays_cancelled(
 
 
 async def test_a_cancelled_order_is_not_processed(
-    database: Database, settings: Settings, scripted: Scripted
+    database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
     public_id, one = await due(database)
     async with database.transaction() as connection:

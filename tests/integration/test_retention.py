@@ -26,16 +26,6 @@ async def tick(database: Database, settings: Settings) -> None:
     await retention.tick(database, settings)
 
 
-async def days(database: Database) -> int:
-    return int(
-        await scenario.value(
-            database,
-            "SELECT count(*) FROM pg_inherits WHERE inhparent = 'ops.events'::regclass"
-            " AND to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') < now() - interval '9 d'",
-        )
-    )
-
-
 async def test_what_is_old_and_settled_goes_however_much_it_is(
     database: Database, settings: Settings
 ) -> None:
@@ -74,24 +64,13 @@ async def test_what_is_open_stays_however_old_it_is_and_so_do_its_events(
     await old_rows.letters_of_dead_deliveries(database, None)
     await old_rows.letters(database, 2, None)
     await old_rows.consumptions(database, 2, state="pending", ago=53)
-    await bury_consumptions(database, ago=54)
+    await old_rows.dead_consumptions_with_letters(database, ago=54)
     before = await old_rows.counts(database)
 
     await tick(database, settings)
 
     assert await old_rows.counts(database) == before
-    assert await days(database) == 5
-
-
-async def bury_consumptions(database: Database, *, ago: int) -> None:
-    await old_rows.consumptions(database, 2, state="dead", ago=ago)
-    await scenario.value(
-        database,
-        "INSERT INTO ops.dead_letters"
-        " (kind, consumption_id, event_id, occurred_at, reason, error)"
-        " SELECT 'consumption', id, event_id, occurred_at, 'gone', 'gone'"
-        " FROM ops.consumptions WHERE state = 'dead'",
-    )
+    assert await old_rows.days(database) == 5
 
 
 @pytest.mark.parametrize(("resolution", "left"), [("discarded", 0), ("redriven", 1)])
@@ -129,12 +108,12 @@ async def test_what_was_consumed_of_a_day_stays_as_long_as_its_events(
     """Otherwise a replay would give the events of that day twice."""
     async with database.connection() as connection:
         await old_rows.make_day(connection)
-    await bury_consumptions(database, ago=old_rows.LONG_AGO)
+    await old_rows.dead_consumptions_with_letters(database, ago=old_rows.LONG_AGO)
     await old_rows.consumptions(database, 5)
     await old_rows.consumptions(database, 5, ago=old_rows.LONG_AGO - 1)
 
     await tick(database, settings)
-    while_needed = (await old_rows.counts(database))["consumptions"], await days(database)
+    while_needed = (await old_rows.counts(database))["consumptions"], await old_rows.days(database)
     await scenario.value(
         database, "UPDATE ops.dead_letters SET resolved_at = now(), resolution = 'discarded'"
     )
@@ -142,7 +121,7 @@ async def test_what_was_consumed_of_a_day_stays_as_long_as_its_events(
 
     assert while_needed == (7, 1)
     assert (await old_rows.counts(database))["consumptions"] == 0
-    assert await days(database) == 0
+    assert await old_rows.days(database) == 0
 
 
 async def test_a_replay_takes_nothing_of_a_day_that_may_be_dropped_meanwhile(
@@ -152,7 +131,7 @@ async def test_a_replay_takes_nothing_of_a_day_that_may_be_dropped_meanwhile(
         await old_rows.make_day(connection)
     await scenario.place(database)
     await scenario.come_back(database, *await scenario.events(database))
-    await let_it_be_long_ago(database)
+    await old_rows.age_everything(database)
 
     said = await asyncio.to_thread(
         CliRunner().invoke,
@@ -186,7 +165,7 @@ async def test_an_order_whose_event_is_gone_is_not_begun_again(database: Databas
 async def test_a_consumption_that_was_dead_redriven_and_done_is_deleted_and_its_letter_stays(
     database: Database, settings: Settings
 ) -> None:
-    await bury_consumptions(database, ago=old_rows.LONG_AGO)
+    await old_rows.dead_consumptions_with_letters(database, ago=old_rows.LONG_AGO)
     await redrive_all(database)
     await scenario.value(database, "UPDATE ops.consumptions SET state = 'done', settled_at = now()")
 
@@ -224,7 +203,7 @@ async def redrive_all(database: Database) -> None:
 async def test_a_consumer_is_forgotten_though_some_of_its_work_was_dead_and_redriven(
     database: Database, env: dict[str, str]
 ) -> None:
-    await bury_consumptions(database, ago=0)
+    await old_rows.dead_consumptions_with_letters(database, ago=0)
     await old_rows.consumptions(database, AT_MOST, state="pending", ago=0)
     await redrive_all(database)
     await scenario.value(database, "UPDATE ops.consumptions SET consumer = 'gone'")
@@ -245,7 +224,7 @@ async def test_an_older_version_comes_back_though_letters_outlive_what_they_were
 ) -> None:
     await old_rows.deliveries(database, 1, state="dead")
     await old_rows.letters_of_dead_deliveries(database, "redriven")
-    await bury_consumptions(database, ago=0)
+    await old_rows.dead_consumptions_with_letters(database, ago=0)
     await redrive_all(database)
     await scenario.value(database, "DELETE FROM ops.webhook_deliveries")
     await scenario.value(database, "DELETE FROM ops.consumptions")
@@ -267,7 +246,7 @@ async def test_a_watermark_goes_with_its_orders_last_event(
         await old_rows.make_day(connection)
     await scenario.place(database)
     await scenario.come_back(database, *await scenario.events(database))
-    await let_it_be_long_ago(database)
+    await old_rows.age_everything(database)
     await scenario.place(database)
     await scenario.come_back(database, *await scenario.events(database))
 
@@ -284,7 +263,7 @@ async def test_an_orders_way_is_told_when_its_events_and_deliveries_are_gone(
     await scenario.add_endpoint(database)
     order = await scenario.place(database)
     await scenario.come_back(database, *await scenario.events(database))
-    await let_it_be_long_ago(database)
+    await old_rows.age_everything(database)
 
     await tick(database, settings)
     async with database.connection() as connection:
@@ -293,21 +272,3 @@ async def test_an_orders_way_is_told_when_its_events_and_deliveries_are_gone(
     (event,) = journey.events
     assert (event.state, event.deliveries, event.consumptions) == ("archived", [], [])
     assert await old_rows.counts(database) == NOTHING
-
-
-async def let_it_be_long_ago(database: Database) -> None:
-    """Move all that happened to long ago, and let it be settled."""
-    ago = f"interval '{old_rows.LONG_AGO} days'"
-    async with database.transaction() as connection:
-        await connection.execute(
-            f"""
-            SET LOCAL session_replication_role = replica;
-            UPDATE ops.events SET occurred_at = occurred_at - {ago};
-            UPDATE ops.inbox SET occurred_at = occurred_at - {ago};
-            UPDATE orders.order_history SET at = at - {ago};
-            UPDATE ops.watermarks SET day = day - {old_rows.LONG_AGO};
-            UPDATE ops.webhook_deliveries
-               SET occurred_at = occurred_at - {ago}, state = 'delivered',
-                   settled_at = now() - {ago};
-            """
-        )

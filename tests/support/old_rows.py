@@ -131,3 +131,44 @@ async def counts(database: Database) -> dict[str, Any]:
         )
     assert row is not None
     return dict(row)
+
+
+async def days(database: Database) -> int:
+    """Count the days whose events are kept longer than nine days."""
+    return int(
+        await scenario.value(
+            database,
+            "SELECT count(*) FROM pg_inherits WHERE inhparent = 'ops.events'::regclass"
+            " AND to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') < now() - interval '9 d'",
+        )
+    )
+
+
+async def dead_consumptions_with_letters(database: Database, *, ago: int) -> None:
+    """Add dead consumptions of events of so many days ago, each with its dead letter."""
+    await consumptions(database, 2, state="dead", ago=ago)
+    await scenario.value(
+        database,
+        "INSERT INTO ops.dead_letters"
+        " (kind, consumption_id, event_id, occurred_at, reason, error)"
+        " SELECT 'consumption', id, event_id, occurred_at, 'gone', 'gone'"
+        " FROM ops.consumptions WHERE state = 'dead'",
+    )
+
+
+async def age_everything(database: Database) -> None:
+    """Move all that happened to long ago, and let it be settled."""
+    ago = f"interval '{LONG_AGO} days'"
+    async with database.transaction() as connection:
+        await connection.execute(
+            f"""
+            SET LOCAL session_replication_role = replica;
+            UPDATE ops.events SET occurred_at = occurred_at - {ago};
+            UPDATE ops.inbox SET occurred_at = occurred_at - {ago};
+            UPDATE orders.order_history SET at = at - {ago};
+            UPDATE ops.watermarks SET day = day - {LONG_AGO};
+            UPDATE ops.webhook_deliveries
+               SET occurred_at = occurred_at - {ago}, state = 'delivered',
+                   settled_at = now() - {ago};
+            """
+        )

@@ -18,10 +18,7 @@ LONG_FILES: Final = {
     "tests/integration/test_lock_order.py",
     "tests/integration/test_log_lines.py",
     "tests/integration/test_plans.py",
-    "tests/integration/test_processing.py",
-    "tests/integration/test_retention.py",
     "tests/support/system_under_load.py",
-    "tests/unit/test_settings.py",
 }
 LONG_FUNCTIONS: Final = {
     "orderbus/settings/agreement.py::_rules",
@@ -91,6 +88,7 @@ WITH_TABLES: Final = {
 WITH_PRIVATE_NAMES: Final = {
     "tests/integration/dies_of_it.py",
     "tests/integration/test_broker.py",
+    "tests/integration/test_consumers.py",
     "tests/integration/test_deliveries_here.py",
     "tests/integration/test_dependencies.py",
     "tests/integration/test_exchange_limits.py",

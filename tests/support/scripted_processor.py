@@ -1,0 +1,55 @@
+"""A processor that does what a test says, and the steps of an order that it processes."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from orderbus.domain.processing import Outcome, Task
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.support import scenario
+
+ATTEMPTS = 4
+NAME = "process_order"
+
+
+class ScriptedProcessor:
+    """A processor that does what the test says, and remembers what it was asked."""
+
+    tasks: list[Task]
+    script: list[Outcome | Exception]
+
+    async def process(self, task: Task) -> Outcome:
+        self.tasks.append(task)
+        step = self.script.pop(0) if self.script else Outcome()
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+
+async def due(database: Database) -> tuple[UUID, int]:
+    """Place an order and bring its event back."""
+    placed = await scenario.place(database)
+    returned = await scenario.events(database)
+    _, found = await scenario.record(database, returned, wanted={NAME: "order.created"})
+    return placed.order_id, found.consumptions[NAME][0]
+
+
+async def process(database: Database, settings: Settings, one: int) -> None:
+    await scenario.value(
+        database,
+        "UPDATE ops.consumptions SET due_at = now(),"
+        " leased_until = CASE WHEN lease IS NOT NULL THEN now() END",
+    )
+    await scenario.consume(database, settings, NAME, one)
+
+
+async def given_up(
+    database: Database, settings: Settings, scripted: ScriptedProcessor
+) -> tuple[UUID, int]:
+    """Let the processor raise as often as an order is tried."""
+    public_id, one = await due(database)
+    scripted.script = [OSError("the bank is gone")] * ATTEMPTS
+    for _ in range(ATTEMPTS):
+        await process(database, settings, one)
+    return public_id, one
