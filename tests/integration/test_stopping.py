@@ -24,7 +24,7 @@ from tests.support.rabbitmq_node import until, until_async
 from tests.support.receiver import Receiver
 from tests.support.worker_process import Start, Worker, send
 
-HANDED_BACK = ("pending", 0, False, True, "The worker was told to stop")
+HANDED_BACK = ("pending", 0, False, True, "The worker is stopping")
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ async def test_a_consumer_stopped_four_times_in_a_row_is_charged_no_attempt(
         await asyncio.to_thread(worker.begin, due)
         assert await asyncio.to_thread(begun.wait, 20)
         await asyncio.to_thread(worker.stop)
-        assert await row(database) == ("pending", 0, False, True, "The worker was told to stop")
+        assert await row(database) == ("pending", 0, False, True, "The worker is stopping")
 
     await scenario.consume(database, settings, "count_event", due)
     assert (await row(database))[:2] == ("done", 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,19 +44,29 @@ async def openapi(request: web.Request) -> web.Response:
 
 
 @ROUTES("GET", "/docs", name="docs", answers={200: ("text/html",), 304: ()}, **_FILE)
-async def page(_: web.Request) -> web.FileResponse:
+async def page(request: web.Request) -> web.Response:
     """Describe the API to a person, who can try it."""
-    return _file("index.html")
+    return _file(request, "index.html")
 
 
 @ROUTES("GET", "/docs/{file}", name="docs_file", answers=_ANY_FILE, **_FILE)
-async def file(request: web.Request) -> web.FileResponse:
+async def file(request: web.Request) -> web.Response:
     """Send a file that the description for people is shown with."""
-    return _file(request.match_info["file"])
+    return _file(request, request.match_info["file"])
 
 
-def _file(name: str) -> web.FileResponse:
+def _file(request: web.Request, name: str) -> web.Response:
     if name not in _FILES:
         raise NotFound(f"The viewer has no such file: there are {', '.join(sorted(_FILES))}")
-    path = _FILES[name]
-    return web.FileResponse(path, headers={**_HEADERS, "Content-Type": _TYPES[path.suffix]})
+    content, etag = _read(_FILES[name])
+    headers = {**_HEADERS, "ETag": etag}
+    if request.headers.get("If-None-Match") == headers["ETag"]:
+        return web.Response(status=304, headers=headers)
+    media_type = _TYPES[_FILES[name].suffix]
+    return web.Response(body=content, headers={**headers, "Content-Type": media_type})
+
+
+@cache
+def _read(path: Path) -> tuple[bytes, str]:
+    content = path.read_bytes()
+    return content, f'"{hashlib.sha256(content).hexdigest()[:32]}"'
