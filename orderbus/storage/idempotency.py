@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from orderbus.errors import UnderWay
+from orderbus.errors import KeyReused, UnderWay
 from orderbus.storage.database import Connection
 
 #: Milliseconds to wait for the first request with the same key.
@@ -26,11 +26,11 @@ class Answer:
 
 async def begin(
     connection: Connection, *, scope: str, key: str, fingerprint: bytes
-) -> tuple[bool, Answer | None]:
+) -> Answer | None:
     """Take a key, in the transaction of what is done under it.
 
-    Returns whether we are the first. If not, the answer that was given, or None where the key
-    stands for another request. Raises ``UnderWay`` where the first is not through within a second.
+    Returns the answer that was given to the first request, None to the first itself. Raises
+    ``UnderWay`` where that is not through within a second, ``KeyReused`` where it was another one.
     """
     await connection.execute("SELECT set_config('lock_timeout', $1, true)", _PATIENCE)
     try:
@@ -48,7 +48,7 @@ async def begin(
         message = "The first request with this Idempotency-Key is not answered yet"
         raise UnderWay(message) from None
     if first:
-        return True, None
+        return None
     row = await connection.fetchrow(
         """
         SELECT status, headers, body
@@ -59,7 +59,10 @@ async def begin(
         key,
         fingerprint,
     )
-    return False, None if row is None else Answer(row["status"], row["headers"], row["body"])
+    if row is None:
+        message = "This Idempotency-Key was used with another request"
+        raise KeyReused(message)
+    return Answer(row["status"], row["headers"], row["body"])
 
 
 async def keep(connection: Connection, *, scope: str, key: str, answer: Answer) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 from aiohttp import web
 
 from orderbus import storage
-from orderbus.errors import Fault, Invalid, KeyReused
+from orderbus.errors import Fault, Invalid
 from orderbus.storage.database import Connection
 from orderbus.storage.idempotency import Answer
 from orderbus.web.app_keys import DATABASE
@@ -48,18 +48,15 @@ async def answer_once(
     asked = f"{request.method} {request.path}\n".encode() + body
     fingerprint = hashlib.sha256(asked).digest()
     async with database.transaction() as connection:
-        first, answer = await storage.idempotency.begin(
+        answer = await storage.idempotency.begin(
             connection, scope=caller, key=key, fingerprint=fingerprint
         )
-        if first:
+        if answer is None:
             response = await work(connection)
             await storage.idempotency.keep(
                 connection, scope=caller, key=key, answer=_answer_of(response)
             )
             return response
-    if answer is None:
-        message = "This Idempotency-Key was used with another request"
-        raise KeyReused(message)
     headers = {**answer.headers, REPLAYED: "true"}
     return web.Response(status=answer.status, headers=headers, body=answer.body)
 

@@ -18,7 +18,6 @@ NAMELESS = re.compile(r"\b(dict|Mapping)\[str, Any\]|\bRecord\b|\btuple\[(?!\w+,
 JSON = {
     "services.health.body",
     "services.orders.content_of",
-    "storage.idempotency.begin",
 }
 
 
