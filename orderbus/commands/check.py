@@ -87,7 +87,7 @@ def _callers(settings: Settings) -> Iterator[Finding]:
         yield _warning("ALLOWED_HOSTS", found, "name the hosts you serve")
 
 
-def _parts(settings: Settings) -> Iterator[Finding]:
+def _dependencies(settings: Settings) -> Iterator[Finding]:
     is_known = is_published(settings.db_pass) or not settings.db_pass.get_secret_value()
     if is_known and not settings.db_host.startswith("/"):
         found = "is empty, or published with orderbus"
@@ -146,4 +146,11 @@ def _watched(settings: Settings) -> Iterator[Finding]:
         yield _warning("metrics ports", found, todo)
 
 
-_CHECKS: Final[tuple[_Check, ...]] = (_development, _keys, _callers, _parts, _webhooks, _watched)
+_CHECKS: Final[tuple[_Check, ...]] = (
+    _development,
+    _keys,
+    _callers,
+    _dependencies,
+    _webhooks,
+    _watched,
+)

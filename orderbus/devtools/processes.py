@@ -82,14 +82,14 @@ class Process:
         """Wait until the process ends; returns its exit code."""
         return await self._supervisor.wait()
 
-    def tell_to_stop(self) -> None:
+    def begin_to_stop(self) -> None:
         """Ask the process to stop; it is killed where it does not within its grace."""
         if self._supervisor.stdin is not None:
             self._supervisor.stdin.close()
 
     async def stop(self) -> None:
         """Ask the process to stop, and wait until it did."""
-        self.tell_to_stop()
+        self.begin_to_stop()
         await self._supervisor.wait()
         await self._reading
 

@@ -71,7 +71,7 @@ class Stack:
             await asyncio.shield(stopping)
         except asyncio.CancelledError:
             for process in self._every():
-                process.tell_to_stop()
+                process.begin_to_stop()
             await stopping
             raise
 

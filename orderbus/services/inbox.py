@@ -101,7 +101,7 @@ async def receive(
                 later.append(Due(later=[came.message for came in chunk]))
             else:
                 poisoned = Poisoned(f"It cannot be recorded: {error!r}", reason="unrecordable")
-                await _bury_alone(database, chunk[0], poisoned)
+                await _keep_alone(database, chunk[0], poisoned)
     return together([*done, *later])
 
 
@@ -126,27 +126,27 @@ async def _receive(database: Database, chunk: Sequence[_Came], wanted: Mapping[s
                 message = f"No event {came.event.event_id} is known here"
                 settled.append(replace(came, why=Poisoned(message, reason="unknown_event")))
         letters = [came for came in settled if came.why is not None]
-        await _bury(connection, letters)
+        await _keep(connection, letters)
     telemetry.RECEIVED.inc(recorded.new)
     telemetry.DUPLICATES.inc(len(settled) - len(letters) - recorded.new)
     _log(settled)
     return Due(recorded.deliveries, recorded.consumptions, later)
 
 
-def together(parts: Sequence[Due]) -> Due:
-    """Say of several parts what is due."""
+def together(dues: Sequence[Due]) -> Due:
+    """Say of several batches what is due."""
     consumptions: dict[str, list[int]] = {}
-    for part in parts:
-        for name, ids in part.consumptions.items():
+    for due in dues:
+        for name, ids in due.consumptions.items():
             consumptions.setdefault(name, []).extend(ids)
     return Due(
-        [delivery for part in parts for delivery in part.deliveries],
+        [delivery for due in dues for delivery in due.deliveries],
         consumptions,
-        [message for part in parts for message in part.later],
+        [message for due in dues for message in due.later],
     )
 
 
-async def _bury_alone(database: Database, came: _Came, why: Poisoned) -> None:
+async def _keep_alone(database: Database, came: _Came, why: Poisoned) -> None:
     """Keep a message that cannot be recorded; its event is parked, or it would come again.
 
     The event's own dead letter is enough then: there is one, however often it comes.
@@ -158,9 +158,9 @@ async def _bury_alone(database: Database, came: _Came, why: Poisoned) -> None:
                 "dead_letter_written", kind="outbox", error=str(why), **_about(came)
             )
             return
-        buried = replace(came, why=why)
-        await _bury(connection, [buried])
-    _log([buried])
+        letter = replace(came, why=why)
+        await _keep(connection, [letter])
+    _log([letter])
 
 
 async def _park(connection: Connection, event: Returned, why: Poisoned) -> bool:
@@ -172,7 +172,7 @@ async def _park(connection: Connection, event: Returned, why: Poisoned) -> bool:
     )
 
 
-async def _bury(connection: Connection, letters: Sequence[_Came]) -> None:
+async def _keep(connection: Connection, letters: Sequence[_Came]) -> None:
     if letters:
         await storage.dead_letters.add(
             connection,

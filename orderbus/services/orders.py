@@ -43,7 +43,7 @@ async def accept(
 ) -> Placed:
     """Store an order with its first event and outbox pointer, for whichever door it came by.
 
-    Once that is committed, in the caller's transaction if there is one, it is counted and told,
+    Once that is committed, in the caller's transaction if there is one, it is counted and logged,
     and the dispatcher woken. One statement, one round trip; a second one only where the order was
     there before. ``actor`` is who placed it, if that is neither its source nor who closed its cart.
     Raises ``Conflict`` where the reference stands for another content, ``KeyReused`` where the
@@ -60,7 +60,7 @@ async def accept(
         actor=actor,
     )
     if kept is not None:
-        after_commit(connection, partial(_tell_accepted, kept, order.cart_uuid))
+        after_commit(connection, partial(_announce, kept, order.cart_uuid))
         return Placed(kept.order_id, kept.external_ref, created=True, created_at=kept.created_at)
     taken = await storage.orders.find_taken(
         connection,
@@ -71,7 +71,7 @@ async def accept(
     return _same_again(order, taken)
 
 
-def _tell_accepted(kept: Kept, cart_uuid: UUID | None, _: Database) -> None:
+def _announce(kept: Kept, cart_uuid: UUID | None, _: Database) -> None:
     telemetry.ACCEPTED.inc()
     of_cart = {} if cart_uuid is None else {"cart_uuid": str(cart_uuid)}
     telemetry.log.info(
@@ -193,12 +193,12 @@ async def move(
     actor: str,
     reason: str | None = None,
     also: str | None = None,
-    told: Mapping[str, Any] | None = None,
+    beside: Mapping[str, Any] | None = None,
     traceparent: str | None = None,
 ) -> int:
     """Move an order whose row is locked, with history, event and outbox pointer; its new sequence.
 
-    ``also`` is the type of a second event, and ``told`` what both tell beside the order. Raises
+    ``also`` is the type of a second event, and ``beside`` what both carry beside the order. Raises
     ``IllegalMove``.
     """
     found = states.move(order.status, action)
@@ -207,7 +207,7 @@ async def move(
         order.order_pk,
         types=[found.event, *([also] if also else [])],
         actor=actor,
-        content={**content_of(replace(order, status=found.target)), **(told or {})},
+        content={**content_of(replace(order, status=found.target)), **(beside or {})},
         details={
             "from": order.status,
             "to": found.target,

@@ -164,7 +164,7 @@ async def _end(connection: Connection, order: Order, outcome: Outcome, event: Ev
         actor=ACTOR,
         reason=reason,
         also=ORDER_PROCESSED,
-        told={
+        beside={
             "processing": {
                 "status": "FAILED" if outcome.refused else "SUCCESS",
                 "error_message": reason,

@@ -106,8 +106,8 @@ def _rules(settings: Fields) -> tuple[tuple[bool, str], ...]:
 
 def _is_url(url: str) -> bool:
     try:
-        parts = urlsplit(url)
-        _ = parts.port
+        split = urlsplit(url)
+        _ = split.port
     except ValueError:  # its text may hold the password
         return False
     return True

@@ -57,7 +57,7 @@ def load(**overrides: object) -> Settings:
         for fault in faults:
             name = _variable(str(fault["loc"][0])) if fault["loc"] else ""
             sentences.setdefault(name, fault["msg"].removeprefix("Value error, "))
-        lines = [": ".join(part for part in line if part) for line in sentences.items()]
+        lines = [": ".join(filter(None, line)) for line in sentences.items()]
         raise Misconfigured("\n".join(lines)) from None
 
 

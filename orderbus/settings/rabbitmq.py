@@ -35,7 +35,7 @@ class Rabbitmq(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _rabbitmq_by_its_parts(cls, data: dict[str, Any]) -> dict[str, Any]:
+    def _rabbitmq_by_its_names(cls, data: dict[str, Any]) -> dict[str, Any]:
         if data.get("RABBIT_HOST") is None or "RABBITMQ_URL" in data or "rabbitmq_url" in data:
             return data
         user, password, vhost = (

@@ -26,7 +26,7 @@ def setting(default: object, *names: str, **limits: Any) -> Any:  # noqa: ANN401
 
 def _split_commas(value: object) -> object:
     if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
+        return tuple(name.strip() for name in value.split(",") if name.strip())
     return value
 
 

@@ -118,7 +118,7 @@ def migrate(settings: Settings) -> list[str]:
     with _backend(settings) as backend:
         missing = list(backend.to_apply(_all()))
         for migration in missing:
-            with _told(f"{migration.id} cannot be applied"), backend.transaction():
+            with _refused_as(f"{migration.id} cannot be applied"), backend.transaction():
                 migration.process_steps(backend, "apply")
                 backend.mark_one(migration)
         return [migration.id for migration in missing]
@@ -162,15 +162,18 @@ def _undo(settings: Settings, *, newest: int, agreed: Sequence[Loss] | None) -> 
         def rows(statement: str) -> Any:  # noqa: ANN401 - psycopg's rows
             return backend.connection.execute(statement).fetchall()
 
-        with _told("It cannot be undone"), backend.transaction(rollback_on_exit=agreed is None):
+        with (
+            _refused_as("It cannot be undone"),
+            backend.transaction(rollback_on_exit=agreed is None),
+        ):
             before = losses.contents(rows)
             for migration in migrations:
-                with _told(f"The rollback of {migration.id} cannot work"):
+                with _refused_as(f"The rollback of {migration.id} cannot work"):
                     migration.process_steps(backend, "rollback")
             down = losses.columns(rows)
             with backend.transaction(rollback_on_exit=True):
                 for migration in reversed(migrations):
-                    with _told(f"After a rollback {migration.id} could not be applied again"):
+                    with _refused_as(f"After a rollback {migration.id} could not be applied again"):
                         migration.process_steps(backend, "apply")
                 found = losses.between(before, down, losses.contents(rows))
             if agreed is not None and (more := losses.more(found, agreed)):
@@ -186,7 +189,7 @@ def _listed(lost: Sequence[Loss]) -> str:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _refused_as(what: str) -> Iterator[None]:
     """Turn PostgreSQL's errors into ours; whoever meets them is in a transaction that ends."""
     try:
         yield

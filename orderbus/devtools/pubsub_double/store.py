@@ -81,7 +81,7 @@ class Store:
             self.topic(made.dead_letter_policy.dead_letter_topic)
         if not made.HasField("message_retention_duration"):
             made.message_retention_duration.FromSeconds(_KEPT_FOR)
-        self.subscriptions[made.name] = Subscription(made, self._ask, self._bury)
+        self.subscriptions[made.name] = Subscription(made, self._ask, self._dead_letter)
         return made
 
     def subscription(self, name: str) -> Subscription:
@@ -122,13 +122,13 @@ class Store:
         text = self.faults.refuse
         return text is not None and (
             text.encode() in message.data
-            or any(text in part for pair in message.attributes.items() for part in pair)
+            or any(text in each for pair in message.attributes.items() for each in pair)
         )
 
     def _ask(self) -> tuple[Faults, Random]:
         return self.faults, self._random
 
-    def _bury(self, message: Any, source: Subscription, attempts: int) -> None:  # noqa: ANN401
+    def _dead_letter(self, message: Any, source: Subscription, attempts: int) -> None:  # noqa: ANN401
         """Publish to the dead-letter topic; lost, as Google says, where nobody subscribed to it."""
         topic = source.made.dead_letter_policy.dead_letter_topic
         if topic not in self.topics:

@@ -62,20 +62,20 @@ class Subscription:
         self,
         made: Any,  # noqa: ANN401 - Google's message
         ask: Callable[[], tuple[Faults, Random]],
-        bury: Callable[[Any, Subscription, int], None],
+        dead_letter: Callable[[Any, Subscription, int], None],
     ) -> None:
-        """Keep nothing yet; ``bury`` takes a message that was delivered too often."""
+        """Keep nothing yet; ``dead_letter`` takes a message that was delivered too often."""
         self.made = made
         self.closed = False
         self._ask = ask
-        self._bury = bury
+        self._dead_letter = dead_letter
         self._ready: deque[_Kept] = deque()
         self._leases: dict[str, _Lease] = {}
         self._later: set[asyncio.TimerHandle] = set()
         self._takers: set[Taker] = set()
         self._mark = uuid4().hex[
             :12
-        ]  # ack ids of another making, or another run, mean nothing here
+        ]  # ack ids of another generation, or another run, mean nothing here
         self._given = 0
 
     def __len__(self) -> int:
@@ -87,7 +87,7 @@ class Subscription:
         faults, random = self._ask()
         for _ in range(2 if random.random() < faults.duplicate else 1):
             late = random.random() * DISORDER if random.random() < faults.reorder else 0.0
-            self._line_up(_Kept(message), after=faults.delay + late)
+            self._enqueue(_Kept(message), after=faults.delay + late)
 
     def take(self, taker: Taker, at_most: int = AT_MOST) -> list[Any]:
         """Lease to ``taker`` what is ready and has room with it; perhaps nothing."""
@@ -142,13 +142,13 @@ class Subscription:
         self._later.clear()
         self._wake()
 
-    def _line_up(self, kept: _Kept, *, after: float = 0) -> None:
+    def _enqueue(self, kept: _Kept, *, after: float = 0) -> None:
         if after > 0:
             timer: asyncio.TimerHandle
 
             def come() -> None:
                 self._later.discard(timer)
-                self._line_up(kept)
+                self._enqueue(kept)
 
             timer = _after(after, come)
             self._later.add(timer)
@@ -172,9 +172,9 @@ class Subscription:
             return
         policy = self.made.dead_letter_policy
         if policy.dead_letter_topic and kept.attempts >= (policy.max_delivery_attempts or 5):
-            self._bury(kept.message, self, kept.attempts)
+            self._dead_letter(kept.message, self, kept.attempts)
         else:
-            self._line_up(kept, after=self._backoff(kept.attempts))
+            self._enqueue(kept, after=self._backoff(kept.attempts))
 
     def _backoff(self, attempts: int) -> float:
         if not self.made.HasField("retry_policy"):
