@@ -110,7 +110,7 @@ def _kinds(settings: Settings) -> dict[str, _Work]:
 
 
 async def _delete_watermarks(connection: Connection, bounds: Bounds) -> Step:
-    return Step(await storage.inbox.forget_watermarks(connection, at_most=bounds.at_most), None)
+    return Step(await storage.retention.forget_watermarks(connection, at_most=bounds.at_most), None)
 
 
 async def _delete(

@@ -20,7 +20,9 @@ BEYOND_EVENTS: Final = timedelta(days=2)
 
 def contradictions(settings: Fields) -> list[str]:
     """Say in a sentence each what cannot work together; empty where all of it can."""
-    return [sentence for wrong, sentence in _rules(settings) if wrong]
+    return [
+        sentence for wrong, sentence in (*_rules(settings), *_retention_rules(settings)) if wrong
+    ]
 
 
 def _rules(settings: Fields) -> tuple[tuple[bool, str], ...]:
@@ -80,6 +82,11 @@ def _rules(settings: Fields) -> tuple[tuple[bool, str], ...]:
             "DB_HOST is no host: write a name, an address, or the folder of PostgreSQL's socket, "
             "which begins with /",
         ),
+    )
+
+
+def _retention_rules(settings: Fields) -> tuple[tuple[bool, str], ...]:
+    return (
         (
             settings.event_retention < timedelta(days=7),
             "ORDERBUS_EVENT_RETENTION must be 7 days or more: "

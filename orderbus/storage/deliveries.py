@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from orderbus.domain.deliveries import Settlement
@@ -113,6 +114,82 @@ class Settled:
     next: list[int]
 
 
+_SETTLE: Final = """
+    WITH settled AS (
+        UPDATE ops.webhook_deliveries
+           SET state = $3, lease = NULL, leased_until = NULL,
+               crashes = CASE WHEN $15 THEN crashes + 1 WHEN $16 THEN crashes ELSE 0 END,
+               due_at = CASE WHEN $3 = 'pending' THEN now() + $4::interval ELSE due_at END,
+               attempts = attempts - (NOT $5)::int,
+               settled_at = CASE WHEN $3 IN ('delivered', 'dead') THEN now() END
+         WHERE id = $1 AND lease = $2
+        RETURNING id, order_id, endpoint_id, sequence, event_id, occurred_at
+    ), attempt AS (
+        UPDATE ops.webhook_attempts
+           SET finished_at = clock_timestamp(), outcome = $6, status = $7, error = $8,
+               detail = $9, address = $10, head = $11
+         WHERE delivery_id = $1 AND number = $12 AND finished_at IS NULL
+           AND EXISTS (SELECT FROM settled)
+    ), buried AS (
+        INSERT INTO ops.dead_letters
+               (kind, delivery_id, event_id, occurred_at, reason, error)
+        SELECT 'delivery', id, event_id, occurred_at, $13, $14
+          FROM settled
+         WHERE $3 = 'dead'
+        ON CONFLICT DO NOTHING
+    ), goes_on AS (
+        SELECT settled.*
+          FROM settled
+          JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = settled.endpoint_id
+         WHERE endpoint.disabled_at IS NULL AND endpoint.removed_at IS NULL
+    ), next_of_order AS (
+        SELECT delivery.id
+          FROM goes_on
+         CROSS JOIN LATERAL (
+                SELECT id
+                  FROM ops.webhook_deliveries
+                 WHERE order_id = goes_on.order_id
+                   AND endpoint_id = goes_on.endpoint_id
+                   AND sequence > goes_on.sequence
+                   AND state = 'pending'
+                 ORDER BY sequence
+                 LIMIT 1) AS delivery
+         WHERE $3 IN ('delivered', 'dead')
+    ), next_at_endpoint AS (
+        SELECT delivery.id
+          FROM goes_on
+         CROSS JOIN LATERAL (
+                SELECT id
+                  FROM ops.webhook_deliveries AS delivery
+                 WHERE endpoint_id = goes_on.endpoint_id
+                   AND state = 'pending'
+                   AND hinted_at IS NULL
+                   AND due_at <= now()
+                   AND lease IS NULL
+                   AND order_id <> goes_on.order_id
+                   AND ops.may_go(delivery)
+                 ORDER BY due_at
+                 LIMIT 1) AS delivery
+    ), free AS (
+        SELECT id
+          FROM ops.webhook_deliveries
+         WHERE id IN (SELECT id FROM next_of_order UNION SELECT id FROM next_at_endpoint)
+           AND state = 'pending' AND lease IS NULL AND due_at <= now()
+         ORDER BY id
+           FOR UPDATE SKIP LOCKED
+    ), hinted AS (
+        UPDATE ops.webhook_deliveries
+           SET hinted_at = now()
+         WHERE id IN (SELECT id FROM free)
+        RETURNING id
+    )
+    SELECT EXISTS (SELECT FROM settled) AS ours,
+           coalesce((SELECT extract(epoch FROM clock_timestamp() - occurred_at)::float
+                       FROM settled), 0) AS seconds,
+           (SELECT coalesce(array_agg(id), '{}') FROM hinted) AS next
+"""
+
+
 async def settle(
     connection: Connection,
     claimed: Claimed,
@@ -121,80 +198,7 @@ async def settle(
 ) -> Settled:
     """Close the attempt and move the delivery on; waits for no other delivery."""
     record = await connection.fetchrow(
-        """
-        WITH settled AS (
-            UPDATE ops.webhook_deliveries
-               SET state = $3, lease = NULL, leased_until = NULL,
-                   crashes = CASE WHEN $15 THEN crashes + 1 WHEN $16 THEN crashes ELSE 0 END,
-                   due_at = CASE WHEN $3 = 'pending' THEN now() + $4::interval ELSE due_at END,
-                   attempts = attempts - (NOT $5)::int,
-                   settled_at = CASE WHEN $3 IN ('delivered', 'dead') THEN now() END
-             WHERE id = $1 AND lease = $2
-            RETURNING id, order_id, endpoint_id, sequence, event_id, occurred_at
-        ), attempt AS (
-            UPDATE ops.webhook_attempts
-               SET finished_at = clock_timestamp(), outcome = $6, status = $7, error = $8,
-                   detail = $9, address = $10, head = $11
-             WHERE delivery_id = $1 AND number = $12 AND finished_at IS NULL
-               AND EXISTS (SELECT FROM settled)
-        ), buried AS (
-            INSERT INTO ops.dead_letters
-                   (kind, delivery_id, event_id, occurred_at, reason, error)
-            SELECT 'delivery', id, event_id, occurred_at, $13, $14
-              FROM settled
-             WHERE $3 = 'dead'
-            ON CONFLICT DO NOTHING
-        ), goes_on AS (
-            SELECT settled.*
-              FROM settled
-              JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = settled.endpoint_id
-             WHERE endpoint.disabled_at IS NULL AND endpoint.removed_at IS NULL
-        ), next_of_order AS (
-            SELECT delivery.id
-              FROM goes_on
-             CROSS JOIN LATERAL (
-                    SELECT id
-                      FROM ops.webhook_deliveries
-                     WHERE order_id = goes_on.order_id
-                       AND endpoint_id = goes_on.endpoint_id
-                       AND sequence > goes_on.sequence
-                       AND state = 'pending'
-                     ORDER BY sequence
-                     LIMIT 1) AS delivery
-             WHERE $3 IN ('delivered', 'dead')
-        ), next_at_endpoint AS (
-            SELECT delivery.id
-              FROM goes_on
-             CROSS JOIN LATERAL (
-                    SELECT id
-                      FROM ops.webhook_deliveries AS delivery
-                     WHERE endpoint_id = goes_on.endpoint_id
-                       AND state = 'pending'
-                       AND hinted_at IS NULL
-                       AND due_at <= now()
-                       AND lease IS NULL
-                       AND order_id <> goes_on.order_id
-                       AND ops.may_go(delivery)
-                     ORDER BY due_at
-                     LIMIT 1) AS delivery
-        ), free AS (
-            SELECT id
-              FROM ops.webhook_deliveries
-             WHERE id IN (SELECT id FROM next_of_order UNION SELECT id FROM next_at_endpoint)
-               AND state = 'pending' AND lease IS NULL AND due_at <= now()
-             ORDER BY id
-               FOR UPDATE SKIP LOCKED
-        ), hinted AS (
-            UPDATE ops.webhook_deliveries
-               SET hinted_at = now()
-             WHERE id IN (SELECT id FROM free)
-            RETURNING id
-        )
-        SELECT EXISTS (SELECT FROM settled) AS ours,
-               coalesce((SELECT extract(epoch FROM clock_timestamp() - occurred_at)::float
-                           FROM settled), 0) AS seconds,
-               (SELECT coalesce(array_agg(id), '{}') FROM hinted) AS next
-        """,
+        _SETTLE,
         claimed.delivery_id,
         claimed.lease,
         settlement.state,

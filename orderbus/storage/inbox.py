@@ -122,14 +122,68 @@ async def lock_watermarks(connection: Connection, known: Sequence[Known]) -> lis
     return [event for event in known if event.order_pk in ours]
 
 
-async def forget_watermarks(connection: Connection, *, at_most: int) -> int:
-    """Let go of watermarks of orders none of whose events is kept; returns how many.
-
-    Looks at ``at_most`` of those whose turn it is, so it may return fewer. A later event of such an
-    order restores its watermark: see ``recognise``.
-    """
-    forgotten: int = await connection.fetchval("SELECT ops.forget_watermarks($1)", at_most)
-    return forgotten
+_ADD: Final = """
+    WITH came AS (
+        SELECT *
+          FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::text[],
+                      $6::timestamptz[], $7::text[])
+               AS came (event_id, occurred_at, order_id, sequence, message_id, published_at,
+                        type)
+    ), types AS (
+        -- Far fewer than events, and ops.fits costs more than all else.
+        SELECT DISTINCT type FROM came
+    ), endpoints AS MATERIALIZED (
+        SELECT id, type
+          FROM types
+          JOIN ops.webhook_endpoints ON removed_at IS NULL AND ops.fits(type, events)
+    ), consumers AS MATERIALIZED (
+        SELECT name, type
+          FROM types
+          JOIN unnest($8::text[], $9::text[]) AS consumers (name, pattern)
+            ON ops.fits(type, ARRAY[pattern])
+    ), returned AS (
+        DELETE FROM ops.outbox
+         WHERE event_id IN (SELECT event_id
+                              FROM ops.outbox
+                             WHERE event_id = ANY ($1::uuid[])
+                             ORDER BY event_id
+                               FOR UPDATE)
+        RETURNING event_id, publishes
+    ), new AS (
+        INSERT INTO ops.inbox
+               (event_id, occurred_at, order_id, sequence, message_id, published_at, publishes)
+        SELECT came.event_id, occurred_at, order_id, sequence, message_id, published_at,
+               CASE WHEN message_id IS NULL THEN coalesce(publishes, 0)
+                    ELSE greatest(publishes, 1) END
+          FROM came
+          LEFT JOIN returned USING (event_id)
+        ON CONFLICT DO NOTHING
+        RETURNING event_id, occurred_at, order_id, sequence, message_id
+    ), owed AS (
+        INSERT INTO ops.webhook_deliveries
+               (endpoint_id, event_id, occurred_at, order_id, sequence)
+        SELECT endpoints.id, new.event_id, new.occurred_at, new.order_id, new.sequence
+          FROM new
+          JOIN came USING (event_id)
+          JOIN endpoints USING (type)
+         WHERE new.message_id IS NOT NULL
+         ORDER BY new.order_id, new.sequence
+        ON CONFLICT DO NOTHING
+    ), wanted AS (
+        INSERT INTO ops.consumptions (consumer, event_id, occurred_at, hinted_at)
+        SELECT consumers.name, new.event_id, new.occurred_at, now()
+          FROM new
+          JOIN came USING (event_id)
+          JOIN consumers USING (type)
+         WHERE new.message_id IS NOT NULL
+        ON CONFLICT DO NOTHING
+        RETURNING consumer, id
+    )
+    SELECT (SELECT count(*) FROM new) AS new,
+           (SELECT jsonb_object_agg(consumer, ids)
+              FROM (SELECT consumer, jsonb_agg(id ORDER BY id) AS ids
+                      FROM wanted GROUP BY consumer) AS each) AS consumptions
+"""
 
 
 async def add(
@@ -142,68 +196,7 @@ async def add(
     nothing but its pointer.
     """
     row = await connection.fetchrow(
-        """
-        WITH came AS (
-            SELECT *
-              FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $4::bigint[], $5::text[],
-                          $6::timestamptz[], $7::text[])
-                   AS came (event_id, occurred_at, order_id, sequence, message_id, published_at,
-                            type)
-        ), types AS (
-            -- Far fewer than events, and ops.fits costs more than all else.
-            SELECT DISTINCT type FROM came
-        ), endpoints AS MATERIALIZED (
-            SELECT id, type
-              FROM types
-              JOIN ops.webhook_endpoints ON removed_at IS NULL AND ops.fits(type, events)
-        ), consumers AS MATERIALIZED (
-            SELECT name, type
-              FROM types
-              JOIN unnest($8::text[], $9::text[]) AS consumers (name, pattern)
-                ON ops.fits(type, ARRAY[pattern])
-        ), returned AS (
-            DELETE FROM ops.outbox
-             WHERE event_id IN (SELECT event_id
-                                  FROM ops.outbox
-                                 WHERE event_id = ANY ($1::uuid[])
-                                 ORDER BY event_id
-                                   FOR UPDATE)
-            RETURNING event_id, publishes
-        ), new AS (
-            INSERT INTO ops.inbox
-                   (event_id, occurred_at, order_id, sequence, message_id, published_at, publishes)
-            SELECT came.event_id, occurred_at, order_id, sequence, message_id, published_at,
-                   CASE WHEN message_id IS NULL THEN coalesce(publishes, 0)
-                        ELSE greatest(publishes, 1) END
-              FROM came
-              LEFT JOIN returned USING (event_id)
-            ON CONFLICT DO NOTHING
-            RETURNING event_id, occurred_at, order_id, sequence, message_id
-        ), owed AS (
-            INSERT INTO ops.webhook_deliveries
-                   (endpoint_id, event_id, occurred_at, order_id, sequence)
-            SELECT endpoints.id, new.event_id, new.occurred_at, new.order_id, new.sequence
-              FROM new
-              JOIN came USING (event_id)
-              JOIN endpoints USING (type)
-             WHERE new.message_id IS NOT NULL
-             ORDER BY new.order_id, new.sequence
-            ON CONFLICT DO NOTHING
-        ), wanted AS (
-            INSERT INTO ops.consumptions (consumer, event_id, occurred_at, hinted_at)
-            SELECT consumers.name, new.event_id, new.occurred_at, now()
-              FROM new
-              JOIN came USING (event_id)
-              JOIN consumers USING (type)
-             WHERE new.message_id IS NOT NULL
-            ON CONFLICT DO NOTHING
-            RETURNING consumer, id
-        )
-        SELECT (SELECT count(*) FROM new) AS new,
-               (SELECT jsonb_object_agg(consumer, ids)
-                  FROM (SELECT consumer, jsonb_agg(id ORDER BY id) AS ids
-                          FROM wanted GROUP BY consumer) AS each) AS consumptions
-        """,
+        _ADD,
         [event.returned.event_id for event in known],
         [event.returned.occurred_at for event in known],
         [event.order_pk for event in known],
@@ -218,6 +211,77 @@ async def add(
     return Recorded(row["new"], row["consumptions"] or {})
 
 
+_ADVANCE: Final = """
+    WITH came AS (
+        SELECT DISTINCT order_id, sequence
+          FROM unnest($1::bigint[], $2::bigint[]) AS came (order_id, sequence)
+    ), concerned AS (
+        SELECT order_id, watermarks.sequence
+          FROM (SELECT DISTINCT order_id FROM came) AS orders
+          JOIN ops.watermarks USING (order_id)
+    ), here AS (
+        SELECT order_id, sequence FROM came
+         UNION
+        SELECT early.order_id, early.sequence
+          FROM concerned
+          JOIN ops.early_events AS early USING (order_id)
+    ), reached AS (
+        -- Sequences are whole and distinct, so what follows without a gap keeps its distance
+        -- to the watermark equal to its rank.
+        SELECT order_id, max(sequence) AS sequence
+          FROM (SELECT here.order_id, here.sequence,
+                       here.sequence - concerned.sequence
+                       - row_number() OVER (PARTITION BY order_id ORDER BY here.sequence) AS gap
+                  FROM concerned
+                  JOIN here USING (order_id)
+                 WHERE here.sequence > concerned.sequence) AS later
+         WHERE gap = 0
+         GROUP BY order_id
+    ), moved AS (
+        UPDATE ops.watermarks
+           SET sequence = reached.sequence
+          FROM reached
+         WHERE watermarks.order_id = reached.order_id
+        RETURNING watermarks.order_id, watermarks.sequence
+    ), watermark AS (
+        SELECT order_id, coalesce(moved.sequence, concerned.sequence) AS sequence
+          FROM concerned
+          LEFT JOIN moved USING (order_id)
+    ), no_longer_early AS (
+        DELETE FROM ops.early_events AS early
+         USING watermark
+         WHERE early.order_id = watermark.order_id AND early.sequence <= watermark.sequence
+    ), too_early AS (
+        INSERT INTO ops.early_events (order_id, sequence)
+        SELECT came.order_id, came.sequence
+          FROM came
+          JOIN watermark USING (order_id)
+         WHERE came.sequence > watermark.sequence
+        ON CONFLICT DO NOTHING
+    ), ready AS (
+        SELECT delivery.id
+          FROM watermark
+          JOIN ops.webhook_deliveries AS delivery USING (order_id)
+          JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
+         WHERE delivery.state = 'pending'
+           AND delivery.lease IS NULL
+           AND delivery.due_at <= now()
+           AND endpoint.disabled_at IS NULL
+           AND endpoint.removed_at IS NULL
+           -- ops.may_go would still see the watermarks as they were before this statement.
+           AND (delivery.sequence <= watermark.sequence AND ops.is_head(delivery)
+                OR endpoint.ordering = 'none')
+         ORDER BY delivery.id
+           FOR UPDATE OF delivery SKIP LOCKED
+    )
+    UPDATE ops.webhook_deliveries AS delivery
+       SET hinted_at = now()
+      FROM ready
+     WHERE delivery.id = ready.id
+    RETURNING delivery.id
+"""
+
+
 async def advance_watermarks(connection: Connection, known: Sequence[Known]) -> list[int]:
     """Move the watermarks over what came back without a gap; remember what came too early.
 
@@ -225,75 +289,7 @@ async def advance_watermarks(connection: Connection, known: Sequence[Known]) -> 
     head of their order's line at their endpoint.
     """
     rows = await connection.fetch(
-        """
-        WITH came AS (
-            SELECT DISTINCT order_id, sequence
-              FROM unnest($1::bigint[], $2::bigint[]) AS came (order_id, sequence)
-        ), concerned AS (
-            SELECT order_id, watermarks.sequence
-              FROM (SELECT DISTINCT order_id FROM came) AS orders
-              JOIN ops.watermarks USING (order_id)
-        ), here AS (
-            SELECT order_id, sequence FROM came
-             UNION
-            SELECT early.order_id, early.sequence
-              FROM concerned
-              JOIN ops.early_events AS early USING (order_id)
-        ), reached AS (
-            -- Sequences are whole and distinct, so what follows without a gap keeps its distance
-            -- to the watermark equal to its rank.
-            SELECT order_id, max(sequence) AS sequence
-              FROM (SELECT here.order_id, here.sequence,
-                           here.sequence - concerned.sequence
-                           - row_number() OVER (PARTITION BY order_id ORDER BY here.sequence) AS gap
-                      FROM concerned
-                      JOIN here USING (order_id)
-                     WHERE here.sequence > concerned.sequence) AS later
-             WHERE gap = 0
-             GROUP BY order_id
-        ), moved AS (
-            UPDATE ops.watermarks
-               SET sequence = reached.sequence
-              FROM reached
-             WHERE watermarks.order_id = reached.order_id
-            RETURNING watermarks.order_id, watermarks.sequence
-        ), watermark AS (
-            SELECT order_id, coalesce(moved.sequence, concerned.sequence) AS sequence
-              FROM concerned
-              LEFT JOIN moved USING (order_id)
-        ), no_longer_early AS (
-            DELETE FROM ops.early_events AS early
-             USING watermark
-             WHERE early.order_id = watermark.order_id AND early.sequence <= watermark.sequence
-        ), too_early AS (
-            INSERT INTO ops.early_events (order_id, sequence)
-            SELECT came.order_id, came.sequence
-              FROM came
-              JOIN watermark USING (order_id)
-             WHERE came.sequence > watermark.sequence
-            ON CONFLICT DO NOTHING
-        ), ready AS (
-            SELECT delivery.id
-              FROM watermark
-              JOIN ops.webhook_deliveries AS delivery USING (order_id)
-              JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
-             WHERE delivery.state = 'pending'
-               AND delivery.lease IS NULL
-               AND delivery.due_at <= now()
-               AND endpoint.disabled_at IS NULL
-               AND endpoint.removed_at IS NULL
-               -- ops.may_go would still see the watermarks as they were before this statement.
-               AND (delivery.sequence <= watermark.sequence AND ops.is_head(delivery)
-                    OR endpoint.ordering = 'none')
-             ORDER BY delivery.id
-               FOR UPDATE OF delivery SKIP LOCKED
-        )
-        UPDATE ops.webhook_deliveries AS delivery
-           SET hinted_at = now()
-          FROM ready
-         WHERE delivery.id = ready.id
-        RETURNING delivery.id
-        """,
+        _ADVANCE,
         [event.order_pk for event in known],
         [event.sequence for event in known],
     )

@@ -61,6 +61,32 @@ class Order:
     event_seq: int
 
 
+_ADD: Final = f"""
+    WITH placed AS (
+        INSERT INTO orders.orders (source, external_ref, idempotency_key, content_hash,
+               customer_name, customer_email, shipping_address, total, event_seq,
+               customer_ref, cart_uuid, public_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $17, $18,
+                coalesce($19, gen_random_uuid()))
+        ON CONFLICT DO NOTHING
+        RETURNING id, public_id, created_at
+    ), items AS (
+        INSERT INTO orders.order_items (order_id, line, sku, name, quantity, unit_price)
+        SELECT placed.id, item.line, item.sku, item.name, item.quantity, item.unit_price
+          FROM placed,
+               unnest($9::text[], $10::text[], $11::int[], $12::numeric[])
+               WITH ORDINALITY AS item (sku, name, quantity, unit_price, line)
+    ), happened AS (
+        SELECT id AS order_pk, public_id AS order_public_id, created_at AS order_created_at,
+               1 AS sequence, $13 AS type, $14::jsonb AS content, $15 AS traceparent,
+               $21 AS request_id, created_at AS occurred_at, $16::jsonb AS details,
+               coalesce($20, (SELECT closed_by FROM orders.carts WHERE uuid = $18), $1) AS actor
+          FROM placed
+    ), {events.INTO_HISTORY_AND_OUTBOX}
+    SELECT public_id, created_at FROM placed
+"""  # noqa: S608 - constants of ours
+
+
 async def add(
     connection: Connection,
     order: PlaceOrder,
@@ -80,30 +106,7 @@ async def add(
     """
     content_hash = order.content_hash()
     row = await connection.fetchrow(
-        f"""
-        WITH placed AS (
-            INSERT INTO orders.orders (source, external_ref, idempotency_key, content_hash,
-                   customer_name, customer_email, shipping_address, total, event_seq,
-                   customer_ref, cart_uuid, public_id)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $17, $18,
-                    coalesce($19, gen_random_uuid()))
-            ON CONFLICT DO NOTHING
-            RETURNING id, public_id, created_at
-        ), items AS (
-            INSERT INTO orders.order_items (order_id, line, sku, name, quantity, unit_price)
-            SELECT placed.id, item.line, item.sku, item.name, item.quantity, item.unit_price
-              FROM placed,
-                   unnest($9::text[], $10::text[], $11::int[], $12::numeric[])
-                   WITH ORDINALITY AS item (sku, name, quantity, unit_price, line)
-        ), happened AS (
-            SELECT id AS order_pk, public_id AS order_public_id, created_at AS order_created_at,
-                   1 AS sequence, $13 AS type, $14::jsonb AS content, $15 AS traceparent,
-                   $21 AS request_id, created_at AS occurred_at, $16::jsonb AS details,
-                   coalesce($20, (SELECT closed_by FROM orders.carts WHERE uuid = $18), $1) AS actor
-              FROM placed
-        ), {events.INTO_HISTORY_AND_OUTBOX}
-        SELECT public_id, created_at FROM placed
-        """,  # noqa: S608 - constants of ours
+        _ADD,
         order.source,
         order.external_ref,
         order.idempotency_key,

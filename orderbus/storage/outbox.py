@@ -80,6 +80,54 @@ async def hint(connection: Connection, *, at_most: int, again_after: timedelta) 
     return due
 
 
+_LEASE: Final = """
+    WITH breaker AS (
+        SELECT opened_at IS NOT NULL AS open FROM ops.relay_breaker
+    ), probe AS (
+        UPDATE ops.relay_breaker
+           SET probe_at = now() + $3::interval
+         WHERE probe_at <= now()
+        RETURNING 1
+    ), oldest AS (
+        SELECT event_id, leases >= $4 AS suspect
+          FROM ops.outbox
+         WHERE due_at <= now()
+         ORDER BY due_at
+         LIMIT 1
+    ), due AS (
+        SELECT outbox.event_id
+          FROM ops.outbox, oldest
+         WHERE outbox.due_at <= now()
+           AND (outbox.leases < $4 OR outbox.event_id = oldest.event_id)
+           AND (NOT oldest.suspect OR outbox.event_id = oldest.event_id)
+         ORDER BY outbox.due_at
+         LIMIT (SELECT CASE WHEN NOT open THEN $2 ELSE (SELECT count(*) FROM probe) END
+                  FROM breaker)
+           FOR UPDATE OF outbox SKIP LOCKED
+    ), leased AS (
+        UPDATE ops.outbox
+           SET due_at = now() + $3::interval, lease = $1, leases = leases + 1,
+               hinted_at = NULL
+         WHERE event_id = ANY (ARRAY(SELECT event_id FROM due))
+        RETURNING event_id, occurred_at, leases
+    )
+    -- Of the order only what is announced: reading all of it would cost as much as publishing.
+    SELECT leased.event_id, leased.occurred_at, leased.leases, events.type, events.sequence,
+           events.order_public_id, events.order_created_at,
+           events.traceparent, events.request_id,
+           jsonb_build_object('order_id', content -> 'order_id', 'total', content -> 'total',
+               'customer', jsonb_build_object('name', content #> '{customer,name}'))
+               AS content
+      FROM leased
+      -- Each is looked up: a plan that knows no number would read all events for a batch.
+      LEFT JOIN LATERAL (
+           SELECT * FROM ops.events
+            WHERE occurred_at = leased.occurred_at AND event_id = leased.event_id
+            LIMIT 1) AS events ON true
+     ORDER BY events.occurred_at, events.sequence
+"""
+
+
 async def lease(
     connection: Connection, token: UUID, *, at_most: int, length: timedelta
 ) -> list[Leased]:
@@ -91,52 +139,7 @@ async def lease(
     that one that kills its process harms no other.
     """
     rows = await connection.fetch(
-        """
-        WITH breaker AS (
-            SELECT opened_at IS NOT NULL AS open FROM ops.relay_breaker
-        ), probe AS (
-            UPDATE ops.relay_breaker
-               SET probe_at = now() + $3::interval
-             WHERE probe_at <= now()
-            RETURNING 1
-        ), oldest AS (
-            SELECT event_id, leases >= $4 AS suspect
-              FROM ops.outbox
-             WHERE due_at <= now()
-             ORDER BY due_at
-             LIMIT 1
-        ), due AS (
-            SELECT outbox.event_id
-              FROM ops.outbox, oldest
-             WHERE outbox.due_at <= now()
-               AND (outbox.leases < $4 OR outbox.event_id = oldest.event_id)
-               AND (NOT oldest.suspect OR outbox.event_id = oldest.event_id)
-             ORDER BY outbox.due_at
-             LIMIT (SELECT CASE WHEN NOT open THEN $2 ELSE (SELECT count(*) FROM probe) END
-                      FROM breaker)
-               FOR UPDATE OF outbox SKIP LOCKED
-        ), leased AS (
-            UPDATE ops.outbox
-               SET due_at = now() + $3::interval, lease = $1, leases = leases + 1,
-                   hinted_at = NULL
-             WHERE event_id = ANY (ARRAY(SELECT event_id FROM due))
-            RETURNING event_id, occurred_at, leases
-        )
-        -- Of the order only what is announced: reading all of it would cost as much as publishing.
-        SELECT leased.event_id, leased.occurred_at, leased.leases, events.type, events.sequence,
-               events.order_public_id, events.order_created_at,
-               events.traceparent, events.request_id,
-               jsonb_build_object('order_id', content -> 'order_id', 'total', content -> 'total',
-                   'customer', jsonb_build_object('name', content #> '{customer,name}'))
-                   AS content
-          FROM leased
-          -- Each is looked up: a plan that knows no number would read all events for a batch.
-          LEFT JOIN LATERAL (
-               SELECT * FROM ops.events
-                WHERE occurred_at = leased.occurred_at AND event_id = leased.event_id
-                LIMIT 1) AS events ON true
-         ORDER BY events.occurred_at, events.sequence
-        """,
+        _LEASE,
         token,
         at_most,
         length,

@@ -222,6 +222,16 @@ async def list_old_days(connection: Connection, *, keep: timedelta) -> list[date
     return [record["day"] for record in records]
 
 
+async def forget_watermarks(connection: Connection, *, at_most: int) -> int:
+    """Let go of watermarks of orders none of whose events is kept; returns how many.
+
+    Looks at ``at_most`` of those whose turn it is, so it may return fewer. A later event of such an
+    order restores its watermark: see ``storage.inbox.recognise``.
+    """
+    forgotten: int = await connection.fetchval("SELECT ops.forget_watermarks($1)", at_most)
+    return forgotten
+
+
 async def drop_day(connection: Connection, day: date) -> bool:
     """Drop a day's events and inbox; false where a long query holds them: try again later."""
     try:

@@ -129,7 +129,7 @@ CALLS: dict[str, Call] = {
     "endpoints.skip_owed": lambda c, _: storage.endpoints.skip_owed(c, at_most=9),
     "inbox.add": record,
     "inbox.advance_watermarks": record,
-    "inbox.forget_watermarks": lambda c, _: storage.inbox.forget_watermarks(c, at_most=9),
+    "retention.forget_watermarks": lambda c, _: storage.retention.forget_watermarks(c, at_most=9),
     "inbox.lock_watermarks": record,
     "inbox.recognise": record,
     "lost_events.take_back": lambda c, _: storage.lost_events.take_back(

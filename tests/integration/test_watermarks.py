@@ -45,7 +45,7 @@ async def place_long_ago(database: Database, *, count: int = 1) -> list[int]:
 
 async def forget(database: Database, at_most: int = 1000) -> int:
     async with database.connection() as connection:
-        return await storage.inbox.forget_watermarks(connection, at_most=at_most)
+        return await storage.retention.forget_watermarks(connection, at_most=at_most)
 
 
 async def watermarks(database: Database) -> dict[int, int]:
@@ -177,7 +177,7 @@ async def test_forgetting_looks_at_no_more_than_it_was_asked_to(
     await scenario.value(database, "ANALYZE ops.watermarks")
 
     async with database.transaction() as connection:
-        forgotten = await storage.inbox.forget_watermarks(connection, at_most=10)
+        forgotten = await storage.retention.forget_watermarks(connection, at_most=10)
         read = await connection.fetchval(
             "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'watermarks'"
         )
