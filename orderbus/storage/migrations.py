@@ -16,8 +16,8 @@ from orderbus import files
 from orderbus.domain import retries
 from orderbus.errors import Busy, Misconfigured, Refused, Unavailable
 from orderbus.settings import Settings
-from orderbus.storage import database, losses
-from orderbus.storage.losses import Loss
+from orderbus.storage import database, rollback_losses
+from orderbus.storage.rollback_losses import Loss
 from orderbus.waiting import block_until_it_works
 
 FOLDER: Final = files.path_of("migrations")
@@ -166,17 +166,17 @@ def _undo(settings: Settings, *, newest: int, agreed: Sequence[Loss] | None) -> 
             _refused_as("It cannot be undone"),
             backend.transaction(rollback_on_exit=agreed is None),
         ):
-            before = losses.contents(rows)
+            before = rollback_losses.contents(rows)
             for migration in migrations:
                 with _refused_as(f"The rollback of {migration.id} cannot work"):
                     migration.process_steps(backend, "rollback")
-            down = losses.columns(rows)
+            down = rollback_losses.columns(rows)
             with backend.transaction(rollback_on_exit=True):
                 for migration in reversed(migrations):
                     with _refused_as(f"After a rollback {migration.id} could not be applied again"):
                         migration.process_steps(backend, "apply")
-                found = losses.between(before, down, losses.contents(rows))
-            if agreed is not None and (more := losses.more(found, agreed)):
+                found = rollback_losses.between(before, down, rollback_losses.contents(rows))
+            if agreed is not None and (more := rollback_losses.more(found, agreed)):
                 message = f"More would be lost than you agreed to: {_listed(more)}"
                 raise Refused(f"{message}. Stop all processes that write, and try again")
             for migration in migrations:

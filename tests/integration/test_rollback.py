@@ -17,7 +17,7 @@ from orderbus.errors import Busy, Refused
 from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
-from orderbus.storage.losses import Loss
+from orderbus.storage.rollback_losses import Loss
 from tests.support import random_rows, scenario
 from tests.support.migration_files import NAMES
 
