@@ -235,6 +235,11 @@ async def test_with_postgresql_the_server_is_ready(client: Client) -> None:
 async def test_an_accepted_order_is_one_statement_and_a_repeated_one_two(
     client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def nothing(*_: object) -> None:
+        pass
+
+    # A notification may take the connection that is warm.
+    monkeypatch.setattr(Database, "notify", nothing)
     await post(client, body("SO-warm"))
     await post(client, body("SO-warm"))
     statements: list[str] = []
@@ -249,12 +254,11 @@ async def test_an_accepted_order_is_one_statement_and_a_repeated_one_two(
     monkeypatch.setattr(Database, "connection", logged)
 
     await post(client)
-    first = [statement for statement in statements if "pg_notify" not in statement]
+    first = list(statements)
     statements.clear()
     await post(client)
-    again = [statement for statement in statements if "pg_notify" not in statement]
 
-    assert (len(first), len(again)) == (1, 2)
+    assert (len(first), len(statements)) == (1, 2)
 
 
 async def test_the_id_an_answer_names_is_the_orders_own(client: Client, database: Database) -> None:

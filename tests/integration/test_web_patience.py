@@ -16,6 +16,7 @@ import structlog
 
 from orderbus import storage, telemetry
 from orderbus.settings import Settings
+from orderbus.storage.carts import Cart
 from orderbus.storage.database import Connection
 from orderbus.web.app_keys import IN_FLIGHT
 from tests.support import api_client
@@ -73,15 +74,8 @@ async def test_a_sender_that_goes_away_in_the_middle_is_no_failure_of_the_server
 async def test_a_reader_that_goes_away_in_the_middle_is_no_failure_of_the_server(
     client: api_client.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cart = {
-        "uuid": UUID(int=1),
-        "total_amount": Decimal(1),
-        "created_at": datetime.now(UTC),
-        "closed": False,
-    }
-
-    async def endless(_: Connection, number: int, **__: Any) -> list[tuple[int, dict[str, Any]]]:
-        return [(number + 1, cart)]
+    async def endless(_: Connection, cart_pk: int, **__: Any) -> list[Cart]:
+        return [Cart(cart_pk + 1, UUID(int=1), Decimal("1.00"), datetime.now(UTC), closed=False)]
 
     monkeypatch.setattr(storage.carts, "list_after", endless)
     with structlog.testing.capture_logs() as logs:
