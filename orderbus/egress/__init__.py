@@ -1,1 +1,1 @@
-"""The way to the customer: all of the aiohttp client."""
+"""The way to the customer: the aiohttp client."""
