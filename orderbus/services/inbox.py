@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
@@ -262,8 +263,12 @@ def _about(came: _Came) -> dict[str, Any]:
         "event_id": attributes.get("ce-id"),
         "order_id": attributes.get("ce-subject"),
         "external_ref": came.external_ref,
-        "sequence": attributes.get("sequence"),
+        "sequence": _number(attributes.get("sequence", "")),
         "trace_id": trace_id(attributes.get("traceparent")),
         "request_id": request_id(attributes.get("request-id")),
         "message_id": came.message.message_id,
     }
+
+
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None

@@ -74,7 +74,7 @@ def assert_about(line: dict[str, Any], order: Placed) -> None:
     """Both names of the order are in the line, and which of its events it is about."""
     assert line["order_id"] == str(order.order_id)
     assert line["external_ref"] == order.external_ref
-    assert str(line["sequence"]) == "1"
+    assert line["sequence"] == 1
     assert line["event_id"]
 
 
