@@ -58,9 +58,12 @@ async def run(
 
 
 async def _publish_again(database: Database, subscription: Subscription) -> None:
-    """Have everything published again that a subscription held which is gone."""
-    count = await services.lost_events.take_back_all(database)
+    """Have everything published again that a subscription held which is gone.
+
+    One that goes while this happens is noted anew, and has what it held published again in turn.
+    """
     subscription.made_anew = False
+    count = await services.lost_events.take_back_all(database)
     telemetry.log.warning("subscription_made_anew", events_to_publish_again=count)
 
 
