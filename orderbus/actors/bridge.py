@@ -43,6 +43,8 @@ async def run(
             try:
                 if subscription.made_anew:
                     await patiently(partial(_publish_again, database, subscription))
+                if not batch:  # PostgreSQL may stand still, and whoever stops would wait for it
+                    continue
                 due = await patiently(
                     partial(services.inbox.receive, database, batch, wanted=wanted)
                 )

@@ -62,3 +62,32 @@ async def test_a_subscription_that_is_made_anew_again_meanwhile_is_told_of_again
         await bridge.run(settings(), nobody, stop=lost.stop)
 
     assert lost.taken_back == 2
+
+
+async def test_who_stops_while_nothing_waits_does_not_ask_postgresql_before_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nobody: Any = None
+    subscription = Subscription(nobody, at_most=10)
+    stop = asyncio.Event()
+    received: list[object] = []
+
+    @asynccontextmanager
+    async def subscribed(*_: object, **__: object) -> AsyncIterator[Subscription]:
+        asyncio.create_task(stop.wait()).add_done_callback(subscription.note_ended)
+        yield subscription
+
+    async def receive(_: object, batch: object, **__: object) -> Due:
+        received.append(batch)
+        return Due()
+
+    monkeypatch.setattr(bridge, "subscribed", subscribed)
+    monkeypatch.setattr(services.inbox, "receive", receive)
+    running = asyncio.create_task(bridge.run(settings(), nobody, stop=stop))
+    await asyncio.sleep(0)
+
+    stop.set()
+    async with asyncio.timeout(PATIENCE):
+        await running
+
+    assert received == []
