@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import asyncpg
@@ -163,15 +163,19 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection for statements that each stand for themselves."""
-        with our_errors():
+        """Lend a connection for statements that each stand for themselves.
+
+        What follows their commit runs once the connection is given back, and is no error of
+        PostgreSQL's where it fails.
+        """
+        with ExitStack() as following, our_errors():
             async with _lent(self._pool.acquire(timeout=ACQUIRE_TIMEOUT)) as connection:
                 follow_ups = _follow_ups(connection)
                 try:
                     yield connection
                 finally:
-                    while follow_ups:
-                        follow_ups.pop(0)(self)
+                    while follow_ups:  # the stack calls first what came last to it
+                        following.callback(follow_ups.pop(), self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from orderbus import services, storage, telemetry
 from orderbus.errors import Unavailable
 from orderbus.settings import Settings
-from orderbus.storage.database import Database
+from orderbus.storage.database import Database, after_commit
 from tests.support import samples, scenario
 from tests.support.api_client import Client, body, post
 
@@ -169,3 +169,22 @@ async def test_what_is_no_order_is_no_order_refused(client: Client) -> None:
     assert (await client.post("/carts", json={})).status == 400
 
     assert telemetry.counts()["orderbus_orders_refused"] == before
+
+
+async def test_a_follow_up_that_fails_is_no_outage_of_postgresql_and_keeps_no_other_from_running(
+    database: Database,
+) -> None:
+    ran: list[str] = []
+
+    def fail(_: Database) -> None:
+        raise OSError("No space left on device")
+
+    async def commit() -> None:
+        async with database.transaction() as connection:
+            after_commit(connection, fail)
+            after_commit(connection, lambda _: ran.append("the next one"))
+
+    with pytest.raises(OSError, match="No space left"):
+        await commit()
+
+    assert ran == ["the next one"]
