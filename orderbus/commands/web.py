@@ -25,7 +25,13 @@ from orderbus.web import server
 @click.command()
 @click.option("--host", help="Address to bind to (ORDERBUS_WEB_HOST).")
 @click.option("--port", type=int, help="Port; 0 takes any free one (ORDERBUS_WEB_PORT).")
-@click.option("--workers", default=1, show_default=True, help="Processes behind the one socket.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes behind the one socket.",
+)
 @click.option("--inherit", type=int, hidden=True, help="The socket that a supervisor has bound.")
 def web(*, host: str | None, port: int | None, workers: int, inherit: int | None) -> None:
     """Run the web server. It ends on SIGTERM, when the requests under way are finished."""

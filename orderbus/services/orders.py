@@ -216,7 +216,8 @@ async def move(
         traceparent=traceparent,
         move=storage.events.Move(found.target, reason),
     )
-    telemetry.MOVES.labels(source=order.status, target=found.target).inc()
+    counter = telemetry.MOVES.labels(source=order.status, target=found.target)
+    after_commit(connection, lambda _: counter.inc())
     return sequence
 
 

@@ -140,7 +140,10 @@ class _Remembering(_Session):
 
 
 def after_commit(connection: Connection, follow_up: Callable[[Database], None]) -> None:
-    """Call ``follow_up`` once what ``connection`` does is committed, never if it is rolled back."""
+    """Call ``follow_up`` once what ``connection`` does is committed, never if it is rolled back.
+
+    Nor where it is not known which, because whoever commits is cancelled meanwhile.
+    """
     _follow_ups(connection).append(follow_up)
 
 

@@ -61,6 +61,11 @@ def refused(code: str) -> float:
     return REGISTRY.get_sample_value("orderbus_orders_refused_total", {"code": code}) or 0
 
 
+def cancelled() -> float:
+    labels = {"source": "created", "target": "cancelled"}
+    return REGISTRY.get_sample_value("orderbus_order_moves_total", labels) or 0
+
+
 async def test_an_order_by_any_door_is_counted_once_and_told_once_under_both_its_names(
     client: Client, database: Database, settings: Settings, lines: list[Any]
 ) -> None:
@@ -188,3 +193,27 @@ async def test_a_follow_up_that_fails_is_no_outage_of_postgresql_and_keeps_no_ot
         await commit()
 
     assert ran == ["the next one"]
+
+
+async def test_a_move_that_is_rolled_back_is_not_counted(database: Database) -> None:
+    placed = await scenario.place(database)
+    before = cancelled()
+
+    async def cancel(*, fails: bool) -> None:
+        async with database.transaction() as connection:
+            await services.orders.cancel(
+                connection,
+                str(placed.order_id),
+                reason=None,
+                actor="test",
+                seen=None,
+                traceparent=None,
+            )
+            if fails:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await cancel(fails=True)
+    assert cancelled() == before
+    await cancel(fails=False)
+    assert cancelled() == before + 1

@@ -13,7 +13,7 @@ from orderbus import services, storage, telemetry
 from orderbus.domain import orders, signatures
 from orderbus.domain.orders import IncomingOrder, OrderId
 from orderbus.errors import Conflict, IllegalMove, NotFound
-from orderbus.storage.database import Connection
+from orderbus.storage.database import Connection, after_commit
 from orderbus.web import open_access, queries, requests
 from orderbus.web.app_keys import DATABASE, SETTINGS
 from orderbus.web.idempotency import REPLAYED, answer_once
@@ -192,11 +192,10 @@ async def retry(request: web.Request) -> web.Response:
         order = await services.processing.retry(
             connection, id_or_ref, actor=requests.key_of(caller), seen=seen
         )
-        telemetry.log.info(
-            "order_tried_again",
-            order_id=str(order.order_id),
-            external_ref=order.external_ref,
-            actor=caller,
+        about = {"order_id": str(order.order_id), "external_ref": order.external_ref}
+        after_commit(
+            connection,
+            lambda _: telemetry.log.info("order_tried_again", **about, actor=caller),
         )
         return _answer(bodies.Order.of(order), 202)
 
