@@ -43,13 +43,7 @@ def loads(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """
     _check_shape(text)
     try:
-        return json.loads(
-            text.decode("utf-8"),
-            parse_int=_integer,
-            parse_float=_fraction,
-            parse_constant=_no_constant,
-            object_pairs_hook=_unique,
-        )
+        return _DECODER.decode(text.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise _malformed(f"not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -123,3 +117,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _malformed(detail: str) -> Invalid:
     return Invalid("The body is not valid JSON", [Fault("", "malformed", detail)])
+
+
+#: Made once: making one costs more than to read a small body.
+_DECODER: Final = json.JSONDecoder(
+    parse_int=_integer,
+    parse_float=_fraction,
+    parse_constant=_no_constant,
+    object_pairs_hook=_unique,
+)
