@@ -11,8 +11,6 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from asyncpg import Record
-
 from orderbus.storage.database import Connection
 
 
@@ -70,6 +68,23 @@ _READ: Final = """
 """
 
 
+_GIVEN: Final = """
+    INSERT INTO ops.consumptions (consumer, event_id, occurred_at)
+    SELECT $1, event_id, occurred_at FROM fitting ORDER BY occurred_at, event_id
+    ON CONFLICT DO NOTHING
+    RETURNING 1
+"""
+_MISSING: Final = """
+    SELECT 1
+      FROM fitting
+     CROSS JOIN LATERAL (SELECT count(*) AS times
+                           FROM ops.consumptions
+                          WHERE consumptions.event_id = fitting.event_id
+                            AND consumptions.consumer = $1) AS had
+     WHERE had.times = 0
+"""
+
+
 async def give(
     connection: Connection,
     *,
@@ -83,28 +98,7 @@ async def give(
 
     An event that it was given before is passed over.
     """
-    record = await connection.fetchrow(
-        f"""
-        {_READ}, added AS (
-            INSERT INTO ops.consumptions (consumer, event_id, occurred_at)
-            SELECT $1, event_id, occurred_at FROM fitting ORDER BY occurred_at, event_id
-            ON CONFLICT DO NOTHING
-            RETURNING 1
-        )
-        SELECT (SELECT count(*) FROM fitting) AS events,
-               (SELECT count(*) FROM added) AS added,
-               ended.occurred_at, ended.event_id
-          FROM (SELECT) AS always
-          LEFT JOIN ended ON true
-        """,  # noqa: S608 - a constant of ours
-        consumer,
-        pattern,
-        after.occurred_at,
-        after.event_id,
-        before,
-        at_most,
-    )
-    return _chunk(record)
+    return await _step(connection, _GIVEN, consumer, pattern, after, before, at_most)
 
 
 async def count(
@@ -116,32 +110,34 @@ async def count(
     before: datetime,
 ) -> Chunk:
     """Count what ``give`` would give of the next events: ``added`` says how many it has not had."""
+    return await _step(connection, _MISSING, consumer, pattern, after, before, 2000)
+
+
+async def _step(
+    connection: Connection,
+    added: str,
+    consumer: str,
+    pattern: str,
+    after: Place,
+    before: datetime,
+    at_most: int,
+) -> Chunk:
     record = await connection.fetchrow(
         f"""
-        {_READ}
+        {_READ}, added AS ({added})
         SELECT (SELECT count(*) FROM fitting) AS events,
-               (SELECT count(*)
-                  FROM fitting
-                 CROSS JOIN LATERAL (SELECT count(*) AS times
-                                       FROM ops.consumptions
-                                      WHERE consumptions.event_id = fitting.event_id
-                                        AND consumptions.consumer = $1) AS had
-                 WHERE had.times = 0) AS added,
+               (SELECT count(*) FROM added) AS added,
                ended.occurred_at, ended.event_id
           FROM (SELECT) AS always
           LEFT JOIN ended ON true
-        """,  # noqa: S608 - as above
+        """,  # noqa: S608 - constants of ours
         consumer,
         pattern,
         after.occurred_at,
         after.event_id,
         before,
-        2000,
+        at_most,
     )
-    return _chunk(record)
-
-
-def _chunk(record: Record | None) -> Chunk:
     assert record is not None  # noqa: S101 - the outer row is always there
     ended = record["event_id"] is not None
     until = Place(record["occurred_at"], record["event_id"]) if ended else None
