@@ -60,7 +60,8 @@ _SCHEMA_MISSING = (
     asyncpg.UndefinedFunctionError,
     asyncpg.InvalidSchemaNameError,
 )
-_BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+#: The last is what a full table of locks raises: whoever asks for fewer may get them.
+_BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.OutOfMemoryError)
 #: Conditions that pass without anybody changing the statement.
 _AWAY = (
     OSError,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from orderbus.errors import Misconfigured, Unavailable
+from orderbus.errors import Busy, Misconfigured, Unavailable
 from orderbus.storage.database import our_errors
 
 
@@ -21,6 +21,15 @@ def test_what_passes_by_itself_is_unavailable(sqlstate: str) -> None:
     error = asyncpg.PostgresError.new({"C": sqlstate, "M": "no"})
 
     with pytest.raises(Unavailable), our_errors():
+        raise error
+
+
+@pytest.mark.parametrize("sqlstate", ["55P03", "40P01", "53200"])
+def test_a_lock_or_the_room_for_one_that_somebody_else_has_is_busy(sqlstate: str) -> None:
+    """What is busy is tried in smaller batches: those may find room in a table of locks."""
+    error = asyncpg.PostgresError.new({"C": sqlstate, "M": "no"})
+
+    with pytest.raises(Busy), our_errors():
         raise error
 
 
