@@ -16,6 +16,7 @@ from google.cloud import pubsub_v1
 from orderbus.pubsub import channels, topology
 from orderbus.rabbitmq.broker import Broker
 from tests.end_to_end.die_of import BREAKS, KILLS
+from tests.support import outbox_rows
 from tests.support.system import System
 from tests.support.waiting import PATIENCE
 
@@ -69,7 +70,7 @@ async def survives(system: System, *, good: int, bad: Bad, seconds: float) -> No
     assert both == bad.reasons, both
     incomplete = "SELECT count(*) FROM ops.dead_letters WHERE error IS NULL OR error = ''"
     assert await system.value(incomplete) == 0
-    assert await system.value("SELECT count(*) FROM ops.outbox") == 0
+    assert await outbox_rows.count(system.database) == 0
 
 
 async def _supervise(system: System) -> None:

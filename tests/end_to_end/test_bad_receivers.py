@@ -6,12 +6,13 @@ import asyncio
 
 from aiohttp import web
 
+from tests.support import delivery_rows
 from tests.support.system import System
 
 
 async def hurry(system: System) -> None:
     """Let the time pass that the schedule asks for."""
-    await system.value("UPDATE ops.webhook_deliveries SET due_at = now() WHERE state = 'pending'")
+    await delivery_rows.make_due(system.database)
 
 
 async def test_a_receiver_that_fails_twice_gets_the_same_bytes_a_third_time(
@@ -117,7 +118,7 @@ async def test_a_dead_letter_is_redriven_by_one_command(system: System) -> None:
     await system.post()
     tried = "SELECT count(*) = 1 FROM ops.webhook_attempts WHERE finished_at IS NOT NULL"
     await system.until(lambda: system.value(tried), "the first attempt failed")
-    await system.value("UPDATE ops.webhook_deliveries SET attempts = 9, due_at = now()")
+    await delivery_rows.leave_one_attempt(system.database)
     dead = "SELECT state = 'dead' FROM ops.webhook_deliveries"
     await system.until(lambda: system.value(dead), "the schedule is over")
     system.receiver.answer = None

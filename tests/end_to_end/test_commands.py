@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from orderbus.devtools.dependencies import Provider
-from tests.support import samples
+from tests.support import event_rows, order_rows, samples
 from tests.support.dependencies import in_the_way, open_folder, way
 from tests.support.system import ROOT, System
 from tests.support.waiting import PATIENCE
@@ -142,7 +142,7 @@ async def test_the_bridge_stops_after_so_many_messages(system: System) -> None:
     code = await system.ended(bridge)
 
     assert code == 0
-    assert await system.value("SELECT count(*) FROM ops.inbox") == 2
+    assert await event_rows.count_returned(system.database) == 2
 
 
 async def test_several_web_processes_share_one_port_and_a_dead_one_is_replaced(
@@ -163,7 +163,7 @@ async def test_several_web_processes_share_one_port_and_a_dead_one_is_replaced(
     web.terminate()
 
     assert await system.ended(web) == 0
-    assert await system.value("SELECT count(*) FROM orders.orders") == 20
+    assert await order_rows.count(system.database) == 20
 
 
 async def test_a_request_under_way_is_finished_after_sigterm(system: System) -> None:

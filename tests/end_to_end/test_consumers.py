@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import event_rows, letter_rows
 from tests.support.system import System
 
 pytestmark = pytest.mark.timeout(300)
@@ -109,8 +110,8 @@ async def test_a_consumer_killed_in_the_middle_has_its_effect_once(
     await system.until(partial(hurried, system, processed), "all are processed")
     await system.until_accepted(5 * len(STORY))
     assert await counted(system, "orders_created") == 5
-    assert await system.value("SELECT count(*) FROM ops.events") == 5 * len(STORY)
-    assert await system.value("SELECT count(*) FROM ops.dead_letters") == 0
+    assert await event_rows.count(system.database) == 5 * len(STORY)
+    assert await letter_rows.count(system.database) == 0
 
 
 async def test_a_consumer_that_fails_three_times_has_its_effect_once(system: System) -> None:
@@ -208,7 +209,7 @@ async def test_5000_events_of_the_past_reach_a_new_consumer_once_while_orders_co
     await system.until(is_counted(system, "audited", 5050), "all were audited")
     await system.until_accepted(51)
     assert await counted(system, "audited") == 5050
-    assert await system.value("SELECT count(*) FROM ops.dead_letters") == 0
+    assert await letter_rows.count(system.database) == 0
 
 
 async def _post(system: System, orders: int) -> None:

@@ -13,6 +13,7 @@ from orderbus.devtools import dependencies
 from orderbus.devtools.dependency import Dependency
 from orderbus.storage.database import open_database
 from tests.conftest import settings_from
+from tests.support import delivery_rows, letter_rows
 from tests.support.dependencies import open_folder, way
 from tests.support.ports import with_kept_ports
 from tests.support.system import System, environment
@@ -66,8 +67,8 @@ async def test_a_pubsub_restarted_empty_loses_no_event(
     await system.until_accepted(60)
 
     assert set(system.receiver.times().values()) == {1}
-    assert await system.value("SELECT count(*) FROM ops.dead_letters") == 0
-    assert await system.value("SELECT max(attempts) FROM ops.webhook_deliveries") == 1
+    assert await letter_rows.count(system.database) == 0
+    assert await delivery_rows.max_attempts(system.database) == 1
 
 
 @pytest.mark.native
@@ -84,7 +85,7 @@ async def test_rabbitmq_killed_and_restarted_costs_no_order(
     await system.until_accepted(60)
 
     assert set(system.receiver.times().values()) == {1}
-    assert await system.value("SELECT count(*) FROM ops.dead_letters") == 0
+    assert await letter_rows.count(system.database) == 0
 
 
 async def test_postgresql_restarted_is_503_meanwhile_and_everything_after(
@@ -107,7 +108,7 @@ async def test_postgresql_restarted_is_503_meanwhile_and_everything_after(
 
     assert refused == 400, "bad input is told so without a database"
     assert len(system.receiver.times()) == 40
-    assert await system.value("SELECT count(*) FROM ops.dead_letters") == 0
+    assert await letter_rows.count(system.database) == 0
 
 
 async def _is_red(system: System, process: str, part: str) -> bool:

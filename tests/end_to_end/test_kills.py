@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tests.end_to_end.bad_among_good import Bad, survives
+from tests.support import event_rows, letter_rows, order_rows, outbox_rows
 from tests.support.system import System
 
 #: A master whose worker died while booting notices after 30 s.
@@ -45,8 +46,8 @@ async def test_every_order_is_delivered_although_a_process_was_killed(
     assert len(times) == ORDERS
     # Only an exchange that was under way when its worker died may be seen twice by the customer.
     assert sum(times.values()) - ORDERS <= repetitions
-    assert await system.value("SELECT count(*) FROM ops.outbox") == 0
-    assert await system.value("SELECT count(*) FROM ops.dead_letters") == 0
+    assert await outbox_rows.count(system.database) == 0
+    assert await letter_rows.count(system.database) == 0
 
 
 @pytest.mark.parametrize(
@@ -59,14 +60,14 @@ async def test_an_order_whose_answer_was_lost_is_stored_and_told_of_once(
     dying = await system.start("web", killed_at=point)
     posting = asyncio.create_task(system.post("SO-10045"))
     await system.ended(dying)
-    stored = await system.value("SELECT count(*) FROM orders.orders")
+    stored = await order_rows.count(system.database)
 
     await system.start("web")
     await posting
     await system.until_accepted(1)
 
     assert stored == orders
-    assert await system.value("SELECT count(*) FROM ops.events") == 1
+    assert await event_rows.count(system.database) == 1
     assert list(system.receiver.times().values()) == [1]
 
 
@@ -90,7 +91,7 @@ async def test_processes_killed_at_random_lose_nothing_and_break_no_order(system
     await system.until_accepted(60)
 
     assert len(system.receiver.times()) == 60
-    assert await system.value("SELECT count(*) FROM orders.orders") == 60
+    assert await order_rows.count(system.database) == 60
 
 
 @pytest.mark.native

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from tests.support import samples
+from tests.support import order_rows, samples
 from tests.support.system import System
 from tests.support.waiting import PATIENCE, until_here
 
@@ -123,7 +123,7 @@ async def test_a_request_that_lies_is_refused_soon(
         answers = await asyncio.gather(*(sent(system, data) for _ in range(5)))
 
     assert {answer[9 : 9 + len(status)] for answer in answers} <= {status, b""}
-    assert await system.value("SELECT count(*) FROM orders.orders") > 0
+    assert await order_rows.count(system.database) > 0
     good = samples.order_body()
     async with system.http.post(f"{system.api}/webhooks/orders/create/", json=good) as answer:
         assert answer.status == 201

@@ -15,7 +15,7 @@ from orderbus import services, storage, telemetry
 from orderbus.errors import Unavailable
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, after_commit
-from tests.support import samples, scenario
+from tests.support import order_rows, samples, scenario
 from tests.support.api_client import Client, body, post
 
 NEW = {"user_id": "u-1", "products": [{"product_id": "A", "quantity": 1}], "amount": "1.10"}
@@ -74,9 +74,7 @@ async def test_an_order_by_any_door_is_counted_once_and_told_once_under_both_its
         await door(client)
     await scenario.go_on(database, settings)
 
-    kept = await scenario.value(
-        database, "SELECT array_agg((public_id::text, external_ref) ORDER BY id) FROM orders.orders"
-    )
+    kept = await order_rows.names(database)
     assert [(line["order_id"], line["external_ref"]) for line in told(lines)] == kept
     assert accepted() - before == len(kept) == len(DOORS)
     assert all(line["trace_id"] for line in told(lines))

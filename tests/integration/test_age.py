@@ -14,7 +14,7 @@ from orderbus.pubsub.messages import Message
 from orderbus.services.maintenance import Maintenance
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.support import scenario
+from tests.support import consumption_rows, delivery_rows, event_rows, letter_rows, scenario
 from tests.support.receiver import Receiver
 from tests.support.scenario import deliver
 
@@ -89,7 +89,7 @@ async def test_an_event_that_waited_for_years_is_published(
 
     assert await services.outbox.due_to_enqueue(database, settings) == 1
     assert await publish(database, topic, settings) == 3
-    assert await scenario.value(database, "SELECT count(*) FROM ops.events") == 3
+    assert await event_rows.count(database) == 3
 
 
 async def test_an_event_leased_years_ago_by_a_relay_that_died_is_published(
@@ -142,11 +142,11 @@ async def test_an_event_that_comes_back_after_years_is_delivered_and_consumed(
     await publish(database, topic, settings)
     await grow_old(database, settings)
     await scenario.go_on(database, settings.model_copy(update={"processor": "none"}))
-    due = await scenario.value(database, "SELECT id FROM ops.webhook_deliveries")
+    (due,) = await delivery_rows.ids(database)
     await deliver(database, http, settings, due)
 
     assert len(receiver.requests) == 1
-    assert await scenario.value(database, "SELECT sum(count) FROM ops.metrics") == 1
+    assert await consumption_rows.counted(database) == 1
 
 
 @pytest.mark.parametrize("before", [[], [500], [410]], ids=["never tried", "failed", "gone"])
@@ -173,8 +173,7 @@ async def test_a_delivery_that_waited_for_years_is_made(
     assert [due] in told
     await deliver(database, http, settings, due)
 
-    states = "SELECT array_agg(state) FROM ops.webhook_deliveries"
-    assert await scenario.value(database, states) == ["delivered"]
+    assert await delivery_rows.states(database) == ["delivered"]
     assert len(receiver.requests) == len(before) + 1
 
 
@@ -192,7 +191,7 @@ async def test_what_a_consumer_left_lying_for_years_is_consumed(
     await scenario.consume(database, settings, "count_event", one)
 
     assert told == {"count_event": [one]}
-    assert await scenario.value(database, "SELECT sum(count) FROM ops.metrics") == 1
+    assert await consumption_rows.counted(database) == 1
 
 
 async def test_a_dead_letter_of_years_ago_still_has_its_event_and_is_brought_back(
@@ -201,14 +200,13 @@ async def test_a_dead_letter_of_years_ago_still_has_its_event_and_is_brought_bac
     await scenario.add_endpoint(database, receiver.url)
     await scenario.place(database)
     (due,) = await scenario.come_back(database, *await scenario.events(database))
-    await scenario.value(database, "UPDATE ops.webhook_deliveries SET attempts = 9")
+    await delivery_rows.leave_one_attempt(database)
     receiver.answers = [500]
     await deliver(database, http, settings, due)
     await grow_old(database, settings)
     async with database.transaction() as connection:
-        letter = await scenario.value(database, "SELECT id FROM ops.dead_letters")
+        letter = await letter_rows.only_id(database)
         await services.dead_letters.redrive(connection, letter)
     await deliver(database, http, settings, due)
 
-    states = "SELECT array_agg(state) FROM ops.webhook_deliveries"
-    assert await scenario.value(database, states) == ["delivered"]
+    assert await delivery_rows.states(database) == ["delivered"]

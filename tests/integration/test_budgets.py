@@ -10,7 +10,7 @@ from orderbus import services
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration.test_inbox import messages
-from tests.support import scenario, statements
+from tests.support import cart_rows, outbox_rows, scenario, statements
 from tests.support.topic import Topic
 
 
@@ -43,12 +43,7 @@ async def test_an_order_that_is_there_already_sends_a_second_statement(
 
 
 async def test_a_checkout_sends_exactly_one_statement(database: Database, sent: list[str]) -> None:
-    carts = [
-        await scenario.value(
-            database, "INSERT INTO orders.carts (total_amount) VALUES (1) RETURNING uuid"
-        )
-        for _ in range(2)
-    ]
+    carts = [await cart_rows.add(database) for _ in range(2)]
     await services.carts.check_out(database, carts[0], traceparent=None)
     sent.clear()
 
@@ -70,7 +65,7 @@ async def test_relay_and_bridge_send_less_than_a_tenth_of_a_statement_per_event(
     for _ in range(100):
         await scenario.place(database)
     received = await messages(database)
-    await scenario.value(database, "UPDATE ops.outbox SET due_at = now()")
+    await outbox_rows.make_due(database)
     sent.clear()
 
     await services.outbox.due_to_enqueue(database, settings)

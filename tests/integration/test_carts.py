@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from orderbus import services, storage
 from orderbus.errors import Unavailable
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
-from tests.support import scenario
+from tests.support import cart_rows, event_rows, letter_rows, order_rows, outbox_rows, scenario
 from tests.support.api_client import Client, serving
 
 ITEM = {"sku": "A", "name": "A thing", "quantity": 3, "unit_price": "1.10"}
@@ -48,10 +49,7 @@ async def test_the_list_of_carts_contains_it(client: Client, path: str) -> None:
 async def test_2500_carts_are_listed_in_the_order_they_were_opened(
     client: Client, database: Database
 ) -> None:
-    await scenario.value(
-        database,
-        "INSERT INTO orders.carts (total_amount) SELECT n FROM generate_series(1, 2500) AS n",
-    )
+    await cart_rows.add_many(database, 2500)
 
     listed = await (await client.get("/carts")).json()
 
@@ -106,8 +104,7 @@ async def test_a_cart_that_is_checked_out_is_closed_and_told_of(
     assert await response.json() == {"message": "Cart closed successfully!", "cart_uuid": uuid}
     (cart,) = (await (await client.get("/carts")).json())["carts"]
     assert cart["closed"] is True
-    told = "SELECT count(*) FROM ops.events JOIN ops.outbox USING (event_id) WHERE type = $1"
-    assert await scenario.value(database, told, "cart.checked_out") == 1
+    assert await outbox_rows.count_of(database, "cart.checked_out") == 1
 
 
 async def test_many_checkouts_of_one_cart_at_once_make_one_event_and_are_answered_alike(
@@ -118,7 +115,7 @@ async def test_many_checkouts_of_one_cart_at_once_make_one_event_and_are_answere
     responses = await asyncio.gather(*(client.put(f"/carts/{uuid}/checkout") for _ in range(30)))
 
     assert {(r.status, await r.text()) for r in responses} == {(200, await responses[0].text())}
-    assert await scenario.value(database, "SELECT count(*) FROM ops.events") == 1
+    assert await event_rows.count(database) == 1
 
 
 async def test_a_closed_cart_becomes_one_order_that_is_counted_once_and_processed(
@@ -155,17 +152,12 @@ async def test_two_events_of_one_cart_make_one_order(
     """What the cart's event would do a second time, under another id: nothing."""
     uuid = await opened(client)
     await client.put(f"/carts/{uuid}/checkout")
-    await scenario.value(
-        database,
-        "INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,"
-        " content) SELECT order_id, order_public_id, order_created_at, 2, type, content"
-        " FROM ops.events",
-    )
+    await event_rows.tell_again(database)
 
     await scenario.go_on(database, settings)
 
-    assert await scenario.value(database, "SELECT count(*) FROM orders.orders") == 1
-    assert await scenario.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
+    assert await order_rows.count(database) == 1
+    assert await letter_rows.count(database) == 0
 
 
 async def test_a_cart_whose_event_cannot_be_written_stays_open(
@@ -173,14 +165,12 @@ async def test_a_cart_whose_event_cannot_be_written_stays_open(
 ) -> None:
     """The event cannot be written: the cart stays open."""
     uuid = await opened(client)
-    await scenario.value(
-        database, "ALTER TABLE ops.outbox ADD CONSTRAINT none CHECK (false) NOT VALID"
-    )
+    await outbox_rows.take_no_pointer(database)
 
     response = await client.put(f"/carts/{uuid}/checkout")
 
     assert response.status == 500
-    assert await scenario.value(database, "SELECT closed_at FROM orders.carts") is None
+    assert await cart_rows.closed_at(database) is None
 
 
 async def test_the_same_cart_posted_twice_with_one_key_is_one_cart(
@@ -196,7 +186,7 @@ async def test_the_same_cart_posted_twice_with_one_key_is_one_cart(
     assert await first.read() == await second.read()
     assert (first.status, second.status) == (201, 201)
     assert second.headers["Idempotent-Replayed"] == "true"
-    assert await scenario.value(database, "SELECT count(*) FROM orders.carts") == 1
+    assert await cart_rows.count(database) == 1
 
 
 async def test_an_expired_outbox_row_does_not_exist(
@@ -205,7 +195,7 @@ async def test_an_expired_outbox_row_does_not_exist(
     """What was not published for a day is still published."""
     uuid = await opened(client)
     await client.put(f"/carts/{uuid}/checkout")
-    await scenario.value(database, "UPDATE ops.outbox SET due_at = now() - interval '30 days'")
+    await outbox_rows.make_due(database, since=timedelta(days=30))
 
     (leased,) = await scenario.lease(database)
 

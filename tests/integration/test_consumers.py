@@ -21,7 +21,7 @@ from orderbus.services.consumptions import Work
 from orderbus.settings import Settings, load
 from orderbus.storage.database import Connection, Database
 from orderbus.worker.retries import Retries
-from tests.support import scenario
+from tests.support import consumption_rows, letter_rows, scenario
 from tests.support.waiting import until_async, until_true
 from tests.support.worker_process import Start, send
 
@@ -53,7 +53,7 @@ async def one_due(database: Database) -> int:
 
 
 async def counted(database: Database) -> int:
-    return int(await scenario.value(database, "SELECT coalesce(sum(count), 0) FROM ops.metrics"))
+    return int(await consumption_rows.counted(database))
 
 
 async def row(database: Database) -> dict[str, Any]:
@@ -156,7 +156,7 @@ async def test_what_can_never_succeed_is_a_dead_letter_at_once(database: Databas
 
     await consume(database, due, refuses)
 
-    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_cart"
+    assert (await letter_rows.only(database))["reason"] == "unknown_cart"
 
 
 async def test_a_dead_letter_is_written_even_where_giving_up_fails(database: Database) -> None:
@@ -172,7 +172,7 @@ async def test_a_dead_letter_is_written_even_where_giving_up_fails(database: Dat
 
     await consume(database, due, refuses, on_dead_letter=fails)
 
-    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_cart"
+    assert (await letter_rows.only(database))["reason"] == "unknown_cart"
     assert await counted(database) == 0
 
 
@@ -204,7 +204,7 @@ async def test_a_consumer_whose_worker_dies_every_time_is_a_dead_letter(database
     await consume(database, due, count)
 
     assert await counted(database) == 0
-    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
+    assert (await letter_rows.only(database))["reason"] == "crashed"
 
 
 async def test_a_worker_that_lost_its_lease_has_no_effect(database: Database) -> None:
@@ -226,7 +226,7 @@ async def test_a_worker_that_lost_its_lease_has_no_effect(database: Database) ->
 
 async def test_the_beat_tells_of_what_is_due_and_of_nothing_twice(database: Database) -> None:
     due = await one_due(database)
-    await scenario.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
+    await consumption_rows.forget_hints(database)
 
     told = await services.consumptions.due_to_enqueue(database, ["count_event", "other"])
     again = await services.consumptions.due_to_enqueue(database, ["count_event"])
@@ -241,7 +241,7 @@ async def test_a_consumer_is_told_of_no_more_than_it_can_take_and_harms_no_other
     for _ in range(5):
         await scenario.place(database)
     await come_back(database, {"slow": "*", "quick": "*"})
-    await scenario.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
+    await consumption_rows.forget_hints(database)
 
     async def told() -> dict[str, int]:
         async with database.connection() as connection:
@@ -296,7 +296,7 @@ async def test_messages_of_other_versions_are_understood(
         return await counted(database) == 2
 
     await until_true(both, "both are counted")
-    assert await scenario.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
+    assert await letter_rows.count(database) == 0
 
 
 async def test_work_that_is_interrupted_is_tried_again_soon(database: Database) -> None:

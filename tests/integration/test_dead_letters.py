@@ -12,7 +12,7 @@ from orderbus.pubsub.messages import Message
 from orderbus.services.dead_letters import QueueMessage, Redriven
 from orderbus.storage.database import Database
 from orderbus.storage.dead_letters import FailedMessage
-from tests.support import scenario
+from tests.support import letter_rows
 
 
 async def bury(database: Database, message_id: str = "one") -> int:
@@ -54,7 +54,7 @@ async def test_a_queue_message_that_was_buried_and_not_acknowledged_is_buried_on
 
     assert letters[0]
     assert not letters[1]
-    assert await scenario.value(database, "SELECT count(*) FROM ops.dead_letters") == 1
+    assert await letter_rows.count(database) == 1
 
 
 async def test_a_redriven_queue_message_is_sent_by_whoever_redrives(database: Database) -> None:
@@ -63,7 +63,7 @@ async def test_a_redriven_queue_message_is_sent_by_whoever_redrives(database: Da
     owed = await redrive(database, letter)
 
     assert owed.message == QueueMessage("deliver_webhook", {"args": [17], "kwargs": {}})
-    assert await scenario.value(database, "SELECT resolution FROM ops.dead_letters") == "redriven"
+    assert (await letter_rows.only(database))["resolution"] == "redriven"
 
 
 async def test_a_redrive_that_fails_to_send_leaves_the_letter_open(database: Database) -> None:
@@ -77,7 +77,7 @@ async def test_a_redrive_that_fails_to_send_leaves_the_letter_open(database: Dat
     with pytest.raises(ZeroDivisionError):
         await redrive_and_fail()
 
-    assert await scenario.value(database, "SELECT resolution FROM ops.dead_letters") is None
+    assert (await letter_rows.only(database))["resolution"] is None
 
 
 async def test_what_was_decided_is_decided_once(database: Database) -> None:

@@ -13,7 +13,7 @@ from orderbus.domain.deliveries import Settlement
 from orderbus.egress.session import Session
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.support import scenario
+from tests.support import delivery_rows, letter_rows, scenario
 from tests.support.receiver import Receiver
 from tests.support.scenario import NO_TIME, deliver, one_due, state
 from tests.support.waiting import until_here
@@ -43,7 +43,7 @@ async def test_every_retry_has_the_same_id_and_the_same_bytes(
 
     for _ in range(3):
         await deliver(database, http, settings, due)
-        await scenario.value(database, "UPDATE ops.webhook_deliveries SET due_at = now()")
+        await delivery_rows.make_due(database)
 
     ids = {request.headers["webhook-id"] for request in receiver.requests}
     bodies = {request.content for request in receiver.requests}
@@ -72,19 +72,19 @@ async def test_an_exhausted_delivery_is_a_dead_letter_and_one_redrive_brings_it_
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
-    await scenario.value(database, "UPDATE ops.webhook_deliveries SET attempts = 9")
+    await delivery_rows.leave_one_attempt(database)
     receiver.answers = [500]
 
     await deliver(database, http, settings, due)
     dead = await state(database, due)
-    letter = await scenario.value(database, "SELECT id FROM ops.dead_letters")
+    letter = await letter_rows.only_id(database)
     async with database.transaction() as connection:
         await services.dead_letters.redrive(connection, letter)
     await deliver(database, http, settings, due)
 
     assert dead["state"] == "dead"
     assert (await state(database, due))["state"] == "delivered"
-    assert await scenario.value(database, "SELECT count(*) FROM ops.webhook_attempts") == 2
+    assert await delivery_rows.count_attempts(database) == 2
 
 
 async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_enabled(
@@ -172,9 +172,7 @@ async def test_the_attempt_is_written_down_before_the_request_is_sent(
 
     delivering = asyncio.create_task(deliver(database, http, settings, due))
     await until_here(lambda: receiver.requests, "it is asked")
-    open_attempts = await scenario.value(
-        database, "SELECT count(*) FROM ops.webhook_attempts WHERE finished_at IS NULL"
-    )
+    open_attempts = (await delivery_rows.outcomes(database)).count(None)
     receiver.may_answer.set()
     await delivering
 
@@ -193,9 +191,7 @@ async def test_an_endpoint_that_hangs_never_takes_more_than_its_places(
     tasks = [asyncio.create_task(deliver(database, http, settings, one)) for one in due]
     others = 12 - settings.webhook_in_flight
     await until_here(lambda: sum(task.done() for task in tasks) == others, "the others gave up")
-    under_way = await scenario.value(
-        database, "SELECT count(*) FROM ops.webhook_deliveries WHERE lease IS NOT NULL"
-    )
+    under_way = await delivery_rows.count_under_way(database)
     receiver.may_answer.set()
     following = await asyncio.gather(*tasks)
 
@@ -213,7 +209,7 @@ async def test_an_endpoint_that_hangs_does_not_fill_the_beats_list(
     healthy = await scenario.add_endpoint(database, "https://healthy.example/")
     await scenario.place(database)
     await scenario.come_back(database, (await scenario.events(database))[-1])
-    await scenario.value(database, "UPDATE ops.webhook_deliveries SET hinted_at = NULL")
+    await delivery_rows.forget_hints(database)
 
     told = await services.deliveries.due_to_enqueue(database, settings)
 

@@ -17,7 +17,7 @@ from orderbus.egress.session import Session
 from orderbus.errors import Unavailable
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
-from tests.support import scenario
+from tests.support import delivery_rows, letter_rows, scenario
 from tests.support.receiver import Receiver
 from tests.support.scenario import NO_TIME, deliver, one_due, state
 from tests.support.waiting import until_here
@@ -47,7 +47,7 @@ async def test_a_delivery_that_keeps_killing_its_worker_is_dead_as_crashed(
     await deliver(database, http, settings, due)
 
     assert receiver.requests == []
-    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
+    assert (await letter_rows.only(database))["reason"] == "crashed"
 
 
 async def test_a_delivery_that_fails_in_our_own_code_is_tried_again_uncharged_then_dead(
@@ -66,7 +66,7 @@ async def test_a_delivery_that_fails_in_our_own_code_is_tried_again_uncharged_th
     monkeypatch.setattr(exchange, "post", broken)
     seen = []
     for _ in range(retries.CRASHES_ALLOWED):
-        await scenario.value(database, "UPDATE ops.webhook_deliveries SET due_at = now()")
+        await delivery_rows.make_due(database)
         await deliver(database, http, settings, due)
         row = await state(database, due)
         seen.append((row["state"], row["attempts"], row["crashes"], row["lease"]))
@@ -118,7 +118,7 @@ async def test_a_claim_whose_answer_was_lost_is_taken_up_again_uncharged(
     assert again is not None
     assert (first.attempt, first.number, first.crashes) == (1, 1, 0)
     assert (again.attempt, again.number, again.crashes) == (1, 1, 0)
-    assert await scenario.value(database, "SELECT count(*) FROM ops.webhook_attempts") == 1
+    assert await delivery_rows.count_attempts(database) == 1
 
 
 async def test_a_delivery_that_may_have_killed_its_worker_is_attempted_alone(

@@ -18,7 +18,7 @@ from orderbus.commands.findings import Finding, Verdict
 from orderbus.egress.session import Session
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.support import scenario
+from tests.support import delivery_rows, endpoint_rows, scenario
 from tests.support.receiver import Receiver
 from tests.support.scenario import deliver, one_due
 
@@ -45,7 +45,7 @@ async def gone(
     receiver.answers = [410]
     with capture_logs() as logs:
         await deliver(database, http, settings, due)
-    return await scenario.value(database, "SELECT id FROM ops.webhook_endpoints"), logs
+    return await endpoint_rows.only_id(database), logs
 
 
 async def test_a_410_is_an_error_in_the_log_and_in_the_metrics_until_it_is_enabled(
@@ -82,7 +82,7 @@ async def test_doctor_fails_and_says_which_since_when_why_and_what_to_type(
 ) -> None:
     endpoint, _ = gone
     found = await examined(settings, database)
-    since = await scenario.value(database, "SELECT disabled_at FROM ops.webhook_endpoints")
+    since = await endpoint_rows.disabled_at(database)
     async with database.connection() as connection:
         await storage.endpoints.enable(connection, endpoint)
 
@@ -99,10 +99,7 @@ async def test_doctor_names_a_few_of_many_and_counts_the_rest(
 ) -> None:
     for number in range(7):
         await scenario.add_endpoint(database, f"https://shop-{number}.example/")
-    await scenario.value(
-        database,
-        "UPDATE ops.webhook_endpoints SET disabled_at = now(), disabled_reason = 'for a test'",
-    )
+    await endpoint_rows.disable(database)
 
     found = await examined(settings, database)
 
@@ -136,7 +133,7 @@ async def test_a_dead_letter_shows_whose_order_and_whose_url_it_is(
     env: dict[str, str],
 ) -> None:
     due = await one_due(database, receiver.url)
-    await scenario.value(database, "UPDATE ops.webhook_deliveries SET attempts = 9")
+    await delivery_rows.leave_one_attempt(database)
     receiver.answers = [500]
     await deliver(database, http, settings, due)
     await scenario.value(
@@ -162,19 +159,13 @@ async def test_a_dead_delivery_that_is_redriven_says_where_its_endpoint_still_ho
     endpoint = await scenario.add_endpoint(database)
     await scenario.place(database)
     await scenario.come_back(database, *await scenario.events(database))
-    await scenario.value(
-        database,
-        "UPDATE ops.webhook_deliveries SET state = 'dead', settled_at = now()",
-    )
+    await delivery_rows.give_up(database)
     await scenario.value(
         database,
         "INSERT INTO ops.dead_letters (kind, delivery_id, reason, error)"
         " SELECT 'delivery', id, 'test', 'test' FROM ops.webhook_deliveries",
     )
-    await scenario.value(
-        database,
-        "UPDATE ops.webhook_endpoints SET disabled_at = now(), disabled_reason = 'for a test'",
-    )
+    await endpoint_rows.disable(database)
 
     said = await orderbus(env, "dead-letters", "redrive", "--all")
 

@@ -17,7 +17,7 @@ from orderbus.services.maintenance import Maintenance
 from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Connection, Database
-from tests.support import scenario
+from tests.support import delivery_rows, scenario
 from tests.support.receiver import Receiver
 from tests.support.scenario import deliver, one_due, state
 
@@ -78,9 +78,7 @@ async def test_a_delivery_redriven_while_its_endpoint_is_removed_is_never_sent(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     due = await one_due(database, receiver.url)
-    await scenario.value(
-        database, "UPDATE ops.webhook_deliveries SET state = 'dead', settled_at = now()"
-    )
+    await delivery_rows.give_up(database)
     async with database.transaction() as connection:
         assert await storage.deliveries.redrive(connection, due)
         await services.endpoints.remove(database, (await state(database, due))["endpoint_id"])

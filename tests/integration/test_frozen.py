@@ -21,7 +21,7 @@ from orderbus.services import maintenance
 from orderbus.storage.database import Database
 from orderbus.storage.dead_letters import FailedMessage
 from tests.integration.test_inbox import messages, received
-from tests.support import scenario, statements
+from tests.support import event_rows, scenario, statements
 
 #: A bridge that stops itself in its transaction, as SIGSTOP from outside would at this point.
 FROZEN_BRIDGE = """
@@ -81,7 +81,7 @@ async def until_recorded(database: Database, left: Sequence[Received]) -> None:
 
 
 async def recorded(database: Database) -> int:
-    return int(await scenario.value(database, "SELECT count(*) FROM ops.inbox"))
+    return int(await event_rows.count_returned(database))
 
 
 def tries_of_receiving(monkeypatch: pytest.MonkeyPatch) -> list[int]:

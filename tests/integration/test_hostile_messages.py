@@ -22,7 +22,7 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.telemetry import UNKNOWN_ACTOR
 from orderbus.worker import lifecycle, retries
-from tests.support import hostile_messages, scenario
+from tests.support import hostile_messages, letter_rows, scenario
 from tests.support.probe_worker import ProbeWorker, nothing
 from tests.support.rabbitmq_node import ready, until, until_async
 from tests.support.worker_process import Start, send
@@ -220,7 +220,7 @@ async def test_a_real_worker_keeps_hostile_messages_as_rows_and_stays_ready(
     await asyncio.to_thread(send, rabbitmq_url, "deliver_webhook", "deliver_webhook", delivery=1)
 
     async with asyncio.timeout(30):
-        while await scenario.value(database, "SELECT count(*) FROM ops.dead_letters") < len(bodies):
+        while await letter_rows.count(database) < len(bodies):
             await asyncio.sleep(0.05)
     await until_async(lambda: worker.count("deliver_webhook") == 1, "others are processed")
     assert worker.is_ready()

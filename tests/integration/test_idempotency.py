@@ -11,10 +11,8 @@ import pytest
 from orderbus import services, storage
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.support import samples, scenario
+from tests.support import key_rows, order_rows, samples, scenario
 from tests.support.api_client import Client, problem, serving
-
-ORDERS = "SELECT count(*) FROM orders.orders"
 
 
 async def post(
@@ -63,7 +61,7 @@ async def test_a_key_that_comes_back_with_another_content_is_a_422(
     await problem(
         await post(client, "k", samples.order_body("SO-2")), 422, "idempotency-key-reused"
     )
-    assert await scenario.value(database, ORDERS) == 1
+    assert await order_rows.count(database) == 1
 
 
 async def test_a_key_that_comes_back_on_another_path_is_a_422(client: Client) -> None:
@@ -108,7 +106,7 @@ async def test_100_identical_posts_at_once_with_one_key_make_one_order(
     answers = {await response.read() for response in responses if response.status == 201}
     assert {response.status for response in responses} <= {201, 409}
     assert len(answers) == 1
-    assert await scenario.value(database, ORDERS) == 1
+    assert await order_rows.count(database) == 1
 
 
 async def test_the_keys_of_one_caller_are_not_those_of_another(
@@ -130,13 +128,9 @@ async def test_answers_are_let_go_after_a_while(
     client: Client, database: Database, settings: Settings
 ) -> None:
     await post(client, "old")
-    await scenario.value(
-        database, "UPDATE ops.idempotency_keys SET created_at = now() - interval '3 days'"
-    )
+    await key_rows.grow_old(database, days=3)
     await post(client, "young", samples.order_body("SO-2"))
 
     await services.retention.tick(database, settings)
 
-    assert await scenario.value(database, "SELECT array_agg(key) FROM ops.idempotency_keys") == [
-        "young"
-    ]
+    assert await key_rows.kept(database) == ["young"]

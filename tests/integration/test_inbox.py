@@ -16,7 +16,7 @@ from orderbus import services, storage
 from orderbus.pubsub.messages import Message, encode
 from orderbus.pubsub.subscription import Received
 from orderbus.storage.database import Database
-from tests.support import scenario
+from tests.support import delivery_rows, event_rows, letter_rows, outbox_rows, scenario
 
 
 def received(message: Message, message_id: str | None = None) -> Received:
@@ -51,8 +51,8 @@ async def test_the_same_message_a_thousand_times_from_eight_bridges_is_one_deliv
 
     await asyncio.gather(*(one_bridge() for _ in range(8)))
 
-    counts = "SELECT array[(SELECT count(*) FROM ops.inbox), count(*)] FROM ops.webhook_deliveries"
-    assert await scenario.value(database, counts) == [1, 1]
+    assert await event_rows.count_returned(database) == 1
+    assert len(await delivery_rows.ids(database)) == 1
 
 
 async def test_an_event_that_nobody_wants_is_in_the_inbox(database: Database) -> None:
@@ -61,8 +61,8 @@ async def test_an_event_that_nobody_wants_is_in_the_inbox(database: Database) ->
     due = await services.inbox.receive(database, await messages(database), wanted={})
 
     assert not due.deliveries
-    assert await scenario.value(database, "SELECT count(*) FROM ops.inbox") == 1
-    assert await scenario.value(database, "SELECT count(*) FROM ops.outbox") == 0
+    assert await event_rows.count_returned(database) == 1
+    assert await outbox_rows.count(database) == 0
 
 
 async def test_what_cannot_be_decoded_is_a_dead_letter_with_its_bytes_and_reason(
@@ -75,8 +75,7 @@ async def test_what_cannot_be_decoded_is_a_dead_letter_with_its_bytes_and_reason
 
     due = await services.inbox.receive(database, [bad, good, bad], wanted={})
 
-    async with database.connection() as connection:
-        (letter,) = await connection.fetch("SELECT * FROM ops.dead_letters")
+    letter = await letter_rows.only(database)
     assert len(due.deliveries) == 1
     assert (letter["data"], letter["message_id"]) == (bad.data, "m-bad")
     assert letter["reason"] == "undecodable"
@@ -94,7 +93,7 @@ async def test_a_message_that_no_column_can_hold_is_kept_alone_and_stops_no_othe
     due = await services.inbox.receive(database, [bad, good], wanted={})
 
     assert len(due.deliveries) == 1
-    assert await scenario.value(database, "SELECT message_id FROM ops.dead_letters") == "m-bad"
+    assert (await letter_rows.only(database))["message_id"] == "m-bad"
 
 
 async def test_a_message_that_makes_recording_fail_is_kept_alone(
@@ -116,7 +115,7 @@ async def test_a_message_that_makes_recording_fail_is_kept_alone(
     due = await services.inbox.receive(database, batch, wanted={})
 
     assert len(due.deliveries) == 2
-    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "unrecordable"
+    assert (await letter_rows.only(database))["reason"] == "unrecordable"
 
 
 async def test_an_event_that_cannot_be_recorded_is_parked_and_has_one_dead_letter(
@@ -149,7 +148,7 @@ async def test_an_event_that_cannot_be_recorded_is_parked_and_has_one_dead_lette
     due = await services.inbox.receive(database, [message], wanted={})
 
     assert len(due.deliveries) == 1
-    assert await scenario.value(database, "SELECT count(*) FROM ops.outbox") == 0
+    assert await outbox_rows.count(database) == 0
 
 
 async def test_a_message_that_only_names_an_events_id_parks_nothing(
@@ -165,8 +164,8 @@ async def test_a_message_that_only_names_an_events_id_parks_nothing(
     monkeypatch.setattr(storage.inbox, "recognise", fails)
     await services.inbox.receive(database, [forged], wanted={})
 
-    assert await scenario.value(database, "SELECT parked_at FROM ops.outbox") is None
-    assert await scenario.value(database, "SELECT kind FROM ops.dead_letters") == "pubsub"
+    assert await outbox_rows.count_parked(database) == 0
+    assert (await letter_rows.only(database))["kind"] == "pubsub"
 
 
 async def test_an_event_nobody_here_committed_is_a_dead_letter(database: Database) -> None:
@@ -177,8 +176,8 @@ async def test_an_event_nobody_here_committed_is_a_dead_letter(database: Databas
     unknown = received(Message(message.data, stranger), "m-1")
     await services.inbox.receive(database, [unknown], wanted={})
 
-    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "unknown_event"
-    assert await scenario.value(database, "SELECT count(*) FROM ops.inbox") == 0
+    assert (await letter_rows.only(database))["reason"] == "unknown_event"
+    assert await event_rows.count_returned(database) == 0
 
 
 async def test_an_event_that_overtakes_its_predecessor_waits_for_it(database: Database) -> None:
@@ -192,14 +191,9 @@ async def test_an_event_that_overtakes_its_predecessor_waits_for_it(database: Da
 
     assert early == []
     assert len(both) == 1
-    assert (
-        await scenario.value(
-            database, "SELECT sequence FROM ops.webhook_deliveries WHERE id = $1", both[0]
-        )
-        == 1
-    )
-    assert await scenario.value(database, "SELECT sequence FROM ops.watermarks") == 2
-    assert await scenario.value(database, "SELECT count(*) FROM ops.early_events") == 0
+    assert (await scenario.state(database, both[0]))["sequence"] == 1
+    assert await event_rows.watermarks(database) == [2]
+    assert await event_rows.count_early(database) == 0
 
 
 async def test_watermarks_are_right_whatever_order_events_come_back_in(database: Database) -> None:
@@ -215,10 +209,8 @@ async def test_watermarks_are_right_whatever_order_events_come_back_in(database:
         *(scenario.come_back(database, *events[start::3]) for start in range(3)),
     )
 
-    async with database.connection() as connection:
-        rows = await connection.fetch("SELECT sequence FROM ops.watermarks")
-    assert [row["sequence"] for row in rows] == [10] * 5
-    assert await scenario.value(database, "SELECT count(*) FROM ops.early_events") == 0
+    assert await event_rows.watermarks(database) == [10] * 5
+    assert await event_rows.count_early(database) == 0
 
 
 async def test_an_endpoint_that_gave_order_up_does_not_wait(database: Database) -> None:

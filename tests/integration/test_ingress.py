@@ -8,23 +8,18 @@ import pytest
 
 from orderbus.errors import Conflict, KeyReused, Unavailable
 from orderbus.storage.database import Database
-from tests.support import scenario
+from tests.support import event_rows, order_rows, outbox_rows, scenario
 
 
 async def test_an_accepted_order_has_items_history_event_and_pointer(database: Database) -> None:
     placed = await scenario.place(database, "SO-10045")
 
-    counts = await scenario.value(
-        database,
-        """
-        SELECT array[(SELECT count(*) FROM orders.orders),
-                     (SELECT count(*) FROM orders.order_items),
-                     (SELECT count(*) FROM orders.order_history), (SELECT count(*) FROM ops.events),
-                     (SELECT count(*) FROM ops.outbox)]
-        """,
-    )
     assert placed.created
-    assert counts == [1, 2, 1, 1, 1]
+    assert await order_rows.count(database) == 1
+    assert await order_rows.count_items(database) == 2
+    assert await order_rows.count_history(database) == 1
+    assert await event_rows.count(database) == 1
+    assert await outbox_rows.count(database) == 1
 
 
 async def test_the_same_order_again_changes_nothing_and_names_the_first(database: Database) -> None:
@@ -33,7 +28,7 @@ async def test_the_same_order_again_changes_nothing_and_names_the_first(database
     again = await scenario.place(database, "SO-10045", total="350.00")
 
     assert (again.created, again.order_id) == (False, first.order_id)
-    assert await scenario.value(database, "SELECT count(*) FROM ops.events") == 1
+    assert await event_rows.count(database) == 1
 
 
 async def test_the_same_reference_with_another_content_is_a_conflict(database: Database) -> None:
@@ -42,7 +37,7 @@ async def test_the_same_reference_with_another_content_is_a_conflict(database: D
     with pytest.raises(Conflict):
         await scenario.place(database, "SO-10045", total=351)
 
-    assert await scenario.value(database, "SELECT total::text FROM orders.orders") == "350.00"
+    assert await order_rows.totals(database) == ["350.00"]
 
 
 async def test_an_idempotency_key_stands_for_one_content(database: Database) -> None:
@@ -51,7 +46,7 @@ async def test_an_idempotency_key_stands_for_one_content(database: Database) -> 
     with pytest.raises(KeyReused):
         await scenario.place(database, "SO-2", idempotency_key="k")
 
-    assert await scenario.value(database, "SELECT count(*) FROM orders.orders") == 1
+    assert await order_rows.count(database) == 1
 
 
 async def test_of_a_hundred_simultaneous_copies_one_creates_the_order(database: Database) -> None:
@@ -64,9 +59,7 @@ async def test_of_a_hundred_simultaneous_copies_one_creates_the_order(database: 
 async def test_a_total_that_differs_from_the_lines_is_kept_and_noted(database: Database) -> None:
     await scenario.place(database, total=365.5)
 
-    details = await scenario.value(database, "SELECT details FROM orders.order_history")
-
-    assert details == {"items_total": "350.00"}
+    assert await order_rows.details(database) == [{"items_total": "350.00"}]
 
 
 async def test_events_of_one_order_are_numbered_without_a_gap_under_64_writers(
@@ -76,27 +69,16 @@ async def test_events_of_one_order_are_numbered_without_a_gap_under_64_writers(
 
     await asyncio.gather(*(scenario.append(database, orders[n % 4]) for n in range(64)))
 
-    async with database.connection() as connection:
-        rows = await connection.fetch(
-            "SELECT array_agg(sequence ORDER BY occurred_at, sequence) AS numbers"
-            " FROM ops.events GROUP BY order_id"
-        )
-    assert [row["numbers"] for row in rows] == [list(range(1, 18))] * 4
+    assert await event_rows.numbers(database) == [list(range(1, 18))] * 4
 
 
 async def test_a_missing_partition_is_our_fault_and_never_bad_input(database: Database) -> None:
-    async with database.connection() as connection:
-        days = await connection.fetch(
-            "SELECT inhrelid::regclass::text AS name FROM pg_inherits"
-            " WHERE inhparent = 'ops.events'::regclass"
-        )
-        for day in days:
-            await connection.execute(f"DROP TABLE {day['name']}")
+    await event_rows.drop_every_day(database)
 
     with pytest.raises(Unavailable, match="orderbus migrate"):
         await scenario.place(database)
 
-    assert await scenario.value(database, "SELECT count(*) FROM orders.orders") == 0
+    assert await order_rows.count(database) == 0
 
 
 @pytest.mark.parametrize("table", ["ops.events", "orders.order_history"])

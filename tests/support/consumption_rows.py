@@ -1,0 +1,50 @@
+"""What consumers have to do with events, and what they counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orderbus.storage.database import Database
+from tests.support.scenario import value
+
+
+async def count(database: Database) -> int:
+    return int(await value(database, "SELECT count(*) FROM ops.consumptions"))
+
+
+async def only(database: Database) -> dict[str, Any]:
+    """The one consumption there is, as it is kept."""
+    async with database.connection() as connection:
+        (row,) = await connection.fetch("SELECT * FROM ops.consumptions")
+    return dict(row)
+
+
+async def make_due(database: Database) -> None:
+    """Let the time pass that a later attempt waits for, or a lease lasts."""
+    await value(
+        database,
+        "UPDATE ops.consumptions SET due_at = now(),"
+        " leased_until = CASE WHEN lease IS NOT NULL THEN now() END",
+    )
+
+
+async def forget_hints(database: Database) -> None:
+    """Let nobody have been told of any consumption."""
+    await value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
+
+
+async def finish(database: Database) -> None:
+    """Have every consumer done with every event."""
+    await value(database, "UPDATE ops.consumptions SET state = 'done', settled_at = now()")
+
+
+async def counted(database: Database, name: str | None = None) -> int:
+    """What consumers have counted in all, or under one name."""
+    return int(
+        await value(
+            database,
+            "SELECT coalesce(sum(count), 0) FROM ops.metrics"
+            " WHERE $1::text IS NULL OR description = $1",
+            name,
+        )
+    )

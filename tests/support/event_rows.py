@@ -1,0 +1,79 @@
+"""What is kept of events, and of their return: the inbox and the watermarks."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from orderbus.storage.database import Database
+from tests.support.scenario import value
+
+
+async def count(database: Database) -> int:
+    return int(await value(database, "SELECT count(*) FROM ops.events"))
+
+
+async def count_returned(database: Database) -> int:
+    """Count the events that came back from Pub/Sub."""
+    return int(await value(database, "SELECT count(*) FROM ops.inbox"))
+
+
+async def returned_sequences(database: Database) -> list[int]:
+    """The place in its order's story of every event that came back."""
+    query = "SELECT array_agg(sequence ORDER BY order_id, sequence) FROM ops.inbox"
+    return await value(database, query) or []
+
+
+async def watermarks(database: Database) -> list[int]:
+    """For every order, up to where its story has come back without a gap."""
+    query = "SELECT array_agg(sequence ORDER BY order_id) FROM ops.watermarks"
+    return await value(database, query) or []
+
+
+async def count_early(database: Database) -> int:
+    """Count the events that came back before an earlier one of their order."""
+    return int(await value(database, "SELECT count(*) FROM ops.early_events"))
+
+
+async def numbers(database: Database) -> list[list[int]]:
+    """For every order, the numbers of its events in the order in which they happened."""
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT array_agg(sequence ORDER BY occurred_at, sequence) AS numbers"
+            " FROM ops.events GROUP BY order_id"
+        )
+    return [row["numbers"] for row in rows]
+
+
+async def drop_every_day(database: Database) -> None:
+    """Leave no partition that an event could go into."""
+    async with database.connection() as connection:
+        days = await connection.fetch(
+            "SELECT inhrelid::regclass::text AS name FROM pg_inherits"
+            " WHERE inhparent = 'ops.events'::regclass"
+        )
+        for day in days:
+            await connection.execute(f"DROP TABLE {day['name']}")
+
+
+async def tell_again(database: Database) -> None:
+    """Have the only event of an order happen a second time, under another id."""
+    await value(
+        database,
+        "INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,"
+        " content) SELECT order_id, order_public_id, order_created_at, 2, type, content"
+        " FROM ops.events",
+    )
+
+
+async def content(database: Database, type_: str) -> Any:
+    """What the only event of a type tells."""
+    return await value(database, "SELECT content FROM ops.events WHERE type = $1", type_)
+
+
+async def one_id(database: Database, *, sequence: int) -> UUID:
+    """The id of the only event at this place of an order's story."""
+    found: UUID = await value(
+        database, "SELECT event_id FROM ops.events WHERE sequence = $1", sequence
+    )
+    return found
