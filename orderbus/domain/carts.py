@@ -28,16 +28,13 @@ class OpenCart(BaseModel):
     def _one_total(self) -> OpenCart:
         if self.items is None:
             if self.total_amount is None:
-                message = "total_amount or items is required"
-                raise ValueError(message)
+                raise ValueError("total_amount or items is required")
             return self
         total = self.amount()
         if total > LARGEST_TOTAL:
-            message = f"the items add up to more than {LARGEST_TOTAL}"
-            raise ValueError(message)
+            raise ValueError(f"the items add up to more than {LARGEST_TOTAL}")
         if self.total_amount not in {None, total}:
-            message = f"total_amount is not what the items add up to, {total}"
-            raise ValueError(message)
+            raise ValueError(f"total_amount is not what the items add up to, {total}")
         return self
 
     def amount(self) -> Decimal:

@@ -86,8 +86,7 @@ def _integer(literal: str) -> int:
 def _fraction(literal: str) -> Decimal:
     exponent = literal.lower().partition("e")[2]
     if len(exponent.lstrip("+-0")) > _LONGEST_EXPONENT:
-        message = f"the number {brief(literal, 40)} is out of range"
-        raise ValueError(message)
+        raise ValueError(f"the number {brief(literal, 40)} is out of range")
     return Decimal(_bounded(literal))
 
 
@@ -99,8 +98,7 @@ def _bounded(literal: str) -> str:
 
 
 def _no_constant(name: str) -> NoReturn:
-    message = f"{name} is not a JSON number"
-    raise ValueError(message)
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -109,8 +107,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                message = f"the name {brief(name, 40)!r} occurs twice in one object"
-                raise ValueError(message)
+                raise ValueError(f"the name {brief(name, 40)!r} occurs twice in one object")
             seen.add(name)
     return members
 

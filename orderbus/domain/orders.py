@@ -32,19 +32,16 @@ _NUMERIC: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,80})?")
 def without_nul(value: str) -> str:
     """Pass a text PostgreSQL can keep; raises ``ValueError``."""
     if "\x00" in value:
-        message = "must not hold the NUL character"
-        raise ValueError(message)
+        raise ValueError("must not hold the NUL character")
     return value
 
 
 def _exact(value: object) -> object:
     """Let numbers and numeric strings through; a bool is neither."""
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        message = "must be a number or a numeric string"
-        raise ValueError(message)  # noqa: TRY004 - pydantic reads ValueError as a fault
+        raise ValueError("must be a number or a numeric string")  # noqa: TRY004 - pydantic reads ValueError as a fault
     if isinstance(value, str) and not _NUMERIC.fullmatch(value):
-        message = "must be a plain decimal number"
-        raise ValueError(message)
+        raise ValueError("must be a plain decimal number")
     return value
 
 

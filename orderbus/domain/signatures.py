@@ -42,11 +42,10 @@ def verify(
     elif "X-Shopify-Hmac-SHA256" in headers:
         _plain(_from_base64(headers["X-Shopify-Hmac-SHA256"]), body, secrets)
     else:
-        message = (
+        raise Unauthenticated(
             "The signature is missing: send X-Webhook-Signature, X-Shopify-Hmac-SHA256 "
             "or the headers of Standard Webhooks"
         )
-        raise Unauthenticated(message)
 
 
 def _plain(presented: bytes, body: bytes, secrets: Sequence[str]) -> None:
@@ -64,14 +63,11 @@ def _standard(
     message_id = headers.get("webhook-id", "")
     timestamp = headers.get("webhook-timestamp", "")
     if not _ID.fullmatch(message_id):
-        message = "webhook-id is missing or not an id"
-        raise Unauthenticated(message)
+        raise Unauthenticated("webhook-id is missing or not an id")
     if not _TIMESTAMP.fullmatch(timestamp):
-        message = "webhook-timestamp is missing or not whole seconds"
-        raise Unauthenticated(message)
+        raise Unauthenticated("webhook-timestamp is missing or not whole seconds")
     if abs(int(timestamp) - now.timestamp()) > TOLERANCE.total_seconds():
-        message = "webhook-timestamp is too far from now: the signature is stale"
-        raise Unauthenticated(message)
+        raise Unauthenticated("webhook-timestamp is too far from now: the signature is stale")
     signed = f"{message_id}.{timestamp}.".encode() + body
     presented = _listed(headers["webhook-signature"])
     matches = [
@@ -124,5 +120,4 @@ def _key(secret: str) -> bytes:
 
 
 def _wrong() -> Unauthenticated:
-    message = "The signature is wrong"
-    return Unauthenticated(message)
+    return Unauthenticated("The signature is wrong")

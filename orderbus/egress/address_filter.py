@@ -79,5 +79,4 @@ class _MeteredSocket(socket.socket):
     def _count(self, came: int) -> None:
         self._came += came
         if self._came > RECEIVE_AT_MOST:
-            message = f"more than {RECEIVE_AT_MOST} bytes came back for one request"
-            raise FloodError(message)
+            raise FloodError(f"more than {RECEIVE_AT_MOST} bytes came back for one request")

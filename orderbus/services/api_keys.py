@@ -52,8 +52,7 @@ async def check(database: Database, settings: Settings, presented: str) -> str:
             holder = await storage.api_keys.holder(connection, _hash(settings, presented))
         if holder is not None:
             return holder
-    message = "The API key is not valid"
-    raise Unauthenticated(message)
+    raise Unauthenticated("The API key is not valid")
 
 
 def _hash(settings: Settings, key: str) -> bytes:

@@ -78,8 +78,7 @@ async def _bring_back(connection: Connection, letter: DeadLetter) -> Redriven:
     match letter:
         case DeadLetter(kind="delivery", delivery_id=int() as delivery_id):
             if not await storage.deliveries.redrive(connection, delivery_id):
-                message = "The delivery is not dead any more, or its endpoint was removed"
-                raise Conflict(message)
+                raise Conflict("The delivery is not dead any more, or its endpoint was removed")
             held_by = await storage.endpoints.holding(connection, delivery_id)
             return Redriven(deliveries=(delivery_id,), held_by=held_by)
         case DeadLetter(kind="outbox", event_id=UUID() as event_id):
@@ -87,15 +86,13 @@ async def _bring_back(connection: Connection, letter: DeadLetter) -> Redriven:
             return Redriven()
         case DeadLetter(kind="consumption", consumption_id=int() as consumption_id):
             if not await storage.consumptions.redrive(connection, consumption_id):
-                message = "The consumption is not dead any more"
-                raise Conflict(message)
+                raise Conflict("The consumption is not dead any more")
             return Redriven()
         case DeadLetter(kind="pubsub", data=bytes() as data, attributes=dict() as attributes):
             return Redriven(publication=Message(data, attributes))
         case DeadLetter(actor=str() as actor, arguments=dict() as arguments):
             return Redriven(message=QueueMessage(actor, arguments))
-    message = "No worker can read this message, so it cannot be sent again: discard it"
-    raise Conflict(message)
+    raise Conflict("No worker can read this message, so it cannot be sent again: discard it")
 
 
 async def discard(database: Database, letter_id: int, *, note: str) -> list[int]:

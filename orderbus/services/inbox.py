@@ -247,8 +247,7 @@ async def pass_over(connection: Connection, event: Returned, place: Place) -> Se
     """
     locked = await storage.inbox.lock_watermarks(connection, place.known)
     if len(locked) < len(place.known):
-        message = "An event of the same order is being recorded at this moment: try again"
-        raise Busy(message)
+        raise Busy("An event of the same order is being recorded at this moment: try again")
     if place.kept:
         await storage.inbox.add(connection, locked, wanted={})
     else:

@@ -97,13 +97,10 @@ def _same_again(order: PlaceOrder, taken: list[Kept]) -> Placed:
             )
     for kept in taken:
         if kept.external_ref == order.external_ref:
-            message = f"Order {brief(order.external_ref)} exists with another content"
-            raise Conflict(message)
+            raise Conflict(f"Order {brief(order.external_ref)} exists with another content")
     if taken:
-        message = "This idempotency key was used with another content"
-        raise KeyReused(message)
-    message = "The order could not be stored just now"
-    raise Unavailable(message)
+        raise KeyReused("This idempotency key was used with another content")
+    raise Unavailable("The order could not be stored just now")
 
 
 async def find(database: Database, id_or_ref: str) -> Order:

@@ -54,8 +54,7 @@ def _made(path: str) -> Processor:
         message = f"ORDERBUS_PROCESSOR names {path}, which cannot be made: {error}"
         raise Misconfigured(message) from error
     if not callable(getattr(made, "process", None)):
-        message = f"ORDERBUS_PROCESSOR names {path}, which has no process(task)"
-        raise Misconfigured(message)
+        raise Misconfigured(f"ORDERBUS_PROCESSOR names {path}, which has no process(task)")
     return cast("Processor", made)
 
 
@@ -117,8 +116,7 @@ async def retry(
     if not await storage.processing.begin_again(connection, ACTOR, order.order_pk):
         if await storage.processing.is_to_do(connection, ACTOR, order.order_pk):
             raise Conflict("The order waits for another try already: somebody asked for it before")
-        message = "The order's event is no longer kept, so it cannot be processed again"
-        raise Conflict(message)
+        raise Conflict("The order's event is no longer kept, so it cannot be processed again")
     await storage.processing.ask(connection, order.order_pk, actor=actor)
     return order
 
