@@ -9,7 +9,7 @@ from typing import Final
 Network = IPv4Network | IPv6Network
 
 #: Networks that ``ipaddress`` takes for global, or that hide an IPv4 address inside.
-_RESERVED: Final = (
+_RESERVED: Final[tuple[Network, ...]] = (
     IPv6Network("64:ff9b:1::/48"),  # local-use NAT64, RFC 8215
     IPv6Network("5f00::/16"),  # SRv6 segment ids, RFC 9602
     IPv6Network("2001::/32"),  # Teredo, RFC 4380
@@ -20,7 +20,7 @@ _RESERVED: Final = (
     IPv4Network("168.63.129.16/32"),  # Azure's platform, which answers every machine inside it
 )
 #: What of IPv4 is nobody's in public; of IPv6 everything but 2000::/3 (RFC 4291).
-_PRIVATE: Final = tuple(
+_PRIVATE: Final[tuple[Network, ...]] = tuple(
     IPv4Network(network)
     for network in (
         *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
@@ -31,8 +31,8 @@ _PUBLIC: Final = IPv6Network("2000::/3")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 
 
-def forbidden(address: str, allowed: Sequence[Network]) -> str | None:
-    """Say why a webhook must not be sent to ``address``, or None if it may.
+def forbidden(address: str, allowed: Sequence[Network]) -> bool:
+    """Say whether a webhook must not be sent to ``address``.
 
     Private, loopback, link-local (cloud metadata), shared, multicast and reserved addresses are
     forbidden unless they lie in ``allowed``; an IPv6 address that carries an IPv4 one (mapped,
@@ -41,16 +41,12 @@ def forbidden(address: str, allowed: Sequence[Network]) -> str | None:
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:
-        return f"{address} is not an address"
-    inner = _inner(ip)
-    judged = inner or ip
-    if any(judged in network for network in allowed if network.version == judged.version):
-        return None
-    if not judged.is_global or judged.is_multicast or judged.is_reserved:
-        return f"{address} is not a public address"
-    if any(judged in network for network in _RESERVED if network.version == judged.version):
-        return f"{address} is in a reserved network"
-    return None
+        return True
+    judged = _inner(ip) or ip
+    if any(judged in network for network in allowed):
+        return False
+    public = judged.is_global and not judged.is_multicast and not judged.is_reserved
+    return not public or any(judged in network for network in _RESERVED)
 
 
 def _inner(ip: IPv4Address | IPv6Address) -> IPv4Address | None:
@@ -63,11 +59,9 @@ def _inner(ip: IPv4Address | IPv6Address) -> IPv4Address | None:
 
 def is_private(network: Network) -> bool:
     """Say whether ``network`` holds an address that is not public."""
-    if any(network.overlaps(other) for other in _RESERVED if other.version == network.version):
+    if isinstance(network, IPv6Network) and not network.subnet_of(_PUBLIC):
         return True
-    if isinstance(network, IPv6Network):
-        return not network.subnet_of(_PUBLIC)
-    return any(network.overlaps(other) for other in _PRIVATE)
+    return any(network.overlaps(other) for other in (*_RESERVED, *_PRIVATE))
 
 
 def is_loopback(host: str) -> bool:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, Final, Literal, NewType
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
-from pydantic.fields import FieldInfo
 from pydantic_core import PydanticKnownError
 
 from orderbus.domain import json
@@ -57,22 +57,18 @@ def _not_too_many(value: object) -> object:
     return value
 
 
-def _length(longest: int) -> FieldInfo:
-    info: FieldInfo = Field(strict=True, min_length=1, max_length=longest)
-    return info
-
-
+_text: Final = partial(Field, strict=True, min_length=1)
 Money = Annotated[
     Decimal,
     Field(ge=0, max_digits=10, decimal_places=2, allow_inf_nan=False),
     BeforeValidator(_exact),
     AfterValidator(_two_places),
 ]
-Text100 = Annotated[str, _length(100), AfterValidator(without_nul)]
-Text255 = Annotated[str, _length(255), AfterValidator(without_nul)]
-Address = Annotated[str, _length(2000), AfterValidator(without_nul)]
+Text100 = Annotated[str, _text(max_length=100), AfterValidator(without_nul)]
+Text255 = Annotated[str, _text(max_length=255), AfterValidator(without_nul)]
+Address = Annotated[str, _text(max_length=2000), AfterValidator(without_nul)]
 Email = Annotated[
-    str, _length(254), Field(pattern=r"^[^@\s]+@[^@\s]+$"), AfterValidator(without_nul)
+    str, _text(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"), AfterValidator(without_nul)
 ]
 
 #: How many lines there may be.

@@ -84,6 +84,9 @@ CRASHES_UNSUSPECTED: Final = 2
 
 # What waits within a process for something to come back; see ``orderbus.waiting``.
 
+#: A connection to an endpoint that was never made, and how often it is tried in one exchange.
+CONNECTION: Final = _seconds(0.1)
+CONNECTION_ATTEMPTS: Final = 2
 #: A step of a delivery while PostgreSQL is away: the endpoint may have the webhook already.
 DELIVERY_STEP: Final = _seconds(0.05, 0.5)
 #: A batch that came back from Pub/Sub while PostgreSQL is away.

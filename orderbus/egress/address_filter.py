@@ -1,8 +1,7 @@
 """The sockets that a webhook may leave through, and how much may come back.
 
-The address is checked at the moment a socket for it is made, after every name was resolved: what
-was checked is what is connected to, so a name that resolves to something else the next time (DNS
-rebinding) gains nothing, and neither does an address written in the URL itself.
+An address is checked when a socket for it is made, after every name was resolved: a name that
+resolves to something else the next time (DNS rebinding) gains nothing.
 """
 
 from __future__ import annotations
@@ -36,17 +35,16 @@ class FloodError(OSError):
 
 
 class AddressFilter:
-    """Makes sockets, and only for addresses that webhooks may be sent to."""
+    """Makes sockets, and only for addresses that webhooks may be sent to, or that are allowed."""
 
     def __init__(self, allowed: Sequence[Network]) -> None:
-        """Let private networks in ``allowed`` through all the same."""
         self._allowed = allowed
 
     def __call__(self, info: AddrInfoType) -> socket.socket:
         """Make a socket for one resolved address; raises ``ForbiddenAddressError``."""
         family, kind, protocol, _, place = info
         address = str(place[0])
-        if forbidden(address, self._allowed) is not None:
+        if forbidden(address, self._allowed):
             # The same words for each address: several failures alike are reported as the first.
             message = "not a public address; ORDERBUS_WEBHOOK_ALLOWED_NETWORKS can allow it"
             raise ForbiddenAddressError(message)

@@ -125,8 +125,6 @@ _CLASSES: Final = (
     (aiohttp.InvalidURL, "refused_address"),
     (socket.gaierror, "dns"),
     (ssl.SSLError, "tls"),
-    (ssl.CertificateError, "tls"),
-    (aiohttp.ClientSSLError, "tls"),
     (aiohttp.ClientConnectorDNSError, "dns"),
     (aiohttp.ClientConnectorError, "connect"),
 )

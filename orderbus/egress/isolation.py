@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 
@@ -16,7 +16,6 @@ class Isolation:
     """
 
     def __init__(self) -> None:
-        """Let everybody in."""
         self._admission = asyncio.Lock()
         self._inside = 0
         self._empty = asyncio.Event()
@@ -43,12 +42,10 @@ class Isolation:
         self._leave()
         closed = False
         try:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(patience.total_seconds()):
                     closed = await self._admission.acquire()
                     await self._empty.wait()
-            except TimeoutError:
-                pass
             yield
         finally:
             if closed:

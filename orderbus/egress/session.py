@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiohttp import (
@@ -18,6 +18,7 @@ from aiohttp import (
 from aiohttp.connector import Connection
 from aiohttp_retry import ExponentialRetry, RetryClient
 
+from orderbus.domain import retries
 from orderbus.egress.address_filter import AddressFilter, connected_to
 from orderbus.egress.resolver import Resolver
 from orderbus.settings import Settings
@@ -48,41 +49,42 @@ class _Response(ClientResponse):
 async def open_session(settings: Settings) -> AsyncIterator[Session]:
     """Open the client of a worker: no proxy from the environment, no cookies, no redirects.
 
-    A connection that was never made is tried once more at once, within the exchange's deadline;
-    nothing else is ever repeated here, since attempts belong to the ledger.
+    It trusts the authorities of this machine, or those that ``SSL_CERT_FILE`` names.
     """
-    second_try = ExponentialRetry(
-        attempts=2,
-        start_timeout=0.05,
+    trust = ssl.create_default_context()
+    trust.set_alpn_protocols(["http/1.1"])
+    resolver = Resolver()
+    connector = TCPConnector(
+        resolver=resolver,
+        # Exchanges with one host wait for one lookup together, so its name holds one thread.
+        ttl_dns_cache=NAMES_KEPT,
+        limit=0,
+        keepalive_timeout=KEEP_ALIVE,
+        socket_factory=AddressFilter(settings.webhook_allowed_networks),
+        ssl=trust,
+    )
+    session = ClientSession(
+        connector=connector,
+        cookie_jar=DummyCookieJar(),
+        response_class=_Response,
+        timeout=ClientTimeout(total=None),
+    )
+    try:
+        async with session:
+            yield RetryClient(client_session=session, retry_options=connect_again())
+    finally:
+        await resolver.close()
+
+
+def connect_again() -> ExponentialRetry:
+    """Try again to connect, within the exchange's deadline, as ``domain.retries`` says.
+
+    Nothing else is ever repeated here, since attempts belong to the ledger.
+    """
+    return ExponentialRetry(
+        attempts=retries.CONNECTION_ATTEMPTS,
+        start_timeout=retries.CONNECTION.first.total_seconds() / 2,  # doubled before the first
+        max_timeout=retries.CONNECTION.most.total_seconds(),
         exceptions={ClientConnectorError},
         retry_all_server_errors=False,
     )
-    async with AsyncExitStack() as stack:
-        resolver = Resolver()
-        stack.push_async_callback(resolver.close)
-        connector = TCPConnector(
-            resolver=resolver,
-            # Exchanges with one host wait for one lookup together, so its name holds one thread.
-            use_dns_cache=True,
-            ttl_dns_cache=NAMES_KEPT,
-            limit=0,
-            keepalive_timeout=KEEP_ALIVE,
-            socket_factory=AddressFilter(settings.webhook_allowed_networks),
-            ssl=_trust(),
-        )
-        session = ClientSession(
-            connector=connector,
-            cookie_jar=DummyCookieJar(),
-            response_class=_Response,
-            trust_env=False,
-            timeout=ClientTimeout(total=None),
-        )
-        await stack.enter_async_context(session)
-        yield RetryClient(client_session=session, retry_options=second_try)
-
-
-def _trust() -> ssl.SSLContext:
-    """Trust the authorities of this machine, or those that ``SSL_CERT_FILE`` names."""
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["http/1.1"])
-    return context

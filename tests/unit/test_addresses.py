@@ -78,24 +78,21 @@ NO_ADDRESS = ("", "localhost", "example.com", "1.2.3", "1.2.3.4.5", "0x7f.1", "2
 
 
 @pytest.mark.parametrize("address", FORBIDDEN.values(), ids=FORBIDDEN)
-def test_an_address_that_is_not_public_is_forbidden_and_named(address: str) -> None:
-    reason = forbidden(address, ())
-
-    assert reason is not None
-    assert address in reason
+def test_an_address_that_is_not_public_is_forbidden(address: str) -> None:
+    assert forbidden(address, ())
 
 
 @pytest.mark.parametrize("address", PUBLIC.values(), ids=PUBLIC)
 def test_a_public_address_is_allowed(address: str) -> None:
-    assert forbidden(address, ()) is None
+    assert not forbidden(address, ())
 
 
 @pytest.mark.parametrize("text", NO_ADDRESS)
 def test_what_is_no_address_is_forbidden(text: str) -> None:
     everything = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 
-    assert forbidden(text, ()) == f"{text} is not an address"
-    assert forbidden(text, everything) == f"{text} is not an address"
+    assert forbidden(text, ())
+    assert forbidden(text, everything)
 
 
 @pytest.mark.parametrize(
@@ -104,20 +101,20 @@ def test_what_is_no_address_is_forbidden(text: str) -> None:
 def test_a_network_on_the_list_lets_its_addresses_through_however_they_are_written(
     address: str,
 ) -> None:
-    assert forbidden(address, (ip_network("10.0.0.0/8"),)) is None
+    assert not forbidden(address, (ip_network("10.0.0.0/8"),))
 
 
 @pytest.mark.parametrize("address", ["192.168.0.1", "::ffff:127.0.0.1", "fd00::1", "::1"])
 def test_a_network_on_the_list_lets_no_others_through(address: str) -> None:
-    assert forbidden(address, (ip_network("10.0.0.0/8"),)) is not None
+    assert forbidden(address, (ip_network("10.0.0.0/8"),))
 
 
 def test_a_v6_network_on_the_list_lets_its_addresses_through() -> None:
     allowed = (ip_network("fd00::/8"),)
 
-    assert forbidden("fd12::1", allowed) is None
-    assert forbidden("fe80::1", allowed) is not None
+    assert not forbidden("fd12::1", allowed)
+    assert forbidden("fe80::1", allowed)
 
 
 def test_a_v6_network_on_the_list_does_not_open_the_v4_addresses_inside_it() -> None:
-    assert forbidden("::ffff:127.0.0.1", (ip_network("::/0"),)) is not None
+    assert forbidden("::ffff:127.0.0.1", (ip_network("::/0"),))

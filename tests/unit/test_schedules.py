@@ -13,6 +13,7 @@ import pytest
 import orderbus
 from orderbus.domain import retries
 from orderbus.domain.retries import Pauses
+from orderbus.egress.session import connect_again
 
 PACKAGE = Path(orderbus.__file__).parent
 MIGRATIONS = PACKAGE.parent / "migrations"
@@ -25,6 +26,8 @@ BY_HAND = {
     "services/health.py": "asks for ever, whether it is answered or not",
 }
 SLEEPS = {"sleep", "wait_for", "timeout"}
+#: What libraries that try again call their numbers of attempts and their pauses.
+OF_LIBRARIES = {"attempts", "start_timeout", "max_timeout", "timeouts", "factor"}
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
@@ -47,6 +50,13 @@ def is_backoff(node: ast.AST) -> bool:
     return False
 
 
+def tells_a_library(node: ast.AST) -> bool:
+    """Whether a call names a number of attempts, or a pause between them, as a figure."""
+    return isinstance(node, ast.Call) and any(
+        each.arg in OF_LIBRARIES and isinstance(each.value, ast.Constant) for each in node.keywords
+    )
+
+
 def waits_by_hand(loop: ast.While) -> bool:
     """Whether a loop handles an error of its try and sleeps in the same round."""
     nodes = list(ast.walk(loop))
@@ -67,7 +77,7 @@ def test_no_other_module_has_a_schedule() -> None:
         f"{name}:{getattr(node, 'lineno', '?')}"
         for name, tree in modules()
         for node in ast.walk(tree)
-        if is_backoff(node)
+        if is_backoff(node) or tells_a_library(node)
     ]
 
     assert found == []
@@ -95,6 +105,21 @@ def test_sql_takes_its_pauses_as_parameters() -> None:
 @pytest.mark.parametrize("wrong", ["pause = base * 2 ** failures", "_PAUSES = (0.1, 0.2)"])
 def test_a_schedule_would_be_found(wrong: str) -> None:
     assert any(is_backoff(node) for node in ast.walk(ast.parse(wrong)))
+
+
+def test_a_number_of_attempts_would_be_found() -> None:
+    assert tells_a_library(ast.parse("ExponentialRetry(attempts=2)", mode="eval").body)
+
+
+def test_a_connection_is_made_again_as_the_schedule_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses = Pauses(timedelta(seconds=3), timedelta(seconds=10))
+    monkeypatch.setattr(retries, "CONNECTION", pauses)
+    monkeypatch.setattr(retries, "CONNECTION_ATTEMPTS", 4)
+
+    again = connect_again()
+
+    assert again.attempts == 4
+    assert [again.get_timeout(failures) for failures in (1, 2, 3)] == [3, 6, 10]
 
 
 def test_a_loop_that_waits_by_hand_would_be_found() -> None:
