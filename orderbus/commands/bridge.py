@@ -18,13 +18,9 @@ from orderbus.settings import Settings
 from orderbus.storage.database import open_database
 from orderbus.web.health_server import open_health_server
 
-_max_messages = click.option(
-    "--max-messages", type=click.IntRange(min=1), help="Stop after this many messages."
-)
-
 
 @click.command()
-@_max_messages
+@click.option("--max-messages", type=click.IntRange(min=1), help="Stop after this many messages.")
 def bridge(*, max_messages: int | None) -> None:
     """Receive the events from Pub/Sub and record them in the inbox.
 
@@ -33,21 +29,22 @@ def bridge(*, max_messages: int | None) -> None:
     terminal.with_exit_code(lambda: asyncio.run(_run(settings_module.load(), max_messages)))
 
 
-@click.command("subscribe_order_created", hidden=True)
-@_max_messages
-def subscribe_order_created(*, max_messages: int | None) -> None:
-    """Do what `bridge` does; the name it had in the source document."""
-    terminal.with_exit_code(lambda: asyncio.run(_run(settings_module.load(), max_messages)))
+#: The name it had in the source document.
+subscribe_order_created = click.Command(
+    "subscribe_order_created", callback=bridge.callback, params=bridge.params, hidden=True
+)
 
 
 async def _run(settings: Settings, max_messages: int | None) -> None:
     if settings.queues_in_memory:
-        raise Misconfigured("RABBITMQ_URL is memory:// : the bridge runs inside the worker then")
+        message = (
+            "RABBITMQ_URL is memory:// : the bridge runs inside the worker then, so start none"
+        )
+        raise Misconfigured(message)
     telemetry.configure_logging(settings, process="bridge")
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     health = Health(*services.health.POSTGRES, "pubsub", "rabbitmq")
     async with (
         open_database(settings) as database,

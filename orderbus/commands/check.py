@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
-from orderbus.commands.findings import Finding, Verdict, report
+from orderbus.commands.findings import Finding, fault, ok, report, warning
 from orderbus.domain.addresses import is_loopback, is_private
 from orderbus.settings import Settings
 from orderbus.settings.published import is_published
@@ -26,8 +26,6 @@ _FEWER: Final = "unset it: an endpoint of production has a public address"
 _PUBLISHED: Final = "is published with orderbus: everybody knows it"
 _RANDOM: Final = "python -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
-_Check = Callable[[Settings], Iterator[Finding]]
-
 
 @click.command()
 @click.option("--deploy", is_flag=True, help="Refuse what must not go to production, too.")
@@ -37,7 +35,7 @@ def check(*, deploy: bool, as_json: bool) -> None:
 
     def run() -> None:
         settings = settings_module.load()
-        findings = [Finding("settings", Verdict.OK, "read and in agreement")]
+        findings = [ok("settings", "read and in agreement")]
         if deploy:
             findings += [finding for each in _CHECKS for finding in each(settings)]
         report(findings, as_json=as_json)
@@ -45,55 +43,47 @@ def check(*, deploy: bool, as_json: bool) -> None:
     terminal.with_exit_code(run)
 
 
-def _fault(subject: str, found: str, todo: str) -> Finding:
-    return Finding(subject, Verdict.FAULT, found, todo)
-
-
-def _warning(subject: str, found: str, todo: str) -> Finding:
-    return Finding(subject, Verdict.WARNING, found, todo)
-
-
 def _development(settings: Settings) -> Iterator[Finding]:
     if settings.debug:
-        yield _fault("DEBUG", "is on: it accepts the development SECRET_KEY", "unset DEBUG")
+        yield fault("DEBUG", "is on: it accepts the development SECRET_KEY", "unset DEBUG")
     if settings.log_level == "DEBUG":
-        yield _warning("LOG_LEVEL", "is DEBUG: logs will grow fast", "set LOG_LEVEL=INFO")
+        yield warning("LOG_LEVEL", "is DEBUG: logs will grow fast", "set LOG_LEVEL=INFO")
 
 
 def _keys(settings: Settings) -> Iterator[Finding]:
     if is_published(settings.secret_key):
-        yield _fault("SECRET_KEY", _PUBLISHED, _RANDOM)
+        yield fault("SECRET_KEY", _PUBLISHED, _RANDOM)
     elif len(settings.secret_key.get_secret_value()) < _KEY_SHORT:
-        yield _fault("SECRET_KEY", f"is shorter than {_KEY_SHORT} characters", _RANDOM)
+        yield fault("SECRET_KEY", f"is shorter than {_KEY_SHORT} characters", _RANDOM)
 
 
 def _callers(settings: Settings) -> Iterator[Finding]:
     if settings.is_open:
-        yield _fault(
+        yield fault(
             "AUTH",
             "is open: every process of the machine may place and read orders unsigned",
             "set AUTH=required and WEBHOOK_SECRET",
         )
     if not settings.webhook_secrets:
-        yield _fault("WEBHOOK_SECRET", "is not set: nobody could tell who sends an order", _RANDOM)
+        yield fault("WEBHOOK_SECRET", "is not set: nobody could tell who sends an order", _RANDOM)
     if any(is_published(secret) for secret in settings.webhook_secrets):
-        yield _fault("WEBHOOK_SECRET", _PUBLISHED, _RANDOM)
+        yield fault("WEBHOOK_SECRET", _PUBLISHED, _RANDOM)
     if any(len(secret.get_secret_value()) < _SHORT for secret in settings.webhook_secrets):
-        yield _fault("WEBHOOK_SECRET", f"holds one shorter than {_SHORT} characters", _RANDOM)
+        yield fault("WEBHOOK_SECRET", f"holds one shorter than {_SHORT} characters", _RANDOM)
     if "*" in settings.allowed_hosts:
-        yield _warning("ALLOWED_HOSTS", "allows every Host header", "name the hosts you serve")
+        yield warning("ALLOWED_HOSTS", "allows every Host header", "name the hosts you serve")
     elif all(is_loopback(host) for host in settings.allowed_hosts):
         found = "allows this machine's own names alone: callers from elsewhere are refused"
-        yield _warning("ALLOWED_HOSTS", found, "name the hosts you serve")
+        yield warning("ALLOWED_HOSTS", found, "name the hosts you serve")
 
 
 def _dependencies(settings: Settings) -> Iterator[Finding]:
     is_known = is_published(settings.db_pass) or not settings.db_pass.get_secret_value()
     if is_known and not settings.db_host.startswith("/"):
         found = "is empty, or published with orderbus"
-        yield _fault("DB_PASS", found, "give the database user a password")
+        yield fault("DB_PASS", found, "give the database user a password")
     if settings.queues_in_memory:
-        yield _fault(
+        yield fault(
             "RABBITMQ_URL",
             "keeps the queues in the one worker: it cannot be scaled or watched",
             "set RABBITMQ_URL=amqps://user:password@host/vhost",
@@ -103,12 +93,12 @@ def _dependencies(settings: Settings) -> Iterator[Finding]:
         user, password = unquote(url.username or ""), unquote(url.password or "")
         if user in {"", "guest"} or not password or is_published(SecretStr(password)):
             found = "names the user guest or nobody, or a password that is empty or known to all"
-            yield _fault("RABBITMQ_URL", found, "rabbitmqctl add_user orderbus")
+            yield fault("RABBITMQ_URL", found, "rabbitmqctl add_user orderbus")
         if url.scheme == "amqp" and not is_loopback(url.hostname or ""):
             found = "sends its password in the clear to another machine"
-            yield _warning("RABBITMQ_URL", found, "use amqps://, or a network that is yours alone")
+            yield warning("RABBITMQ_URL", found, "use amqps://, or a network that is yours alone")
     if settings.pubsub_emulator_host:
-        yield _fault(
+        yield fault(
             "PUBSUB_EMULATOR_HOST",
             "names an emulator, which forgets everything when it ends",
             "unset it and set GOOGLE_APPLICATION_CREDENTIALS",
@@ -120,37 +110,30 @@ def _webhooks(settings: Settings) -> Iterator[Finding]:
     networks = settings.webhook_allowed_networks
     if any(address in network for network in networks for address in _METADATA):
         found = "lets an endpoint's URL reach the credentials of the machine (metadata service)"
-        yield _fault(subject, found, _FEWER)
+        yield fault(subject, found, _FEWER)
     elif any(network.is_loopback or network.prefixlen == 0 for network in networks):
         found = "lets an endpoint's URL reach this machine itself"
-        yield _fault(subject, found, _FEWER)
+        yield fault(subject, found, _FEWER)
     elif private := [str(network) for network in networks if is_private(network)]:
         found = f"lets an endpoint's URL reach private networks: {', '.join(private)}"
-        yield _fault(subject, found, _FEWER)
+        yield fault(subject, found, _FEWER)
     if is_published(settings.webhook_outgoing_secret):
-        yield _fault("WEBHOOK_OUTGOING_SECRET", _PUBLISHED, "unset it, or: orderbus endpoints add")
+        yield fault("WEBHOOK_OUTGOING_SECRET", _PUBLISHED, "unset it, or: orderbus endpoints add")
     target = settings.webhook_outgoing_url
     if target and not target.lower().startswith("https://"):
         found = "is not https: anyone on the way can read the orders"
-        yield _warning("WEBHOOK_OUTGOING_URL", found, "use an https:// URL")
+        yield warning("WEBHOOK_OUTGOING_URL", found, "use an https:// URL")
     if target and settings.webhook_outgoing_secret is None:
         found = "is not set: the secret is made up and only in the database"
         todo = "set it, or read it with: orderbus endpoints secret ID"
-        yield _warning("WEBHOOK_OUTGOING_SECRET", found, todo)
+        yield warning("WEBHOOK_OUTGOING_SECRET", found, todo)
 
 
 def _watched(settings: Settings) -> Iterator[Finding]:
     if 0 in {settings.worker_metrics_port, settings.bridge_metrics_port}:
         found = "worker or bridge cannot be watched"
         todo = "set ORDERBUS_WORKER_METRICS_PORT and ORDERBUS_BRIDGE_METRICS_PORT"
-        yield _warning("metrics ports", found, todo)
+        yield warning("metrics ports", found, todo)
 
 
-_CHECKS: Final[tuple[_Check, ...]] = (
-    _development,
-    _keys,
-    _callers,
-    _dependencies,
-    _webhooks,
-    _watched,
-)
+_CHECKS: Final = (_development, _keys, _callers, _dependencies, _webhooks, _watched)

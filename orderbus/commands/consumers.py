@@ -10,9 +10,7 @@ import click
 from orderbus import actors, storage
 from orderbus.commands import terminal
 from orderbus.errors import Conflict
-from orderbus.settings import Settings
 from orderbus.storage.consumptions import ConsumerBacklog
-from orderbus.storage.database import Database
 
 #: Events one statement forgets at most.
 _AT_MOST: Final = 2_000
@@ -24,15 +22,14 @@ def consumers() -> None:
 
 
 @consumers.command("list")
-@terminal.as_json
 @terminal.with_database
-async def list_consumers(settings: Settings, database: Database, *, as_json: bool) -> None:
+async def list_consumers(run: terminal.Run) -> None:
     """List the consumers, the events each wants, and what is pending, done and dead.
 
     One without a pattern has work and no code here.
     """
-    patterns = {each.name: each.pattern for each in actors.consumers.installed(settings)}
-    async with database.connection() as connection:
+    patterns = {each.name: each.pattern for each in actors.consumers.installed(run.settings)}
+    async with run.database.connection() as connection:
         backlogs = await storage.consumptions.list_by_consumer(connection)
     counted = {each.consumer: each for each in backlogs}
     rows = [
@@ -43,23 +40,22 @@ async def list_consumers(settings: Settings, database: Database, *, as_json: boo
         }
         for name in sorted({*patterns, *counted})
     ]
-    terminal.show_rows(rows, as_json=as_json, empty="No consumers.")
+    terminal.show_rows(rows, as_json=run.as_json, empty="No consumers.")
 
 
 @consumers.command()
 @click.argument("name")
-@terminal.as_json
 @terminal.with_database
-async def forget(settings: Settings, database: Database, *, name: str, as_json: bool) -> None:
+async def forget(run: terminal.Run, *, name: str) -> None:
     """Let go of what a consumer still has to do whose code is gone for good."""
-    if name in {each.name for each in actors.consumers.installed(settings)}:
+    if name in {each.name for each in actors.consumers.installed(run.settings)}:
         message = f"{name} has its code here: stop its queue instead, or remove the code first"
         raise Conflict(message)
     forgotten = 0
-    async with database.connection() as connection:
+    async with run.database.connection() as connection:
         while step := await storage.consumptions.forget(connection, name, at_most=_AT_MOST):
             forgotten += step
-    if as_json:
-        terminal.show({"consumer": name, "forgotten": forgotten})
-        return
-    terminal.say(f"{forgotten} events will not be consumed by {name}")
+    run.answer(
+        {"consumer": name, "forgotten": forgotten},
+        f"{forgotten} events will not be consumed by {name}",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from uuid import UUID
 
 import click
@@ -13,8 +14,6 @@ from orderbus.commands import terminal
 from orderbus.errors import OrderbusError, Unavailable
 from orderbus.pubsub.publisher import open_publisher
 from orderbus.services import dead_letters as desk
-from orderbus.settings import Settings
-from orderbus.storage.database import Database
 
 _KINDS = ("delivery", "outbox", "pubsub", "message", "consumption")
 
@@ -27,64 +26,47 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @click.option("--kind", type=click.Choice(_KINDS))
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
-@terminal.as_json
 @terminal.with_database
-async def list_letters(
-    _: Settings, database: Database, *, kind: str | None, limit: int, as_json: bool
-) -> None:
+async def list_letters(run: terminal.Run, *, kind: str | None, limit: int) -> None:
     """List the dead letters nobody has decided about, oldest first."""
-    async with database.connection() as connection:
+    async with run.database.connection() as connection:
         rows = await storage.dead_letters.list_open(connection, kind=kind, at_most=limit)
-    terminal.show_rows(
-        terminal.named(rows, as_json=as_json), as_json=as_json, empty="No dead letters."
-    )
+    terminal.show_rows(rows, as_json=run.as_json, empty="No dead letters.")
 
 
 @dead_letters.command()
 @click.argument("letter", type=terminal.NUMBER, metavar="ID")
-@terminal.as_json
 @terminal.with_database
-async def show(_: Settings, database: Database, *, letter: int, as_json: bool) -> None:
+async def show(run: terminal.Run, *, letter: int) -> None:
     """Show one dead letter whole, with its error and what it carried."""
-    async with database.connection() as connection:
+    async with run.database.connection() as connection:
         found = await storage.dead_letters.get(connection, letter)
-    (row,) = terminal.named([found], as_json=as_json)
+    row = dict(terminal.named(found, as_json=run.as_json))
     if row["data"] is not None:
         row["data"] = row["data"].decode("utf-8", "backslashreplace")
-    if as_json:
-        terminal.show(row)
-        return
-    for name, value in row.items():
-        if value is not None:
-            terminal.say(f"{name:12} {terminal.cell(value)}")
+    shown = [(name, terminal.cell(value)) for name, value in row.items() if value is not None]
+    run.answer(row, *(f"{name:12} {value}" for name, value in shown))
 
 
 @dead_letters.command()
 @click.argument("letters", type=terminal.NUMBER, nargs=-1, metavar="ID...")
 @click.option("--all", "everything", is_flag=True, help="Every open dead letter.")
 @click.option("--kind", type=click.Choice(_KINDS), help="With --all: only this kind.")
-@terminal.as_json
 @terminal.with_database
 async def redrive(
-    settings: Settings,
-    database: Database,
-    *,
-    letters: tuple[int, ...],
-    everything: bool,
-    kind: str | None,
-    as_json: bool,
+    run: terminal.Run, *, letters: tuple[int, ...], everything: bool, kind: str | None
 ) -> None:
     """Bring dead letters back on their way."""
     if everything == bool(letters):
-        message = "Name the dead letters, or give --all."
+        message = "Give either the IDs of dead letters, or --all."
         raise click.UsageError(message)
     if everything:
-        async with database.connection() as connection:
+        async with run.database.connection() as connection:
             letters = tuple(await storage.dead_letters.list_open_ids(connection, kind=kind))
     done, refused, held = [], [], {}
     for letter in letters:
         try:
-            if endpoint_id := await _redrive(settings, database, letter):
+            if endpoint_id := await _redrive(run, letter):
                 held[letter] = endpoint_id
         except Unavailable:
             raise
@@ -92,35 +74,36 @@ async def redrive(
             refused.append({"id": letter, "error": str(error)})
         else:
             done.append(letter)
-    _report(done, refused, held, as_json=as_json)
+    _report(run, done, refused, held)
 
 
 def _report(
-    done: list[int], refused: list[dict[str, object]], held: dict[int, UUID], *, as_json: bool
+    run: terminal.Run, done: list[int], refused: list[dict[str, object]], held: dict[int, UUID]
 ) -> None:
-    if as_json:
-        terminal.show({"redriven": done, "refused": refused, "held": sorted(held)})
-    else:
-        terminal.say(f"{len(done)} redriven")
-        for endpoint_id in sorted(set(held.values())):
-            count = sum(by == endpoint_id for by in held.values())
-            terminal.say(f"{count} held until you type: orderbus endpoints enable {endpoint_id}")
-        for refusal in refused:
-            terminal.say(f"{refusal['id']} not redriven: {refusal['error']}", err=True)
+    run.answer(
+        {"redriven": done, "refused": refused, "held": sorted(held)},
+        f"{len(done)} redriven",
+        *(
+            f"{count} held until you type: orderbus endpoints enable {endpoint_id}"
+            for endpoint_id, count in sorted(Counter(held.values()).items())
+        ),
+    )
+    for refusal in () if run.as_json else refused:
+        terminal.say(f"{refusal['id']} not redriven: {refusal['error']}", err=True)
     if refused:
         raise SystemExit(1)
 
 
-async def _redrive(settings: Settings, database: Database, letter: int) -> UUID | None:
+async def _redrive(run: terminal.Run, letter: int) -> UUID | None:
     """Redrive one dead letter; returns the endpoint that is disabled where that holds it still."""
-    async with database.transaction() as connection:
+    async with run.database.transaction() as connection:
         owed = await desk.redrive(connection, letter)
         if owed.message is not None:
             await broker.enqueue_message(owed.message.actor, owed.message.arguments)
         if owed.publication is not None:
-            async with open_publisher(settings) as publisher:
+            async with open_publisher(run.settings) as publisher:
                 (answer,) = await publisher.publish(
-                    [owed.publication], deadline=settings.publish_timeout
+                    [owed.publication], deadline=run.settings.publish_timeout
                 )
             if isinstance(answer, OrderbusError):
                 raise answer
@@ -132,20 +115,14 @@ async def _redrive(settings: Settings, database: Database, letter: int) -> UUID 
 @dead_letters.command()
 @click.argument("letter", type=terminal.NUMBER, metavar="ID")
 @click.option("--note", required=True, help="Why it may stay dead; kept with it.")
-@terminal.as_json
 @terminal.with_database
-async def discard(
-    _: Settings, database: Database, *, letter: int, note: str, as_json: bool
-) -> None:
+async def discard(run: terminal.Run, *, letter: int, note: str) -> None:
     """Decide that a dead letter stays dead.
 
     An event that could not be published is passed over: its order's later events may go.
     """
-    await _enqueue(await desk.discard(database, letter, note=note))
-    if as_json:
-        terminal.show({"discarded": letter})
-        return
-    terminal.say(f"{letter} discarded")
+    await _enqueue(await desk.discard(run.database, letter, note=note))
+    run.answer({"discarded": letter}, f"{letter} discarded")
 
 
 async def _enqueue(deliveries: list[int] | tuple[int, ...]) -> None:

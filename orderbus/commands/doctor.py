@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.metadata import version
 
 import click
 
 from orderbus import settings as settings_module
 from orderbus.commands import examine_postgres, examine_pubsub, examine_rabbitmq, terminal
-from orderbus.commands.findings import Finding, Verdict, report
+from orderbus.commands.findings import Finding, fault, ok, report, warning
 from orderbus.errors import Misconfigured, OrderbusError
 from orderbus.settings import Settings
 from orderbus.storage.database import open_database
 
 #: Seconds one examination may take.
 _PATIENCE = 15
-
-#: What is examined, in this order, and what to type where the dependency does not answer.
-Examination = Callable[[], Awaitable[Finding]]
 
 
 @click.command()
@@ -36,17 +33,16 @@ def doctor(*, as_json: bool) -> None:
 
 async def examined() -> AsyncIterator[Finding]:
     """Examine one after the other; a dependency that is away is a finding, not an error."""
-    yield Finding("orderbus", Verdict.OK, f"{version('orderbus')}, Python {_python()}")
+    yield ok("orderbus", f"{version('orderbus')}, Python {platform.python_version()}")
     try:
         settings = settings_module.load()
     except Misconfigured as error:
-        todo = "mend .env; .env.example explains each"
-        yield Finding("settings", Verdict.FAULT, str(error), todo)
+        yield fault("settings", str(error), "mend .env; .env.example explains each")
         return
-    yield Finding("settings", Verdict.OK, "read and in agreement")
+    yield ok("settings", "read and in agreement")
     yield _ingress(settings)
     async with open_database(settings) as database:
-        examinations: Mapping[str, tuple[Examination, str]] = {
+        examinations = {
             **examine_postgres.examinations(settings, database),
             **examine_rabbitmq.examinations(settings),
             **examine_pubsub.examinations(settings),
@@ -55,13 +51,14 @@ async def examined() -> AsyncIterator[Finding]:
             yield await _bounded(subject, examination, todo)
 
 
-async def _bounded(subject: str, examination: Examination, todo: str) -> Finding:
+async def _bounded(
+    subject: str, examination: Callable[[], Awaitable[Finding]], todo: str
+) -> Finding:
     try:
         async with asyncio.timeout(_PATIENCE):
             return await examination()
     except (OrderbusError, TimeoutError) as error:
-        found = str(error) or f"no answer within {_PATIENCE} s"
-        return Finding(subject, Verdict.FAULT, found, todo)
+        return fault(subject, str(error) or f"no answer within {_PATIENCE} s", todo)
 
 
 def _ingress(settings: Settings) -> Finding:
@@ -69,13 +66,8 @@ def _ingress(settings: Settings) -> Finding:
     try:
         settings.require_signatures()
     except Misconfigured as error:
-        return Finding(subject, Verdict.FAULT, str(error), "set WEBHOOK_SECRET")
+        return fault(subject, str(error), "set WEBHOOK_SECRET")
     if settings.is_open:
         found = "unsigned orders are taken, on this machine alone"
-        todo = "set WEBHOOK_SECRET before going further"
-        return Finding(subject, Verdict.WARNING, found, todo)
-    return Finding(subject, Verdict.OK, f"{len(settings.webhook_secrets)} secret(s)")
-
-
-def _python() -> str:
-    return platform.python_version()
+        return warning(subject, found, "set WEBHOOK_SECRET before going further")
+    return ok(subject, f"{len(settings.webhook_secrets)} secret(s)")

@@ -10,8 +10,6 @@ from orderbus import services, storage
 from orderbus.commands import terminal
 from orderbus.domain import webhooks
 from orderbus.domain.events import check_pattern
-from orderbus.settings import Settings
-from orderbus.storage.database import Database
 
 
 @click.group()
@@ -38,18 +36,15 @@ def endpoints() -> None:
     help="Types it wants, such as order.created or order.*; may be given more than once.",
 )
 @click.option("--unordered", is_flag=True, help="Do not wait for an order's earlier events.")
-@terminal.as_json
 @terminal.with_database
 async def add(
-    _: Settings,
-    database: Database,
+    run: terminal.Run,
     *,
     url: str,
     body_format: str,
     secret: str | None,
     events: tuple[str, ...],
     unordered: bool,
-    as_json: bool,
 ) -> None:
     """Tell URL of what it wants from now on; prints the secret its receiver verifies with."""
     webhooks.check_url(url)
@@ -57,7 +52,7 @@ async def add(
     webhooks.check_secret(secret)
     for pattern in events:
         check_pattern(pattern)
-    async with database.connection() as connection:
+    async with run.database.connection() as connection:
         endpoint_id = await storage.endpoints.add(
             connection,
             url=url,
@@ -66,27 +61,20 @@ async def add(
             ordering="none" if unordered else "order",
             events=events,
         )
-    if as_json:
-        terminal.show({"id": endpoint_id, "url": url, "secret": secret})
-        return
-    terminal.say(f"endpoint {endpoint_id}")
-    terminal.say(f"secret   {secret}")
+    facts = {"id": endpoint_id, "url": url, "secret": secret}
+    run.answer(facts, f"endpoint {endpoint_id}", f"secret   {secret}")
 
 
 @endpoints.command("list")
-@terminal.as_json
 @terminal.with_database
-async def list_endpoints(_: Settings, database: Database, *, as_json: bool) -> None:
+async def list_endpoints(run: terminal.Run) -> None:
     """List the endpoints and what each is owed."""
-    async with database.connection() as connection:
+    async with run.database.connection() as connection:
         rows = await storage.endpoints.list_all(connection)
-    terminal.show_rows(
-        terminal.named(rows),
-        as_json=as_json,
-        empty="No endpoints. Add one: orderbus endpoints add URL",
-    )
+    empty = "No endpoints. Add one: orderbus endpoints add URL"
+    terminal.show_rows(rows, as_json=run.as_json, empty=empty)
     disabled = [row.id for row in rows if row.disabled_at is not None]
-    if disabled and not as_json:
+    if disabled and not run.as_json:
         terminal.say("Told nothing until you type one of these:")
         for endpoint_id in disabled:
             terminal.say(f"  orderbus endpoints enable {endpoint_id}")
@@ -95,51 +83,39 @@ async def list_endpoints(_: Settings, database: Database, *, as_json: bool) -> N
 @endpoints.command()
 @click.argument("endpoint_id", type=click.UUID)
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
-@terminal.as_json
 @terminal.with_database
-async def owed(
-    _: Settings, database: Database, *, endpoint_id: UUID, limit: int, as_json: bool
-) -> None:
+async def owed(run: terminal.Run, *, endpoint_id: UUID, limit: int) -> None:
     """List what an endpoint is still owed, the next one first, and of which orders."""
-    async with database.connection() as connection:
+    async with run.database.connection() as connection:
         rows = await storage.endpoints.list_owed(connection, endpoint_id, at_most=limit)
-    terminal.show_rows(
-        terminal.named(rows, as_json=as_json),
-        as_json=as_json,
-        empty="Nothing is owed to this endpoint.",
-    )
+    terminal.show_rows(rows, as_json=run.as_json, empty="Nothing is owed to this endpoint.")
 
 
 @endpoints.command()
 @click.argument("endpoint_id", type=click.UUID)
 @terminal.with_database
-async def secret(_: Settings, database: Database, *, endpoint_id: UUID) -> None:
+async def secret(run: terminal.Run, *, endpoint_id: UUID) -> None:
     """Print the secret an endpoint's receiver verifies with."""
-    async with database.connection() as connection:
-        terminal.say(await storage.endpoints.get_secret(connection, endpoint_id))
+    async with run.database.connection() as connection:
+        found = await storage.endpoints.get_secret(connection, endpoint_id)
+    run.answer({"id": endpoint_id, "secret": found}, found)
 
 
 @endpoints.command()
 @click.argument("endpoint_id", type=click.UUID)
-@terminal.as_json
 @terminal.with_database
-async def enable(_: Settings, database: Database, *, endpoint_id: UUID, as_json: bool) -> None:
+async def enable(run: terminal.Run, *, endpoint_id: UUID) -> None:
     """Tell a disabled endpoint again; what was held for it is due now."""
-    released = await services.endpoints.enable(database, endpoint_id)
-    if as_json:
-        terminal.show({"id": endpoint_id, "released": released})
-        return
-    terminal.say(f"enabled; {released} held deliveries are due now")
+    released = await services.endpoints.enable(run.database, endpoint_id)
+    facts = {"id": endpoint_id, "released": released}
+    run.answer(facts, f"enabled; {released} held deliveries are due now")
 
 
 @endpoints.command()
 @click.argument("endpoint_id", type=click.UUID)
-@terminal.as_json
 @terminal.with_database
-async def remove(_: Settings, database: Database, *, endpoint_id: UUID, as_json: bool) -> None:
+async def remove(run: terminal.Run, *, endpoint_id: UUID) -> None:
     """Stop telling an endpoint; what it is still owed is skipped."""
-    skipped = await services.endpoints.remove(database, endpoint_id)
-    if as_json:
-        terminal.show({"id": endpoint_id, "skipped": skipped})
-        return
-    terminal.say(f"removed; {skipped} open deliveries were skipped")
+    skipped = await services.endpoints.remove(run.database, endpoint_id)
+    facts = {"id": endpoint_id, "skipped": skipped}
+    run.answer(facts, f"removed; {skipped} open deliveries were skipped")

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
 from orderbus import actors, storage
-from orderbus.commands.findings import Finding, Verdict
+from orderbus.commands.findings import Examinations, Finding, fault, ok, warning
 from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
 from orderbus.storage.endpoints import Endpoint
-
-_Examinations = dict[str, tuple[Callable[[], Awaitable[Finding]], str]]
 
 #: Web, worker, bridge and a command: with less room than that, something will have to wait.
 _PROCESSES: Final = 4
@@ -29,7 +26,7 @@ _NAMED: Final = 5
 _LATE: Final = 60.0
 
 
-def examinations(settings: Settings, database: Database) -> _Examinations:
+def examinations(settings: Settings, database: Database) -> Examinations:
     """Name what is looked at, and what to type where PostgreSQL does not answer."""
     postgres = _Postgres(settings, database)
     return {
@@ -55,29 +52,25 @@ class _Postgres:
         facts = await self._facts()
         if facts.is_replica:
             found = f"{facts.version}, a replica that takes no orders"
-            return Finding("PostgreSQL", Verdict.FAULT, found, "set DB_HOST to the primary")
+            return fault("PostgreSQL", found, "set DB_HOST to the primary")
         if not facts.durable:
-            todo = "set fsync and synchronous_commit to on"
             found = f"{facts.version}, loses what it confirmed if it crashes"
-            return Finding("PostgreSQL", Verdict.WARNING, found, todo)
-        return Finding("PostgreSQL", Verdict.OK, facts.version)
+            return warning("PostgreSQL", found, "set fsync and synchronous_commit to on")
+        return ok("PostgreSQL", facts.version)
 
     async def connections(self) -> Finding:
         facts = await self._facts()
-        size = self._settings.db_pool_size
+        size = self._settings.db_pool_size + 1  # each process may also hold one that listens
         room = facts.max_connections - facts.reserved - facts.taken_by_others
-        # Each process may also hold one that listens.
-        processes = max(0, room // (size + 1))
+        processes = max(0, room // size)
         found = (
             f"{facts.max_connections} in all, {facts.reserved} reserved, "
-            f"{facts.taken_by_others} taken by others: room for {processes} processes of {size + 1}"
+            f"{facts.taken_by_others} taken by others: room for {processes} processes of {size}"
         )
-        todo = "raise max_connections, or lower ORDERBUS_DB_POOL_SIZE"
-        if processes == 0:
-            return Finding("connections", Verdict.FAULT, found, todo)
-        if processes < _PROCESSES:
-            return Finding("connections", Verdict.WARNING, found, todo)
-        return Finding("connections", Verdict.OK, found)
+        if processes >= _PROCESSES:
+            return ok("connections", found)
+        judged = warning if processes else fault
+        return judged("connections", found, "raise max_connections, or lower ORDERBUS_DB_POOL_SIZE")
 
     async def clock(self) -> Finding:
         facts = await self._facts()
@@ -85,36 +78,36 @@ class _Postgres:
         found = f"PostgreSQL's is {abs(ahead):.3f} s {'ahead of' if ahead > 0 else 'behind'} ours"
         off = abs(facts.clock_ahead) - facts.round_trip
         if off < _SKEW_FELT:
-            return Finding("clock", Verdict.OK, found)
-        verdict = Verdict.WARNING if off < _SKEW_HARMFUL else Verdict.FAULT
-        return Finding("clock", verdict, found, "let NTP set the clock of both machines")
+            return ok("clock", found)
+        judged = warning if off < _SKEW_HARMFUL else fault
+        return judged("clock", found, "let NTP set the clock of both machines")
 
     async def notifications(self) -> Finding:
         within = timedelta(seconds=3)
         if await storage.diagnostics.hears_notifications(self._database, within=within):
-            return Finding("notifications", Verdict.OK, "LISTEN hears NOTIFY")
+            return ok("notifications", "LISTEN hears NOTIFY")
         found = "LISTEN hears nothing, so orders wait for the dispatcher: a proxy is in between"
         todo = "set DB_HOST and DB_PORT to PostgreSQL itself, or pool by session"
-        return Finding("notifications", Verdict.WARNING, found, todo)
+        return warning("notifications", found, todo)
 
     async def schema(self) -> Finding:
         level = await asyncio.to_thread(migrations.level, self._settings)
         if level.missing:
             found = f"missing: {', '.join(level.missing)}"
-            return Finding("schema", Verdict.FAULT, found, "orderbus migrate")
+            return fault("schema", found, "orderbus migrate")
         if level.unknown:
             found = f"newer than this orderbus: {', '.join(level.unknown)}"
-            return Finding("schema", Verdict.WARNING, found, "install the newer orderbus here, too")
-        return Finding("schema", Verdict.OK, f"{level.newest}, up to date")
+            return warning("schema", found, "install the newer orderbus here, too")
+        return ok("schema", f"{level.newest}, up to date")
 
     async def partitions(self) -> Finding:
         async with self._database.connection() as connection:
             days = (await storage.maintenance.horizon(connection)).days
         found = f"{days} days ahead"
         if days >= _DAYS_WELL:
-            return Finding("partitions", Verdict.OK, found)
-        verdict = Verdict.WARNING if days >= _DAYS_LEAST else Verdict.FAULT
-        return Finding("partitions", verdict, found, "orderbus migrate; let a worker run")
+            return ok("partitions", found)
+        judged = warning if days >= _DAYS_LEAST else fault
+        return judged("partitions", found, "orderbus migrate; let a worker run")
 
     async def outbox(self) -> Finding:
         async with self._database.connection() as connection:
@@ -125,11 +118,11 @@ class _Postgres:
         )
         if backlog.publishing_paused:
             found = f"publishing pauses while Pub/Sub is away; {found}"
-            return Finding("outbox", Verdict.WARNING, found, "orderbus outbox status")
+            return warning("outbox", found, "orderbus outbox status")
         if backlog.oldest_unpublished > _LATE:
             found = f"{found}, the oldest for {backlog.oldest_unpublished:.0f} s"
-            return Finding("outbox", Verdict.WARNING, found, "see that workers run")
-        return Finding("outbox", Verdict.OK, found)
+            return warning("outbox", found, "see that workers run")
+        return ok("outbox", found)
 
     async def endpoints(self) -> Finding:
         async with self._database.connection() as connection:
@@ -142,10 +135,10 @@ class _Postgres:
             found = "; ".join([found, *named, *rest])
             ids = disabled[0].id if len(disabled) == 1 else "ID"
             todo = f"orderbus endpoints enable {ids}, or: orderbus endpoints remove {ids}"
-            return Finding("endpoints", Verdict.FAULT, found, todo)
+            return fault("endpoints", found, todo)
         if not rows:
-            return Finding("endpoints", Verdict.WARNING, found, "orderbus endpoints add URL")
-        return Finding("endpoints", Verdict.OK, found)
+            return warning("endpoints", found, "orderbus endpoints add URL")
+        return ok("endpoints", found)
 
     async def consumers(self) -> Finding:
         known = {each.name for each in actors.consumers.installed(self._settings)}
@@ -156,18 +149,16 @@ class _Postgres:
         if missing:
             found = f"no code here for {', '.join(missing)}, which has events to consume"
             todo = f"install it, or: orderbus consumers forget {missing[0]}"
-            return Finding("consumers", Verdict.WARNING, found, todo)
-        return Finding("consumers", Verdict.OK, found)
+            return warning("consumers", found, todo)
+        return ok("consumers", found)
 
     async def letters(self) -> Finding:
         async with self._database.connection() as connection:
             backlog = await storage.diagnostics.backlog(connection)
         found = f"{backlog.dead_letters} open"
         if backlog.dead_letters:
-            return Finding(
-                "dead letters", Verdict.WARNING, found, "orderbus dead-letters list; redrive ID"
-            )
-        return Finding("dead letters", Verdict.OK, found)
+            return warning("dead letters", found, "orderbus dead-letters list; redrive ID")
+        return ok("dead letters", found)
 
     async def _facts(self) -> storage.diagnostics.Facts:
         async with self._database.connection() as connection:

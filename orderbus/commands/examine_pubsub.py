@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
-from orderbus.commands.findings import Finding, Verdict
+from orderbus.commands.findings import Examinations, Finding, fault, ok
 from orderbus.pubsub import topology
 from orderbus.settings import Settings
 
 
-def examinations(settings: Settings) -> dict[str, tuple[Callable[[], Awaitable[Finding]], str]]:
+def examinations(settings: Settings) -> Examinations:
     """Name what is looked at, and what to type where Pub/Sub does not answer."""
 
     async def topics() -> Finding:
         problems = await topology.check(settings)
         if problems:
-            return Finding("Pub/Sub", Verdict.FAULT, "; ".join(problems), "orderbus migrate")
+            return fault("Pub/Sub", "; ".join(problems), "orderbus migrate")
         where = settings.pubsub_emulator_host or "Google Cloud"
         names = f"topic {settings.pubsub_topic}, subscription {settings.pubsub_subscription}"
-        return Finding("Pub/Sub", Verdict.OK, f"{where}: {names}, dead letters of both")
+        return ok("Pub/Sub", f"{where}: {names}, dead letters of both")
 
     return {"Pub/Sub": (topics, "check PUBSUB_EMULATOR_HOST or Google's credentials")}

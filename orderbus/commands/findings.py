@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -31,6 +31,25 @@ class Finding:
     verdict: Verdict
     found: str
     todo: str = ""
+
+
+#: How a subject is looked at, and what to type where its dependency does not answer.
+Examinations = dict[str, tuple[Callable[[], Awaitable[Finding]], str]]
+
+
+def ok(subject: str, found: str, todo: str = "") -> Finding:
+    """Find that something is well."""
+    return Finding(subject, Verdict.OK, found, todo)
+
+
+def warning(subject: str, found: str, todo: str) -> Finding:
+    """Find that somebody should look at something."""
+    return Finding(subject, Verdict.WARNING, found, todo)
+
+
+def fault(subject: str, found: str, todo: str) -> Finding:
+    """Find that something does not work, or must not go to production."""
+    return Finding(subject, Verdict.FAULT, found, todo)
 
 
 def report(findings: Sequence[Finding], *, as_json: bool) -> None:

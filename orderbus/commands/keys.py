@@ -6,8 +6,6 @@ import click
 
 from orderbus import services, storage
 from orderbus.commands import terminal
-from orderbus.settings import Settings
-from orderbus.storage.database import Database
 
 
 @click.group()
@@ -20,40 +18,32 @@ def keys() -> None:
 
 @keys.command()
 @click.argument("name")
-@terminal.as_json
 @terminal.with_database
-async def create(settings: Settings, database: Database, *, name: str, as_json: bool) -> None:
+async def create(run: terminal.Run, *, name: str) -> None:
     """Make a key and show it, this once. NAME says who it is for.
 
     It may read and change all orders and carts, until keys have scopes; what it does is in each
     order's history as "key ID NAME".
     """
-    made = await services.api_keys.create(database, settings, name=name)
-    if as_json:
-        terminal.show({"id": made.id, "name": name, "key": made.key})
-        return
-    terminal.say(made.key)
+    made = await services.api_keys.create(run.database, run.settings, name=name)
+    run.answer({"id": made.id, "name": name, "key": made.key}, made.key)
 
 
 @keys.command("list")
-@terminal.as_json
 @terminal.with_database
-async def list_keys(_: Settings, database: Database, *, as_json: bool) -> None:
+async def list_keys(run: terminal.Run) -> None:
     """List the keys, without anything that could be used as one."""
-    async with database.connection() as connection:
+    async with run.database.connection() as connection:
         rows = await storage.api_keys.list_all(connection)
-    terminal.show_rows(
-        terminal.named(rows),
-        as_json=as_json,
-        empty="No API keys. Make one: orderbus keys create NAME",
-    )
+    empty = "No API keys. Make one: orderbus keys create NAME"
+    terminal.show_rows(rows, as_json=run.as_json, empty=empty)
 
 
 @keys.command()
 @click.argument("key_id", type=terminal.NUMBER, metavar="ID")
 @terminal.with_database
-async def revoke(_: Settings, database: Database, *, key_id: int) -> None:
+async def revoke(run: terminal.Run, *, key_id: int) -> None:
     """Refuse a key from now on."""
-    async with database.connection() as connection:
+    async with run.database.connection() as connection:
         await storage.api_keys.revoke(connection, key_id)
-    terminal.say(f"key {key_id} revoked")
+    run.answer({"revoked": key_id}, f"key {key_id} revoked")

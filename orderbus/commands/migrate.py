@@ -80,7 +80,7 @@ def _ask(question: str) -> None:
     if not terminal.is_person():
         raise Refused("Nothing was changed: nobody is here to be asked, so add --yes")
     if not click.confirm(question, err=True):
-        raise Refused("Nothing was changed")
+        raise Refused("Nothing was changed: the answer was no")
 
 
 async def _prepare(settings: Settings, wait: timedelta) -> bool:
@@ -108,24 +108,23 @@ async def _prepare(settings: Settings, wait: timedelta) -> bool:
 
 
 async def _topology(settings: Settings, wait: timedelta) -> bool:
-    async with asyncio.timeout(wait.total_seconds() + 10):
-        made = await waiting.until_it_works(
-            lambda: topology.ensure(settings),
-            retries.MIGRATE,
-            within=wait,
-            away=lambda error: _say(f"waiting for Pub/Sub: {error}"),
-        )
-        return made.subscription_made
+    made = await waiting.until_it_works(
+        lambda: topology.ensure(settings),
+        retries.MIGRATE,
+        within=wait,
+        away=lambda error: _say(f"waiting for Pub/Sub: {error}"),
+    )
+    return made.subscription_made
 
 
 async def _refuse_contradictions(settings: Settings, connection: Connection) -> None:
-    room = int(await connection.fetchval("SHOW max_connections"))
+    room = (await storage.diagnostics.facts(connection)).max_connections
     if settings.db_pool_size >= room:
-        message = (
-            f"ORDERBUS_DB_POOL_SIZE is {settings.db_pool_size}, but PostgreSQL admits "
-            f"{room} connections in all: one process could lock out every other"
+        raise Misconfigured(
+            f"ORDERBUS_DB_POOL_SIZE is {settings.db_pool_size}, but PostgreSQL admits {room} "
+            "connections in all, and one process could lock out every other: make it smaller, or "
+            "raise max_connections"
         )
-        raise Misconfigured(message)
 
 
 def _check_outgoing(settings: Settings) -> None:

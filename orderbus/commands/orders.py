@@ -9,8 +9,6 @@ import click
 
 from orderbus import services
 from orderbus.commands import terminal
-from orderbus.settings import Settings
-from orderbus.storage.database import Database
 from orderbus.storage.journey import Attempt, Consumption, Delivery, Journey, JourneyEvent
 
 
@@ -21,27 +19,21 @@ def orders() -> None:
 
 @orders.command()
 @click.argument("order", metavar="ID")
-@terminal.as_json
 @terminal.with_database
-async def show(_: Settings, database: Database, *, order: str, as_json: bool) -> None:
+async def show(run: terminal.Run, *, order: str) -> None:
     """Show an order's whole history: events, publications, deliveries and attempts.
 
     ID is our uuid or the sender's reference.
     """
-    journey = await services.orders.journey(database, order)
-    if as_json:
-        terminal.show({"id": journey.order_id, **asdict(journey)})
-        return
-    for line in _lines(journey):
-        terminal.say(line)
+    journey = await services.orders.journey(run.database, order)
+    run.answer({"id": journey.order_id, **asdict(journey)}, *_lines(journey))
 
 
 def _lines(journey: Journey) -> Iterator[str]:
     """Tell the journey line by line, each further in than what it belongs to."""
     yield f"order {journey.external_ref}  {journey.order_id}"
     for event in journey.events:
-        title = f"{event.sequence}. {event.type}  {event.occurred_at}  {event.event_id}"
-        yield f"  {title}"
+        yield f"  {event.sequence}. {event.type}  {event.occurred_at}  {event.event_id}"
         yield f"     {_publication(event)}"
         for each in event.consumptions:
             yield f"     {_consumption(each)}"

@@ -8,8 +8,6 @@ import click
 
 from orderbus import storage, telemetry
 from orderbus.commands import terminal
-from orderbus.settings import Settings
-from orderbus.storage.database import Database
 
 
 @click.group()
@@ -18,13 +16,12 @@ def outbox() -> None:
 
 
 @outbox.command()
-@terminal.as_json
 @terminal.with_database
-async def status(_: Settings, database: Database, *, as_json: bool) -> None:
+async def status(run: terminal.Run) -> None:
     """Show what waits at each hop, and since when."""
-    async with database.connection() as connection:
+    async with run.database.connection() as connection:
         backlog = asdict(await storage.diagnostics.backlog(connection))
-    if as_json:
+    if run.as_json:
         terminal.show(backlog)
         return
     rows = [

@@ -28,13 +28,11 @@ def pubsub_double(*, host: str, port: int, admin_port: int, as_json: bool) -> No
 
 async def _run(host: str, port: int, admin_port: int, *, as_json: bool) -> None:
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_double(host, port) as double, open_admin(double, admin_port) as admin:
         if as_json:
             terminal.show({"PUBSUB_EMULATOR_HOST": double.address, "admin": admin})
         else:
-            line = f"PUBSUB_EMULATOR_HOST={double.address}  admin: {admin}"
-            terminal.say(line)
+            terminal.say(f"PUBSUB_EMULATOR_HOST={double.address}  admin: {admin}")
         await stop.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -11,39 +12,31 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from orderbus import actors, services
 from orderbus.commands import terminal
+from orderbus.domain.text import brief
 from orderbus.errors import NotFound
 from orderbus.settings import Settings
-from orderbus.storage.database import Database
+from orderbus.storage.replay import Chunk
 
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-class Moment(click.ParamType[datetime]):
-    """A moment: RFC 3339, or how long ago."""
-
-    name = "moment"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Read it; a moment without a time zone is UTC."""
-        if isinstance(value, datetime):
-            return value
-        text = str(value)
+def moment(text: str) -> datetime:
+    """Read RFC 3339, or how long ago; a moment without a time zone is UTC."""
+    try:
         if ago := _AGO.fullmatch(text):
             return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            self.fail("give a moment such as 2026-01-02T03:04:05Z, or 2h, 7d", param, ctx)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        found = datetime.fromisoformat(text)
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        message = f"{brief(text)!r} is no moment: give one such as 2026-01-02T03:04:05Z, or 2h, 7d."
+        raise click.BadParameter(message) from None
 
 
 @click.command()
 @click.option("--consumer", required=True, help="Its name, as `orderbus consumers list` shows it.")
-@click.option("--since", type=Moment(), required=True, help="From when on: a moment, or 2h, 7d.")
-@click.option("--until", "before", type=Moment(), help="Until when; now if not given.")
+@click.option("--since", type=moment, required=True, help="From when on: a moment, or 2h, 7d.")
+@click.option("--until", "before", type=moment, help="Until when; now if not given.")
 @click.option(
     "--rate",
     type=click.IntRange(1, 100_000),
@@ -52,54 +45,39 @@ class Moment(click.ParamType[datetime]):
     help="Events a second, at most.",
 )
 @click.option("--dry-run", is_flag=True, help="Only count what would be given.")
-@terminal.as_json
 @terminal.with_database
 async def replay(
-    settings: Settings,
-    database: Database,
+    run: terminal.Run,
     *,
     consumer: str,
     since: datetime,
     before: datetime | None,
     rate: int,
     dry_run: bool,
-    as_json: bool,
 ) -> None:
     """Give a consumer the events of the past, each once.
 
     It may be stopped and begun again: what was given already is passed over.
     """
-    pattern = _pattern(settings, consumer)
+    pattern = _pattern(run.settings, consumer)
     # Older days may be dropped while we read them.
-    since = max(since, datetime.now(UTC) - settings.event_retention)
+    since = max(since, datetime.now(UTC) - run.settings.event_retention)
     before = before or datetime.now(UTC)
     counted = await services.replay.count(
-        database, consumer=consumer, pattern=pattern, since=since, before=before
+        run.database, consumer=consumer, pattern=pattern, since=since, before=before
     )
     report = {"consumer": consumer, "events": counted.events}
     if dry_run:
         report |= {"given": 0, "would_be_given": counted.added}
     else:
-        report["given"] = await _give(
-            database, consumer, pattern, since=since, before=before, rate=rate, total=counted.events
+        chunks = services.replay.replay(
+            run.database, consumer=consumer, pattern=pattern, since=since, before=before, rate=rate
         )
-    if as_json:
-        terminal.show(report)
-        return
-    for what, value in report.items():
-        terminal.say(f"{what.replace('_', ' ')}: {value}")
+        report["given"] = await _give(chunks, f"events to {consumer}", total=counted.events)
+    run.answer(report, *(f"{what.replace('_', ' ')}: {value}" for what, value in report.items()))
 
 
-async def _give(
-    database: Database,
-    consumer: str,
-    pattern: str,
-    *,
-    since: datetime,
-    before: datetime,
-    rate: int,
-    total: int,
-) -> int:
+async def _give(chunks: AsyncIterator[Chunk], what: str, *, total: int) -> int:
     given = 0
     with Progress(
         TextColumn("{task.description}"),
@@ -108,10 +86,8 @@ async def _give(
         TimeRemainingColumn(),
         console=terminal.errors,
     ) as progress:
-        task = progress.add_task(f"events to {consumer}", total=total)
-        async for chunk in services.replay.replay(
-            database, consumer=consumer, pattern=pattern, since=since, before=before, rate=rate
-        ):
+        task = progress.add_task(what, total=total)
+        async for chunk in chunks:
             given += chunk.added
             progress.advance(task, chunk.events)
     return given
@@ -120,6 +96,6 @@ async def _give(
 def _pattern(settings: Settings, name: str) -> str:
     known = {each.name: each.pattern for each in actors.consumers.installed(settings)}
     if name not in known:
-        message = f"No consumer {name}; there are {', '.join(sorted(known))}"
-        raise NotFound(message)
+        names = ", ".join(sorted(known)) or "none (ORDERBUS_CONSUMERS names modules that have some)"
+        raise NotFound(f"There is no consumer {name}; there are {names}")
     return known[name]

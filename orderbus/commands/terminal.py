@@ -14,8 +14,8 @@ import json
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Concatenate, Final, NoReturn, ParamSpec
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 from rich.cells import cell_len
@@ -45,21 +45,35 @@ NUMBER: Final = click.IntRange(1, 2**63 - 1)
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Plain JSON, for machines.")
 
-P = ParamSpec("P")
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a command: what it works with, and whether a machine reads its answer."""
+
+    settings: Settings
+    database: Database
+    as_json: bool
+
+    def answer(self, facts: object, *lines: str) -> None:
+        """Print ``facts`` for a machine, or else ``lines`` for a person."""
+        if self.as_json:
+            show(facts)
+            return
+        for line in lines:
+            say(line)
 
 
-def with_database(
-    command: Callable[Concatenate[Settings, Database, P], Awaitable[None]],
-) -> Callable[P, None]:
-    """Run an async command with the settings and an open database; print its refusals."""
+def with_database(command: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Give an async command a ``Run`` and the option --json; print its refusals."""
 
+    @as_json
     @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+    def run(*, as_json: bool, **given: Any) -> None:  # noqa: ANN401 - what it declares with click
         async def within() -> None:
-            _check_texts(kwargs)
+            _check_texts(given)
             settings = settings_module.load()
             async with open_database(settings) as database:
-                await command(settings, database, *args, **kwargs)
+                await command(Run(settings, database, as_json), **given)
 
         with_exit_code(lambda: asyncio.run(within()))
 
@@ -71,7 +85,7 @@ def _check_texts(given: Mapping[str, object]) -> None:
     for name, value in given.items():
         for text in value if isinstance(value, tuple) else (value,):
             if isinstance(text, str) and storable(text) != text:
-                message = f"{name} is {brief(text)}, which is not UTF-8, or holds NUL"
+                message = f"{name} is {brief(text)}: give text in UTF-8, without NUL"
                 raise Invalid(message)
 
 
@@ -116,24 +130,22 @@ def _in_json(char: str) -> str:
     return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
-def named(rows: Iterable[DataclassInstance], *, as_json: bool = False) -> list[dict[str, Any]]:
-    """Write rows by the names of their fields; JSON has an order's ``external_ref`` twice.
-
-    Scripts know it by its former name.
-    """
-    written = [asdict(row) for row in rows]
-    for row in written if as_json else ():
-        row["reference"] = row["external_ref"]
-    return written
+def named(row: DataclassInstance | Mapping[str, Any], *, as_json: bool) -> Mapping[str, Any]:
+    """Write a row by the names of its fields; scripts know ``external_ref`` by its former name."""
+    written = row if isinstance(row, Mapping) else asdict(row)
+    has_both = as_json and "external_ref" in written
+    return {**written, "reference": written["external_ref"]} if has_both else written
 
 
-def show_rows(rows: Iterable[Mapping[str, Any]], *, as_json: bool, empty: str) -> None:
+def show_rows(
+    rows: Iterable[DataclassInstance | Mapping[str, Any]], *, as_json: bool, empty: str
+) -> None:
     """Print rows as a JSON array, or as a table; ``empty`` says it when there are none."""
-    rows = list(rows)
+    written = [named(row, as_json=as_json) for row in rows]
     if as_json:
-        show(rows)
-    elif rows:
-        show_table(list(rows[0]), [[cell(value) for value in row.values()] for row in rows])
+        show(written)
+    elif written:
+        show_table(list(written[0]), [[cell(value) for value in row.values()] for row in written])
     else:
         say(empty)
 
