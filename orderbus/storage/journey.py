@@ -87,90 +87,59 @@ class Journey:
     events: Sequence[JourneyEvent]
 
 
-_EVENTS: Final = TypeAdapter(Sequence[JourneyEvent])
-
-
-_JOURNEY: Final = """
-    SELECT o.public_id, o.external_ref, (
-            SELECT jsonb_agg(jsonb_build_object(
-                       'event_id', h.event_id,
-                       'type', h.type,
-                       'sequence', h.sequence,
-                       'actor', h.actor,
-                       'details', h.details,
-                       'occurred_at', h.at,
-                       'state', CASE WHEN i.event_id IS NOT NULL THEN 'returned'
-                                     WHEN p.parked_at IS NOT NULL THEN 'parked'
-                                     WHEN p.published_at IS NOT NULL THEN 'published'
-                                     WHEN p.event_id IS NOT NULL THEN 'unpublished'
-                                     ELSE 'archived' END,
-                       'publishes', coalesce(i.publishes, p.publishes),
-                       'message_id', coalesce(i.message_id, p.message_id),
-                       'published_at', coalesce(i.published_at, p.published_at),
-                       'received_at', i.received_at,
-                       'consumptions', coalesce(c.consumptions, '[]'),
-                       'deliveries', coalesce(d.deliveries, '[]'))
-                       ORDER BY h.sequence)
-              FROM orders.order_history h
-              LEFT JOIN ops.inbox i
-                ON i.occurred_at = h.at AND i.event_id = h.event_id
-              LEFT JOIN ops.outbox p ON p.event_id = h.event_id
-              LEFT JOIN LATERAL (
-                   SELECT jsonb_agg(jsonb_build_object(
-                              'consumer', consumption.consumer,
-                              'state', consumption.state,
-                              'attempts', consumption.attempts,
-                              'error', consumption.error,
-                              'settled_at', consumption.settled_at)
-                              ORDER BY consumption.consumer) AS consumptions
-                     FROM ops.consumptions consumption
-                    WHERE consumption.event_id = h.event_id) AS c ON true
-              LEFT JOIN LATERAL (
-                   SELECT jsonb_agg(jsonb_build_object(
-                              'id', delivery.id,
-                              'endpoint', delivery.endpoint_id,
-                              'url', endpoint.url,
-                              'disabled_at', endpoint.disabled_at,
-                              'disabled_reason', endpoint.disabled_reason,
-                              'state', CASE WHEN delivery.state = 'pending'
-                                             AND endpoint.disabled_at IS NOT NULL
-                                            THEN 'held' ELSE delivery.state END,
-                              'due_at', delivery.due_at,
-                              'delivered_at', CASE WHEN delivery.state = 'delivered'
-                                                   THEN delivery.settled_at END,
-                              'attempts', coalesce(a.attempts, '[]'))
-                              ORDER BY delivery.id) AS deliveries
-                     FROM ops.webhook_deliveries delivery
-                     JOIN ops.webhook_endpoints endpoint
-                       ON endpoint.id = delivery.endpoint_id
-                     LEFT JOIN LATERAL (
-                          SELECT jsonb_agg(jsonb_build_object(
-                                     'number', attempt.number,
-                                     'started_at', attempt.started_at,
-                                     'finished_at', attempt.finished_at,
-                                     'outcome', attempt.outcome,
-                                     'status', attempt.status,
-                                     'error', attempt.error,
-                                     'detail', attempt.detail,
-                                     'address', attempt.address,
-                                     'duration_ms', round(1000 * extract(epoch FROM
-                                         attempt.finished_at - attempt.started_at), 1))
-                                     ORDER BY attempt.number) AS attempts
-                            FROM ops.webhook_attempts attempt
-                           WHERE attempt.delivery_id = delivery.id) AS a ON true
-                    WHERE delivery.event_id = h.event_id) AS d ON true
-             WHERE h.order_id = o.id) AS events
-      FROM orders.orders o
-     WHERE o.public_id = $1
+_READ_EVENTS: Final = TypeAdapter(Sequence[JourneyEvent]).validate_python
+_ATTEMPTS: Final = """
+    SELECT number, started_at, finished_at, outcome, status, error, detail, address,
+           round(1000 * extract(epoch FROM finished_at - started_at), 1) AS duration_ms
+      FROM ops.webhook_attempts
+     WHERE delivery_id = delivery.id
 """
+_DELIVERIES: Final = f"""
+    SELECT delivery.id, endpoint_id AS endpoint, url, disabled_at, disabled_reason, due_at,
+           CASE WHEN state = 'pending' AND disabled_at IS NOT NULL THEN 'held'
+                ELSE state END AS state,
+           CASE WHEN state = 'delivered' THEN settled_at END AS delivered_at,
+           ARRAY(SELECT to_jsonb(attempt) FROM ({_ATTEMPTS}) AS attempt ORDER BY number) AS attempts
+      FROM ops.webhook_deliveries AS delivery
+      JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = endpoint_id
+     WHERE event_id = h.event_id
+"""  # noqa: S608 - a constant of ours
+_CONSUMPTIONS: Final = """
+    SELECT consumer, state, attempts, error, settled_at
+      FROM ops.consumptions
+     WHERE event_id = h.event_id
+"""
+_EVENTS: Final = f"""
+    SELECT h.event_id, h.type, h.sequence, h.actor, h.details, h.at AS occurred_at,
+           CASE WHEN i.event_id IS NOT NULL THEN 'returned'
+                WHEN p.parked_at IS NOT NULL THEN 'parked'
+                WHEN p.published_at IS NOT NULL THEN 'published'
+                WHEN p.event_id IS NOT NULL THEN 'unpublished'
+                ELSE 'archived' END AS state,
+           coalesce(i.publishes, p.publishes) AS publishes,
+           coalesce(i.message_id, p.message_id) AS message_id,
+           coalesce(i.published_at, p.published_at) AS published_at,
+           i.received_at,
+           ARRAY(SELECT to_jsonb(c) FROM ({_CONSUMPTIONS}) AS c ORDER BY consumer) AS consumptions,
+           ARRAY(SELECT to_jsonb(d) FROM ({_DELIVERIES}) AS d ORDER BY id) AS deliveries
+      FROM orders.order_history AS h
+      LEFT JOIN ops.inbox AS i ON i.occurred_at = h.at AND i.event_id = h.event_id
+      LEFT JOIN ops.outbox AS p ON p.event_id = h.event_id
+     WHERE h.order_id = o.id
+"""  # noqa: S608 - as above
 
 
 async def get(connection: Connection, order_id: OrderId) -> Journey:
     """Show the journey of an order; raises ``NotFound``."""
     record = await connection.fetchrow(
-        _JOURNEY,
+        f"""
+        SELECT public_id, external_ref,
+               ARRAY(SELECT to_jsonb(event) FROM ({_EVENTS}) AS event ORDER BY sequence) AS events
+          FROM orders.orders AS o
+         WHERE public_id = $1
+        """,  # noqa: S608 - as above
         order_id,
     )
     if record is None:
         raise NotFound(f"No order {order_id}")
-    return rows.one(Journey, record, events=_EVENTS.validate_python(record["events"]))
+    return rows.one(Journey, record, events=_READ_EVENTS(record["events"]))

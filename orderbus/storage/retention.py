@@ -23,17 +23,16 @@ GRACE: Final = timedelta(hours=1)
 
 async def lease(connection: Connection, holder: UUID, *, length: timedelta) -> bool:
     """Take the lease to delete, or make ours longer; false if it is another's or not due yet."""
-    taken: bool | None = await connection.fetchval(
+    status = await connection.execute(
         """
         UPDATE ops.retention
            SET holder = $1, due_at = now() + $2::interval
          WHERE due_at <= now() OR holder = $1
-        RETURNING true
         """,
         holder,
         length,
     )
-    return taken is not None
+    return status == "UPDATE 1"
 
 
 async def give_back(connection: Connection, holder: UUID, *, due_after: timedelta) -> None:
@@ -62,82 +61,30 @@ class Step:
     until: datetime | None
 
 
-async def _delete(connection: Connection, bounds: Bounds, gone: str) -> Step:
-    statement = f"{gone} SELECT count(*) AS rows, max(at) AS until FROM gone"  # noqa: S608 - ours
-    record = await connection.fetchrow(statement, bounds.after, bounds.keep, bounds.at_most)
-    return rows.one(Step, record)
-
-
-async def delete_answers(connection: Connection, bounds: Bounds) -> Step:
-    """Delete the oldest answers to requests that carried an idempotency key."""
-    return await _delete(
-        connection,
-        bounds,
-        """
+def _oldest_of(table: str, at: str, which: str = "true") -> str:
+    return f"""
         WITH gone AS (
-            DELETE FROM ops.idempotency_keys
+            DELETE FROM {table}
              WHERE ctid = ANY (ARRAY(
                    SELECT ctid
-                     FROM ops.idempotency_keys
-                    WHERE created_at >= coalesce($1::timestamptz, '-infinity')
-                      AND created_at < now() - $2::interval
-                    ORDER BY created_at
+                     FROM {table}
+                    WHERE {which}
+                      AND {at} >= coalesce($1::timestamptz, '-infinity')
+                      AND {at} < now() - $2::interval
+                    ORDER BY {at}
                     LIMIT $3
                       FOR UPDATE SKIP LOCKED))
-            RETURNING created_at AS at
+            RETURNING *, {at} AS at
         )
-        """,
-    )
+    """  # noqa: S608 - constants of ours
 
 
-async def delete_deliveries(connection: Connection, bounds: Bounds) -> Step:
-    """Delete what was delivered or skipped longest ago, with its attempts.
-
-    A dead delivery goes with its dead letter.
-    """
-    return await _delete(
-        connection,
-        bounds,
-        """
-        WITH gone AS (
-            DELETE FROM ops.webhook_deliveries
-             WHERE ctid = ANY (ARRAY(
-                   SELECT ctid
-                     FROM ops.webhook_deliveries
-                    WHERE state IN ('delivered', 'skipped')
-                      AND settled_at >= coalesce($1::timestamptz, '-infinity')
-                      AND settled_at < now() - $2::interval
-                    ORDER BY settled_at
-                    LIMIT $3
-                      FOR UPDATE SKIP LOCKED))
-            RETURNING settled_at AS at
-        )
-        """,
-    )
-
-
-async def delete_dead_letters(connection: Connection, bounds: Bounds) -> Step:
-    """Delete the dead letters that were resolved longest ago.
-
-    The delivery of a discarded one goes with it, with its attempts.
-    """
-    return await _delete(
-        connection,
-        bounds,
-        """
-        WITH gone AS (
-            DELETE FROM ops.dead_letters
-             WHERE ctid = ANY (ARRAY(
-                   SELECT ctid
-                     FROM ops.dead_letters
-                    WHERE resolved_at IS NOT NULL
-                      AND resolved_at >= coalesce($1::timestamptz, '-infinity')
-                      AND resolved_at < now() - $2::interval
-                    ORDER BY resolved_at
-                    LIMIT $3
-                      FOR UPDATE SKIP LOCKED))
-            RETURNING resolved_at AS at, resolution, delivery_id
-        ), stayed_dead AS (
+_ANSWERS: Final = _oldest_of("ops.idempotency_keys", "created_at")
+_DELIVERIES: Final = _oldest_of(
+    "ops.webhook_deliveries", "settled_at", "state IN ('delivered', 'skipped')"
+)
+_DEAD_LETTERS: Final = f"""
+        {_oldest_of("ops.dead_letters", "resolved_at")}, stayed_dead AS (
             DELETE FROM ops.webhook_deliveries AS delivery
              WHERE id = ANY (ARRAY(SELECT delivery_id FROM gone
                                     WHERE resolution = 'discarded' AND delivery_id IS NOT NULL))
@@ -146,8 +93,34 @@ async def delete_dead_letters(connection: Connection, bounds: Bounds) -> Step:
                                 WHERE open.delivery_id = delivery.id
                                   AND open.kind = 'delivery' AND open.resolved_at IS NULL)
         )
-        """,
-    )
+"""  # noqa: S608 - as above
+
+
+async def _delete(connection: Connection, bounds: Bounds, gone: str) -> Step:
+    statement = f"{gone} SELECT count(*) AS rows, max(at) AS until FROM gone"  # noqa: S608 - ours
+    record = await connection.fetchrow(statement, bounds.after, bounds.keep, bounds.at_most)
+    return rows.one(Step, record)
+
+
+async def delete_answers(connection: Connection, bounds: Bounds) -> Step:
+    """Delete the oldest answers to requests that carried an idempotency key."""
+    return await _delete(connection, bounds, _ANSWERS)
+
+
+async def delete_deliveries(connection: Connection, bounds: Bounds) -> Step:
+    """Delete what was delivered or skipped longest ago, with its attempts.
+
+    A dead delivery goes with its dead letter.
+    """
+    return await _delete(connection, bounds, _DELIVERIES)
+
+
+async def delete_dead_letters(connection: Connection, bounds: Bounds) -> Step:
+    """Delete the dead letters that were resolved longest ago.
+
+    The delivery of a discarded one goes with it, with its attempts.
+    """
+    return await _delete(connection, bounds, _DEAD_LETTERS)
 
 
 async def delete_consumptions(connection: Connection, bounds: Bounds) -> Step:
@@ -228,8 +201,7 @@ async def forget_watermarks(connection: Connection, *, at_most: int) -> int:
     Looks at ``at_most`` of those whose turn it is, so it may return fewer. A later event of such an
     order restores its watermark: see ``storage.inbox.recognise``.
     """
-    forgotten: int = await connection.fetchval("SELECT ops.forget_watermarks($1)", at_most)
-    return forgotten
+    return await connection.fetchval("SELECT ops.forget_watermarks($1)", at_most)
 
 
 async def drop_day(connection: Connection, day: date) -> bool:
