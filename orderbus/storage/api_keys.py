@@ -22,22 +22,20 @@ class ApiKey:
 
 async def add(connection: Connection, *, name: str, key_hash: bytes) -> int:
     """Keep a key's hash; returns the key's id."""
-    key_id: int = await connection.fetchval(
+    return await connection.fetchval(
         "INSERT INTO identity.api_keys (name, key_hash) VALUES ($1, $2) RETURNING id",
         name,
         key_hash,
     )
-    return key_id
 
 
 async def holder(connection: Connection, key_hash: bytes) -> str | None:
     """Name the key with this hash as the history names it; None if there is none, or revoked."""
-    found: str | None = await connection.fetchval(
+    return await connection.fetchval(
         "SELECT 'key ' || id || ' ' || name FROM identity.api_keys"
         " WHERE key_hash = $1 AND revoked_at IS NULL",
         key_hash,
     )
-    return found
 
 
 async def list_all(connection: Connection) -> list[ApiKey]:

@@ -30,12 +30,11 @@ async def add(
     connection: Connection, *, total_amount: Decimal, items: Sequence[Mapping[str, Any]]
 ) -> UUID:
     """Open a cart."""
-    cart_uuid: UUID = await connection.fetchval(
+    return await connection.fetchval(
         "INSERT INTO orders.carts (total_amount, items) VALUES ($1, $2) RETURNING uuid",
         total_amount,
         items,
     )
-    return cart_uuid
 
 
 async def list_after(connection: Connection, cart_pk: int, *, at_most: int) -> list[Cart]:

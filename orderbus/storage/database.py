@@ -149,8 +149,7 @@ def after_commit(connection: Connection, follow_up: Callable[[Database], None]) 
 
 
 def _follow_ups(connection: Any) -> list[Callable[[Database], None]]:  # noqa: ANN401 - asyncpg's proxy
-    follow_ups: list[Callable[[Database], None]] = connection.follow_ups
-    return follow_ups
+    return connection.follow_ups
 
 
 class Database:
@@ -225,8 +224,7 @@ class Database:
                 except TimeoutError:
                     return False
                 if broken.is_set():
-                    message = "The connection that listens was closed"
-                    raise Unavailable(message)
+                    raise Unavailable("The connection that listens was closed")
                 heard.clear()
                 return True
 

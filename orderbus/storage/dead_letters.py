@@ -50,35 +50,19 @@ class OpenLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A dead letter with everything it carries, whose order and whose URL.
+class DeadLetter(OpenLetter):
+    """A dead letter with everything it carries; what its ``kind`` leaves empty is None."""
 
-    What a delivery, an outbox pointer, a consumption, a Pub/Sub or a queue message leaves empty is
-    None; see ``kind``.
-    """
-
-    id: int
-    kind: str
-    delivery_id: int | None
-    event_id: UUID | None
     occurred_at: datetime | None
-    message_id: str | None
     data: bytes | None
     attributes: Mapping[str, str] | None
-    actor: str | None
     arguments: Mapping[str, Any] | None
-    reason: str
-    error: str
     traceback: str | None
-    created_at: datetime
     resolved_at: datetime | None
     resolution: str | None
     note: str | None
     consumption_id: int | None
-    external_ref: str | None
-    order_id: UUID | None
     endpoint_id: UUID | None
-    url: str | None
 
 
 async def add(

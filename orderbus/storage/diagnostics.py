@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
-from orderbus.storage import rows
+from orderbus.storage import maintenance, rows
 from orderbus.storage.database import Connection, Database
 
 
@@ -124,10 +124,7 @@ async def backlog(connection: Connection) -> Backlog:
                             ORDER BY due_at LIMIT 1000) AS oldest
                     WHERE disabled_at IS NULL AND removed_at IS NULL)), 0)::float
                    AS oldest_undelivered,
-               coalesce((
-                   SELECT max(to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD'))
-                     FROM pg_inherits WHERE inhparent = 'ops.events'::regclass)
-                   - (now() AT TIME ZONE 'UTC')::date, 0) AS partition_days_ahead,
+               {maintenance.DAYS_AHEAD} AS partition_days_ahead,
                (SELECT opened_at IS NOT NULL FROM ops.relay_breaker) AS publishing_paused
         """  # noqa: S608 - as above
     )

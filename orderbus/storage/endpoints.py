@@ -55,7 +55,7 @@ async def add(
     events: Sequence[str],
 ) -> UUID:
     """Add an endpoint; it is owed every event of these types that comes back from now on."""
-    endpoint_id: UUID = await connection.fetchval(
+    return await connection.fetchval(
         """
         INSERT INTO ops.webhook_endpoints (url, secrets, format, ordering, events)
         VALUES ($1, $2, $3, $4, $5)
@@ -67,7 +67,6 @@ async def add(
         ordering,
         events,
     )
-    return endpoint_id
 
 
 async def keep_built_in(
@@ -271,7 +270,7 @@ async def list_owed(
 
 async def holding(connection: Connection, delivery_id: int) -> UUID | None:
     """Name the disabled endpoint that a delivery waits for; None where it may go."""
-    endpoint_id: UUID | None = await connection.fetchval(
+    return await connection.fetchval(
         """
         SELECT endpoint.id
           FROM ops.webhook_deliveries AS delivery
@@ -280,4 +279,3 @@ async def holding(connection: Connection, delivery_id: int) -> UUID | None:
         """,
         delivery_id,
     )
-    return endpoint_id

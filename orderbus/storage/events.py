@@ -12,7 +12,7 @@ from orderbus import telemetry
 from orderbus.domain.events import Event
 from orderbus.domain.orders import OrderId
 from orderbus.storage import rows
-from orderbus.storage.database import Connection, Database, after_commit
+from orderbus.storage.database import Connection, after_commit
 
 #: Parts of a statement that write down what its part ``happened`` lists: ``order_pk``,
 #: ``order_public_id``, ``order_created_at``, ``sequence``, ``type``, ``content``, ``traceparent``,
@@ -43,11 +43,7 @@ INTO_HISTORY_AND_OUTBOX: Final = f"""
 
 def wake_dispatcher(connection: Connection) -> None:
     """Have the dispatcher look at the outbox as soon as what was written is committed."""
-    after_commit(connection, _outbox_written)
-
-
-def _outbox_written(database: Database) -> None:
-    database.outbox_written.set()
+    after_commit(connection, lambda database: database.outbox_written.set())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Final
 import asyncpg
 
 from orderbus.errors import KeyReused, UnderWay
+from orderbus.storage import rows
 from orderbus.storage.database import Connection
 
 #: Milliseconds to wait for the first request with the same key.
@@ -45,8 +46,7 @@ async def begin(
             fingerprint,
         )
     except asyncpg.LockNotAvailableError:
-        message = "The first request with this Idempotency-Key is not answered yet"
-        raise UnderWay(message) from None
+        raise UnderWay("The first request with this Idempotency-Key is not answered yet") from None
     if first:
         return None
     row = await connection.fetchrow(
@@ -60,9 +60,8 @@ async def begin(
         fingerprint,
     )
     if row is None:
-        message = "This Idempotency-Key was used with another request"
-        raise KeyReused(message)
-    return Answer(row["status"], row["headers"], row["body"])
+        raise KeyReused("This Idempotency-Key was used with another request")
+    return rows.one(Answer, row)
 
 
 async def keep(connection: Connection, *, scope: str, key: str, answer: Answer) -> None:

@@ -289,8 +289,6 @@ async def advance_watermarks(connection: Connection, known: Sequence[Known]) -> 
     head of their order's line at their endpoint.
     """
     rows = await connection.fetch(
-        _ADVANCE,
-        [event.order_pk for event in known],
-        [event.sequence for event in known],
+        _ADVANCE, [event.order_pk for event in known], [event.sequence for event in known]
     )
     return [row["id"] for row in rows]

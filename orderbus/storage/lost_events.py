@@ -115,5 +115,4 @@ async def take_back(
 
 async def now(connection: Connection) -> datetime:
     """Tell PostgreSQL's time."""
-    moment: datetime = await connection.fetchval("SELECT now()")
-    return moment
+    return await connection.fetchval("SELECT now()")

@@ -6,9 +6,17 @@ middle holds none.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
+from typing import Final
 
 from orderbus.storage.database import Connection
+
+#: How many days ahead of today the last partition is.
+DAYS_AHEAD: Final = """
+    coalesce((SELECT max(to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD'))
+                FROM pg_inherits
+               WHERE inhparent = 'ops.events'::regclass) - (now() AT TIME ZONE 'UTC')::date, 0)
+"""
 
 
 async def make_ahead(connection: Connection, *, days: int) -> int:
@@ -17,7 +25,7 @@ async def make_ahead(connection: Connection, *, days: int) -> int:
     Skips at once where another process is making them; no order has to wait meanwhile. Never call
     it in a transaction: its locks would be held until that ends.
     """
-    made: int | None = await connection.fetchval(
+    made = await connection.fetchval(
         """
         SELECT ops.make_partitions((now() AT TIME ZONE 'UTC')::date + $1::integer)
          WHERE pg_try_advisory_xact_lock(hashtext('orderbus partitions'))
@@ -29,15 +37,7 @@ async def make_ahead(connection: Connection, *, days: int) -> int:
 
 async def horizon(connection: Connection) -> timedelta:
     """Tell how far ahead of now the last partition ends."""
-    last: date | None = await connection.fetchval(
-        """
-        SELECT max(to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD'))
-          FROM pg_inherits
-         WHERE inhparent = 'ops.events'::regclass
-        """
-    )
-    today: date = await connection.fetchval("SELECT (now() AT TIME ZONE 'UTC')::date")
-    return timedelta(0) if last is None else last - today
+    return timedelta(days=await connection.fetchval(f"SELECT {DAYS_AHEAD}"))
 
 
 async def end_frozen_sessions(connection: Connection, *, silent_for: timedelta) -> int:
@@ -47,7 +47,7 @@ async def end_frozen_sessions(connection: Connection, *, silent_for: timedelta) 
     holds its transaction's locks as long as that lasts: for PostgreSQL the session is active, so
     its limit for idle transactions does not apply, nor its limit for statements.
     """
-    ended: int = await connection.fetchval(
+    return await connection.fetchval(
         """
         SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))
           FROM pg_stat_activity
@@ -61,4 +61,3 @@ async def end_frozen_sessions(connection: Connection, *, silent_for: timedelta) 
         """,
         silent_for,
     )
-    return ended

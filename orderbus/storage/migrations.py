@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, LiteralString
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import psycopg
@@ -39,68 +39,61 @@ def locked(
     time is over, ``Conflict`` if another migration goes on for longer, ``Misconfigured`` where
     waiting cannot help.
     """
-    with _connected(settings, wait=wait, waiting=waiting) as connection:
-        if connection.info.server_version < OLDEST_VERSION:
-            version = connection.info.server_version
-            raise Misconfigured(f"PostgreSQL {version // 10_000} is too old: 15 or newer is needed")
-        _lock(connection, wait=wait, waiting=waiting)
-        yield
-
-
-def _lock(
-    connection: psycopg.Connection, *, wait: timedelta, waiting: Callable[[str], None]
-) -> None:
-    def lock() -> None:
-        if _value(connection, "SELECT pg_try_advisory_lock(%s)", LOCK):
-            return
-        holder = _value(
-            connection,
-            """
-            SELECT format('process %%s of PostgreSQL, since %%s', pid, backend_start)
-              FROM pg_locks
-              JOIN pg_stat_activity USING (pid)
-             WHERE locktype = 'advisory' AND classid = 0 AND objid = %s AND granted
-               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            """,
-            LOCK,
-        )
-        if holder is None:
-            raise Busy("Another `orderbus migrate` has just ended")
-        raise Busy(
-            f"Another `orderbus migrate` is at work ({holder}). If it hangs, end it:"
-            f" SELECT pg_terminate_backend({holder.split()[1]})"
-        )
-
-    block_until_it_works(
-        lock, retries.MIGRATE, within=wait, away=lambda error: waiting(f"waiting: {error}")
-    )
-
-
-def _value(connection: psycopg.Connection, statement: LiteralString, *values: object) -> Any:  # noqa: ANN401 - any column's
-    row = connection.execute(statement, values).fetchone()
-    return None if row is None else row[0]
-
-
-def _connected(
-    settings: Settings, *, wait: timedelta, waiting: Callable[[str], None]
-) -> psycopg.Connection:
-    def connect() -> psycopg.Connection:
-        try:
-            return psycopg.connect(
-                settings.database_url, connect_timeout=3, autocommit=True, **_session()
-            )
-        except psycopg.OperationalError as error:
-            reason = str(error).strip().splitlines()[-1]
-            if "authentication failed" in reason or "does not exist" in reason:
-                raise Misconfigured(f"PostgreSQL refuses us: {reason}") from error
-            raise Unavailable(f"PostgreSQL does not answer: {reason}") from error
-
-    return block_until_it_works(
-        connect,
+    connection = block_until_it_works(
+        lambda: _connect(settings),
         retries.MIGRATE,
         within=wait,
         away=lambda error: waiting(f"waiting for PostgreSQL: {error}"),
     )
+    with connection:
+        version = connection.info.server_version
+        if version < OLDEST_VERSION:
+            raise Misconfigured(f"PostgreSQL {version // 10_000} is too old: 15 or newer is needed")
+        block_until_it_works(
+            lambda: _lock(connection),
+            retries.MIGRATE,
+            within=wait,
+            away=lambda error: waiting(f"waiting: {error}"),
+        )
+        yield
+
+
+def _lock(connection: psycopg.Connection[Any]) -> None:
+    if connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone():
+        return
+    holder = connection.execute(
+        """
+        SELECT format('process %%s of PostgreSQL, since %%s', pid, backend_start)
+          FROM pg_locks
+          JOIN pg_stat_activity USING (pid)
+         WHERE locktype = 'advisory' AND classid = 0 AND objid = %s AND granted
+           AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        """,
+        [LOCK],
+    ).fetchone()
+    if holder is None:
+        raise Busy("Another `orderbus migrate` has just ended")
+    raise Busy(
+        f"Another `orderbus migrate` is at work ({holder}). If it hangs, end it:"
+        f" SELECT pg_terminate_backend({holder.split()[1]})"
+    )
+
+
+def _connect(settings: Settings) -> psycopg.Connection[Any]:
+    """Connect, with rows that are their one value."""
+    try:
+        return psycopg.connect(
+            settings.database_url,
+            connect_timeout=3,
+            autocommit=True,
+            row_factory=psycopg.rows.scalar_row,
+            **_session(),
+        )
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[-1]
+        if "authentication failed" in reason or "does not exist" in reason:
+            raise Misconfigured(f"PostgreSQL refuses us: {reason}") from error
+        raise Unavailable(f"PostgreSQL does not answer: {reason}") from error
 
 
 def _session() -> dict[str, Any]:
@@ -151,11 +144,10 @@ def rollback(settings: Settings, *, newest: int, agreed: Sequence[Loss]) -> list
 
 def _undo(settings: Settings, *, newest: int, agreed: Sequence[Loss] | None) -> Undoing:
     if unknown := level(settings).unknown:
-        message = (
+        raise Refused(
             f"This version does not know {', '.join(unknown)}, which would have to go first: roll "
             "back with the version that brought it"
         )
-        raise Refused(message)
     with _backend(settings) as backend:
         migrations = list(backend.to_rollback(_all()))[:newest]
 
@@ -177,15 +169,13 @@ def _undo(settings: Settings, *, newest: int, agreed: Sequence[Loss] | None) -> 
                         migration.process_steps(backend, "apply")
                 found = rollback_losses.between(before, down, rollback_losses.contents(rows))
             if agreed is not None and (more := rollback_losses.more(found, agreed)):
-                message = f"More would be lost than you agreed to: {_listed(more)}"
-                raise Refused(f"{message}. Stop all processes that write, and try again")
+                raise Refused(
+                    f"More would be lost than you agreed to: {'; '.join(map(str, more))}. "
+                    "Stop all processes that write, and try again"
+                )
             for migration in migrations:
                 backend.unmark_one(migration)
     return Undoing([migration.id for migration in migrations], found)
-
-
-def _listed(lost: Sequence[Loss]) -> str:
-    return "; ".join(str(loss) for loss in lost)
 
 
 @contextmanager
@@ -194,8 +184,9 @@ def _refused_as(what: str) -> Iterator[None]:
     try:
         yield
     except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected) as error:
-        message = f"{what} while what it changes is in use: nothing was changed, try again"
-        raise Busy(message) from error
+        raise Busy(
+            f"{what} while what it changes is in use: nothing was changed, try again"
+        ) from error
     except psycopg.OperationalError as error:
         raise Unavailable(f"{what}: PostgreSQL did not answer ({error})") from error
     except psycopg.Error as error:
@@ -217,13 +208,12 @@ def level(settings: Settings) -> Level:
     Raises ``Unavailable``, ``Misconfigured``.
     """
     ours = [migration.id for migration in _all()]
-    never = timedelta(0)
-    with _connected(settings, wait=never, waiting=print) as connection:
-        there = connection.execute("SELECT to_regclass('_yoyo_migration') IS NOT NULL").fetchone()
-        applied: list[str] = []
-        if there and there[0]:
-            rows = connection.execute("SELECT migration_id FROM _yoyo_migration ORDER BY 1")
-            applied = [row[0] for row in rows.fetchall()]
+    applied: list[str] = []
+    with _connect(settings) as connection:
+        if connection.execute("SELECT to_regclass('_yoyo_migration') IS NOT NULL").fetchone():
+            applied = connection.execute(
+                "SELECT migration_id FROM _yoyo_migration ORDER BY 1"
+            ).fetchall()
     return Level(
         newest=max(applied, default="none"),
         missing=[name for name in ours if name not in applied],
@@ -239,10 +229,9 @@ def _all() -> yoyo.migrations.MigrationList:
     for migration in migrations:
         migration.load()
         if not migration.use_transactions:
-            message = (
+            raise Misconfigured(
                 f"{migration.id} is not transactional: killed in the middle, it would stay half"
             )
-            raise Misconfigured(message)
     return migrations
 
 

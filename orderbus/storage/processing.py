@@ -32,15 +32,14 @@ async def ask(connection: Connection, order_pk: int, *, actor: str | None) -> No
 
 async def asked_by(connection: Connection, order_pk: int) -> str | None:
     """Say who asked for the try that begins now; None where nobody did."""
-    actor: str | None = await connection.fetchval(
+    return await connection.fetchval(
         "SELECT asked_by FROM orders.order_processing WHERE order_id = $1", order_pk
     )
-    return actor
 
 
 async def go_on(connection: Connection, order_pk: int) -> int:
     """Note one more attempt at an order that is in progress; returns the event it began with."""
-    began_with: int = await connection.fetchval(
+    return await connection.fetchval(
         """
         UPDATE orders.order_processing
            SET status = 'PROCESSING', attempts = attempts + 1
@@ -49,7 +48,6 @@ async def go_on(connection: Connection, order_pk: int) -> int:
         """,
         order_pk,
     )
-    return began_with
 
 
 async def wait(connection: Connection, order_pk: int, *, error: str) -> None:
@@ -66,7 +64,7 @@ async def finish(
     connection: Connection, order_pk: int, *, amount: Decimal | None, error: str | None
 ) -> datetime:
     """Note what came of it; returns when."""
-    processed_at: datetime = await connection.fetchval(
+    return await connection.fetchval(
         """
         INSERT INTO orders.order_processing AS processing
                (order_id, status, began_with, amount, error_message, processed_at)
@@ -79,7 +77,6 @@ async def finish(
         amount,
         error,
     )
-    return processed_at
 
 
 async def begin_again(connection: Connection, consumer: str, order_pk: int) -> bool:
@@ -128,7 +125,7 @@ async def begin_again(connection: Connection, consumer: str, order_pk: int) -> b
 
 async def is_to_do(connection: Connection, consumer: str, order_pk: int) -> bool:
     """Say whether a consumer still has to do its work on an order's first event."""
-    is_pending: bool = await connection.fetchval(
+    return await connection.fetchval(
         """
         SELECT EXISTS (
             SELECT FROM orders.order_history AS history
@@ -139,4 +136,3 @@ async def is_to_do(connection: Connection, consumer: str, order_pk: int) -> bool
         consumer,
         order_pk,
     )
-    return is_pending

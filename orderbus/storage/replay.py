@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from orderbus.storage import rows
 from orderbus.storage.database import Connection
 
 
@@ -66,8 +67,6 @@ _READ: Final = """
          LIMIT 1
     )
 """
-
-
 _GIVEN: Final = """
     INSERT INTO ops.consumptions (consumer, event_id, occurred_at)
     SELECT $1, event_id, occurred_at FROM fitting ORDER BY occurred_at, event_id
@@ -98,31 +97,22 @@ async def give(
 
     An event that it was given before is passed over.
     """
-    return await _step(connection, _GIVEN, consumer, pattern, after, before, at_most)
+    return await _step(
+        connection, _GIVEN, consumer, pattern, after.occurred_at, after.event_id, before, at_most
+    )
 
 
 async def count(
-    connection: Connection,
-    *,
-    consumer: str,
-    pattern: str,
-    after: Place,
-    before: datetime,
+    connection: Connection, *, consumer: str, pattern: str, after: Place, before: datetime
 ) -> Chunk:
     """Count what ``give`` would give of the next events: ``added`` says how many it has not had."""
-    return await _step(connection, _MISSING, consumer, pattern, after, before, 2000)
+    return await _step(
+        connection, _MISSING, consumer, pattern, after.occurred_at, after.event_id, before, 2000
+    )
 
 
-async def _step(
-    connection: Connection,
-    added: str,
-    consumer: str,
-    pattern: str,
-    after: Place,
-    before: datetime,
-    at_most: int,
-) -> Chunk:
-    record = await connection.fetchrow(
+async def _step(connection: Connection, added: str, *arguments: object) -> Chunk:
+    (record,) = await connection.fetch(
         f"""
         {_READ}, added AS ({added})
         SELECT (SELECT count(*) FROM fitting) AS events,
@@ -131,14 +121,7 @@ async def _step(
           FROM (SELECT) AS always
           LEFT JOIN ended ON true
         """,  # noqa: S608 - constants of ours
-        consumer,
-        pattern,
-        after.occurred_at,
-        after.event_id,
-        before,
-        at_most,
+        *arguments,
     )
-    assert record is not None  # noqa: S101 - the outer row is always there
-    ended = record["event_id"] is not None
-    until = Place(record["occurred_at"], record["event_id"]) if ended else None
-    return Chunk(record["events"], record["added"], until)
+    until = None if record["event_id"] is None else rows.one(Place, record)
+    return rows.one(Chunk, record, until=until)

@@ -10,6 +10,8 @@ from typing import Any, Final
 _FOUND_OUT_ANEW: Final = {("ops.watermarks", "day")}
 #: Runs one statement and returns its rows.
 Rows = Callable[[str], Iterable[tuple[Any, ...]]]
+#: How many rows there are of a table, and of each of its columns how many values.
+Contents = Mapping[tuple[str, str | None], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +27,6 @@ class Loss:
         what = "row" if self.column is None else "value"
         of = "" if self.column is None else f" of {self.column}"
         return f"{self.table}: {self.count} {what}{'' if self.count == 1 else 's'}{of}"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """What a table holds: its rows, and by column the values that are not the default."""
-
-    rows: int
-    values: Mapping[str, int]
 
 
 def columns(rows: Rows) -> dict[str, dict[str, str | None]]:
@@ -60,41 +54,41 @@ def columns(rows: Rows) -> dict[str, dict[str, str | None]]:
     return found
 
 
-def contents(rows: Rows) -> dict[str, Table]:
-    """Count what each table of ours holds."""
-    return {table: _content(rows, table, its) for table, its in columns(rows).items()}
+def contents(rows: Rows) -> Contents:
+    """Count what each table of ours holds: its rows, and by column what is not the default."""
+    return {
+        (table, column): count
+        for table, its in columns(rows).items()
+        for column, count in zip([None, *its], _counts(rows, table, its), strict=True)
+    }
 
 
-def _content(rows: Rows, table: str, its: Mapping[str, str | None]) -> Table:
+def _counts(rows: Rows, table: str, its: Mapping[str, str | None]) -> Iterable[int]:
     # Names and defaults come quoted from PostgreSQL's own catalogue.
     counts = ", ".join(
         f"count(*) FILTER (WHERE {column} IS DISTINCT FROM {default or 'NULL'})"
         for column, default in its.items()
     )
-    ((count, *values),) = rows(f"SELECT count(*), {counts} FROM {table}")  # noqa: S608 - as above
-    return Table(count, dict(zip(its, values, strict=True)))
+    (found,) = rows(f"SELECT count(*), {counts} FROM {table}")  # noqa: S608 - as above
+    return found
 
 
 def between(
-    before: Mapping[str, Table],
-    down: Mapping[str, Mapping[str, object]],
-    up_again: Mapping[str, Table],
+    before: Contents, down: Mapping[str, Mapping[str, object]], up_again: Contents
 ) -> list[Loss]:
     """Tell what is lost on the way down and up again.
 
     ``down`` has the columns that are left below. What a migration brings along is not lost.
     """
     losses = []
-    for name, table in before.items():
-        left = up_again[name].rows if name in up_again else 0
-        if left < table.rows:
-            losses.append(Loss(name, None, table.rows - left))
-        if name in down:
-            losses += [
-                Loss(name, column, count)
-                for column, count in table.values.items()
-                if column not in down[name] and count and (name, column) not in _FOUND_OUT_ANEW
-            ]
+    for (table, column), count in before.items():
+        if column is None:
+            lost = count - up_again.get((table, None), 0)
+        else:
+            stays = column in down.get(table, {column}) or (table, column) in _FOUND_OUT_ANEW
+            lost = 0 if stays else count
+        if lost > 0:
+            losses.append(Loss(table, column, lost))
     return losses
 
 
