@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any, Final
 
 import grpc
+from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import pubsub_v1
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
@@ -33,20 +36,40 @@ _OPTIONS: Final = (
 _Transport = type[PublisherGrpcTransport | SubscriberGrpcTransport]
 
 
-def publisher(settings: Settings, **options: Any) -> pubsub_v1.PublisherClient:  # noqa: ANN401
+def publisher(settings: Settings) -> pubsub_v1.PublisherClient:
     """Make a publisher client, without connecting yet.
 
     The settings decide where it goes, whatever PUBSUB_EMULATOR_HOST says in the environment.
     Looking for Google's credentials may take seconds. Raises ``Misconfigured`` without any.
     """
-    return pubsub_v1.PublisherClient(
-        transport=_transport(settings, PublisherGrpcTransport), **options
-    )
+    return pubsub_v1.PublisherClient(transport=_transport(settings, PublisherGrpcTransport))
 
 
 def subscriber(settings: Settings) -> pubsub_v1.SubscriberClient:
     """Make a subscriber client, in the same way."""
     return pubsub_v1.SubscriberClient(transport=_transport(settings, SubscriberGrpcTransport))
+
+
+async def call(ask: Any, request: Any, **options: Any) -> Any:  # noqa: ANN401 - gRPC has no types
+    """Ask one thing without holding a thread; whoever is cancelled takes it back.
+
+    Raises ``GoogleAPICallError``, as Google's clients do.
+    """
+    loop, answered = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake(_: object) -> None:
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(answered.set)
+
+    under_way = ask.future(request, **options)
+    under_way.add_done_callback(wake)
+    try:
+        await answered.wait()
+        return under_way.result()
+    except grpc.RpcError as error:
+        raise exceptions.from_grpc_error(error) from error  # type: ignore[no-untyped-call]
+    finally:
+        under_way.cancel()
 
 
 def _transport(settings: Settings, transport: _Transport) -> Any:  # noqa: ANN401 - Google's

@@ -8,11 +8,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from google import pubsub_v1 as plain
 
 from orderbus.errors import Poisoned, Unavailable
+from orderbus.pubsub import channels, topology
 from orderbus.pubsub import publisher as publisher_module
-from orderbus.pubsub import topology
 from orderbus.pubsub.messages import Message
 from orderbus.pubsub.publisher import open_publisher
 from orderbus.settings import Settings
@@ -45,7 +44,7 @@ async def test_bad_messages_of_a_batch_are_poisoned_alone(settings: Settings) ->
     inbox = Inbox()
     batch = numbered(200)
     batch[7] = batch[150] = Message(b"", {})  # the service refuses it, and its whole request
-    batch[42] = Message(b"x" * 10_000_001, {})  # the client refuses it
+    batch[42] = Message(b"x" * 10_000_001, {})  # no request can hold it
     batch[43] = Message(b"x", {"name": "\ud800"})  # it cannot even be written
 
     async with publishing(settings) as publisher, bridging(settings, inbox):
@@ -56,6 +55,13 @@ async def test_bad_messages_of_a_batch_are_poisoned_alone(settings: Settings) ->
     assert bad == {7, 42, 43, 150}
     assert sum(isinstance(answer, str) for answer in answers) == 196
     assert sorted(inbox.numbers) == sorted(set(range(200)) - bad)
+
+
+async def test_a_batch_that_no_request_can_hold_goes_in_several(settings: Settings) -> None:
+    async with publishing(settings) as publisher:
+        ids = await published(publisher, [Message(b"x" * 4_000_000, {})] * 4)
+
+    assert len(set(ids)) == 4
 
 
 async def test_a_bad_message_of_one_caller_is_not_held_against_another(settings: Settings) -> None:
@@ -73,18 +79,18 @@ async def test_a_bad_message_of_one_caller_is_not_held_against_another(settings:
 async def test_a_batch_of_nothing_but_bad_messages_keeps_to_its_deadline(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requests, ask = 0, plain.PublisherClient.publish
+    requests, call = 0, channels.call
 
-    def counted(*arguments: Any, **options: Any) -> Any:
+    async def counted(*arguments: Any, **options: Any) -> Any:
         nonlocal requests
         requests += 1
-        return ask(*arguments, **options)
+        return await call(*arguments, **options)
 
     def now() -> float:
         return time.monotonic() + (3600 if requests >= 40 else 0)  # the deadline passes then
 
     async with publishing(settings) as publisher:
-        monkeypatch.setattr(plain.PublisherClient, "publish", counted)
+        monkeypatch.setattr(channels, "call", counted)
         monkeypatch.setattr(publisher_module, "time", SimpleNamespace(monotonic=now))
         answers = await publisher.publish([Message(b"", {})] * 500, deadline=DEADLINE)
 
