@@ -16,7 +16,7 @@ from google.cloud import pubsub_v1
 from orderbus.pubsub import channels, topology
 from orderbus.rabbitmq.broker import Broker
 from tests.end_to_end.die_of import BREAKS, KILLS
-from tests.support import outbox_rows
+from tests.support import delivery_rows, letter_rows, outbox_rows
 from tests.support.system import System
 from tests.support.waiting import PATIENCE
 
@@ -64,12 +64,11 @@ async def survives(system: System, *, good: int, bad: Bad, seconds: float) -> No
         supervising.cancel()
 
     assert len(system.receiver.times()) == good
-    seen = Counter(await _reasons(system))
+    seen = Counter(await letter_rows.reasons(system.database))
     # One that breaks its worker may also die with it, beside one that kills it.
     both = Counter({"crashed": seen.pop("crashed", 0) + seen.pop("failed_here", 0), **seen})
     assert both == bad.reasons, both
-    incomplete = "SELECT count(*) FROM ops.dead_letters WHERE error IS NULL OR error = ''"
-    assert await system.value(incomplete) == 0
+    assert all(letter["error"] for letter in await letter_rows.every(system.database))
     assert await outbox_rows.count(system.database) == 0
 
 
@@ -90,11 +89,7 @@ async def _post(system: System, customers: list[str]) -> None:
 async def _hurry(system: System) -> None:
     """Let the time pass that the schedule asks for."""
     while True:
-        await system.value(
-            "UPDATE ops.webhook_deliveries SET due_at = now() WHERE id IN (SELECT id"
-            " FROM ops.webhook_deliveries WHERE state = 'pending' AND due_at > now()"
-            " AND lease IS NULL ORDER BY id FOR UPDATE SKIP LOCKED)"
-        )
+        await delivery_rows.hurry(system.database)
         await asyncio.sleep(1)
 
 
@@ -121,9 +116,4 @@ def _send_unknown(system: System, count: int) -> None:
 
 
 async def _buried(system: System, bad: Bad) -> bool:
-    return len(await _reasons(system)) >= sum(bad.reasons.values())
-
-
-async def _reasons(system: System) -> list[str]:
-    query = "SELECT coalesce(array_agg(reason), '{}') FROM ops.dead_letters"
-    return list(await system.value(query))
+    return await letter_rows.count(system.database) >= sum(bad.reasons.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from aiohttp import web
 
@@ -13,6 +14,17 @@ from tests.support.system import System
 async def hurry(system: System) -> None:
     """Let the time pass that the schedule asks for."""
     await delivery_rows.make_due(system.database)
+
+
+async def until_attempted(system: System, times: int) -> None:
+    async def attempted() -> bool:
+        return await delivery_rows.count_ended_attempts(system.database) == times
+
+    await system.until(attempted, f"attempt {times} is in the ledger")
+
+
+async def until_all_are(system: System, state: str) -> None:
+    await system.until(partial(delivery_rows.all_are, system.database, state), state)
 
 
 async def test_a_receiver_that_fails_twice_gets_the_same_bytes_a_third_time(
@@ -27,12 +39,7 @@ async def test_a_receiver_that_fails_twice_gets_the_same_bytes_a_third_time(
     system.receiver.answer = answer
     await system.post()
     for attempt in (1, 2):
-
-        async def failed(attempt: int = attempt) -> bool:
-            done = "SELECT count(*) FROM ops.webhook_attempts WHERE finished_at IS NOT NULL"
-            return bool(await system.value(done) == attempt)
-
-        await system.until(failed, f"attempt {attempt} is in the ledger")
+        await until_attempted(system, attempt)
         await hurry(system)
     await system.until_accepted(1)
 
@@ -49,8 +56,8 @@ async def test_a_receiver_that_hangs_holds_up_nobody_else(system: System) -> Non
     await asyncio.gather(*(system.post() for _ in range(40)))
     await system.until_accepted(40)
 
-    given_up = "SELECT count(*) FROM ops.webhook_attempts WHERE error = 'timeout'"
-    assert await system.value(given_up) == 0, "it hung all the while"
+    errors = await delivery_rows.errors(system.database)
+    assert "timeout" not in errors, "it hung all the while"
     assert len(system.receiver.times()) == 40
 
 
@@ -61,13 +68,11 @@ async def test_a_receiver_that_hangs_is_given_up(system: System) -> None:
     system.receiver.answer = hang_there
     await system.post()
 
-    given_up = (
-        "SELECT count(*) > 0 FROM ops.webhook_attempts AS attempt"
-        " JOIN ops.webhook_deliveries AS delivery ON delivery.id = attempt.delivery_id"
-        " JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id"
-        " WHERE attempt.error IN ('timeout', 'stalled') AND endpoint.url LIKE '%/hangs'"
-    )
-    await system.until(lambda: system.value(given_up), "the one that hangs is given up")
+    async def given_up() -> bool:
+        errors = await delivery_rows.errors(system.database, path="/hangs")
+        return bool({"timeout", "stalled"}.intersection(errors))
+
+    await system.until(given_up, "the one that hangs is given up")
 
 
 async def hang_there(request: web.Request) -> web.StreamResponse:
@@ -85,9 +90,9 @@ async def test_a_redirect_is_not_followed_and_counts_as_failed(system: System) -
 
     system.receiver.answer = answer
     await system.post()
-    failed = "SELECT count(*) = 1 FROM ops.webhook_attempts WHERE status = 302"
-    await system.until(lambda: system.value(failed), "the attempt is in the ledger")
+    await until_attempted(system, 1)
 
+    assert await delivery_rows.statuses(system.database) == [302]
     assert len(system.receiver.requests) == 1
 
 
@@ -102,10 +107,10 @@ async def test_an_endless_answer_is_cut_off_and_judged_by_its_status(system: Sys
 
     system.receiver.answer = answer
     await system.post()
-    delivered = "SELECT state = 'delivered' FROM ops.webhook_deliveries"
-    await system.until(lambda: system.value(delivered), "delivered")
+    await until_all_are(system, "delivered")
 
-    assert await system.value("SELECT length(head) FROM ops.webhook_attempts") <= 2048
+    (head,) = await delivery_rows.heads(system.database)
+    assert len(head) <= 2048
 
 
 async def test_a_dead_letter_is_redriven_by_one_command(system: System) -> None:
@@ -116,11 +121,9 @@ async def test_a_dead_letter_is_redriven_by_one_command(system: System) -> None:
 
     system.receiver.answer = answer
     await system.post()
-    tried = "SELECT count(*) = 1 FROM ops.webhook_attempts WHERE finished_at IS NOT NULL"
-    await system.until(lambda: system.value(tried), "the first attempt failed")
+    await until_attempted(system, 1)
     await delivery_rows.leave_one_attempt(system.database)
-    dead = "SELECT state = 'dead' FROM ops.webhook_deliveries"
-    await system.until(lambda: system.value(dead), "the schedule is over")
+    await until_all_are(system, "dead")
     system.receiver.answer = None
 
     (letter,) = await system.orderbus("dead-letters", "list")

@@ -10,17 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import event_rows, letter_rows
+from tests.support import consumption_rows, event_rows, letter_rows, order_rows
 from tests.support.system import System
 
 pytestmark = pytest.mark.timeout(300)
 
-#: Lets the time pass that a later attempt waits for.
-HURRY = """
-    UPDATE ops.consumptions
-       SET due_at = now(), hinted_at = NULL
-     WHERE state = 'pending' AND lease IS NULL AND due_at > now()
-"""
 STORY = ["order.created", "order.processing_started", "order.completed", "order.processed"]
 
 
@@ -38,8 +32,7 @@ async def processing(system: System, tmp_path: Path) -> None:
 
 
 async def counted(system: System, name: str) -> int:
-    query = "SELECT coalesce(sum(count), 0) FROM ops.metrics WHERE description = $1"
-    return int(await system.value(query, name))
+    return await consumption_rows.counted(system.database, name)
 
 
 def is_counted(system: System, name: str, count: int) -> Callable[[], Awaitable[bool]]:
@@ -50,7 +43,7 @@ def is_counted(system: System, name: str, count: int) -> Callable[[], Awaitable[
 
 
 async def hurried(system: System, holds: Callable[[], Awaitable[bool]]) -> bool:
-    await system.value(HURRY)
+    await consumption_rows.hurry(system.database)
     return await holds()
 
 
@@ -104,8 +97,7 @@ async def test_a_consumer_killed_in_the_middle_has_its_effect_once(
     )
 
     async def processed() -> bool:
-        left = "SELECT count(*) FROM orders.orders WHERE status <> 'completed'"
-        return int(await system.value(left)) == 0
+        return set(await order_rows.statuses(system.database)) == {"completed"}
 
     await system.until(partial(hurried, system, processed), "all are processed")
     await system.until_accepted(5 * len(STORY))
@@ -125,8 +117,7 @@ async def test_a_consumer_that_fails_three_times_has_its_effect_once(system: Sys
 
     seen = Path(system.env["SEEN"]).read_text().splitlines()
     assert (len(seen), len(set(seen))) == (4, 1)
-    attempts = "SELECT attempts FROM ops.consumptions WHERE consumer = 'flaky'"
-    assert await system.value(attempts) == 4
+    assert await consumption_rows.attempts(system.database, "flaky") == 4
     assert await counted(system, "flaky") == 1
 
 
@@ -165,12 +156,12 @@ async def test_each_kind_of_work_can_be_stopped_and_started_alone(system: System
     await system.post()
     await system.until_accepted(1)
     await system.until(is_counted(system, "orders_created", 1), "it is counted")
-    assert await system.value("SELECT status FROM orders.orders") == "created"
+    assert await order_rows.statuses(system.database) == ["created"]
 
     await system.start("workers", "--queues", "process_order", ready=False)
     await system.until_accepted(len(STORY))
 
-    assert await system.value("SELECT status FROM orders.orders") == "completed"
+    assert await order_rows.statuses(system.database) == ["completed"]
 
 
 async def test_5000_events_of_the_past_reach_a_new_consumer_once_while_orders_come_in(
@@ -180,18 +171,7 @@ async def test_5000_events_of_the_past_reach_a_new_consumer_once_while_orders_co
     await system.start_all()
     await system.post()
     await system.until_accepted(1)
-    for table, columns in (
-        (
-            "ops.events",
-            "occurred_at, order_id, order_public_id, order_created_at, sequence, type, content",
-        ),
-        ("ops.inbox", "occurred_at, order_id, sequence, message_id, published_at, publishes"),
-    ):
-        await system.value(
-            f"INSERT INTO {table} (event_id, {columns})"
-            f" SELECT md5(n::text)::uuid, {columns}"
-            f" FROM {table}, generate_series(1, 4999) AS n"
-        )
+    await event_rows.have_a_past(system.database, 4999)
     system.env |= LATER
     for name in set(system.processes) - {"web"}:
         await system.kill(system.started[name])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from standardwebhooks import Webhook
 
 from orderbus import services
-from tests.support import order_rows, scenario
+from tests.support import delivery_rows, event_rows, order_rows, outbox_rows, scenario
 from tests.support.system import System
 
 
@@ -23,7 +24,7 @@ async def test_an_order_is_saved_published_received_and_posted_and_the_logs_say_
     await system.until_accepted(1)
 
     (webhook,) = system.receiver.accepted
-    assert await system.value("SELECT external_ref FROM orders.orders") == "SO-10045"
+    assert [theirs for _, theirs in await order_rows.names(system.database)] == ["SO-10045"]
     assert await order_rows.count_items(system.database) == 2
     assert webhook.body["event"] == "order.created"
     await system.until(lambda: _logged(system, "webhook_delivered"), "the log of the delivery")
@@ -88,19 +89,16 @@ async def test_an_event_that_overtakes_its_predecessor_waits_for_it(system: Syst
     await system.start_all(but="workers")
     reference = await system.post()
     await _append(system, reference)
-    first_is_due = (
-        "UPDATE ops.outbox SET due_at = now() + $1::interval WHERE event_id ="
-        " (SELECT event_id FROM ops.events WHERE sequence = 1)"
-    )
-    await system.value(first_is_due, timedelta(hours=1))
+    first = await event_rows.one_id(system.database, sequence=1)
+    await outbox_rows.put_off(system.database, first, timedelta(hours=1))
     await system.start("workers")
 
     async def second_is_back() -> bool:
-        return await system.value("SELECT array_agg(sequence) = '{2}' FROM ops.inbox") is True
+        return await event_rows.returned_sequences(system.database) == [2]
 
     await system.until(second_is_back, "the second event came back first")
     waiting = len(system.receiver.requests)
-    await system.value(first_is_due, timedelta(0))
+    await outbox_rows.make_due(system.database)
     await system.until_accepted(2)
 
     assert waiting == 0
@@ -127,10 +125,8 @@ async def test_orders_show_tells_the_whole_way(system: System) -> None:
     await system.post("SO-10045")
     await system.until_accepted(1)
 
-    async def settled() -> bool:
-        return bool(await system.value("SELECT settled_at FROM ops.webhook_deliveries"))
-
-    await system.until(settled, "the delivery is settled")
+    delivered = partial(delivery_rows.all_are, system.database, "delivered")
+    await system.until(delivered, "the delivery is settled")
     journey = await system.orderbus("orders", "show", "SO-10045")
 
     (event,) = journey["events"]

@@ -11,6 +11,7 @@ import dramatiq
 from dramatiq.middleware import AsyncIO
 
 from orderbus.rabbitmq.broker import Broker
+from tests.support.processes import end_at_once
 from tests.support.rabbitmq_node import ready
 from tests.support.waiting import PATIENCE
 
@@ -26,4 +27,4 @@ if __name__ == "__main__":
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and ready(url, "probes.XQ") == 0:
         time.sleep(0.1)
-    os._exit(0)
+    end_at_once()

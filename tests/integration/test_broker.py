@@ -169,11 +169,13 @@ async def test_several_thousand_hints_are_confirmed_together(
     actor = probe_worker.actor(nothing)
     hints = [actor.message(number) for number in range(3000)]
     most, publish = 0, Connection.publish
+    unconfirmed: list[asyncio.Future[None]] = []
 
     def counted(connection: Connection, message: Outgoing) -> asyncio.Future[None]:
         nonlocal most
         answer = publish(connection, message)
-        most = max(most, len(connection._unconfirmed))
+        unconfirmed[:] = [each for each in (*unconfirmed, answer) if not each.done()]
+        most = max(most, len(unconfirmed))
         return answer
 
     monkeypatch.setattr(Connection, "publish", counted)

@@ -14,7 +14,7 @@ from orderbus.commands.cli import main
 from orderbus.settings import Settings
 from orderbus.storage.database import open_database
 from orderbus.storage.dead_letters import FailedMessage
-from tests.support import scenario
+from tests.support import endpoint_rows, letter_rows, scenario
 
 HOSTILE = "\x1b]0;owned\x07\n\u202e\x9b31m[red]"
 SHOWN = r"\x1b]0;owned\x07\n\u202e\x9b31m[red]"
@@ -25,11 +25,8 @@ async def fill(settings: Settings) -> dict[str, str]:
     async with open_database(settings) as database:
         placed = await scenario.place(database, HOSTILE)
         await scenario.add_endpoint(database)
+        await endpoint_rows.disable(database, HOSTILE)
         async with database.connection() as connection:
-            await connection.execute(
-                "UPDATE ops.webhook_endpoints SET disabled_at = now(), disabled_reason = $1",
-                HOSTILE,
-            )
             await storage.api_keys.add(connection, name=HOSTILE, key_hash=bytes(32))
             await storage.dead_letters.add(
                 connection,
@@ -40,7 +37,7 @@ async def fill(settings: Settings) -> dict[str, str]:
                     )
                 ],
             )
-            letter = await connection.fetchval("SELECT id FROM ops.dead_letters")
+        letter = await letter_rows.only_id(database)
     return {"order": str(placed.order_id), "letter": str(letter)}
 
 

@@ -17,7 +17,7 @@ from orderbus.egress.session import Session
 from orderbus.errors import Unavailable
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
-from tests.support import delivery_rows, letter_rows, scenario
+from tests.support import delivery_rows, forced, letter_rows, scenario
 from tests.support.receiver import Receiver
 from tests.support.scenario import NO_TIME, deliver, one_due, state
 from tests.support.waiting import until_here
@@ -33,8 +33,7 @@ async def test_a_worker_that_died_leaves_an_attempt_of_which_nobody_knows_the_en
 
     assert again is not None
     assert (again.attempt, again.crashes) == (2, 1)
-    outcomes = "SELECT array_agg(outcome ORDER BY number) FROM ops.webhook_attempts"
-    assert await scenario.value(database, outcomes) == ["unknown", None]
+    assert await delivery_rows.outcomes(database) == ["unknown", None]
 
 
 async def test_a_delivery_that_keeps_killing_its_worker_is_dead_as_crashed(
@@ -73,8 +72,8 @@ async def test_a_delivery_that_fails_in_our_own_code_is_tried_again_uncharged_th
 
     assert seen[0] == ("pending", 0, 1, None)
     assert seen[-1][0] == "dead"
-    reason = "SELECT reason || ': ' || error FROM ops.dead_letters"
-    assert await scenario.value(database, reason) == "failed_here: ZeroDivisionError: a bug"
+    letter = await letter_rows.only(database)
+    assert (letter["reason"], letter["error"]) == ("failed_here", "ZeroDivisionError: a bug")
 
 
 async def test_a_settlement_waits_for_a_database_that_is_away(
@@ -222,13 +221,11 @@ async def test_a_worker_frozen_for_longer_than_its_lease_sends_nothing_any_more(
     monkeypatch.setattr(storage.deliveries, "claim", freezes)
     frozen = asyncio.create_task(deliver(database, http, settings, due))
     await reached.wait()
-    ends = "UPDATE ops.webhook_deliveries SET leased_until = now() - interval '1 s'"
-    await scenario.value(database, ends)
+    await delivery_rows.end_leases(database)
     async with open_database(settings) as others:
         await deliver(others, http, settings, due)
 
-    clock = services.deliveries._clock
-    monkeypatch.setattr(services.deliveries, "_clock", lambda: clock() + 60)
+    forced.wake_up_later(monkeypatch, seconds=60)
     thawed.set()
     await frozen
 

@@ -20,7 +20,7 @@ from orderbus.devtools.processes import Sink
 from orderbus.devtools.rabbitmq import NativeRabbitmq
 from orderbus.storage.database import open_database
 from tests.conftest import settings_from
-from tests.support import rabbitmq_admin
+from tests.support import forced, rabbitmq_admin
 from tests.support.dependencies import open_folder
 from tests.support.ports import with_kept_ports
 from tests.support.processes import descendants, until_gone
@@ -107,9 +107,7 @@ async def test_postgresql_keeps_its_data_and_its_port_over_a_restart(folder: Pat
 async def test_what_an_interrupted_initdb_left_is_made_anew(folder: Path) -> None:
     async with own_postgres(folder) as part:
         await part.stop()
-        made = part._folder
-        made.with_name(f"{made.name}-password").unlink()
-        (made / "global" / "pg_control").unlink()
+        forced.interrupt_initdb(part)
         await part.start(silent)
 
         assert await value(part, "SELECT 1") == 1

@@ -18,7 +18,7 @@ from orderbus.commands.findings import Finding, Verdict
 from orderbus.egress.session import Session
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.support import delivery_rows, endpoint_rows, scenario
+from tests.support import delivery_rows, endpoint_rows, letter_rows, order_rows, scenario
 from tests.support.receiver import Receiver
 from tests.support.scenario import deliver, one_due
 
@@ -136,21 +136,16 @@ async def test_a_dead_letter_shows_whose_order_and_whose_url_it_is(
     await delivery_rows.leave_one_attempt(database)
     receiver.answers = [500]
     await deliver(database, http, settings, due)
-    await scenario.value(
-        database,
-        "INSERT INTO ops.dead_letters (kind, event_id, occurred_at, reason, error)"
-        " SELECT 'outbox', event_id, occurred_at, 'test', 'test' FROM ops.events",
-    )
+    await letter_rows.add_of_every_event(database)
 
     delivery, outbox = json.loads(await orderbus(env, "dead-letters", "list", "--json"))
     shown = json.loads(await orderbus(env, "dead-letters", "show", str(delivery["id"]), "--json"))
 
-    order = await scenario.value(database, "SELECT public_id::text FROM orders.orders")
+    ((order, _),) = await order_rows.names(database)
     for letter, url in ((delivery, receiver.url), (outbox, None), (shown, receiver.url)):
         names = letter["external_ref"], letter["reference"], letter["order_id"]
         assert (*names, letter["url"]) == ("SO-10045", "SO-10045", order, url)
-    endpoint = await scenario.value(database, "SELECT id::text FROM ops.webhook_endpoints")
-    assert shown["endpoint_id"] == endpoint
+    assert shown["endpoint_id"] == str(await endpoint_rows.only_id(database))
 
 
 async def test_a_dead_delivery_that_is_redriven_says_where_its_endpoint_still_holds_it(
@@ -160,11 +155,7 @@ async def test_a_dead_delivery_that_is_redriven_says_where_its_endpoint_still_ho
     await scenario.place(database)
     await scenario.come_back(database, *await scenario.events(database))
     await delivery_rows.give_up(database)
-    await scenario.value(
-        database,
-        "INSERT INTO ops.dead_letters (kind, delivery_id, reason, error)"
-        " SELECT 'delivery', id, 'test', 'test' FROM ops.webhook_deliveries",
-    )
+    await letter_rows.add_of_every_delivery(database)
     await endpoint_rows.disable(database)
 
     said = await orderbus(env, "dead-letters", "redrive", "--all")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +17,8 @@ from orderbus.egress.session import Session
 from orderbus.services.maintenance import Maintenance
 from orderbus.settings import Settings
 from orderbus.storage import migrations
-from orderbus.storage.database import Connection, Database
-from tests.support import delivery_rows, scenario
+from orderbus.storage.database import Database
+from tests.support import delivery_rows, endpoint_rows, scenario
 from tests.support.receiver import Receiver
 from tests.support.scenario import deliver, one_due, state
 
@@ -32,25 +33,11 @@ async def coming_back(database: Database) -> AsyncIterator[None]:
         yield
 
 
-async def disable(connection: Connection, endpoint: UUID) -> None:
-    await connection.execute(
-        "UPDATE ops.webhook_endpoints SET disabled_at = now(), disabled_reason = 'x' WHERE id = $1",
-        endpoint,
-    )
-
-
-async def states(database: Database) -> Any:
-    return await scenario.value(
-        database, "SELECT array_agg(state ORDER BY id) FROM ops.webhook_deliveries"
-    )
-
-
 async def test_an_event_that_comes_back_while_its_endpoint_is_enabled_does_not_stay_held(
     database: Database, settings: Settings
 ) -> None:
     endpoint = await scenario.add_endpoint(database)
-    async with database.connection() as connection:
-        await disable(connection, endpoint)
+    await endpoint_rows.disable(database, only=endpoint)
 
     async with coming_back(database):
         await services.endpoints.enable(database, endpoint)
@@ -65,13 +52,13 @@ async def test_an_event_that_comes_back_while_its_endpoint_is_removed_is_never_s
 
     async with coming_back(database):
         skipped = await services.endpoints.remove(database, endpoint)
-    (late,) = await scenario.value(database, "SELECT array_agg(id) FROM ops.webhook_deliveries")
+    (late,) = await delivery_rows.ids(database)
     await deliver(database, http, settings, late)
     hinted = await services.deliveries.due_to_enqueue(database, settings)
     await Maintenance(database).tick()
 
     assert (skipped, hinted, receiver.requests) == (0, [], [])
-    assert await states(database) == ["skipped"]
+    assert await delivery_rows.states(database) == ["skipped"]
 
 
 async def test_a_delivery_redriven_while_its_endpoint_is_removed_is_never_sent(
@@ -86,7 +73,7 @@ async def test_a_delivery_redriven_while_its_endpoint_is_removed_is_never_sent(
     await services.endpoints.skip_owed(database)
 
     assert receiver.requests == []
-    assert await states(database) == ["skipped"]
+    assert await delivery_rows.states(database) == ["skipped"]
 
 
 async def test_an_attempt_under_way_ends_as_it_ends_when_its_endpoint_is_removed(
@@ -103,10 +90,9 @@ async def test_an_attempt_under_way_ends_as_it_ends_when_its_endpoint_is_removed
     receiver.may_answer.set()
     await delivering
 
-    outcomes = "SELECT array_agg(outcome) FROM ops.webhook_attempts"
     assert skipped == 0
-    assert await states(database) == ["delivered"]
-    assert await scenario.value(database, outcomes) == ["delivered"]
+    assert await delivery_rows.states(database) == ["delivered"]
+    assert await delivery_rows.outcomes(database) == ["delivered"]
 
 
 async def test_removing_waits_for_nobody_who_works_on_a_delivery(database: Database) -> None:
@@ -115,9 +101,7 @@ async def test_removing_waits_for_nobody_who_works_on_a_delivery(database: Datab
     await scenario.place(database)
     await scenario.come_back(database, (await scenario.events(database))[-1])
     async with database.transaction() as connection:
-        await connection.execute(
-            "SELECT FROM ops.webhook_deliveries WHERE id = $1 FOR UPDATE", first
-        )
+        await delivery_rows.lock(connection, first)
         skipped = await services.endpoints.remove(database, endpoint)
     later = await services.endpoints.skip_owed(database)
 
@@ -129,11 +113,8 @@ async def test_what_waited_for_a_later_try_is_due_when_its_endpoint_is_enabled(
 ) -> None:
     due = await one_due(database, "https://shop.example/")
     endpoint = (await state(database, due))["endpoint_id"]
-    await scenario.value(
-        database, "UPDATE ops.webhook_deliveries SET due_at = now() + interval '9 hours'"
-    )
-    async with database.connection() as connection:
-        await disable(connection, endpoint)
+    await delivery_rows.put_off(database, timedelta(hours=9))
+    await endpoint_rows.disable(database, only=endpoint)
 
     released = await services.endpoints.enable(database, endpoint)
     again = await services.endpoints.enable(database, endpoint)
@@ -150,12 +131,11 @@ async def test_disabling_an_endpoint_writes_nothing_to_its_deliveries(
         await scenario.place(database)
     await scenario.come_back(database, *await scenario.events(database))
     receiver.answers = [410]
-    versions = "SELECT array_agg(xmin::text ORDER BY id) FROM ops.webhook_deliveries WHERE id <> $1"
-    before = await scenario.value(database, versions, due)
+    before = await delivery_rows.versions(database, but=due)
 
     await deliver(database, http, settings, due)
 
-    assert await scenario.value(database, versions, due) == before
+    assert await delivery_rows.versions(database, but=due) == before
     assert await scenario.claim(database, due) is None
 
 
@@ -163,15 +143,14 @@ async def test_a_worker_that_lost_its_lease_disables_nothing(database: Database)
     due = await one_due(database, "https://shop.example/")
     claimed = await scenario.claim(database, due)
     assert claimed is not None
-    await scenario.value(database, "UPDATE ops.webhook_deliveries SET lease = gen_random_uuid()")
+    await delivery_rows.give_to_others(database)
 
     async with database.connection() as connection:
         await storage.endpoints.disable(
             connection, claimed.endpoint_id, reason="x", delivery_id=due, lease=claimed.lease
         )
 
-    disabled = "SELECT disabled_at IS NOT NULL FROM ops.webhook_endpoints"
-    assert not await scenario.value(database, disabled)
+    assert await endpoint_rows.disabled_at(database) is None
 
 
 async def test_what_was_held_is_held_still_after_the_way_up_and_the_way_back(
@@ -181,13 +160,12 @@ async def test_what_was_held_is_held_still_after_the_way_up_and_the_way_back(
     newer = len(names) - names.index("0011")
     due = await one_due(database, "https://shop.example/")
     endpoint = (await state(database, due))["endpoint_id"]
-    async with database.connection() as connection:
-        await disable(connection, endpoint)
+    await endpoint_rows.disable(database, only=endpoint)
 
     await asyncio.to_thread(migrations.rollback, settings, newest=newer, agreed=[])
-    before = await states(database)
+    before = await delivery_rows.states(database)
     await asyncio.to_thread(migrations.migrate, settings)
-    after = await states(database)
+    after = await delivery_rows.states(database)
     async with database.connection() as connection:
         (listed,) = await storage.endpoints.list_all(connection)
 
@@ -198,9 +176,9 @@ async def test_what_was_held_is_held_still_after_the_way_up_and_the_way_back(
 async def test_what_a_process_of_the_version_before_holds_is_pending(database: Database) -> None:
     await one_due(database, "https://shop.example/")
 
-    await scenario.value(database, "UPDATE ops.webhook_deliveries SET state = 'held'")
+    await delivery_rows.hold_as_before(database)
 
-    assert await states(database) == ["pending"]
+    assert await delivery_rows.states(database) == ["pending"]
 
 
 @pytest.fixture
@@ -211,25 +189,9 @@ async def owed(database: Database) -> UUID:
         await scenario.place(database)
     await scenario.come_back(database, *await scenario.events(database))
     disabled = await scenario.add_endpoint(database, "https://gone.example/")
-    async with database.connection() as connection:
-        await disable(connection, disabled)
-        await connection.execute(
-            """
-            INSERT INTO ops.webhook_deliveries
-                   (endpoint_id, event_id, occurred_at, order_id, sequence)
-            SELECT $1, gen_random_uuid(), now(), 1000000 + n, 1
-              FROM generate_series(1, 20000) AS n
-            """,
-            disabled,
-        )
-        await connection.execute("ANALYZE ops.webhook_deliveries")
+    await endpoint_rows.disable(database, only=disabled)
+    await delivery_rows.add_many(database, disabled, 20_000)
     return disabled
-
-
-READ = """
-    SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0)
-      FROM pg_stat_xact_user_tables WHERE relname = 'webhook_deliveries'
-"""
 
 
 async def test_what_waits_for_a_disabled_endpoint_costs_the_others_nothing(
@@ -242,7 +204,7 @@ async def test_what_waits_for_a_disabled_endpoint_costs_the_others_nothing(
     async def reading(name: str, step: Any) -> None:
         async with database.transaction() as connection:
             await step(connection)
-            reads[name] = await connection.fetchval(READ)
+            reads[name] = await delivery_rows.count_read(connection)
 
     await reading(
         "hint",

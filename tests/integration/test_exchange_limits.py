@@ -9,8 +9,8 @@ import tracemalloc
 
 import pytest
 
-from orderbus.egress import exchange
 from orderbus.egress.session import Session
+from tests.support import forced
 from tests.support.raw_receiver import (
     Behave,
     answering,
@@ -57,8 +57,8 @@ ENDLESS_BODY = flooding(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n", 
 
 @pytest.fixture
 def starved(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However late this machine notices that a deadline passed, it was not stopped meanwhile."""
-    monkeypatch.setattr(exchange, "_STALLED", 3600.0)
+    """However busy this machine is, no client takes itself for stopped."""
+    forced.never_take_oneself_for_stopped(monkeypatch)
 
 
 @pytest.mark.parametrize("behave", [hang, drip, drip_the_body])

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -21,7 +21,7 @@ from orderbus.services import maintenance
 from orderbus.storage.database import Database
 from orderbus.storage.dead_letters import FailedMessage
 from tests.integration.test_inbox import messages, received
-from tests.support import event_rows, scenario, statements
+from tests.support import event_rows, forced, letter_rows, outbox_rows, scenario, statements
 
 #: A bridge that stops itself in its transaction, as SIGSTOP from outside would at this point.
 FROZEN_BRIDGE = """
@@ -80,32 +80,15 @@ async def until_recorded(database: Database, left: Sequence[Received]) -> None:
             left = (await services.inbox.receive(database, left, wanted={})).later
 
 
-async def recorded(database: Database) -> int:
-    return int(await event_rows.count_returned(database))
-
-
-def tries_of_receiving(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Note how many messages each transaction is for that records some."""
-    tries: list[int] = []
-    receive = services.inbox._receive
-
-    async def counted(database: Database, chunk: Sequence[Any], wanted: Any) -> Any:
-        tries.append(len(chunk))
-        return await receive(database, chunk, wanted)
-
-    monkeypatch.setattr(services.inbox, "_receive", counted)
-    return tries
-
-
 async def test_a_bridge_frozen_in_its_transaction_holds_up_its_own_order_and_no_other(
     database: Database, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = await three_orders(database)
-    tries = tries_of_receiving(monkeypatch)
+    tries = forced.note_transactions_of_the_inbox(monkeypatch)
 
     async with frozen_bridge(env, ended_after="1min"):
         due = await services.inbox.receive(database, batch, wanted={})
-        while_frozen = await recorded(database)
+        while_frozen = await event_rows.count_returned(database)
 
     assert tries == [3], "nothing waits for a watermark that is made and not committed"
     assert due.later == batch[:1]
@@ -120,7 +103,7 @@ async def test_the_order_of_a_frozen_bridge_goes_on_when_its_session_is_ended(
     async with frozen_bridge(env, ended_after="100ms"):
         await until_recorded(database, batch)
 
-    assert await recorded(database) == 3
+    assert await event_rows.count_returned(database) == 3
 
 
 async def test_a_message_whose_pointer_is_locked_is_left_for_later_and_the_others_are_recorded(
@@ -131,33 +114,30 @@ async def test_a_message_whose_pointer_is_locked_is_left_for_later_and_the_other
         await scenario.place(database)
     batch = await messages(database)
     async with database.transaction() as connection:
-        await connection.execute(
-            "SELECT FROM ops.outbox WHERE event_id = $1::text::uuid FOR UPDATE",
-            batch[13].attributes["ce-id"],
-        )
+        await outbox_rows.lock(connection, UUID(batch[13].attributes["ce-id"]))
 
         due = await services.inbox.receive(database, batch, wanted={})
 
     assert due.later == [batch[13]]
     assert len(due.deliveries) == 19
     await until_recorded(database, due.later)
-    assert await recorded(database) == 20
+    assert await event_rows.count_returned(database) == 20
 
 
 async def test_a_table_that_is_locked_does_not_make_every_message_be_tried_alone(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage.inbox, "_PATIENCE", "10ms")
+    forced.hardly_wait_for_locks(monkeypatch)
     for _ in range(60):
         await scenario.place(database)
     batch = await messages(database)
-    tries = tries_of_receiving(monkeypatch)
+    tries = forced.note_transactions_of_the_inbox(monkeypatch)
     async with database.transaction() as connection:
-        await connection.execute("LOCK TABLE ops.outbox IN ACCESS EXCLUSIVE MODE")
+        await outbox_rows.lock_all(connection)
         due = await services.inbox.receive(database, batch, wanted={})
 
     assert sorted(m.message_id for m in due.later) == sorted(m.message_id for m in batch)
-    assert len(tries) <= 2 * services.inbox._VAIN_WAITS + 1
+    assert len(tries) <= forced.VAIN_TRANSACTIONS
 
 
 async def test_a_dead_letter_that_another_bridge_is_writing_holds_up_no_order(
@@ -181,21 +161,16 @@ async def test_discarding_an_event_of_a_busy_order_is_refused_and_decides_nothin
 ) -> None:
     await scenario.place(database)
     (event,) = await scenario.events(database)
+    await letter_rows.add_of_every_event(database)
+    letter = await letter_rows.only(database)
     async with database.connection() as connection:
-        letter = await connection.fetchval(
-            "INSERT INTO ops.dead_letters (kind, event_id, occurred_at, reason, error)"
-            " VALUES ('outbox', $1, $2, 'x', 'x') RETURNING id",
-            event.event_id,
-            event.occurred_at,
-        )
         await storage.inbox.recognise(connection, [event])
     async with database.transaction() as connection:
         await connection.execute("SELECT FROM ops.watermarks FOR UPDATE")
         with pytest.raises(Busy):
-            await services.dead_letters.discard(database, letter, note="gone")
+            await services.dead_letters.discard(database, letter["id"], note="gone")
 
-    decided = "SELECT resolved_at IS NOT NULL FROM ops.dead_letters"
-    assert not await scenario.value(database, decided)
+    assert await letter_rows.only(database) == letter
 
 
 async def test_partitions_are_made_in_a_statement_that_commits_by_itself(

@@ -83,9 +83,7 @@ def test_a_hostile_message_is_acknowledged_only_once_it_is_kept(probe_worker: Pr
     probe_worker.work()
     until(lambda: probe_worker.dead_letters.away < 1_000_000, "it was tried to be kept")
 
-    for thread in probe_worker._workers[0].consumers.values():
-        if thread.consumer is not None:
-            thread.consumer.settle_within = 0.1  # type: ignore[attr-defined]
+    probe_worker.settle_within(0.1)
     probe_worker.close()
 
     assert probe_worker.dead_letters.buried == []
@@ -125,18 +123,12 @@ async def bury(
     )
 
 
-async def letters(database: Database) -> list[dict[str, Any]]:
-    async with database.connection() as connection:
-        rows = await connection.fetch("SELECT * FROM ops.dead_letters ORDER BY id")
-    return [dict(row) for row in rows]
-
-
 async def test_a_message_nobody_can_read_can_be_discarded_and_not_be_sent_again(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = hostile_messages.MESSAGES["10 MB"]
     await bury(database, settings, monkeypatch, validation.stand_in(body, "probes"), body)
-    (letter,) = await letters(database)
+    letter = await letter_rows.only(database)
 
     with pytest.raises(Conflict, match="discard it"):
         async with database.transaction() as connection:
@@ -145,7 +137,7 @@ async def test_a_message_nobody_can_read_can_be_discarded_and_not_be_sent_again(
 
     assert bytes(letter["data"]) == body
     assert (letter["actor"], letter["arguments"]) == (None, None)
-    assert (await letters(database))[0]["resolution"] == "discarded"
+    assert (await letter_rows.only(database))["resolution"] == "discarded"
 
 
 async def test_a_message_of_a_later_version_can_be_sent_again(
@@ -154,7 +146,7 @@ async def test_a_message_of_a_later_version_can_be_sent_again(
     body = hostile_messages.message(actor_name="later", kwargs={"a": 1})
     later = dramatiq.Message.decode(body)
     await bury(database, settings, monkeypatch, later, body)
-    (letter,) = await letters(database)
+    letter = await letter_rows.only(database)
 
     async with database.transaction() as connection:
         owed = await services.dead_letters.redrive(connection, letter["id"])
@@ -169,7 +161,8 @@ async def test_two_messages_that_claim_one_id_are_both_kept(
         body = hostile_messages.message(args=[mark])
         await bury(database, settings, monkeypatch, dramatiq.Message.decode(body), None)
 
-    assert [letter["arguments"]["args"] for letter in await letters(database)] == [["a"], ["b"]]
+    letters = await letter_rows.every(database)
+    assert [letter["arguments"]["args"] for letter in letters] == [["a"], ["b"]]
 
 
 async def test_no_letter_is_lost_when_the_schema_goes_back_and_forth(
@@ -185,7 +178,7 @@ async def test_no_letter_is_lost_when_the_schema_goes_back_and_forth(
         for step in (".rollback.sql", ".sql"):
             connection.execute(MIGRATION.with_name(MIGRATION.name + step).read_bytes())
 
-    found = await letters(database)
+    found = await letter_rows.every(database)
     assert len(found) == 3
     assert bytes(found[0]["data"]) == b"\xff"
     assert len({letter["message_id"] for letter in found}) == 3
@@ -224,5 +217,6 @@ async def test_a_real_worker_keeps_hostile_messages_as_rows_and_stays_ready(
             await asyncio.sleep(0.05)
     await until_async(lambda: worker.count("deliver_webhook") == 1, "others are processed")
     assert worker.is_ready()
-    assert sorted(bytes(each["data"]) for each in await letters(database)) == sorted(bodies)
+    letters = await letter_rows.every(database)
+    assert sorted(bytes(letter["data"]) for letter in letters) == sorted(bodies)
     assert worker.count("unknown", "buried") == len(bodies)

@@ -15,7 +15,7 @@ from orderbus.egress.session import Session
 from orderbus.pubsub import messages
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.support import scenario
+from tests.support import delivery_rows, event_rows, outbox_rows, scenario
 from tests.support.api_client import PATH, Client
 from tests.support.odd_orders import CASES, Case, as_read, read_as, sent
 from tests.support.receiver import Receiver
@@ -176,13 +176,8 @@ async def read_over_http(client: Client, order: dict[str, Any]) -> None:
 
 async def announced(database: Database, order: dict[str, Any]) -> None:
     """Read the event as it is kept, and as it is announced over Pub/Sub."""
-    query = "SELECT content FROM ops.events WHERE type = 'order.created'"
-    assert await scenario.value(database, query) == as_told(order)
-    await scenario.value(
-        database,
-        "INSERT INTO ops.outbox (event_id, occurred_at)"
-        " SELECT event_id, occurred_at FROM ops.events WHERE type = 'order.created'",
-    )
+    assert await event_rows.content(database, "order.created") == as_told(order)
+    await outbox_rows.publish_again(database, "order.created")
     (leased,) = await scenario.lease(database)
     assert leased.event is not None
     assert json.loads(messages.encode(leased.event).data) == {
@@ -198,8 +193,7 @@ async def told_by_webhooks(
     database: Database, http: Session, settings: Settings, receiver: Receiver, order: dict[str, Any]
 ) -> None:
     """Have every webhook delivered, and read both formats of both events."""
-    owed = "SELECT array_agg(id ORDER BY sequence, id) FROM ops.webhook_deliveries"
-    for delivery in await scenario.value(database, owed):
+    for delivery in await delivery_rows.ids(database):
         await deliver(database, http, settings, delivery)
     bodies = [request.body for request in receiver.requests]
     created_at = order["created_at"]

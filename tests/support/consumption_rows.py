@@ -28,6 +28,15 @@ async def make_due(database: Database) -> None:
     )
 
 
+async def hurry(database: Database) -> None:
+    """Let the time pass that a later attempt waits for at whatever no worker is at."""
+    await value(
+        database,
+        "UPDATE ops.consumptions SET due_at = now(), hinted_at = NULL"
+        " WHERE state = 'pending' AND lease IS NULL AND due_at > now()",
+    )
+
+
 async def forget_hints(database: Database) -> None:
     """Let nobody have been told of any consumption."""
     await value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
@@ -36,6 +45,12 @@ async def forget_hints(database: Database) -> None:
 async def finish(database: Database) -> None:
     """Have every consumer done with every event."""
     await value(database, "UPDATE ops.consumptions SET state = 'done', settled_at = now()")
+
+
+async def attempts(database: Database, consumer: str) -> int:
+    """The attempts of a consumer at the only event it wants."""
+    query = "SELECT attempts FROM ops.consumptions WHERE consumer = $1"
+    return int(await value(database, query, consumer))
 
 
 async def counted(database: Database, name: str | None = None) -> int:

@@ -2,14 +2,68 @@
 
 from __future__ import annotations
 
-from orderbus.storage.database import Database
+from datetime import timedelta
+from uuid import UUID
+
+from orderbus.domain.orders import OrderId
+from orderbus.storage.database import Connection, Database
 from tests.support.scenario import value
 
 
-async def ids(database: Database) -> list[int]:
-    """Every delivery, in the order of its order's story."""
-    query = "SELECT array_agg(id ORDER BY sequence, id) FROM ops.webhook_deliveries"
-    return await value(database, query) or []
+async def ids(database: Database, *, to: UUID | None = None) -> list[int]:
+    """Every delivery, or every one to an endpoint, in the order of its order's story."""
+    query = (
+        "SELECT array_agg(id ORDER BY sequence, id) FROM ops.webhook_deliveries"
+        " WHERE $1::uuid IS NULL OR endpoint_id = $1"
+    )
+    return await value(database, query, to) or []
+
+
+async def by_order(database: Database) -> dict[tuple[OrderId, int], int]:
+    """Every delivery by its order and its event's place in that order's story."""
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT d.id, d.sequence, o.public_id FROM ops.webhook_deliveries d"
+            " JOIN orders.orders o ON o.id = d.order_id"
+        )
+    return {(row["public_id"], row["sequence"]): row["id"] for row in rows}
+
+
+async def versions(database: Database, *, but: int) -> list[str]:
+    """What tells whether any delivery but one was written to."""
+    query = "SELECT array_agg(xmin::text ORDER BY id) FROM ops.webhook_deliveries WHERE id <> $1"
+    return await value(database, query, but) or []
+
+
+async def all_are(database: Database, state: str) -> bool:
+    """Say whether there are deliveries, and every one is in this state."""
+    return set(await states(database)) == {state}
+
+
+async def add_many(database: Database, endpoint: UUID, count: int) -> None:
+    """Owe an endpoint events of so many orders that nobody knows."""
+    async with database.connection() as connection:
+        await connection.execute(
+            """
+            INSERT INTO ops.webhook_deliveries
+                   (endpoint_id, event_id, occurred_at, order_id, sequence)
+            SELECT $1, gen_random_uuid(), now(), 1000000 + n, 1
+              FROM generate_series(1, $2::integer) AS n
+            """,
+            endpoint,
+            count,
+        )
+        await connection.execute("ANALYZE ops.webhook_deliveries")
+
+
+async def count_read(connection: Connection) -> int:
+    """Count the deliveries that this transaction has read so far, with an index or without."""
+    return int(
+        await connection.fetchval(
+            "SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0)"
+            " FROM pg_stat_xact_user_tables WHERE relname = 'webhook_deliveries'"
+        )
+    )
 
 
 async def states(database: Database) -> list[str]:
@@ -31,6 +85,21 @@ async def make_due(database: Database) -> None:
     )
 
 
+async def hurry(database: Database) -> None:
+    """Let the time pass until the next attempt at whatever no worker is at, and wait for none."""
+    await value(
+        database,
+        "UPDATE ops.webhook_deliveries SET due_at = now() WHERE id IN (SELECT id"
+        " FROM ops.webhook_deliveries WHERE state = 'pending' AND due_at > now()"
+        " AND lease IS NULL ORDER BY id FOR UPDATE SKIP LOCKED)",
+    )
+
+
+async def put_off(database: Database, by: timedelta) -> None:
+    """Attempt every delivery no earlier than ``by`` from now."""
+    await value(database, "UPDATE ops.webhook_deliveries SET due_at = now() + $1::interval", by)
+
+
 async def leave_one_attempt(database: Database) -> None:
     """Let the attempts pass that deliveries are allowed, but the last; it is due."""
     await value(database, "UPDATE ops.webhook_deliveries SET attempts = 9, due_at = now()")
@@ -44,6 +113,26 @@ async def give_up(database: Database) -> None:
 async def forget_hints(database: Database) -> None:
     """Let nobody have been told of any delivery."""
     await value(database, "UPDATE ops.webhook_deliveries SET hinted_at = NULL")
+
+
+async def hold_as_before(database: Database) -> None:
+    """Hold every delivery as a process of an earlier version does: by its state."""
+    await value(database, "UPDATE ops.webhook_deliveries SET state = 'held'")
+
+
+async def lock(connection: Connection, delivery: int) -> None:
+    """Lock a delivery, as whoever works on it does."""
+    await connection.execute(
+        "SELECT FROM ops.webhook_deliveries WHERE id = $1 FOR UPDATE", delivery
+    )
+
+
+async def give_to_others(database: Database) -> None:
+    """Have other workers hold every delivery that a worker has claimed."""
+    await value(
+        database,
+        "UPDATE ops.webhook_deliveries SET lease = gen_random_uuid() WHERE lease IS NOT NULL",
+    )
 
 
 async def end_leases(database: Database) -> None:
@@ -75,9 +164,21 @@ async def count_ended_attempts(database: Database) -> int:
     return sum(outcome is not None for outcome in await outcomes(database))
 
 
-async def errors(database: Database) -> list[str | None]:
-    """Why each attempt failed; None is one that did not."""
-    query = "SELECT array_agg(error ORDER BY delivery_id, number) FROM ops.webhook_attempts"
+async def errors(database: Database, *, path: str = "") -> list[str | None]:
+    """Why each attempt at an endpoint whose URL ends so failed; None is one that did not."""
+    query = (
+        "SELECT array_agg(attempt.error ORDER BY delivery.id, attempt.number)"
+        " FROM ops.webhook_attempts AS attempt"
+        " JOIN ops.webhook_deliveries AS delivery ON delivery.id = attempt.delivery_id"
+        " JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id"
+        " WHERE endpoint.url LIKE '%' || $1"
+    )
+    return await value(database, query, path) or []
+
+
+async def heads(database: Database) -> list[bytes]:
+    """What is kept of the beginning of each answer."""
+    query = "SELECT array_agg(head) FROM ops.webhook_attempts WHERE head IS NOT NULL"
     return await value(database, query) or []
 
 

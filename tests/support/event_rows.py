@@ -66,6 +66,24 @@ async def tell_again(database: Database) -> None:
     )
 
 
+async def have_a_past(database: Database, events: int) -> None:
+    """Add so many copies of the only event, all of which came back."""
+    for table, columns in (
+        (
+            "ops.events",
+            "occurred_at, order_id, order_public_id, order_created_at, sequence, type, content",
+        ),
+        ("ops.inbox", "occurred_at, order_id, sequence, message_id, published_at, publishes"),
+    ):
+        await value(
+            database,
+            f"INSERT INTO {table} (event_id, {columns})"
+            f" SELECT md5(n::text)::uuid, {columns}"
+            f" FROM {table}, generate_series(1, $1::integer) AS n",
+            events,
+        )
+
+
 async def content(database: Database, type_: str) -> Any:
     """What the only event of a type tells."""
     return await value(database, "SELECT content FROM ops.events WHERE type = $1", type_)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from orderbus.storage.database import Database
+from orderbus.storage.database import Connection, Database
 from tests.support.scenario import value
 
 NOW = timedelta(0)
@@ -39,6 +39,16 @@ async def put_off(database: Database, event_id: UUID, by: timedelta) -> None:
         event_id,
         by,
     )
+
+
+async def lock(connection: Connection, event_id: UUID) -> None:
+    """Lock the pointer to one event, as whoever publishes or records it does."""
+    await connection.execute("SELECT FROM ops.outbox WHERE event_id = $1 FOR UPDATE", event_id)
+
+
+async def lock_all(connection: Connection) -> None:
+    """Let nobody else come near any pointer."""
+    await connection.execute("LOCK TABLE ops.outbox IN ACCESS EXCLUSIVE MODE")
 
 
 async def count_parked(database: Database) -> int:

@@ -69,6 +69,13 @@ class ProbeWorker:
         self._workers.append(worker)
         return worker
 
+    def settle_within(self, seconds: float) -> None:
+        """Have the threads that read queues wait no longer than that to settle what they hold."""
+        for worker in self._workers:
+            for thread in worker.consumers.values():
+                if thread.consumer is not None:
+                    thread.consumer.settle_within = seconds  # type: ignore[attr-defined]
+
     def close(self) -> None:
         while self._workers:
             self._workers.pop().stop(timeout=5000)

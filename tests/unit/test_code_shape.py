@@ -22,19 +22,8 @@ LONG_FILES: Final = {
 }
 #: Tests that name tables, or what begins with ``_``, themselves as yet.
 WITH_TABLES: Final = {
-    "tests/end_to_end/bad_among_good.py",
-    "tests/end_to_end/test_bad_receivers.py",
-    "tests/end_to_end/test_consumers.py",
-    "tests/end_to_end/test_the_way.py",
-    "tests/integration/test_commands_show.py",
     "tests/integration/test_consumers.py",
-    "tests/integration/test_deliveries.py",
-    "tests/integration/test_deliveries_here.py",
-    "tests/integration/test_disabled_endpoints.py",
-    "tests/integration/test_endpoints.py",
     "tests/integration/test_frozen.py",
-    "tests/integration/test_hostile_messages.py",
-    "tests/integration/test_kept_as_sent.py",
     "tests/integration/test_leases.py",
     "tests/integration/test_letters.py",
     "tests/integration/test_lock_order.py",
@@ -65,14 +54,7 @@ WITH_TABLES: Final = {
     "tests/integration/test_worker_boot.py",
 }
 WITH_PRIVATE_NAMES: Final = {
-    "tests/integration/dies_of_it.py",
-    "tests/integration/test_broker.py",
     "tests/integration/test_consumers.py",
-    "tests/integration/test_deliveries_here.py",
-    "tests/integration/test_dependencies.py",
-    "tests/integration/test_exchange_limits.py",
-    "tests/integration/test_frozen.py",
-    "tests/integration/test_hostile_messages.py",
     "tests/integration/test_lock_order.py",
     "tests/integration/test_lost_events.py",
     "tests/integration/test_retries.py",
