@@ -108,13 +108,12 @@ async def _prepare(settings: Settings, wait: timedelta) -> bool:
 
 
 async def _topology(settings: Settings, wait: timedelta) -> bool:
-    made = await waiting.until_it_works(
+    return await waiting.until_it_works(
         lambda: topology.ensure(settings),
         retries.MIGRATE,
         within=wait,
         away=lambda error: _say(f"waiting for Pub/Sub: {error}"),
     )
-    return made.subscription_made
 
 
 async def _refuse_contradictions(settings: Settings, connection: Connection) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final
 from uuid import uuid4
 
 from google.api_core import exceptions
@@ -39,11 +40,8 @@ _END_WITHIN: Final = 5.0
 _HEARTBEAT: Final = 25.0
 
 
-class Connected(Protocol):
-    """Hears whether the subscription answers."""
-
-    def __call__(self, *, up: bool) -> None:
-        """Hear it."""
+#: Hears whether the subscription answers, as ``up``.
+Connected = Callable[..., None]
 
 
 def nobody_asks(*, up: bool) -> None:
@@ -52,7 +50,7 @@ def nobody_asks(*, up: bool) -> None:
 
 @asynccontextmanager
 async def subscribed(
-    settings: Settings, *, stop: asyncio.Event, connected: Connected = nobody_asks
+    settings: Settings, *, stop: asyncio.Event, connected: Connected
 ) -> AsyncIterator[Subscription]:
     """Pull messages while the block runs; then give back at once what was not settled.
 
@@ -64,11 +62,9 @@ async def subscribed(
     leases = Leases(client, topology.subscription_path(settings))
     subscription = Subscription(leases, at_most=10 * settings.bridge_batch)
     pull = _Pull(client, settings, leases, subscription, connected)
-    tasks: list[asyncio.Task[Any]] = [
-        asyncio.create_task(pull.keep()),
-        asyncio.create_task(leases.keep()),
-        asyncio.create_task(stop.wait()),
-    ]
+    streams = [pull.keep_streaming(number) for number in range(STREAMS)]
+    work: Sequence[Coroutine[Any, Any, object]] = [pull.keep_looking(), *streams, leases.keep()]
+    tasks = [asyncio.create_task(each) for each in (*work, stop.wait())]
     for task in tasks:
         task.add_done_callback(subscription.note_ended)
     try:
@@ -108,21 +104,11 @@ class _Pull:
         self._found = asyncio.Event()
         self._look_now = asyncio.Event()
 
-    async def keep(self) -> None:
-        """Keep looking and streaming until cancelled.
+    async def keep_looking(self) -> None:
+        """See that the subscription is there, until cancelled.
 
-        Raises ``Misconfigured`` where the subscription is missing and we may not make it.
+        Raises ``Misconfigured`` where it is missing and we may not make it.
         """
-        tasks = [asyncio.create_task(self._keep_looking())]
-        tasks += [asyncio.create_task(self._keep_streaming(n)) for n in range(STREAMS)]
-        try:
-            await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-
-    async def _keep_looking(self) -> None:
         while True:
             await waiting.until_it_works(
                 self._look,
@@ -154,8 +140,7 @@ class _Pull:
             generation = await asyncio.to_thread(topology.find, self._client, self._settings)
         if generation is None:
             self._forget()
-            made = await topology.ensure(self._settings)
-            self._made_anew = self._made_anew or made.subscription_made
+            self._made_anew = await topology.ensure(self._settings) or self._made_anew
             generation = await asyncio.to_thread(topology.find, self._client, self._settings)
         if self._generation is not None and generation != self._generation:
             self._forget()
@@ -169,43 +154,38 @@ class _Pull:
         for stream in self._streams:
             stream.finish()
 
-    async def _keep_streaming(self, number: int) -> None:
-        async def stream_once() -> None:
-            await self._found.wait()
-            phase = number * _EMULATOR_LOOKS / STREAMS - asyncio.get_running_loop().time()
-            await asyncio.sleep(phase % _EMULATOR_LOOKS)
-            error, was_open = await self._stream()
-            self._doubt()
-            if not was_open:
-                raise Unavailable(str(error))
-
+    async def keep_streaming(self, number: int) -> None:
+        """Keep one stream open, made again whenever it ends, until cancelled."""
         while True:
             await waiting.until_it_works(
-                stream_once,
+                partial(self._stream, number),
                 retries.SUBSCRIPTION,
                 away=lambda error: telemetry.log.warning(
                     "subscription_refused_us", error=str(error)
                 ),
             )
 
-    def _doubt(self) -> None:
-        """Look before anything else: it is routine, a restart, or the subscription is gone."""
-        self._found.clear()
-        self._leases.doubt()
-        self._look_now.set()
-
-    async def _stream(self) -> tuple[Exception | None, bool]:
-        """Stream until it ends; returns why it ended, and whether it had been open."""
+    async def _stream(self, number: int) -> None:
+        """Stream until it ends; raises ``Unavailable`` where it was never open."""
+        await self._found.wait()
+        phase = number * _EMULATOR_LOOKS / STREAMS - asyncio.get_running_loop().time()
+        await asyncio.sleep(phase % _EMULATOR_LOOKS)
         stream = _Stream(self._client, self._settings, self._subscription)
         self._streams.add(stream)
         try:
             stream.is_open = not await stream.ends_within(_OPEN_AFTER)
             if stream.is_open:
                 self._connected(up=True)
-            return await stream.ended, stream.is_open
+            error = await stream.ended
         finally:
             self._streams.discard(stream)
             await stream.close()
+        # Look before anything else: it is routine, a restart, or the subscription is gone.
+        self._found.clear()
+        self._leases.doubt()
+        self._look_now.set()
+        if not stream.is_open:
+            raise Unavailable(str(error))
 
 
 class _Stream:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 from uuid import uuid4
 
 from google.api_core import exceptions
 from google.cloud import pubsub_v1
-from google.protobuf.duration_pb2 import Duration
 
 from orderbus.domain import retries
 from orderbus.errors import Misconfigured, Unavailable
@@ -37,13 +34,6 @@ _DELETED_TOPIC: Final = "_deleted-topic_"
 _Request = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What ``ensure`` had to make."""
-
-    subscription_made: bool
-
-
 def topic_path(settings: Settings) -> str:
     """Name the topic that carries the events, as Google names it."""
     return f"projects/{settings.pubsub_project_id}/topics/{settings.pubsub_topic}"
@@ -55,10 +45,11 @@ def subscription_path(settings: Settings) -> str:
     return f"projects/{settings.pubsub_project_id}/subscriptions/{name}"
 
 
-async def ensure(settings: Settings) -> Made:
+async def ensure(settings: Settings) -> bool:
     """Make the topics and subscriptions that are missing; several processes may do so at once.
 
-    A subscription whose topic was deleted is made again, since it would stay silent for ever.
+    Returns whether the subscription was made, so that what came before is not in it. One whose
+    topic was deleted is made again, since it would stay silent for ever.
     Raises ``Unavailable`` while Pub/Sub does not answer, ``Misconfigured`` where it refuses us.
     """
     return await asyncio.to_thread(_ensure, settings)
@@ -89,43 +80,34 @@ def find(subscriber: pubsub_v1.SubscriberClient, settings: Settings) -> str | No
     return None if found.topic == _DELETED_TOPIC else str(found.labels.get(_GENERATION, ""))
 
 
-def _ensure(settings: Settings) -> Made:
+def _ensure(settings: Settings) -> bool:
     topic, subscription = topic_path(settings), subscription_path(settings)
-    with _our_errors(), _clients(settings) as (publisher, subscriber):
-        for path in (topic, f"{topic}.dead-letter"):
-            _make_topic(publisher, path)
-        _make_subscription(
-            subscriber,
-            {"name": f"{subscription}.dead-letter", "topic": f"{topic}.dead-letter", **_kept()},
-        )
-        made = _make_subscription(
-            subscriber, {"name": subscription, "topic": topic, **_kept(), **_delivery(topic)}
-        )
-    return Made(subscription_made=made)
-
-
-def _kept() -> _Request:
-    return {"ack_deadline_seconds": ACK_DEADLINE, "expiration_policy": {}}
-
-
-def _delivery(topic: str) -> _Request:
-    return {
+    dead = f"{topic}.dead-letter"
+    kept = {"ack_deadline_seconds": ACK_DEADLINE, "expiration_policy": {}}
+    delivery = {
         "retry_policy": {
-            "minimum_backoff": _duration(retries.REDELIVERY.first),
-            "maximum_backoff": _duration(retries.REDELIVERY.most),
+            "minimum_backoff": retries.REDELIVERY.first,
+            "maximum_backoff": retries.REDELIVERY.most,
         },
         "dead_letter_policy": {
-            "dead_letter_topic": f"{topic}.dead-letter",
+            "dead_letter_topic": dead,
             "max_delivery_attempts": DELIVERY_ATTEMPTS,
         },
         "labels": {_GENERATION: uuid4().hex},
     }
-
-
-def _duration(pause: timedelta) -> Any:  # noqa: ANN401 - Google's message
-    duration = Duration()
-    duration.FromTimedelta(pause)
-    return duration
+    with (
+        _our_errors(),
+        channels.publisher(settings) as publisher,
+        channels.subscriber(settings) as subscriber,
+    ):
+        for path in (topic, dead):
+            _make_topic(publisher, path)
+        _make_subscription(
+            subscriber, {"name": f"{subscription}.dead-letter", "topic": dead, **kept}
+        )
+        return _make_subscription(
+            subscriber, {"name": subscription, "topic": topic, **kept, **delivery}
+        )
 
 
 def _make_topic(publisher: pubsub_v1.PublisherClient, path: str) -> None:
@@ -162,7 +144,11 @@ def _make(create: Callable[..., Any], request: _Request) -> bool:
 
 def _check(settings: Settings) -> list[str]:
     topic, subscription = topic_path(settings), subscription_path(settings)
-    with _our_errors(), _clients(settings) as (publisher, subscriber):
+    with (
+        _our_errors(),
+        channels.publisher(settings) as publisher,
+        channels.subscriber(settings) as subscriber,
+    ):
         problems = [
             f"There is no {path}"
             for path in (topic, f"{topic}.dead-letter")
@@ -196,19 +182,6 @@ def _differences(found: Any, settings: Settings) -> list[str]:  # noqa: ANN401 -
         (found.detached, f"is detached from its topic: {another} or delete it"),
     )
     return [f"{found.name} {sentence}" for wrong, sentence in differences if wrong]
-
-
-@contextmanager
-def _clients(
-    settings: Settings,
-) -> Iterator[tuple[pubsub_v1.PublisherClient, pubsub_v1.SubscriberClient]]:
-    publisher = channels.publisher(settings)
-    subscriber = channels.subscriber(settings)
-    try:
-        yield publisher, subscriber
-    finally:
-        publisher.transport.close()
-        subscriber.close()
 
 
 @contextmanager

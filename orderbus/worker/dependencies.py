@@ -82,8 +82,8 @@ class Dependencies(Health):
     async def _pubsub(self) -> None:
         """Make what is missing once; after that the relay's breaker knows."""
         if not self._topology_made:
-            made = await topology.ensure(self._resources.settings)
-            self._topology_made, self._events_lost = True, made.subscription_made
+            self._events_lost = await topology.ensure(self._resources.settings)
+            self._topology_made = True
         if self._events_lost:
             with suppress(Unavailable):  # then it is PostgreSQL that is away
                 await services.lost_events.take_back_all(self._resources.database)
