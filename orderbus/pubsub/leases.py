@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from google.api_core import exceptions
@@ -16,8 +17,6 @@ from orderbus.pubsub import topology
 _EXTEND_EVERY: Final = topology.ACK_DEADLINE * 0.45
 #: Ack ids one request may carry; Google's own client takes as many.
 _AT_MOST: Final = 1000
-#: Seconds one request may take.
-_TIMEOUT: Final = 2.0
 _AWAY: Final = (exceptions.ServiceUnavailable, exceptions.DeadlineExceeded)
 
 
@@ -31,24 +30,20 @@ class Leases:
     """
 
     def __init__(self, client: pubsub_v1.SubscriberClient, subscription: str) -> None:
-        """Hold nothing yet, and be in doubt until ``trust``."""
         self._client = client
         self._subscription = subscription
         self._held: set[str] = set()
         self._acks: list[str] = []
         self._nacks: list[str] = []
         self._generation = 0
-        self._trusted = False
+        self._trusted = False  # until ``trust``
         self._work = asyncio.Event()
 
     def hold(self, ack_id: str) -> tuple[Callable[[], None], Callable[[], None]]:
         """Keep a message ours from now on; returns what acknowledges it and what gives it back."""
         self._held.add(ack_id)
-        generation = self._generation
-        return (
-            lambda: self._settle(ack_id, generation, self._acks),
-            lambda: self._settle(ack_id, generation, self._nacks),
-        )
+        settle = partial(self._settle, ack_id, self._generation)
+        return partial(settle, self._acks), partial(settle, self._nacks)
 
     def doubt(self) -> None:
         """Say nothing until it is known that the subscription is still the same."""
@@ -76,7 +71,8 @@ class Leases:
                     await self._work.wait()
             await self.settle()
             if loop.time() >= extend_at:
-                await self._extend()
+                held, extend = list(self._held), self._client.modify_ack_deadline
+                await self._send(held, extend, ack_deadline_seconds=topology.ACK_DEADLINE)
                 extend_at = loop.time() + _EXTEND_EVERY
 
     async def settle(self) -> None:
@@ -91,13 +87,6 @@ class Leases:
             where.append(ack_id)
             self._work.set()
 
-    async def _extend(self) -> None:
-        await self._send(
-            list(self._held),
-            self._client.modify_ack_deadline,
-            ack_deadline_seconds=topology.ACK_DEADLINE,
-        )
-
     async def _send(self, ack_ids: list[str], request: Callable[..., Any], **content: int) -> None:
         """Send ``ack_ids`` and empty it; what could not be sent stays for another time."""
         while ack_ids and self._trusted:
@@ -107,7 +96,7 @@ class Leases:
                 await asyncio.to_thread(
                     request,
                     request={"subscription": self._subscription, "ack_ids": chunk, **content},
-                    timeout=_TIMEOUT,
+                    timeout=topology.TIMEOUT,
                     retry=None,
                 )
             except _AWAY:

@@ -89,17 +89,13 @@ def decode(data: bytes, attributes: Mapping[str, str]) -> Announcement:
         occurred_at = datetime.fromisoformat(attributes["ce-time"])
         if occurred_at.tzinfo is None:
             raise _undecodable("The attribute ce-time has no time zone")
-        return Announcement(
-            event_id, occurred_at.astimezone(UTC), external_ref=_reference(members.get("order_id"))
-        )
+        given = members.get("order_id")
+        reference = brief(given, _LONGEST_REFERENCE) if isinstance(given, str) else None
+        return Announcement(event_id, occurred_at.astimezone(UTC), external_ref=reference)
     except KeyError as error:
         raise _undecodable(f"The attribute {error} is missing") from error
     except (ValueError, OverflowError) as error:
         raise _undecodable(f"An attribute cannot be read: {brief(str(error))}") from error
-
-
-def _reference(given: object) -> str | None:
-    return brief(given, _LONGEST_REFERENCE) if isinstance(given, str) else None
 
 
 def _undecodable(message: str) -> Poisoned:

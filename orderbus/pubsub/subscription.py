@@ -32,14 +32,13 @@ class Received:
 
 
 class Subscription:
-    """Holds what came until it is acknowledged, its leases extended.
+    """Holds about ``at_most`` messages that came until they are settled, their leases extended.
 
     ``made_anew`` becomes true whenever the subscription was made anew, by whomever: what it held is
     lost. Whoever publishes that again makes it false. ``room`` is set while more may come.
     """
 
     def __init__(self, leases: Leases, *, at_most: int) -> None:
-        """Take in no more than about ``at_most`` messages."""
         self.made_anew = False
         self.room = threading.Event()
         self.room.set()

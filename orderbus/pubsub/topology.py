@@ -21,7 +21,7 @@ ACK_DEADLINE: Final = 10
 #: Deliveries after which Pub/Sub moves a message to the dead-letter topic: as many as it admits,
 #: since the bridge keeps what it cannot use itself and asks for nothing twice.
 DELIVERY_ATTEMPTS: Final = 100
-#: Seconds one request about topics may take.
+#: Seconds one request may take, but for those that carry messages.
 TIMEOUT: Final = 2.0
 
 #: Label of a subscription: which generation of it this is. One that was deleted and made again has
