@@ -11,9 +11,10 @@ import asyncio
 import random
 import traceback
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, cast
 
 import dramatiq
@@ -80,37 +81,32 @@ def judge(error: BaseException, *, waits: int, retries: int, max_retries: int) -
     return verdict
 
 
-async def write_dead_letter(
-    message: dramatiq.Message[Any],
-    *,
-    reason: str,
-    error: str,
-    traceback: str,
-    refused: bytes | None,
-) -> None:
-    """Keep a message as a row, with its bytes where it was refused. Raises ``Unavailable``."""
-    is_readable = message.actor_name != UNKNOWN_ACTOR
-    await services.dead_letters.add_message(
-        lifecycle.resources().database,
-        FailedMessage(
-            message.message_id,
-            reason,
-            error,
-            data=None if refused is None else refused[:_BYTES_AT_MOST],
-            actor=message.actor_name if is_readable else None,
-            arguments={"args": list(message.args), "kwargs": message.kwargs}
-            if is_readable
-            else None,
-            traceback=traceback,
-        ),
+def failed_message(message: TakenMessage, reason: str, error: BaseException) -> FailedMessage:
+    """Say what is kept of a message, with its bytes where it was refused."""
+    sent = message._message  # noqa: SLF001 - the message itself, as it was sent
+    is_readable = sent.actor_name != UNKNOWN_ACTOR
+    return FailedMessage(
+        sent.message_id,
+        reason,
+        _sentence(error),
+        data=None if message.refused is None else message.refused[:_BYTES_AT_MOST],
+        actor=sent.actor_name if is_readable else None,
+        arguments={"args": list(sent.args), "kwargs": sent.kwargs} if is_readable else None,
+        traceback=_cut("".join(traceback.format_exception(error, limit=30)), _TRACEBACK_AT_MOST),
     )
+
+
+async def write_dead_letter(failed: FailedMessage) -> None:
+    """Keep a message as a row. Raises ``Unavailable``."""
+    await services.dead_letters.add_message(lifecycle.resources().database, failed)
 
 
 class Retries(Middleware):
     """Tries again, buries or leaves; never loses."""
 
-    def __init__(self, *, write: Callable[..., Awaitable[None]] = write_dead_letter) -> None:
-        """Write a dead letter with ``write(message, reason=, error=, traceback=, refused=)``."""
+    def __init__(
+        self, *, write: Callable[[FailedMessage], Awaitable[None]] = write_dead_letter
+    ) -> None:
         self._write = write
 
     @property
@@ -149,6 +145,7 @@ class Retries(Middleware):
             self._decide(queues, taken, error)
 
     def _decide(self, broker: Broker, message: TakenMessage, error: BaseException) -> None:
+        message.leave()  # unless something better is found
         options = message.options
         actor = broker.actors.get(message.actor_name)
         allowed = 0 if actor is None else actor.options.get("max_retries", MAX_RETRIES)
@@ -158,41 +155,20 @@ class Retries(Middleware):
             retries=options.get("retries", 0),
             max_retries=allowed,
         )
-        try:
-            message.settled = self._carry_out(broker, message, verdict, error)
-        except Unavailable:  # the worker is ending
-            message.leave()
-
-    def _carry_out(
-        self, broker: Broker, message: TakenMessage, verdict: Verdict, error: BaseException
-    ) -> Future[None] | None:
+        outcome, settling = "left", None
         match verdict:
-            case Leave():
-                _count(broker, message, "left")
-                message.leave()
-                return message.settled
             case Again():
-                _count(broker, message, "again")
-                return lifecycle.submit(_again(broker, message, verdict, error))
-            case DeadLetter():
-                _count(broker, message, "buried")
-                return lifecycle.submit(self._write_dead_letter(message, verdict, error))
+                outcome, settling = "again", _again(broker, message, verdict, error)
+            case DeadLetter(reason):
+                outcome, settling = "buried", self._bury(message, reason, error)
+        _count(broker, message, outcome)
+        if settling is not None:
+            with suppress(Unavailable):  # the worker is ending
+                message.settled = lifecycle.submit(settling)
 
-    async def _write_dead_letter(
-        self, message: TakenMessage, verdict: DeadLetter, error: BaseException
-    ) -> None:
-        trace = _cut("".join(traceback.format_exception(error, limit=30)), _TRACEBACK_AT_MOST)
-
-        async def write() -> None:
-            await self._write(
-                message._message,  # noqa: SLF001 - the message itself, as it was sent
-                reason=verdict.reason,
-                error=_sentence(error),
-                traceback=trace,
-                refused=message.refused,
-            )
-
-        await _until_done(message, write)
+    async def _bury(self, message: TakenMessage, reason: str, error: BaseException) -> None:
+        failed = failed_message(message, reason, error)
+        await _until_done(message, partial(self._write, failed))
 
 
 async def _again(
@@ -204,7 +180,7 @@ async def _again(
     counted = {"waits": verdict.waits, "retries": verdict.retries}
 
     async def put() -> None:
-        again = message._message.copy(options=counted)  # noqa: SLF001 - as above
+        again = message._message.copy(options=counted)  # noqa: SLF001 - as it was sent
         await broker.put([again], delay=verdict.delay, within=None)
 
     await _until_done(message, put)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dramatiq
@@ -21,7 +22,7 @@ from orderbus.services.dead_letters import QueueMessage
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.telemetry import UNKNOWN_ACTOR
-from orderbus.worker import lifecycle, retries
+from orderbus.worker import retries
 from tests.support import hostile_messages, letter_rows, scenario
 from tests.support.probe_worker import ProbeWorker, nothing
 from tests.support.rabbitmq_node import ready, until, until_async
@@ -109,25 +110,17 @@ def test_names_from_outside_are_no_labels(probe_worker: ProbeWorker) -> None:
     assert not [label for label in labels if label.startswith("name_")]
 
 
-async def bury(
-    database: Database,
-    settings: Settings,
-    monkeypatch: pytest.MonkeyPatch,
-    message: dramatiq.Message[Any],
-    refused: bytes | None,
-) -> None:
-    held = scenario.resources(database, settings)
-    monkeypatch.setattr(lifecycle, "resources", lambda: held)
-    await retries.write_dead_letter(
-        message, reason="malformed", error="no", traceback="Traceback", refused=refused
-    )
+async def bury(database: Database, message: dramatiq.Message[Any], refused: bytes | None) -> None:
+    taken: Any = SimpleNamespace(_message=message, refused=refused)
+    failed = retries.failed_message(taken, "malformed", ValueError("no"))
+    await services.dead_letters.add_message(database, failed)
 
 
 async def test_a_message_nobody_can_read_can_be_discarded_and_not_be_sent_again(
-    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    database: Database,
 ) -> None:
     body = hostile_messages.MESSAGES["10 MB"]
-    await bury(database, settings, monkeypatch, validation.stand_in(body, "probes"), body)
+    await bury(database, validation.stand_in(body, "probes"), body)
     letter = await letter_rows.only(database)
 
     with pytest.raises(Conflict, match="discard it"):
@@ -140,12 +133,10 @@ async def test_a_message_nobody_can_read_can_be_discarded_and_not_be_sent_again(
     assert (await letter_rows.only(database))["resolution"] == "discarded"
 
 
-async def test_a_message_of_a_later_version_can_be_sent_again(
-    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_message_of_a_later_version_can_be_sent_again(database: Database) -> None:
     body = hostile_messages.message(actor_name="later", kwargs={"a": 1})
     later = dramatiq.Message.decode(body)
-    await bury(database, settings, monkeypatch, later, body)
+    await bury(database, later, body)
     letter = await letter_rows.only(database)
 
     async with database.transaction() as connection:
@@ -154,24 +145,22 @@ async def test_a_message_of_a_later_version_can_be_sent_again(
     assert owed.message == QueueMessage("later", {"args": ["hostile"], "kwargs": {"a": 1}})
 
 
-async def test_two_messages_that_claim_one_id_are_both_kept(
-    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_two_messages_that_claim_one_id_are_both_kept(database: Database) -> None:
     for mark in ("a", "b", "b"):
         body = hostile_messages.message(args=[mark])
-        await bury(database, settings, monkeypatch, dramatiq.Message.decode(body), None)
+        await bury(database, dramatiq.Message.decode(body), None)
 
     letters = await letter_rows.every(database)
     assert [letter["arguments"]["args"] for letter in letters] == [["a"], ["b"]]
 
 
 async def test_no_letter_is_lost_when_the_schema_goes_back_and_forth(
-    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    database: Database, settings: Settings
 ) -> None:
-    await bury(database, settings, monkeypatch, validation.stand_in(b"\xff", "probes"), b"\xff")
+    await bury(database, validation.stand_in(b"\xff", "probes"), b"\xff")
     for mark in ("a", "b"):
         message = dramatiq.Message.decode(hostile_messages.message(args=[mark]))
-        await bury(database, settings, monkeypatch, message, None)
+        await bury(database, message, None)
     await scenario.place(database)
 
     with psycopg.connect(settings.database_url, autocommit=True) as connection:

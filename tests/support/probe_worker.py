@@ -11,6 +11,8 @@ from dramatiq.middleware import AsyncIO, ShutdownNotifications
 
 from orderbus.errors import Unavailable
 from orderbus.rabbitmq.broker import Broker
+from orderbus.storage.dead_letters import FailedMessage
+from orderbus.telemetry import UNKNOWN_ACTOR
 from orderbus.worker.retries import Retries
 
 
@@ -22,21 +24,13 @@ class DeadLetters:
         self.refused: list[bytes | None] = []
         self.away = 0
 
-    async def bury(
-        self,
-        message: dramatiq.Message[Any],
-        *,
-        reason: str,
-        error: str,
-        traceback: str,
-        refused: bytes | None,
-    ) -> None:
+    async def bury(self, failed: FailedMessage) -> None:
         if self.away:
             self.away -= 1
             raise Unavailable("PostgreSQL did not answer")
-        assert traceback
-        self.buried.append((message.actor_name, reason, error))
-        self.refused.append(refused)
+        assert failed.traceback
+        self.buried.append((failed.actor or UNKNOWN_ACTOR, failed.reason, failed.error))
+        self.refused.append(failed.data)
 
 
 class ProbeWorker:

@@ -14,6 +14,7 @@ from dramatiq.middleware import AsyncIO, ShutdownNotifications
 
 from orderbus.errors import Poisoned, Unavailable
 from orderbus.rabbitmq.memory_broker import MemoryBroker
+from orderbus.storage.dead_letters import FailedMessage
 from orderbus.worker.retries import Retries
 from tests.support.waiting import PATIENCE
 
@@ -28,22 +29,14 @@ class Worker:
         self.broker = MemoryBroker([AsyncIO(), ShutdownNotifications(), Retries(write=self._bury)])
         self._worker: dramatiq.Worker | None = None
 
-    async def _bury(
-        self,
-        _message: dramatiq.Message[Any],
-        *,
-        reason: str,
-        error: str,
-        traceback: str,
-        refused: bytes | None,
-    ) -> None:
-        assert error
-        assert refused is None
-        assert traceback
+    async def _bury(self, failed: FailedMessage) -> None:
+        assert failed.error
+        assert failed.data is None
+        assert failed.traceback
         if self.away:
             self.away -= 1
             raise Unavailable("PostgreSQL did not answer")
-        self.letters.append(reason)
+        self.letters.append(failed.reason)
 
     def actor(self, work: Callable[[], None], **options: Any) -> dramatiq.Actor[..., Any]:
         def probe(mark: str) -> None:
