@@ -16,7 +16,7 @@ from orderbus.domain.retries import Pauses
 from orderbus.errors import Unavailable
 
 T = TypeVar("T")
-Hear = Callable[[Exception], object]
+Hear = Callable[[Any], object]
 
 
 async def until_it_works(
@@ -34,21 +34,19 @@ async def until_it_works(
     ``within`` is over, and at once when ``stop`` is set during a pause. Whatever else ``attempt``
     raises goes on as it is.
     """
-    outage = _Outage(away)
+    outage, stopped = _Outage(away), stop or asyncio.Event()
 
     async def pause(seconds: float) -> None:
-        if stop is None:
-            await asyncio.sleep(seconds)
-        else:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), seconds)
-            outage.end_if(stop.is_set())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stopped.wait()
+        outage.end_if(stopped.is_set())
 
     async def once() -> T:
         return await attempt()
 
-    options = outage.options(pauses, retry_on, within)
-    return await tenacity.AsyncRetrying(sleep=pause, **options)(once)
+    retrying = tenacity.AsyncRetrying(sleep=pause, **outage.options(pauses, retry_on, within))
+    return await retrying(once)
 
 
 def block_until_it_works(
@@ -92,10 +90,9 @@ class _Outage:
         }
 
     def _hear(self, state: tenacity.RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        if self._away is not None and self._error is None and isinstance(error, Exception):
-            self._away(error)
-        self._error = error
+        self._error = state.outcome.exception() if state.outcome else None
+        if self._away is not None and state.attempt_number == 1:
+            self._away(self._error)
 
     def end_if(self, stopped: bool) -> None:  # noqa: FBT001 - said by the name
         """Raise the last error if whoever waits was stopped meanwhile."""

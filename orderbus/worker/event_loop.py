@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
 import dramatiq
-from dramatiq.asyncio import EventLoopThread, get_event_loop_thread, set_event_loop_thread
+from dramatiq.asyncio import EventLoopThread, set_event_loop_thread
 from dramatiq.middleware import AsyncIO, Shutdown
 
 T = TypeVar("T")
@@ -21,7 +21,6 @@ class LoopThread(EventLoopThread):
     """Dramatiq's event loop, which knows what is under way on it."""
 
     def __init__(self, logger: Any) -> None:  # noqa: ANN401 - Dramatiq's, untyped
-        """Have nothing under way."""
         super().__init__(logger)
         self.daemon = True  # or a process whose main thread has ended would go on for ever
         self._under_way: set[asyncio.Task[Any]] = set()
@@ -67,10 +66,3 @@ class Loop(AsyncIO):
         thread = LoopThread(self.logger)
         thread.start(timeout=30)
         set_event_loop_thread(thread)
-
-
-async def interrupt() -> None:
-    """Interrupt what is under way on the worker's loop; runs on it."""
-    thread = get_event_loop_thread()
-    if isinstance(thread, LoopThread):
-        await thread.interrupt()

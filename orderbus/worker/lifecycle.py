@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import itertools
 import os
 import signal
 import threading
@@ -16,6 +17,7 @@ from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
 from multiprocessing import parent_process
+from types import FrameType
 from typing import Any, Final, NoReturn, TypeVar, cast
 
 import dramatiq
@@ -27,8 +29,9 @@ from orderbus import telemetry
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources, open_resources
 from orderbus.settings import Settings
-from orderbus.worker import event_loop, health_server, shared_state, signals, threads
+from orderbus.worker import health_server, shared_state, threads
 from orderbus.worker.broker import Broker
+from orderbus.worker.event_loop import LoopThread
 
 T = TypeVar("T")
 
@@ -133,7 +136,7 @@ class Lifecycle(Middleware):
         self._dispatching = submit(self._dispatch(resources(), queues, lost))
         self._dispatching.add_done_callback(_dispatching_ended)
         if parent_process() is not None:  # else it is nobody's to stop but its maker's
-            signals.hear(self.hurry)
+            _hear_signals(self.hurry)
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
         """Enqueue no more; what is under way goes on for a while, and is handed back then."""
@@ -167,7 +170,27 @@ async def _interrupt_after(grace: timedelta) -> None:
     await asyncio.sleep(grace.total_seconds())
     if _open is not None:  # else it has ended meanwhile
         _open.ending.set()
-        await event_loop.interrupt()
+        await cast("LoopThread", get_event_loop_thread()).interrupt()
+
+
+def _hear_signals(hurry: Callable[[], None]) -> None:
+    """Let the first SIGTERM begin an orderly end, a second one ``hurry`` it, and a third cut it.
+
+    Dramatiq's own handler takes the first and the third. A second one need not be impatience:
+    whoever tells a whole group of processes, as systemd does, tells each process, and Dramatiq's
+    master tells them again.
+    """
+    end: Any = signal.getsignal(signal.SIGTERM)
+    signals = itertools.count(1)
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        if next(signals) == 2:  # noqa: PLR2004 - see above
+            hurry()
+        else:
+            end(number, frame)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, hear)
 
 
 def end_broken(why: str, **details: object) -> None:
