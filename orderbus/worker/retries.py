@@ -160,13 +160,15 @@ class Retries(Middleware):
             case Again():
                 outcome, settling = "again", _again(broker, message, verdict, error)
             case DeadLetter(reason):
-                outcome, settling = "buried", self._bury(message, reason, error)
+                outcome, settling = "buried", self._write_dead_letter(message, reason, error)
         _count(broker, message, outcome)
         if settling is not None:
             with suppress(Unavailable):  # the worker is ending
                 message.settled = lifecycle.submit(settling)
 
-    async def _bury(self, message: TakenMessage, reason: str, error: BaseException) -> None:
+    async def _write_dead_letter(
+        self, message: TakenMessage, reason: str, error: BaseException
+    ) -> None:
         failed = failed_message(message, reason, error)
         await _until_done(message, partial(self._write, failed))
 
