@@ -113,10 +113,11 @@ async def retry(
     if status is not Status.FAILED:
         message = f"An order that is {status} cannot be tried again: only one that failed"
         raise IllegalMove(message, source=status, target=Status.IN_PROGRESS)
-    if not await storage.processing.begin_again(connection, ACTOR, order.order_pk):
-        if await storage.processing.is_to_do(connection, ACTOR, order.order_pk):
+    match await storage.processing.begin_again(connection, ACTOR, order.order_pk):
+        case "waiting":
             raise Conflict("The order waits for another try already: somebody asked for it before")
-        raise Conflict("The order's event is no longer kept, so it cannot be processed again")
+        case "gone":
+            raise Conflict("The order's event is no longer kept, so it cannot be processed again")
     await storage.processing.ask(connection, order.order_pk, actor=actor)
     return order
 

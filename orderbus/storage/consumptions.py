@@ -45,9 +45,7 @@ class ConsumerBacklog:
 async def claim(
     connection: Connection, consumer: str, consumption_id: int, *, lease: UUID, length: timedelta
 ) -> Claim | None:
-    """Take an event for one attempt, counted now; None if it may not go now.
-
-    An event that another consumer is given is not taken, whoever names its id.
+    """Take an event for one attempt, counted now; None if it may not go now, or to this consumer.
 
     Asked again with the same ``lease``, it is taken once: the answer may have got lost.
     """
@@ -82,10 +80,7 @@ async def claim(
 
 
 async def mark_done(connection: Connection, claim: Claim) -> None:
-    """Note, in the effect's transaction, that it is consumed.
-
-    Raises ``Unavailable`` if the lease is lost, so that the effect is undone.
-    """
+    """Note in the effect's transaction that it is consumed. Raises ``Unavailable`` as ``hold``."""
     status = await connection.execute(
         """
         UPDATE ops.consumptions
@@ -100,10 +95,9 @@ async def mark_done(connection: Connection, claim: Claim) -> None:
 
 
 async def hold(connection: Connection, claim: Claim) -> None:
-    """Keep a claimed event ours until the caller's transaction ends.
+    """Keep a claimed event ours until the transaction ends; comes after the lock of the order.
 
-    Raises ``Unavailable`` if the lease is lost: another worker may have done the work since. Comes
-    after the lock of the order, as ``mark_done`` does.
+    Raises ``Unavailable`` if the lease is lost: another worker may have done the work since.
     """
     held = await connection.fetchval(
         "SELECT true FROM ops.consumptions WHERE id = $1 AND lease = $2 FOR UPDATE",

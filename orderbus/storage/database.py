@@ -49,11 +49,7 @@ KEEPALIVE: Final = {
 }
 _OPTIONS: Final = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
 
-_WRONG_SETTINGS = (
-    asyncpg.InvalidPasswordError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-)
+_WRONG_SETTINGS = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 _SCHEMA_MISSING = (
     asyncpg.UndefinedTableError,
     asyncpg.UndefinedColumnError,
@@ -103,9 +99,8 @@ def our_errors() -> Iterator[None]:
     """Turn asyncpg's errors into ours.
 
     Raises ``Unavailable`` where the same call may work later (``Busy`` where a lock was waited
-    for), ``Misconfigured`` where a person has to change a setting or run the migrations. A missing
-    daily partition is our own fault and passes with the next migration or maintenance, so it is
-    ``Unavailable`` too. Every other error is a bug and goes on as it is.
+    for), ``Misconfigured`` where a person has to change a setting. What migrations or maintenance
+    make passes with them, so it is ``Unavailable`` too. Every other error is a bug.
     """
     try:
         yield
@@ -205,16 +200,16 @@ class Database:
         ``Unavailable`` when the connection breaks. Needs a direct connection: a proxy that pools
         by transaction drops LISTEN silently.
         """
-        heard, broken = asyncio.Event(), asyncio.Event()
+        heard = asyncio.Event()
         with our_errors():
-            connection = await _connect(self._settings)
+            connection = await asyncpg.connect(
+                self._settings.database_url,
+                timeout=ACQUIRE_TIMEOUT,
+                server_settings={"application_name": "orderbus-listen", **SESSION},
+            )
+        _keep_alive(connection)
+        connection.add_termination_listener(lambda _: heard.set())
         try:
-
-            def closed(_: object) -> None:
-                broken.set()
-                heard.set()
-
-            connection.add_termination_listener(closed)
             with our_errors():
                 await connection.add_listener(channel, lambda *_: heard.set())
 
@@ -223,7 +218,7 @@ class Database:
                     await asyncio.wait_for(heard.wait(), seconds)
                 except TimeoutError:
                     return False
-                if broken.is_set():
+                if connection.is_closed():
                     raise Unavailable("The connection that listens was closed")
                 heard.clear()
                 return True
@@ -261,16 +256,6 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
                 await asyncio.wait_for(pool.close(), 5)
             except TimeoutError:
                 pool.terminate()
-
-
-async def _connect(settings: Settings) -> asyncpg.Connection[asyncpg.Record]:
-    connection = await asyncpg.connect(
-        settings.database_url,
-        timeout=ACQUIRE_TIMEOUT,
-        server_settings={"application_name": "orderbus-listen", **SESSION},
-    )
-    _keep_alive(connection)
-    return connection
 
 
 def _keep_alive(connection: Any) -> None:  # noqa: ANN401 - as below

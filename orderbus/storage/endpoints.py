@@ -121,9 +121,9 @@ async def get_secret(connection: Connection, endpoint_id: UUID) -> str:
 
 
 async def remove(connection: Connection, endpoint_id: UUID) -> None:
-    """Send an endpoint nothing more: from now on no attempt begins. Raises ``NotFound``.
+    """Begin no more attempts at an endpoint. What it is owed is left to ``skip_owed``.
 
-    What it is still owed is left to ``skip_owed``; its deliveries and attempts stay readable.
+    Raises ``NotFound``.
     """
     status = await connection.execute(
         "UPDATE ops.webhook_endpoints SET removed_at = now() WHERE id = $1 AND removed_at IS NULL",
@@ -186,10 +186,7 @@ async def disable(
 
 
 async def enable(connection: Connection, endpoint_id: UUID) -> int:
-    """Tell a disabled endpoint again; returns how many deliveries were held for it.
-
-    Raises ``NotFound``.
-    """
+    """Tell a disabled endpoint again; returns how many were held for it. Raises ``NotFound``."""
     held: int | None = await connection.fetchval(
         """
         WITH known AS (

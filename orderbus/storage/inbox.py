@@ -62,19 +62,14 @@ async def recognise(
     watermark that another transaction is making is left to it: nobody waits for a row that is not
     committed, and ``lock_watermarks`` does not see it.
     """
+    history = "(SELECT *, at AS occurred_at FROM orders.order_history)"
     rows = await connection.fetch(
-        """
+        f"""
         WITH known AS (
-            SELECT event_id, occurred_at, order_id, sequence, type
+            SELECT event_id, occurred_at, kept.order_id, kept.sequence, kept.type
               FROM unnest($1::timestamptz[], $2::uuid[]) AS came (occurred_at, event_id)
-              JOIN ops.events USING (occurred_at, event_id)
-             WHERE NOT $3
-             UNION ALL
-            SELECT history.event_id, history.at, history.order_id, history.sequence, history.type
-              FROM unnest($1::timestamptz[], $2::uuid[]) AS came (occurred_at, event_id)
-              JOIN orders.order_history AS history
-                ON history.at = came.occurred_at AND history.event_id = came.event_id
-             WHERE $3
+              JOIN {history if without_payload else "ops.events"} AS kept
+                   USING (occurred_at, event_id)
         ), missing AS MATERIALIZED (
             SELECT order_id, min(sequence) AS earliest,
                    max((occurred_at AT TIME ZONE 'UTC')::date) AS day
@@ -91,10 +86,9 @@ async def recognise(
             ON CONFLICT DO NOTHING
         )
         SELECT event_id, order_id, sequence, type FROM known
-        """,
+        """,  # noqa: S608 - one of the two
         [event.occurred_at for event in returned],
         [event.event_id for event in returned],
-        without_payload,
     )
     place = {row["event_id"]: (row["order_id"], row["sequence"], row["type"]) for row in rows}
     return [Known(event, *place[event.event_id]) for event in returned if event.event_id in place]
@@ -195,7 +189,7 @@ async def add(
     each consumer's pattern of types. An event that is in the inbox already changes
     nothing but its pointer.
     """
-    row = await connection.fetchrow(
+    (row,) = await connection.fetch(
         _ADD,
         [event.returned.event_id for event in known],
         [event.returned.occurred_at for event in known],
@@ -207,7 +201,6 @@ async def add(
         list(wanted),
         list(wanted.values()),
     )
-    assert row is not None  # noqa: S101 - a SELECT without FROM has one row
     return Recorded(row["new"], row["consumptions"] or {})
 
 

@@ -35,9 +35,8 @@ def locked(
 ) -> Iterator[None]:
     """Wait until PostgreSQL answers, then keep every other migration out until the end.
 
-    Calls ``waiting`` with a sentence when it has to wait. Raises ``Unavailable`` when the
-    time is over, ``Conflict`` if another migration goes on for longer, ``Misconfigured`` where
-    waiting cannot help.
+    Calls ``waiting`` with a sentence when it has to wait. Raises ``Unavailable`` when the time is
+    over, ``Misconfigured`` where waiting cannot help.
     """
     connection = block_until_it_works(
         lambda: _connect(settings),
@@ -203,10 +202,7 @@ class Level:
 
 
 def level(settings: Settings) -> Level:
-    """Compare what is applied with what this version has; changes nothing.
-
-    Raises ``Unavailable``, ``Misconfigured``.
-    """
+    """Compare what is applied with what this version has. Raises ``Unavailable``."""
     ours = [migration.id for migration in _all()]
     applied: list[str] = []
     with _connect(settings) as connection:

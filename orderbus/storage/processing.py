@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from orderbus.storage.database import Connection
 
@@ -79,34 +80,36 @@ async def finish(
     )
 
 
-async def begin_again(connection: Connection, consumer: str, order_pk: int) -> bool:
-    """Let a consumer have an order's first event once more; false if that is no longer kept.
+async def begin_again(
+    connection: Connection, consumer: str, order_pk: int
+) -> Literal["again", "waiting", "gone"]:
+    """Let a consumer have an order's first event once more; says why not where it has not.
 
-    Also false if it has that still to do. A dead letter that stands for it counts as redriven; it
-    is locked before the consumption, as by whoever redrives it.
+    It may have that still to do, or the event is no longer kept. A dead letter that stands for it
+    counts as redriven; it is locked before the consumption, as by whoever redrives it.
     """
-    again: int = await connection.fetchval(
+    return await connection.fetchval(
         """
         WITH first AS (
-            SELECT consumption.id
+            SELECT consumption.id, consumption.state = 'pending' AS is_pending,
+                   EXISTS (SELECT FROM ops.events
+                            WHERE events.occurred_at = consumption.occurred_at
+                              AND events.event_id = consumption.event_id) AS is_kept
               FROM orders.order_history AS history
               JOIN ops.consumptions AS consumption ON consumption.event_id = history.event_id
              WHERE history.order_id = $2 AND history.sequence = 1
                AND consumption.consumer = $1
-               AND EXISTS (SELECT FROM ops.events
-                            WHERE events.occurred_at = consumption.occurred_at
-                              AND events.event_id = consumption.event_id)
         ), letter AS (
             SELECT id
               FROM ops.dead_letters
-             WHERE consumption_id = (SELECT id FROM first)
+             WHERE consumption_id = (SELECT id FROM first WHERE is_kept)
                AND kind = 'consumption' AND resolved_at IS NULL
                FOR UPDATE
         ), again AS (
             UPDATE ops.consumptions
                SET state = 'pending', attempts = 0, due_at = now(), hinted_at = NULL,
                    settled_at = NULL
-             WHERE id = (SELECT id FROM first)
+             WHERE id = (SELECT id FROM first WHERE is_kept)
                AND state <> 'pending'
                AND (SELECT count(*) FROM letter) >= 0
             RETURNING id
@@ -115,23 +118,9 @@ async def begin_again(connection: Connection, consumer: str, order_pk: int) -> b
                SET resolved_at = now(), resolution = 'redriven', note = 'tried again by the API'
              WHERE id IN (SELECT id FROM letter) AND EXISTS (SELECT FROM again)
         )
-        SELECT count(*) FROM again
-        """,
-        consumer,
-        order_pk,
-    )
-    return again == 1
-
-
-async def is_to_do(connection: Connection, consumer: str, order_pk: int) -> bool:
-    """Say whether a consumer still has to do its work on an order's first event."""
-    return await connection.fetchval(
-        """
-        SELECT EXISTS (
-            SELECT FROM orders.order_history AS history
-              JOIN ops.consumptions AS consumption ON consumption.event_id = history.event_id
-             WHERE history.order_id = $2 AND history.sequence = 1
-               AND consumption.consumer = $1 AND consumption.state = 'pending')
+        SELECT CASE WHEN EXISTS (SELECT FROM again) THEN 'again'
+                    WHEN EXISTS (SELECT FROM first WHERE is_kept OR is_pending) THEN 'waiting'
+                    ELSE 'gone' END
         """,
         consumer,
         order_pk,

@@ -25,10 +25,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of the past: what of it fits, what of that was new, and where it ended.
-
-    ``until`` is None where nothing was left to read.
-    """
+    """A piece of the past: what fits, what of it was new, and where it ended; None at the end."""
 
     events: int
     added: int
@@ -76,11 +73,8 @@ _GIVEN: Final = """
 _MISSING: Final = """
     SELECT 1
       FROM fitting
-     CROSS JOIN LATERAL (SELECT count(*) AS times
-                           FROM ops.consumptions
-                          WHERE consumptions.event_id = fitting.event_id
-                            AND consumptions.consumer = $1) AS had
-     WHERE had.times = 0
+     WHERE (SELECT count(*) FROM ops.consumptions
+             WHERE event_id = fitting.event_id AND consumer = $1) = 0
 """
 
 
@@ -93,10 +87,7 @@ async def give(
     before: datetime,
     at_most: int,
 ) -> Chunk:
-    """Give a consumer the next events that fit its pattern, ``at_most`` so many, oldest first.
-
-    An event that it was given before is passed over.
-    """
+    """Give a consumer the next ``at_most`` events that fit, oldest first, but for those it had."""
     return await _step(
         connection, _GIVEN, consumer, pattern, after.occurred_at, after.event_id, before, at_most
     )

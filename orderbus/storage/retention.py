@@ -108,18 +108,12 @@ async def delete_answers(connection: Connection, bounds: Bounds) -> Step:
 
 
 async def delete_deliveries(connection: Connection, bounds: Bounds) -> Step:
-    """Delete what was delivered or skipped longest ago, with its attempts.
-
-    A dead delivery goes with its dead letter.
-    """
+    """Delete what was delivered or skipped longest ago; the dead go with their dead letters."""
     return await _delete(connection, bounds, _DELIVERIES)
 
 
 async def delete_dead_letters(connection: Connection, bounds: Bounds) -> Step:
-    """Delete the dead letters that were resolved longest ago.
-
-    The delivery of a discarded one goes with it, with its attempts.
-    """
+    """Delete the dead letters that were resolved longest ago, and what was dead for good."""
     return await _delete(connection, bounds, _DEAD_LETTERS)
 
 
@@ -165,11 +159,7 @@ async def delete_consumptions(connection: Connection, bounds: Bounds) -> Step:
 
 
 async def list_old_days(connection: Connection, *, keep: timedelta) -> list[date]:
-    """List the whole days older than ``keep`` that nothing needs any more, oldest first.
-
-    A day is needed while a pointer, an open delivery or consumption, or an undecided dead letter
-    refers to it.
-    """
+    """List the whole days older than ``keep`` that nothing open refers to, oldest first."""
     records = await connection.fetch(
         """
         WITH needed AS (

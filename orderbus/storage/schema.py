@@ -21,7 +21,7 @@ class Level:
 
 async def level(connection: Connection) -> Level:
     """Look for the newest migration and for today's partitions; changes nothing."""
-    row = await connection.fetchrow(
+    (row,) = await connection.fetch(
         """
         SELECT to_regclass('_yoyo_migration') IS NOT NULL AS is_migrated,
                (SELECT count(*)
@@ -31,7 +31,6 @@ async def level(connection: Connection) -> Level:
                        = to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')) = 2 AS has_today
         """
     )
-    assert row is not None  # noqa: S101 - one row, always
     applied = row["is_migrated"] and await connection.fetchval(
         "SELECT EXISTS (SELECT FROM _yoyo_migration WHERE migration_id = $1)", NEWEST
     )
