@@ -1,9 +1,9 @@
 """Where the web server listens, and who may call it."""
 
 import re
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import SecretStr, field_validator
+from pydantic import SecretStr, StringConstraints, field_validator
 
 from orderbus.settings.published import INSECURE_SECRET_KEY
 from orderbus.settings.types import Many, Section, setting
@@ -19,7 +19,9 @@ class Web(Section):
     """Keys the hashes of API keys. Must be set unless DEBUG is."""
     debug: bool = setting(False, "DEBUG")
     """Logs for people instead of JSON lines, and the development SECRET_KEY is accepted."""
-    allowed_hosts: Many[str] = setting(("localhost", "127.0.0.1", "[::1]"), "ALLOWED_HOSTS")
+    allowed_hosts: Many[Annotated[str, StringConstraints(to_lower=True)]] = setting(
+        ("localhost", "127.0.0.1", "[::1]"), "ALLOWED_HOSTS"
+    )
     """Host headers the web server answers to, comma-separated; ``*`` for any."""
     webhook_secrets: Many[SecretStr] = setting((), "WEBHOOK_SECRET", "WEBHOOK_SECRETS")
     """Secrets that sign incoming orders, comma-separated; any of them is accepted."""
@@ -37,11 +39,6 @@ class Web(Section):
     """Port the web server binds to; 0 takes any free one."""
     max_body: int = setting(1_048_576, "ORDERBUS_MAX_BODY", ge=1024)
     """Bytes an incoming request may hold."""
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _small_letters(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(host.lower() for host in value)
 
     @field_validator("allowed_origins")
     @classmethod

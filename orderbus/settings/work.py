@@ -1,15 +1,62 @@
-"""What consumers do with events, the processor of orders among them."""
+"""What workers do: webhooks that are sent, and consumers, the processor of orders among them."""
 
 import re
 from datetime import timedelta
-from typing import Final
+from ipaddress import ip_network
+from typing import Annotated, Final
 
-from pydantic import field_validator
+from pydantic import BeforeValidator, SecretStr, field_validator
 
+from orderbus.domain.addresses import Network
+from orderbus.domain.events import check_pattern
 from orderbus.domain.processing import BUILT_IN
+from orderbus.errors import Invalid
 from orderbus.settings.types import Many, Section, Time, setting
 
 _CLASS: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def _network(value: object) -> object:
+    try:
+        return ip_network(value) if isinstance(value, str) else value
+    except ValueError as error:
+        message = f"{error}: write 10.0.0.0/8 or fd00::/8"
+        raise ValueError(message) from None
+
+
+class Webhooks(Section):
+    """The built-in endpoint, and the limits of every exchange."""
+
+    webhook_outgoing_url: str | None = setting(None, "WEBHOOK_OUTGOING_URL")
+    """An endpoint that exists from the start, told in the compact format."""
+    webhook_outgoing_secret: SecretStr | None = setting(None, "WEBHOOK_OUTGOING_SECRET")
+    """``whsec_`` secret of that endpoint; made up and kept when unset."""
+    webhook_outgoing_events: Many[str] = setting(
+        ("order.created",), "ORDERBUS_WEBHOOK_OUTGOING_EVENTS", min_length=1, max_length=20
+    )
+    """Types of events that endpoint is told of, comma-separated: order.created, order.*, *."""
+    webhook_timeout: Time = setting(
+        timedelta(seconds=15), "ORDERBUS_WEBHOOK_TIMEOUT", gt=timedelta(0)
+    )
+    """Longest whole exchange with an endpoint, from the DNS query to the last byte."""
+    delivery_lease: Time = setting(timedelta(seconds=30), "ORDERBUS_DELIVERY_LEASE")
+    """How long a claimed delivery stays with its worker; longer than the webhook timeout."""
+    webhook_in_flight: int = setting(4, "ORDERBUS_WEBHOOK_IN_FLIGHT", ge=1, le=1000)
+    """Exchanges with one endpoint at the same time, over all workers."""
+    webhook_allowed_networks: Many[Annotated[Network, BeforeValidator(_network)]] = setting(
+        (), "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS"
+    )
+    """Private networks (CIDR, comma-separated) that webhooks may reach all the same."""
+
+    @field_validator("webhook_outgoing_events")
+    @classmethod
+    def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            try:
+                check_pattern(pattern)
+            except Invalid as error:
+                raise ValueError(str(error)) from None
+        return value
 
 
 class Work(Section):
