@@ -157,18 +157,7 @@ class Unavailable(OrderbusError):
     """A dependency did not answer; the same call may work after ``retry_after``."""
 
     code = "unavailable"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        because: str = "",
-        dependency: str = "",
-        retry_after: timedelta = timedelta(seconds=1),
-    ) -> None:
-        """Name the dependency in ``message``, which is read first."""
-        super().__init__(message, because=because, dependency=dependency)
-        self.retry_after = retry_after
+    retry_after = timedelta(seconds=1)
 
 
 class Busy(Unavailable):

@@ -13,14 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import structlog
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    REGISTRY,
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    generate_latest,
-)
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -129,21 +122,16 @@ BACKLOG: Final = (
 )
 
 
-class _BacklogCollector(Collector):
-    def __init__(self, backlog: object) -> None:
-        self._backlog = backlog
+class _Asked(Collector):
+    """What PostgreSQL was asked at this scrape."""
+
+    def __init__(self, backlog: object | None, exact: Mapping[str, int] | None) -> None:
+        self._backlog, self._exact = backlog, exact
 
     def collect(self) -> Iterable[Metric]:
-        for field, name, sentence in BACKLOG:
+        for field, name, sentence in BACKLOG if self._backlog is not None else ():
             yield GaugeMetricFamily(name, sentence, value=float(getattr(self._backlog, field)))
-
-
-class _ExactCollector(Collector):
-    def __init__(self, exact: Mapping[str, int]) -> None:
-        self._exact = exact
-
-    def collect(self) -> Iterable[Metric]:
-        for name, count in self._exact.items():
+        for name, count in (self._exact or {}).items():
             sentence = "Counted from events, each exactly once, by all processes together."
             yield CounterMetricFamily(name, sentence, value=count)
 
@@ -178,27 +166,19 @@ def render(backlog: object | None = None, exact: Mapping[str, int] | None = None
     Siblings share ``PROMETHEUS_MULTIPROC_DIR``. ``backlog`` (see ``storage.diagnostics``) adds what
     waits at each hop, ``exact`` what consumers counted (see ``storage.metrics``).
     """
-    text = generate_latest(_registry())
-    besides = CollectorRegistry()
-    if backlog is not None:
-        besides.register(_BacklogCollector(backlog))
-    if exact:
-        besides.register(_ExactCollector(exact))
-    return text + generate_latest(besides)
+    return generate_latest(_counted()) + generate_latest(_Asked(backlog, exact))
 
 
-def _registry() -> CollectorRegistry:
+def _counted() -> Collector:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return registry
+    return MultiProcessCollector(None)  # type: ignore[no-untyped-call]
 
 
 def counts() -> dict[str, float]:
     """Sum each counter over its labels, by name."""
     sums: dict[str, float] = {}
-    for metric in _registry().collect():
+    for metric in _counted().collect():
         if metric.type == "counter" and metric.name.startswith("orderbus_"):
             sums[metric.name] = sum(
                 sample.value for sample in metric.samples if sample.name.endswith("_total")

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, cast
 
 from aiohttp import web
@@ -144,7 +143,6 @@ class Supervisor:
             if code is None:
                 continue
             del self._workers[worker]
-            _forget_gauges(Path(metrics), worker.pid)
             if time.monotonic() - began < _TOO_YOUNG and code > 0:
                 return code
             telemetry.log.error("web_worker_died", worker=worker.pid, code=code)
@@ -172,9 +170,3 @@ class Supervisor:
                 worker.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 worker.kill()
-
-
-def _forget_gauges(metrics: Path, pid: int) -> None:
-    """Drop a dead worker's gauges of the moment; what it counted stays counted."""
-    for path in metrics.glob(f"gauge_live*_{pid}.db"):
-        path.unlink(missing_ok=True)

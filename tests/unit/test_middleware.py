@@ -85,8 +85,8 @@ def test_pauses_grow_from_one_second_to_thirty(waits: int) -> None:
 
 
 def test_a_neighbour_may_ask_for_a_longer_pause_but_not_for_hours() -> None:
-    slow = Unavailable("away", retry_after=timedelta(seconds=20))
-    slower = Unavailable("away", retry_after=timedelta(hours=2))
+    slow, slower = Unavailable("away"), Unavailable("away")
+    slow.retry_after, slower.retry_after = timedelta(seconds=20), timedelta(hours=2)
 
     verdicts = [judge(error, waits=0, retries=0, max_retries=3) for error in (slow, slower)]
 

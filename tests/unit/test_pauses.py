@@ -76,7 +76,8 @@ def test_the_schedule_is_three_days_of_growing_pauses_and_none_is_longer_than_a_
 @any_case
 @hypothesis.given(st.integers(0, 2_147_483_647), st.integers(0, 10**9))
 def test_a_message_is_tried_again_within_half_a_minute(times: int, seconds: int) -> None:
-    away = Unavailable("away", retry_after=timedelta(seconds=seconds))
+    away = Unavailable("away")
+    away.retry_after = timedelta(seconds=seconds)
     most = 2_147_483_648
     verdicts = [
         judge(away, waits=times, retries=0, max_retries=3),
