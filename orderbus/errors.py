@@ -99,7 +99,6 @@ class Invalid(Refused):
     code = "invalid"
 
     def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
-        """Carry the faults found, up to a hundred, so that a sender can mend them in one go."""
         super().__init__(message)
         self.faults = tuple(faults[:MOST_FAULTS])
 
@@ -141,7 +140,6 @@ class IllegalMove(Conflict):
     code = "illegal_move"
 
     def __init__(self, message: str, *, source: str, target: str) -> None:
-        """Say in ``message`` what is allowed."""
         super().__init__(message)
         self.source = source
         self.target = target
@@ -177,12 +175,11 @@ class Denied(Unavailable):
 
 
 class Poisoned(OrderbusError):
-    """This message can never succeed."""
+    """This message can never succeed; its sentence says what a person needs to mend it."""
 
     code = "poisoned"
 
     def __init__(self, message: str, *, reason: str) -> None:
-        """Say in ``message`` what a person needs to mend it."""
         super().__init__(message)
         self.reason = reason
 

@@ -33,15 +33,12 @@ class Postgres(Section):
     @cached_property
     def database_url(self) -> str:
         """Where PostgreSQL is, with the password in it: never log it."""
-        user, password = (
-            quote(self.db_user, safe=""),
-            quote(self.db_pass.get_secret_value(), safe=""),
-        )
+        user, password = self.db_user, self.db_pass.get_secret_value()
         if self.db_host.startswith("/"):
             place = f"@/{quote(self.db_name)}?host={quote(self.db_host)}&port={self.db_port}"
         else:
             place = f"@{in_url(self.db_host)}:{self.db_port}/{quote(self.db_name)}"
-        return f"postgresql://{user}:{password}{place}"
+        return f"postgresql://{quote(user, safe='')}:{quote(password, safe='')}{place}"
 
 
 class Rabbitmq(Section):

@@ -49,16 +49,12 @@ class Settings(Retention, Watching, Work, Webhooks, Pubsub, Rabbitmq, Postgres, 
         return self.dead_letter_retention or self.event_retention + BEYOND_EVENTS
 
     def require_signatures(self) -> None:
-        """Pass if the web server can tell who sends orders, or may take unsigned ones.
-
-        Raises ``Misconfigured`` otherwise.
-        """
+        """Raise ``Misconfigured`` where nobody could tell who sends orders, and somebody has to."""
         if not self.webhook_secrets and not self.is_open:
-            message = (
+            raise Misconfigured(
                 "WEBHOOK_SECRET is not set, so nobody could tell who sends an order. Set it, or "
                 "set AUTH=open to take unsigned orders from this machine alone."
             )
-            raise Misconfigured(message)
 
 
 def load(**overrides: object) -> Settings:

@@ -38,8 +38,7 @@ def _plain_numbers_are_seconds(value: object) -> object:
             return timedelta(seconds=float(value))
         return _TIME.validate_python(value)
     except (OverflowError, ValidationError):
-        message = "is no time: write seconds (90), days (35d) or ISO 8601 (PT90S)"
-        raise ValueError(message) from None
+        raise ValueError("is no time: write seconds (90), days (35d) or ISO 8601 (PT90S)") from None
 
 
 T = TypeVar("T")

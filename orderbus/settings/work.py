@@ -20,8 +20,7 @@ def _network(value: object) -> object:
     try:
         return ip_network(value) if isinstance(value, str) else value
     except ValueError as error:
-        message = f"{error}: write 10.0.0.0/8 or fd00::/8"
-        raise ValueError(message) from None
+        raise ValueError(f"{error}: write 10.0.0.0/8 or fd00::/8") from None
 
 
 class Webhooks(Section):

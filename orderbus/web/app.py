@@ -12,32 +12,25 @@ from typing import Any, Final
 from aiohttp import web
 
 from orderbus import services
+from orderbus.errors import OrderbusError
 from orderbus.services.health import Found, Health
 from orderbus.services.shared import Shared
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
-from orderbus.web import openapi
-from orderbus.web.api import carts, docs, health, metrics, new_orders, orders
-from orderbus.web.app_keys import (
-    DATABASE,
-    DESCRIPTION,
-    HEALTH,
-    IN_FLIGHT,
-    METRICS,
-    SETTINGS,
-    InFlight,
-)
+from orderbus.web import app_keys, openapi
+from orderbus.web.api import carts, docs, monitoring, new_orders, orders
+from orderbus.web.app_keys import DATABASE, DESCRIPTION, IN_FLIGHT, SETTINGS, InFlight
 from orderbus.web.middlewares import around
-from orderbus.web.outbox_notifier import notify_dispatchers
 from orderbus.web.routes import Route
 
+#: Seconds between two notifications: each makes every worker look.
+_PAUSE: Final = 0.01
 #: Of two paths that fit a request, the first one answers.
 ROUTES: Final[Sequence[Route]] = (
     *orders.ROUTES,
     *new_orders.ROUTES,
     *carts.ROUTES,
-    *health.ROUTES,
-    *metrics.ROUTES,
+    *monitoring.ROUTES,
     *docs.ROUTES,
 )
 
@@ -48,19 +41,18 @@ def build_app(settings: Settings) -> web.Application:
     It starts while PostgreSQL is away: then orders are answered with 503 until it is back.
     """
     settings.require_signatures()
-    app = web.Application(
-        middlewares=[around],
-        handler_args={"max_line_size": 8190, "max_field_size": 8190, "lingering_time": 2.0},
-    )
+    app = web.Application(middlewares=[around])
     app[SETTINGS] = settings
     app[IN_FLIGHT] = InFlight()
     app.cleanup_ctx.append(_resources)
     app[DESCRIPTION] = json.dumps(description()).encode()
+    app[app_keys.ROUTES] = {}
     for route in ROUTES:
-        for path in _spellings(route):
-            app.router.add_route(route.method, path, route.handler)
-            if route.method == "GET":
-                app.router.add_head(path, route.handler)
+        without = route.path.rstrip("/")
+        for path in (without, f"{without}/"):
+            for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+                added = app.router.add_route(method, path, route.handler)
+                app[app_keys.ROUTES][added] = route
     return app
 
 
@@ -70,22 +62,30 @@ def description() -> dict[str, Any]:
     return openapi.document(ROUTES)
 
 
-def _spellings(route: Route) -> set[str]:
-    """Take the paths of the source documents with a trailing slash and without."""
-    without = route.path.rstrip("/")
-    return {route.path} if route.access == "anybody" else {without, f"{without}/"}
-
-
 async def _resources(app: web.Application) -> AsyncIterator[None]:
     async with open_database(app[SETTINGS]) as database:
         app[DATABASE] = database
-        app[HEALTH] = _watched(database)
-        app[METRICS] = metrics.metrics_of(database)
-        notifying = asyncio.create_task(notify_dispatchers(database))
+        app[app_keys.HEALTH] = _watched(database)
+        app[app_keys.METRICS] = monitoring.metrics_of(database)
+        notifying = asyncio.create_task(_notify_dispatchers(database))
         yield
         notifying.cancel()
         with suppress(asyncio.CancelledError):
             await notifying
+
+
+async def _notify_dispatchers(database: Database) -> None:
+    """Send one notification for all orders of the last moment, for as long as the server runs.
+
+    Never inside an order's transaction: it would take a database-wide lock at every commit. One
+    that is lost costs the events up to a second, until the workers look by themselves.
+    """
+    while True:
+        await database.outbox_written.wait()
+        database.outbox_written.clear()
+        with suppress(OrderbusError):
+            await database.notify("outbox")
+        await asyncio.sleep(_PAUSE)
 
 
 def _watched(database: Database) -> Shared[Found]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from asyncio import TimerHandle
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
@@ -12,13 +11,13 @@ from orderbus.services.health import Found
 from orderbus.services.shared import Shared
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
+from orderbus.web.routes import Route
 
 
 class InFlight:
     """Counts the requests that were begun and not answered yet."""
 
     def __init__(self) -> None:
-        """Begin with none."""
         self.requests = 0
         #: The timer that closes each new connection on which no request has begun yet.
         self.closings: dict[object, TimerHandle] = {}
@@ -30,18 +29,19 @@ class InFlight:
             timer.cancel()
 
 
-@dataclass(frozen=True, slots=True)
-class Metrics:
+class Metrics(NamedTuple):
     """What is counted, in either format."""
 
-    text: Shared[bytes]
-    as_json: Shared[bytes]
+    text: bytes
+    as_json: bytes
 
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 DATABASE: Final = web.AppKey("database", Database)
 HEALTH: Final = web.AppKey("health", Shared[Found])
-METRICS: Final = web.AppKey("metrics", Metrics)
+METRICS: Final = web.AppKey("metrics", Shared[Metrics])
 IN_FLIGHT: Final = web.AppKey("in_flight", InFlight)
+#: What each path says of itself, by what aiohttp finds for a request.
+ROUTES: Final = web.AppKey("routes", dict[web.AbstractRoute, Route])
 #: The OpenAPI document.
 DESCRIPTION: Final = web.AppKey("description", bytes)

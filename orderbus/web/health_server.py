@@ -25,11 +25,13 @@ async def open_health_server(
     if port == 0:
         yield
         return
-    app = web.Application()
+    routes = web.RouteTableDef()
 
+    @routes.get("/healthz")
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"ok": True})
 
+    @routes.get("/readyz")
     async def readyz(_: web.Request) -> web.Response:
         found = health.readiness
         return web.json_response(found.body(), status=200 if found.ready else 503)
@@ -40,6 +42,7 @@ async def open_health_server(
 
     rendered = Shared(render)
 
+    @routes.get("/metrics")
     async def metrics(request: web.Request) -> web.Response:
         try:
             body = await rendered.get()
@@ -47,13 +50,8 @@ async def open_health_server(
             return problems.response_to(error, request)
         return web.Response(body=body, headers={"Content-Type": telemetry.CONTENT_TYPE})
 
-    app.add_routes(
-        [
-            web.get("/healthz", healthz),
-            web.get("/readyz", readyz),
-            web.get("/metrics", metrics),
-        ]
-    )
+    app = web.Application()
+    app.add_routes(routes)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     binding = asyncio.create_task(_bind(runner, host, port))

@@ -18,50 +18,36 @@ from orderbus.errors import Fault, Invalid
 from orderbus.storage.database import Connection
 from orderbus.storage.idempotency import Answer
 from orderbus.web.app_keys import DATABASE
-from orderbus.web.requests import idempotency_key
+from orderbus.web.requests import CALLER, idempotency_key, route_of
 
 #: Says that an answer was given before.
 REPLAYED: Final = "Idempotent-Replayed"
 
 
 async def answer_once(
-    request: web.Request,
-    body: bytes,
-    work: Callable[[Connection], Awaitable[web.Response]],
-    *,
-    caller: str,
-    required: bool = False,
+    request: web.Request, body: bytes, work: Callable[[Connection], Awaitable[web.Response]]
 ) -> web.Response:
     """Do ``work`` in one transaction, or give the answer it gave before under the same key.
 
-    Raises ``Invalid`` where a key is ``required`` and missing, ``UnderWay``, ``KeyReused``, and
-    what ``work`` raises.
+    Raises ``Invalid`` where the route requires a key and none is there, ``UnderWay``,
+    ``KeyReused``, and what ``work`` raises.
     """
-    key = idempotency_key(request)
-    database = request.app[DATABASE]
-    if key is None:
-        if required:
-            message = "Idempotency-Key is missing: send 1 to 255 characters of printable ASCII"
-            raise Invalid(message, [Fault("", "idempotency_key_required", message)])
-        async with database.transaction() as connection:
+    key, route, caller = idempotency_key(request), route_of(request), request[CALLER]
+    if key is None and route and route.requires:
+        message = "Idempotency-Key is missing: send 1 to 255 characters of printable ASCII"
+        raise Invalid(message, [Fault("", "idempotency_key_required", message)])
+    async with request.app[DATABASE].transaction() as connection:
+        if key is None:
             return await work(connection)
-    asked = f"{request.method} {request.path}\n".encode() + body
-    fingerprint = hashlib.sha256(asked).digest()
-    async with database.transaction() as connection:
+        asked = hashlib.sha256(f"{request.method} {request.path}\n".encode() + body)
         answer = await storage.idempotency.begin(
-            connection, scope=caller, key=key, fingerprint=fingerprint
+            connection, scope=caller, key=key, fingerprint=asked.digest()
         )
         if answer is None:
             response = await work(connection)
-            await storage.idempotency.keep(
-                connection, scope=caller, key=key, answer=_answer_of(response)
-            )
+            assert isinstance(response.body, bytes)  # noqa: S101 - none of these is a stream
+            answer = Answer(response.status, dict(response.headers), response.body)
+            await storage.idempotency.keep(connection, scope=caller, key=key, answer=answer)
             return response
     headers = {**answer.headers, REPLAYED: "true"}
     return web.Response(status=answer.status, headers=headers, body=answer.body)
-
-
-def _answer_of(response: web.Response) -> Answer:
-    body = response.body
-    assert isinstance(body, bytes)  # noqa: S101 - none of these answers is a stream
-    return Answer(response.status, dict(response.headers), body)

@@ -1,8 +1,4 @@
-"""What happens to every request, whatever it asks for.
-
-One middleware, on the outside: it names the request, checks whom it was meant for, turns refusals
-into problems, and writes one line about it.
-"""
+"""What happens to every request: it is named, let in, answered and logged, in this order."""
 
 from __future__ import annotations
 
@@ -24,10 +20,6 @@ from orderbus.web.open_access import host_name
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID: Final = "Correlation-ID"
-#: What tells nobody anything of an order or a customer.
-WATCHING: Final = {"/healthz", "/readyz", "/metrics", "/metrics/prometheus", "/api/v1/metrics"}
-#: Where an order that is refused is counted.
-_TAKING_ORDERS: Final = {problems.SOURCE_PATH, "/api/v1/orders", "/api/v1/orders/new"}
 
 
 @web.middleware
@@ -50,18 +42,18 @@ async def _answer_and_log(request: web.Request, handler: Handler) -> web.StreamR
     in_flight.begin(request.protocol)
     try:
         response = await _answer(request, handler)
-        _count_refusal(request, response)
+        route = requests.route_of(request)
+        if route and route.takes_order and (refusal := response.get(problems.REFUSAL)):
+            telemetry.REFUSED.labels(refusal["code"]).inc()
     except Exception:  # noqa: BLE001 - a door: the caller gets a 500 without a traceback, the log has it
         telemetry.log.exception("request_failed", path=brief(request.path))
-        response = problems.problem(
-            500, code="internal", detail="The server failed", path=request.path
-        )
+        response = problems.problem(request, 500, "internal", "The server failed")
     finally:
         in_flight.requests -= 1
     resource = request.match_info.route.resource
-    route = resource.canonical if resource is not None else "none"
+    path = resource.canonical if resource is not None else "none"
     method = request.method if request.method in hdrs.METH_ALL else "other"
-    telemetry.HTTP_REQUESTS.labels(route, method, response.status).inc()
+    telemetry.HTTP_REQUESTS.labels(path, method, response.status).inc()
     telemetry.log.info(
         "request",
         method=request.method,
@@ -75,33 +67,18 @@ async def _answer_and_log(request: web.Request, handler: Handler) -> web.StreamR
 
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
-    if not _meant_for_us(request):
+    route = requests.route_of(request)
+    allowed = {"*", host_name(request)} & set(request.app[SETTINGS].allowed_hosts)
+    if not (allowed or (route and route.any_host)):
         detail = f"The host {brief(host_name(request))!r} is not among ALLOWED_HOSTS"
-        return problems.problem(400, code="unknown_host", detail=detail, path=request.path)
+        return problems.problem(request, 400, "unknown_host", detail)
     try:
+        if route and route.access == "key":
+            request[requests.CALLER] = await requests.authorize(request)
         return await handler(request)
     except OrderbusError as error:
         return problems.response_to(error, request)
     except web.HTTPException as error:
-        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-        return problems.problem(
-            error.status,
-            code=error.reason.lower().replace(" ", "_"),
-            detail=error.reason,
-            path=request.path,
-            headers=headers,
-        )
-
-
-def _count_refusal(request: web.Request, response: web.StreamResponse) -> None:
-    takes_orders = request.method == hdrs.METH_POST and request.path.rstrip("/") in _TAKING_ORDERS
-    if takes_orders and (refusal := response.get(problems.REFUSAL)):
-        telemetry.REFUSED.labels(refusal["code"]).inc()
-
-
-def _meant_for_us(request: web.Request) -> bool:
-    """Whether the name is ours; who probes or scrapes goes by address or by service name."""
-    if request.path in WATCHING:
-        return True
-    allowed = request.app[SETTINGS].allowed_hosts
-    return "*" in allowed or host_name(request) in allowed
+        allow = {name: value for name, value in error.headers.items() if name == "Allow"}
+        code = error.reason.lower().replace(" ", "_")
+        return problems.problem(request, error.status, code, error.reason, **allow)

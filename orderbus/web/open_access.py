@@ -16,6 +16,7 @@ from orderbus.web.app_keys import SETTINGS
 
 #: How the history names who comes in this way.
 CALLER: Final = "loopback"
+NO_KEY: Final = "The API key is missing: send Authorization: Bearer KEY"
 
 _SAFE: Final = {"GET", "HEAD", "OPTIONS"}
 #: What a browser says of a request of our own page, or of its user.
@@ -42,34 +43,22 @@ def admit(request: web.Request) -> str:
     if why_not:
         raise Unauthenticated(why_not)
     if request.method not in _SAFE and _is_foreign(request):
-        message = (
+        raise Forbidden(
             "A page of another origin may change nothing here without an API key: "
             "add its origin to ORDERBUS_ALLOWED_ORIGINS, or send a key"
         )
-        raise Forbidden(message)
     return CALLER
 
 
 def _why_not(request: web.Request) -> str:
     if not request.app[SETTINGS].is_open:
-        return "The API key is missing: send Authorization: Bearer KEY"
-    proxy = _proxy_header(request)
-    if proxy:
-        return f"AUTH=open does not hold through a proxy ({proxy}): sign it, or send an API key"
+        return NO_KEY
+    for name in request.headers:
+        if name.lower() in _PROXY or name.lower().startswith(_PROXY_PREFIXES):
+            return f"AUTH=open does not hold through a proxy ({name}): sign it, or send an API key"
     if not is_loopback(request.remote or "") or not is_loopback(host_name(request)):
         return "AUTH=open holds for this machine under its own name: sign it, or send an API key"
     return ""
-
-
-def _proxy_header(request: web.Request) -> str | None:
-    return next(
-        (
-            name
-            for name in request.headers
-            if name.lower() in _PROXY or name.lower().startswith(_PROXY_PREFIXES)
-        ),
-        None,
-    )
 
 
 def _is_foreign(request: web.Request) -> bool:

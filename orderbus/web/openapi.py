@@ -13,10 +13,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 
 from orderbus.errors import Fault, IllegalMove, Invalid, OrderbusError
 from orderbus.web import problems
-from orderbus.web.middlewares import WATCHING
+from orderbus.web.problems import Problem
 from orderbus.web.routes import Route
 from orderbus.web.schemas.orders import Change
-from orderbus.web.schemas.problems import Problem
 
 _Json = dict[str, Any]
 #: Each model, read or written, as a reference to its schema.
@@ -81,9 +80,7 @@ class _PlainSchemas(GenerateJsonSchema):
 def document(routes: Sequence[Route]) -> _Json:
     """Describe every route."""
     schemas, components = models_json_schema(
-        sorted(_models(routes), key=str),
-        ref_template=_REFERENCE,
-        schema_generator=_PlainSchemas,
+        sorted(_models(routes), key=str), ref_template=_REFERENCE, schema_generator=_PlainSchemas
     )
     paths: dict[str, _Json] = {}
     for route in routes:
@@ -185,7 +182,7 @@ def _refusals(route: Route) -> Iterable[tuple[str, int, str, Iterable[str], Prob
         body = problems.body_of(error, route.path)
         yield kind.code, body.status, _docstring(kind), problems.headers_of(error), body
     possible = {
-        HTTPStatus.BAD_REQUEST: route.path not in WATCHING,
+        HTTPStatus.BAD_REQUEST: not route.any_host,
         HTTPStatus.REQUEST_TIMEOUT: route.takes is not None,
     }
     for status, (code, detail) in problems.OTHERS.items():

@@ -12,20 +12,13 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
+from pydantic import Field
 
+from orderbus import errors
 from orderbus.domain.text import brief, storable
-from orderbus.errors import (
-    Fault,
-    IllegalMove,
-    Invalid,
-    NotFound,
-    OrderbusError,
-    Unauthenticated,
-    handling,
-)
-from orderbus.web.schemas.problems import Problem
+from orderbus.errors import Fault, Invalid, OrderbusError
+from orderbus.web.schemas.fields import Body
 
-_NONE: Final[Mapping[str, str]] = {}
 #: Under which an answer carries why it refuses; the middleware logs it.
 REFUSAL: Final = web.ResponseKey("refusal", dict[str, str])
 #: Characters and faults of a refusal that are logged.
@@ -47,6 +40,30 @@ OTHERS: Final[Mapping[HTTPStatus, tuple[str, str]]] = {
 }
 
 
+class ProblemFault(Body):
+    """One thing that is wrong with a request."""
+
+    pointer: str = Field(description="JSON pointer, RFC 6901", examples=["/items/0/quantity"])
+    code: str = Field(examples=["greater_than"])
+    detail: str
+
+
+class Problem(Body):
+    """Why a request was refused, or failed."""
+
+    type: str = Field(description="/problems/ and the error's code, which is stable")
+    title: str
+    status: int
+    detail: str
+    instance: str = Field(description="the path that was asked")
+    faults: list[ProblemFault] = Field([], description="the first 100 things that are wrong")
+    part: str = Field("", description="the short name of the dependency that is away")
+    source: str = Field("", alias="from", description="the order's status")
+    target: str = Field("", alias="to", description="the status it cannot go to")
+    error: str | dict[str, list[str]] = Field("", description="for clients of source documents")
+    errors: dict[str, list[str]] = Field({}, description="the same; what is wrong by field")
+
+
 def response_to(error: OrderbusError, request: web.BaseRequest) -> web.Response:
     """Answer a request with the problem that ``error`` is."""
     body = body_of(error, request.path)
@@ -62,10 +79,10 @@ def body_of(error: OrderbusError, path: str) -> Problem:
         members["faults"] = [asdict(fault) for fault in _faults(error)]
     if error.dependency:
         members["part"] = error.dependency
-    if isinstance(error, IllegalMove):
+    if isinstance(error, errors.IllegalMove):
         members |= {"from": error.source, "to": error.target}
     members |= _members_of_the_path(error, path.rstrip("/"))
-    return body(handling(error).status, code=error.code, path=path, **members)
+    return body(errors.handling(error).status, code=error.code, path=path, **members)
 
 
 def noted(answer: web.Response, code: str, detail: str) -> web.Response:
@@ -83,7 +100,7 @@ def _faults(error: Invalid) -> list[Fault]:
 
 def headers_of(error: OrderbusError) -> dict[str, str]:
     """Say when to ask again, or how to show who one is."""
-    if isinstance(error, Unauthenticated):
+    if isinstance(error, errors.Unauthenticated):
         return {"WWW-Authenticate": 'Bearer realm="orderbus"'}
     if error.retry_after is None:
         return {}
@@ -92,20 +109,24 @@ def headers_of(error: OrderbusError) -> dict[str, str]:
 
 def _members_of_the_path(error: OrderbusError, path: str) -> dict[str, Any]:
     """Say it as the clients of a source document read it, beside the problem's own members."""
+    why = _by_field(error) if isinstance(error, Invalid) else _short(error.detail)
     if path == SOURCE_PATH:
-        return _members_of_the_source(error)
+        if isinstance(error, errors.Unauthenticated):
+            return {"error": "Invalid signature"}
+        return {"errors" if isinstance(error, Invalid) else "error": why}
     if path == CARTS_PATH or path.startswith(f"{CARTS_PATH}/"):
-        return {"error": _by_field(error) if isinstance(error, Invalid) else _short(error.detail)}
-    if path.endswith("/status") and isinstance(error, NotFound):
+        return {"error": why}
+    if path.endswith("/status") and isinstance(error, errors.NotFound):
         return {"detail": "Order not found"}
     return {}
 
 
 def problem(
-    status: int, *, code: str, detail: str, path: str, headers: Mapping[str, str] = _NONE
+    request: web.Request, status: int, code: str, detail: str, **headers: str
 ) -> web.Response:
     """Answer with a problem that is no error of ours."""
-    return noted(_answer(body(status, code=code, detail=detail, path=path), headers), code, detail)
+    found = body(status, code=code, detail=detail, path=request.path)
+    return noted(_answer(found, headers), code, detail)
 
 
 def body(
@@ -135,17 +156,9 @@ def _short(sentence: str) -> str:
     return storable(brief(sentence, _LONGEST_SENTENCE))
 
 
-def _members_of_the_source(error: OrderbusError) -> dict[str, Any]:
-    if isinstance(error, Unauthenticated):
-        return {"error": "Invalid signature"}
-    if isinstance(error, Invalid):
-        return {"errors": _by_field(error)}
-    return {"error": _short(error.detail)}
-
-
 def _by_field(error: Invalid) -> dict[str, list[str]]:
-    errors: dict[str, list[str]] = {}
+    found: dict[str, list[str]] = {}
     for fault in _faults(error):
         field = fault.pointer.removeprefix("/") or "non_field_errors"
-        errors.setdefault(field, []).append(fault.detail)
-    return errors
+        found.setdefault(field, []).append(fault.detail)
+    return found

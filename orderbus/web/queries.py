@@ -15,8 +15,9 @@ from pydantic.json_schema import SkipJsonSchema
 from orderbus.domain.orders import faults
 from orderbus.domain.states import Status
 from orderbus.domain.text import brief
-from orderbus.errors import Fault, Invalid
+from orderbus.errors import Fault
 from orderbus.storage.order_lists import Filter
+from orderbus.web.requests import invalid
 
 _LONGEST_PAGE: Final = 100
 _TEXT: Final = 255
@@ -24,15 +25,13 @@ _TEXT: Final = 255
 
 def _status(value: str) -> str:
     if value not in set(Status):
-        message = f"is {brief(value, 40)!r}: must be one of {', '.join(Status)}"
-        raise ValueError(message)
+        raise ValueError(f"is {brief(value, 40)!r}: must be one of {', '.join(Status)}")
     return value
 
 
 def _plain(value: str) -> str:
     if not 1 <= len(value) <= _TEXT or not value.isprintable():
-        message = f"is {brief(value, 40)!r}: must be 1 to {_TEXT} printable characters"
-        raise ValueError(message)
+        raise ValueError(f"is {brief(value, 40)!r}: must be 1 to {_TEXT} printable characters")
     return value
 
 
@@ -43,11 +42,10 @@ def _moment(value: str) -> datetime:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    message = (
+    raise ValueError(
         f"is {brief(value, 40)!r}: give a moment with its time zone, such as 2026-01-02T03:04:05Z "
         "(a + is written %2B)"
     )
-    raise ValueError(message)
 
 
 def _limit(value: str) -> int:
@@ -109,16 +107,16 @@ class OrderQuery(BaseModel):
 def read(request: web.Request) -> OrderQuery:
     """Read the query; raises ``Invalid`` for a slip, which must not return everything."""
     given = dict(request.query)
+    twice = [name for name in given if len(request.query.getall(name)) > 1]
+    found = [Fault(f"/{name}", "query", "is given twice: once is allowed") for name in twice]
     try:
         query = OrderQuery.model_validate(given)
     except ValidationError as error:
-        raise _invalid([_named(fault) for fault in faults(error)]) from None
-    twice = [name for name in given if len(request.query.getall(name)) > 1]
-    if twice:
-        raise _invalid(
-            [Fault(f"/{name}", "query", "is given twice: once is allowed") for name in twice]
-        )
-    return query
+        found = [_named(fault) for fault in faults(error)]
+    else:
+        if not found:
+            return query
+    raise invalid("query", found)
 
 
 def _named(fault: Fault) -> Fault:
@@ -126,10 +124,6 @@ def _named(fault: Fault) -> Fault:
     if fault.code == "extra_forbidden":
         detail = f"is no filter of this list: allowed are {', '.join(OrderQuery.model_fields)}"
     return Fault(fault.pointer, "query", detail)
-
-
-def _invalid(found: list[Fault]) -> Invalid:
-    return Invalid(f"The query is not valid: {found[0].pointer[1:]} {found[0].detail}", found)
 
 
 def cursor(number: int | None) -> str | None:

@@ -17,12 +17,15 @@ from orderbus.domain.text import brief
 from orderbus.domain.traces import trace_id
 from orderbus.errors import Fault, Invalid, TooLarge, Unauthenticated, UnknownMediaType
 from orderbus.web import open_access
-from orderbus.web.app_keys import DATABASE, SETTINGS
+from orderbus.web.app_keys import DATABASE, ROUTES, SETTINGS
+from orderbus.web.routes import Route
 
 Model = TypeVar("Model", bound=BaseModel)
 
 #: Seconds a sender may take for the body.
 READ_TIMEOUT: Final = 10.0
+#: Who calls, as the history names them: where the route asks for a key.
+CALLER: Final = web.RequestKey("caller", str)
 _TRACEPARENT: Final = web.RequestKey("traceparent", str)
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _ENTITY_TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
@@ -35,12 +38,10 @@ async def body(request: web.Request) -> bytes:
     if kind != "application/json" and not (
         kind.startswith("application/") and kind.endswith("+json")
     ):
-        message = f"Content-Type is {brief(kind)!r}: must be application/json"
-        raise UnknownMediaType(message)
+        raise UnknownMediaType(f"Content-Type is {brief(kind)!r}: must be application/json")
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding != "identity":
-        message = f"Content-Encoding is {brief(encoding, 40)!r}: none is allowed"
-        raise UnknownMediaType(message)
+        raise UnknownMediaType(f"Content-Encoding is {brief(encoding, 40)!r}: none is allowed")
     if (request.content_length or 0) > at_most:
         raise _too_large(at_most)
     pieces, size = [], 0
@@ -69,9 +70,12 @@ async def model_or_none(request: web.Request, model: type[Model]) -> tuple[bytes
     try:
         return text, model.model_validate(members)
     except ValidationError as error:
-        found = faults(error)
-        message = f"The request is not valid: {found[0].pointer[1:]} {found[0].detail}"
-        raise Invalid(message, found) from None
+        raise invalid("request", faults(error)) from None
+
+
+def invalid(what: str, found: list[Fault]) -> Invalid:
+    """Say what is wrong with the query or the request; the first fault stands in the sentence."""
+    return Invalid(f"The {what} is not valid: {found[0].pointer[1:]} {found[0].detail}", found)
 
 
 def _too_large(at_most: int) -> TooLarge:
@@ -96,13 +100,9 @@ def traceparent(request: web.Request) -> str:
     """Go on with the caller's trace (W3C Trace Context), or begin one: once for each request."""
     if _TRACEPARENT not in request:
         given = request.headers.get("traceparent", "")
-        goes_on = trace_id(given) is not None
-        request[_TRACEPARENT] = given if goes_on else _new_traceparent()
+        new = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+        request[_TRACEPARENT] = new if trace_id(given) is None else given
     return request[_TRACEPARENT]
-
-
-def _new_traceparent() -> str:
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
 def seen_sequence(request: web.Request) -> int | None:
@@ -124,20 +124,19 @@ async def authorize(request: web.Request) -> str:
     """
     if "X-API-Key" not in request.headers and "Authorization" not in request.headers:
         return open_access.admit(request)
-    settings, database = request.app[SETTINGS], request.app[DATABASE]
-    return await services.api_keys.check(database, settings, _presented_key(request))
-
-
-def key_of(caller: str) -> str | None:
-    """Name the key that ``authorize`` found; None where nobody had to show one."""
-    return None if caller == open_access.CALLER else caller
-
-
-def _presented_key(request: web.Request) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token.strip()
-    if "X-API-Key" in request.headers:
-        return request.headers["X-API-Key"]
-    message = "The API key is missing: send Authorization: Bearer KEY"
-    raise Unauthenticated(message)
+    is_bearer = scheme.lower() == "bearer" and token
+    key = token.strip() if is_bearer else request.headers.get("X-API-Key")
+    if key is None:
+        raise Unauthenticated(open_access.NO_KEY)
+    return await services.api_keys.check(request.app[DATABASE], request.app[SETTINGS], key)
+
+
+def key_of(request: web.Request) -> str | None:
+    """Name the key that ``authorize`` found; None where nobody had to show one."""
+    return None if request[CALLER] == open_access.CALLER else request[CALLER]
+
+
+def route_of(request: web.Request) -> Route | None:
+    """Find what the path says of itself; None where there is none, or not with this method."""
+    return request.app[ROUTES].get(request.match_info.route)

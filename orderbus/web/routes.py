@@ -36,7 +36,13 @@ class Route:
     requires: tuple[str, ...] = ()
     #: What is refused beside what follows from the rest, see ``refusals``.
     errors: tuple[Kind, ...] = ()
+    #: ``key`` is asked for before the handler is called; it asks for a ``signature`` itself.
     access: Literal["key", "signature", "anybody"] = "key"
+    #: Answers under any host name: who probes or scrapes goes by address or by service name. It
+    #: must tell nobody anything of an order or a customer.
+    any_host: bool = False
+    #: Takes an order: one that is refused is counted.
+    takes_order: bool = False
 
     def refusals(self) -> set[Kind]:
         """Name what may be refused: it follows from what the route takes, and from whom."""
@@ -61,7 +67,6 @@ class Routes(list[Route]):
     """The routes of one subject, in the order in which they are written down."""
 
     def __init__(self, tag: str) -> None:
-        """Begin with none."""
         super().__init__()
         self._tag = tag
 

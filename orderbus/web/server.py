@@ -113,7 +113,6 @@ class Supervisor:
     """Runs several workers on one socket, replaces those that die, and stops them together."""
 
     def __init__(self, listening: socket.socket, *, workers: int) -> None:
-        """Start nothing before ``run``."""
         self._listening = listening
         self._wanted = workers
         self._workers: dict[subprocess.Popen[bytes], float] = {}

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from orderbus import telemetry
 from orderbus.errors import OrderbusError
-from orderbus.storage.database import Connection
 from orderbus.web.app_keys import DATABASE
 from orderbus.web.schemas.fields import Body
 
 #: Rows that are read at a time.
 _CHUNK: Final = 1000
 
-#: Gives the rows after a number, at most so many, each with its own number.
-Page = Callable[[Connection, int, int], Awaitable[Sequence[tuple[int, Body]]]]
 
-
-async def stream_list(request: web.Request, name: str, page: Page) -> web.StreamResponse:
+async def stream_list(
+    request: web.Request,
+    name: str,
+    list_after: Callable[..., Awaitable[Sequence[Any]]],
+    *,
+    number: str,
+    shape: type[Body],
+) -> web.StreamResponse:
     """Send an object whose one member is the list of all rows, chunk by chunk.
 
-    The first chunk is asked for before anything is sent, so that a part that is away is still
-    answered with 503; one that goes away later cuts the connection. Between two chunks no
-    connection to PostgreSQL is held.
+    ``list_after`` gives the rows after the ``number`` of one, and ``shape`` writes each. The first
+    chunk is asked for before anything is sent, so that a part that is away is still answered with
+    503; one that goes away later cuts the connection. Between two chunks no connection to
+    PostgreSQL is held.
     """
 
-    async def rows_after(number: int) -> Sequence[tuple[int, Body]]:
+    async def rows_after(after: int) -> Sequence[Any]:
         async with request.app[DATABASE].connection() as connection:
-            return await page(connection, number, _CHUNK)
+            return await list_after(connection, after, at_most=_CHUNK)
 
     rows = await rows_after(0)
     response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
@@ -40,13 +43,12 @@ async def stream_list(request: web.Request, name: str, page: Page) -> web.Stream
         return response
     try:
         await response.write(f'{{"{name}": ['.encode())
-        between = ""
+        between = b""
         while rows:
-            await response.write(
-                (between + ", ".join(json.dumps(row.members()) for _, row in rows)).encode()
-            )
-            between = ", "
-            rows = await rows_after(rows[-1][0])
+            chunk = b", ".join(shape.of(row).encoded() for row in rows)
+            await response.write(between + chunk)
+            between = b", "
+            rows = await rows_after(getattr(rows[-1], number))
         await response.write(b"]}")
         await response.write_eof()
     except (OrderbusError, ConnectionError) as error:

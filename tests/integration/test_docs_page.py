@@ -51,6 +51,7 @@ async def test_whatever_the_page_loads_is_served_here(client: Client) -> None:
     ("path", "kind"),
     [
         ("/docs", "text/html"),
+        ("/docs/", "text/html"),
         ("/docs/start.js", "text/javascript"),
         ("/docs/swagger-ui.css", "text/css"),
     ],

@@ -41,7 +41,7 @@ _FIND_DUE = {"consumptions.py", "deliveries.py", "outbox.py"}
 LEFT = {
     "give_up": {"actors/consumers.py"},
     "hint": {f"{room}/{file}" for room in ("services", "storage") for file in _FIND_DUE},
-    "part": {"services/health.py", "services/outbox.py", "web/schemas/problems.py"},
+    "part": {"services/health.py", "services/outbox.py", "web/problems.py"},
     "parts": {"web/schemas/monitoring.py"},
 }
 

@@ -12,13 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from orderbus import services
 from orderbus.domain import json as strict_json
-from orderbus.domain.orders import (
-    Customer,
-    Item,
-    Money,
-    OrderId,
-    PlaceOrder,
-)
+from orderbus.domain.orders import Customer, Item, Money, OrderId, PlaceOrder
 from orderbus.domain.text import brief, storable
 from orderbus.errors import MOST_FAULTS, Invalid
 from orderbus.storage.database import Connection
@@ -44,10 +38,10 @@ _AMOUNT: Final[TypeAdapter[Any]] = TypeAdapter(Money)
     },
     headers=(REPLAYED,),
     reads=("Idempotency-Key",),
+    takes_order=True,
 )
 async def create(request: web.Request) -> web.Response:
     """Take an order by references alone."""
-    caller = await requests.authorize(request)
     body = await requests.body(request)
     try:
         new = bodies.NewOrder.model_validate(strict_json.loads(body))
@@ -68,31 +62,25 @@ async def create(request: web.Request) -> web.Response:
         external_ref=str(order_id),
         total=amount,
         items=tuple(
-            Item(
-                sku=one.product_id,
-                name=one.product_id,
-                quantity=one.quantity,
-                unit_price=Decimal(0),
-            )
-            for one in new.products
+            Item(sku=name, name=name, quantity=quantity, unit_price=Decimal(0))
+            for name, quantity in ((one.product_id, one.quantity) for one in new.products)
         ),
         customer=Customer(ref=new.user_id),
     )
-    traceparent = requests.traceparent(request)
 
     async def place(connection: Connection) -> web.Response:
         placed = await services.orders.accept(
             connection,
             order,
-            traceparent=traceparent,
+            traceparent=requests.traceparent(request),
             order_id=order_id,
-            actor=requests.key_of(caller),
+            actor=requests.key_of(request),
         )
         return bodies.NewOrderStatus(
             id=order_id, status="CREATED", created_at=placed.created_at
         ).response(201)
 
-    return await answer_once(request, body, place, caller=caller)
+    return await answer_once(request, body, place)
 
 
 @ROUTES(
@@ -103,7 +91,6 @@ async def create(request: web.Request) -> web.Response:
 )
 async def status(request: web.Request) -> web.Response:
     """Show the status of an order."""
-    await requests.authorize(request)
     given = request.match_info["id"]
     try:
         order_id = UUID(given)

@@ -17,10 +17,9 @@ from orderbus.storage.database import Connection, after_commit
 from orderbus.web import open_access, queries, requests
 from orderbus.web.app_keys import DATABASE, SETTINGS
 from orderbus.web.idempotency import REPLAYED, answer_once
+from orderbus.web.requests import CALLER
 from orderbus.web.routes import Routes
 from orderbus.web.schemas import orders as bodies
-from orderbus.web.schemas.fields import Body
-from orderbus.web.schemas.journeys import Journey
 from orderbus.web.streams import stream_list
 
 ROUTES: Final = Routes("orders")
@@ -48,6 +47,7 @@ def _under(path: str) -> tuple[str, str]:
     reads=_KEY,
     errors=(Conflict,),
     access="signature",
+    takes_order=True,
 )
 async def receive(request: web.Request) -> web.Response:
     """Take an order from an upstream system; 201 means that it is committed.
@@ -85,29 +85,28 @@ async def receive(request: web.Request) -> web.Response:
     headers=("Location", "ETag", REPLAYED),
     requires=_KEY,
     errors=(Conflict,),
+    takes_order=True,
 )
 async def create(request: web.Request) -> web.Response:
     """Take an order from the holder of an API key; order_id may be left out."""
-    caller = await requests.authorize(request)
     body = await requests.body(request)
     order_id = OrderId(uuid4())
     order = orders.parse(body, source="api", reference=str(order_id))
-    traceparent = requests.traceparent(request)
 
     async def place(connection: Connection) -> web.Response:
         placed = await services.orders.accept(
             connection,
             order,
-            traceparent=traceparent,
+            traceparent=requests.traceparent(request),
             order_id=order_id,
-            actor=requests.key_of(caller),
+            actor=requests.key_of(request),
         )
         found = await storage.orders.get(connection, str(placed.order_id))
         answer = bodies.Order.of(found)
         location = f"/api/v1/orders/{placed.order_id}"
         return _answer(answer, 201 if placed.created else 200, Location=location)
 
-    return await answer_once(request, body, place, caller=caller, required=True)
+    return await answer_once(request, body, place)
 
 
 @ROUTES(
@@ -120,7 +119,6 @@ async def create(request: web.Request) -> web.Response:
 )
 async def show(request: web.Request) -> web.Response:
     """Show an order."""
-    await requests.authorize(request)
     found = await services.orders.find(request.app[DATABASE], _id_or_ref(request))
     order = bodies.Order.of(found)
     if request.headers.get("If-None-Match") == order.etag():
@@ -131,17 +129,15 @@ async def show(request: web.Request) -> web.Response:
 @ROUTES("GET", *_under("/{id}/history"), name="order_history", answers={200: (bodies.History,)})
 async def history(request: web.Request) -> web.Response:
     """Show who did what to an order, and when."""
-    await requests.authorize(request)
     found = await services.orders.history(request.app[DATABASE], _id_or_ref(request))
     return bodies.History.of(found).response()
 
 
-@ROUTES("GET", *_under("/{id}/journey"), name="order_journey", answers={200: (Journey,)})
+@ROUTES("GET", *_under("/{id}/journey"), name="order_journey", answers={200: (bodies.Journey,)})
 async def journey(request: web.Request) -> web.Response:
     """Show every hop of every event of an order."""
-    await requests.authorize(request)
     found = await services.orders.journey(request.app[DATABASE], _id_or_ref(request))
-    return Journey.of(found).response()
+    return bodies.Journey.of(found).response()
 
 
 @ROUTES(
@@ -154,23 +150,21 @@ async def journey(request: web.Request) -> web.Response:
 )
 async def cancel(request: web.Request) -> web.Response:
     """Cancel an order, if it is still as the caller saw it."""
-    caller = await requests.authorize(request)
     id_or_ref = _id_or_ref(request)
     body, change = await requests.model_or_none(request, bodies.Cancel)
-    traceparent = requests.traceparent(request)
 
     async def cancel(connection: Connection) -> web.Response:
         order = await services.orders.cancel(
             connection,
             id_or_ref,
             reason=change.reason,
-            actor=caller,
+            actor=request[CALLER],
             seen=requests.seen_sequence(request),
-            traceparent=traceparent,
+            traceparent=requests.traceparent(request),
         )
         return _answer(bodies.Order.of(order))
 
-    return await answer_once(request, body, cancel, caller=caller)
+    return await answer_once(request, body, cancel)
 
 
 @ROUTES(
@@ -183,23 +177,20 @@ async def cancel(request: web.Request) -> web.Response:
 )
 async def retry(request: web.Request) -> web.Response:
     """Have an order that failed processed anew."""
-    caller = await requests.authorize(request)
     id_or_ref = _id_or_ref(request)
     body, _ = await requests.model_or_none(request, bodies.Change)
 
     async def retry(connection: Connection) -> web.Response:
         seen = requests.seen_sequence(request)
         order = await services.processing.retry(
-            connection, id_or_ref, actor=requests.key_of(caller), seen=seen
+            connection, id_or_ref, actor=requests.key_of(request), seen=seen
         )
         about = {"order_id": str(order.order_id), "external_ref": order.external_ref}
-        after_commit(
-            connection,
-            lambda _: telemetry.log.info("order_tried_again", **about, actor=caller),
-        )
+        about["actor"] = request[CALLER]
+        after_commit(connection, lambda _: telemetry.log.info("order_tried_again", **about))
         return _answer(bodies.Order.of(order), 202)
 
-    return await answer_once(request, body, retry, caller=caller)
+    return await answer_once(request, body, retry)
 
 
 @ROUTES(
@@ -211,7 +202,6 @@ async def retry(request: web.Request) -> web.Response:
 )
 async def list_page(request: web.Request) -> web.Response:
     """List orders from the newest on, a page at a time; an unknown filter is refused."""
-    await requests.authorize(request)
     query = queries.read(request)
     page = await services.orders.list_newest(
         request.app[DATABASE], query.filter(), before=query.cursor, at_most=query.limit
@@ -223,13 +213,8 @@ async def list_page(request: web.Request) -> web.Response:
 @ROUTES("GET", "/orders", name="list_all_orders", answers={200: (bodies.OrdersInBrief,)})
 async def list_all(request: web.Request) -> web.StreamResponse:
     """List all orders, however many, in the shape of the source document."""
-    await requests.authorize(request)
-
-    async def page(connection: Connection, after: int, at_most: int) -> list[tuple[int, Body]]:
-        rows = await storage.order_lists.list_after(connection, after, at_most=at_most)
-        return [(row.order_pk, bodies.OrderInBrief.of(row)) for row in rows]
-
-    return await stream_list(request, "orders", page)
+    shape, list_after = bodies.OrderInBrief, storage.order_lists.list_after
+    return await stream_list(request, "orders", list_after, number="order_pk", shape=shape)
 
 
 def _answer(order: bodies.Order, status: int = 200, **headers: str) -> web.Response:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from aiohttp import web
@@ -28,8 +28,6 @@ Moment = Annotated[
         {"type": "string", "format": "date-time", "examples": ["2026-01-02T03:04:05.678901Z"]}
     ),
 ]
-
-_NONE: Final[Mapping[str, str]] = {}
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
@@ -57,10 +55,9 @@ class Body(BaseModel):
         """Write it as JSON."""
         return json.dumps(self.members()).encode()
 
-    def response(self, status: int = 200, headers: Mapping[str, str] = _NONE) -> web.Response:
+    def response(self, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
         """Answer with it."""
+        media_type = {"Content-Type": "application/json; charset=utf-8"}
         return web.Response(
-            status=status,
-            body=self.encoded(),
-            headers={"Content-Type": "application/json; charset=utf-8", **headers},
+            status=status, body=self.encoded(), headers={**media_type, **(headers or {})}
         )

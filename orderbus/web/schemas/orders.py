@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from orderbus import services, storage
 from orderbus.domain import states
 from orderbus.domain.states import Status
 from orderbus.domain.text import brief, storable
+from orderbus.storage.journey import JourneyEvent
 from orderbus.web.schemas.fields import Amount, Body, Id, Moment, Reference
 
 _LONGEST_REASON = 2000
+_REFERENCE = AliasPath("order", "external_ref")
 
 
 class Accepted(Body):
@@ -115,17 +118,23 @@ class HistoryEntry(Body):
 class History(Body):
     """Who did what to an order, and when."""
 
-    id: Id
-    external_ref: Reference
-    order_id: str = Field(description="external_ref, for older clients", examples=["SO-10045"])
-    history: list[HistoryEntry]
+    id: Id = Field(validation_alias=AliasPath("order", "order_id"))
+    external_ref: Reference = Field(validation_alias=_REFERENCE)
+    order_id: str = Field(
+        validation_alias=_REFERENCE,
+        description="external_ref, for older clients",
+        examples=["SO-10045"],
+    )
+    history: list[HistoryEntry] = Field(validation_alias="entries")
 
-    @classmethod
-    def of(cls, found: services.orders.History) -> History:
-        """Write a history as it is answered."""
-        ref = found.order.external_ref
-        members = {"id": found.order.order_id, "external_ref": ref, "order_id": ref}
-        return cls.model_validate({**members, "history": found.entries}, from_attributes=True)
+
+class Journey(Body):
+    """Every event of an order, with its publications, consumptions, deliveries and attempts."""
+
+    id: Id = Field(validation_alias="order_id")
+    external_ref: Reference
+    order_id: Id = Field(description="id, for older clients")
+    events: Sequence[JourneyEvent]
 
 
 def _reason(value: object) -> object:
