@@ -14,7 +14,6 @@ from orderbus.pubsub.messages import Message
 from orderbus.services import inbox, processing
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.dead_letters import DeadLetter, FailedMessage
-from orderbus.storage.inbox import Returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,23 +97,20 @@ async def _bring_back(connection: Connection, letter: DeadLetter) -> Redriven:
 async def discard(database: Database, letter_id: int, *, note: str) -> list[int]:
     """Decide that a dead letter stays dead, with the reason; raises ``NotFound``.
 
-    A parked event is passed over: nobody receives it, and its order's later events may go, also
-    where its payload is gone. An order that is in progress for it fails: nobody will go on with it.
-    Returns the deliveries that may go now. Raises ``Busy`` where its order is being worked on.
+    A parked event is passed over: nobody receives it, and its order's later events may go. An order
+    that is in progress for it fails. Returns the deliveries that may go now. Raises ``Busy`` where
+    its order is being worked on.
     """
     async with database.connection() as connection:
         letter = await storage.dead_letters.get(connection, letter_id)
-        skipped = place = None
+        place = None
         if letter.kind == "outbox" and letter.event_id and letter.occurred_at:
-            skipped = Returned(letter.event_id, letter.occurred_at, None, None)
-            place = await inbox.find_place(connection, skipped)
+            place = await inbox.find_place(connection, letter.event_id, letter.occurred_at)
     async with database.transaction() as connection:
         await _fail_order(connection, letter, note)
         await storage.dead_letters.lock_open(connection, letter_id)
         await storage.dead_letters.resolve(connection, letter_id, resolution="discarded", note=note)
-        if skipped is None or place is None:
-            return []
-        return list(await inbox.pass_over(connection, skipped, place))
+        return [] if place is None else await inbox.pass_over(connection, place)
 
 
 async def _fail_order(connection: Connection, letter: DeadLetter, note: str) -> None:

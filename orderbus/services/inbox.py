@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final, Self
 from uuid import UUID
 
@@ -23,32 +24,35 @@ from orderbus.storage.inbox import Known, Returned
 _VAIN_WAITS: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Due:
     """What may go now: deliveries, and consumptions by consumer.
 
-    ``later`` are messages that could not be recorded because somebody else is at work on their
-    orders: they have to be received again.
+    ``later`` are messages that have to be received again: somebody else is at work on their orders.
     """
 
-    deliveries: Sequence[int] = ()
-    consumptions: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    later: Sequence[Received] = ()
+    deliveries: list[int] = field(default_factory=list)
+    consumptions: dict[str, Sequence[int]] = field(default_factory=dict)
+    later: list[Received] = field(default_factory=list)
+
+    def add(self, other: Due) -> None:
+        """Take in what else may go."""
+        self.deliveries += other.deliveries
+        self.later += other.later
+        for name, ids in other.consumptions.items():
+            self.consumptions[name] = [*self.consumptions.get(name, ()), *ids]
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What came of recording events: how many were new, and what may go now.
+@dataclass(slots=True)
+class Recorded(Due):
+    """What may go now of some events, and how many were new.
 
-    ``known`` are the events that are ours, and ``done`` those of them that were recorded: on the
-    orders of the others somebody else is at work.
+    ``known`` are those that are ours, and ``done`` those of them that were recorded.
     """
 
-    new: int
-    deliveries: Sequence[int]
-    consumptions: Mapping[str, Sequence[int]]
-    known: set[UUID]
-    done: set[UUID]
+    new: int = 0
+    known: set[UUID] = field(default_factory=set)
+    done: set[UUID] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,51 +82,45 @@ async def receive(
     """Record a batch in one transaction; returns what may go now, and what has to come again.
 
     Inbox, watermarks, one delivery for each endpoint, one consumption for each consumer in
-    ``wanted`` (see ``storage.inbox.add``), pointers deleted: all or nothing, and receiving a
-    message again changes nothing. What cannot be decoded, or belongs to no event we
-    know, is kept as a dead letter with its bytes. A batch that cannot be recorded is taken apart: a
-    message that fails for a reason of its own is a dead letter, alone, with its event parked, and
-    one that waits for a lock is left for later. When this returns, every message but those may be
-    acked. Raises ``Unavailable``; then none may.
+    ``wanted``, pointers deleted: all or nothing, and receiving a message again changes nothing.
+    What cannot be decoded, or belongs to no event we know, is kept as a dead letter. A batch that
+    cannot be recorded is taken apart: a message that fails for a reason of its own is a dead
+    letter, alone, with its event parked, and one that waits for a lock is left for later. When this
+    returns, every message but those may be acked. Raises ``Unavailable``; then none may.
     """
-    chunks, done, later, vain = [[_Came.read(message) for message in received]], [], [], 0
+    due, vain = Due(), 0
+    chunks = [[_Came.read(message) for message in received]]
     while chunks:
         chunk = chunks.pop()
         try:
-            done.append(await _receive(database, chunk, wanted))
+            due.add(await _receive(database, chunk, wanted))
         except Exception as error:  # a door: one message must not stop all others
             waits = handling(error).bridge is OnReturn.PUT_OFF
             vain += waits
             if handling(error).bridge in {OnReturn.RETRY, OnReturn.EXIT}:
                 raise
             if len(chunk) > 1 and not (waits and vain > _VAIN_WAITS):
-                chunks += _halves(chunk)
+                middle = len(chunk) // 2
+                chunks += [chunk[middle:], chunk[:middle]]
             elif waits:
                 telemetry.log.warning("events_put_off", count=len(chunk), error=str(error))
-                later.append(Due(later=[came.message for came in chunk]))
+                due.later += [came.message for came in chunk]
             else:
                 poisoned = Poisoned(f"It cannot be recorded: {error!r}", reason="unrecordable")
                 await _keep_alone(database, chunk[0], poisoned)
-    return together([*done, *later])
-
-
-def _halves(chunk: list[_Came]) -> tuple[list[_Came], list[_Came]]:
-    middle = len(chunk) // 2
-    return chunk[middle:], chunk[:middle]
+    return due
 
 
 async def _receive(database: Database, chunk: Sequence[_Came], wanted: Mapping[str, str]) -> Due:
     async with database.transaction() as connection:
         events = [came.event for came in chunk if came.event is not None]
         recorded = await record(connection, events, wanted=wanted)
-        later: list[Received] = []
         settled: list[_Came] = []
         for came in chunk:
             if came.event is None or came.event.event_id in recorded.done:
                 settled.append(came)
             elif came.event.event_id in recorded.known:
-                later.append(came.message)
-                continue
+                recorded.later.append(came.message)
             else:
                 message = f"No event {came.event.event_id} is known here"
                 settled.append(replace(came, why=Poisoned(message, reason="unknown_event")))
@@ -131,20 +129,7 @@ async def _receive(database: Database, chunk: Sequence[_Came], wanted: Mapping[s
     telemetry.RECEIVED.inc(recorded.new)
     telemetry.DUPLICATES.inc(len(settled) - len(letters) - recorded.new)
     _log(settled)
-    return Due(recorded.deliveries, recorded.consumptions, later)
-
-
-def together(dues: Sequence[Due]) -> Due:
-    """Say of several batches what is due."""
-    consumptions: dict[str, list[int]] = {}
-    for due in dues:
-        for name, ids in due.consumptions.items():
-            consumptions.setdefault(name, []).extend(ids)
-    return Due(
-        [delivery for due in dues for delivery in due.deliveries],
-        consumptions,
-        [message for due in dues for message in due.later],
-    )
+    return recorded
 
 
 async def _keep_alone(database: Database, came: _Came, why: Poisoned) -> None:
@@ -207,11 +192,13 @@ async def record(
     """Put the events that are ours into the inbox, in the caller's transaction."""
     known = await storage.inbox.recognise(connection, returned)
     locked = await storage.inbox.lock_watermarks(connection, known) if known else []
-    if not locked:
-        return Recorded(0, (), {}, _ids(known), set())
-    added = await storage.inbox.add(connection, locked, wanted=wanted)
-    deliveries = await storage.inbox.advance_watermarks(connection, locked)
-    return Recorded(added.new, deliveries, added.consumptions, _ids(known), _ids(locked))
+    recorded = Recorded(known=_ids(known), done=_ids(locked))
+    if locked:
+        added = await storage.inbox.add(connection, locked, wanted=wanted)
+        recorded.new = added.new
+        recorded.consumptions |= added.consumptions
+        recorded.deliveries = await storage.inbox.advance_watermarks(connection, locked)
+    return recorded
 
 
 def _ids(known: Sequence[Known]) -> set[UUID]:
@@ -220,30 +207,31 @@ def _ids(known: Sequence[Known]) -> set[UUID]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an event stands in its order; ``known`` is empty for a cart's without payload.
+    """Where an event stands in its order, and whether its payload is still ``kept``.
 
-    ``kept`` is whether the event's payload is still there.
+    ``known`` is empty for a cart's without payload.
     """
 
+    event_id: UUID
     known: Sequence[Known]
     kept: bool
 
 
-async def find_place(connection: Connection, event: Returned) -> Place:
+async def find_place(connection: Connection, event_id: UUID, occurred_at: datetime) -> Place:
     """Find the place of an event that its order shall pass over; its payload may be gone."""
+    event = Returned(event_id, occurred_at, None, None)
     known = await storage.inbox.recognise(connection, [event])
-    if known:
-        return Place(known, kept=True)
-    places = await storage.inbox.recognise(connection, [event], without_payload=True)
-    return Place(places, kept=False)
+    kept = bool(known)
+    if not kept:
+        known = await storage.inbox.recognise(connection, [event], without_payload=True)
+    return Place(event_id, known, kept)
 
 
-async def pass_over(connection: Connection, event: Returned, place: Place) -> Sequence[int]:
+async def pass_over(connection: Connection, place: Place) -> list[int]:
     """Let an order go on without an event, in the caller's transaction.
 
-    Returns the deliveries that may go now. A cart has one event and no history: nothing comes after
-    it, so there is nothing to go on with, and only the pointer is let go of. Raises ``Busy`` where
-    somebody else is at work on the order.
+    Returns the deliveries that may go now. A cart has one event and no history: only its pointer is
+    let go of. Raises ``Busy`` where somebody else is at work on the order.
     """
     locked = await storage.inbox.lock_watermarks(connection, place.known)
     if len(locked) < len(place.known):
@@ -251,23 +239,20 @@ async def pass_over(connection: Connection, event: Returned, place: Place) -> Se
     if place.kept:
         await storage.inbox.add(connection, locked, wanted={})
     else:
-        await storage.outbox.forget(connection, event.event_id)
+        await storage.outbox.forget(connection, place.event_id)
     return await storage.inbox.advance_watermarks(connection, locked)
 
 
 def _about(came: _Came) -> dict[str, Any]:
     """Name a message, its event and its order in a log line, as the message itself does."""
     attributes = came.message.attributes
+    sequence = attributes.get("sequence", "")
     return {
         "event_id": attributes.get("ce-id"),
         "order_id": attributes.get("ce-subject"),
         "external_ref": came.external_ref,
-        "sequence": _number(attributes.get("sequence", "")),
+        "sequence": int(sequence) if re.fullmatch("[0-9]{1,18}", sequence) else None,
         "trace_id": trace_id(attributes.get("traceparent")),
         "request_id": request_id(attributes.get("request-id")),
         "message_id": came.message.message_id,
     }
-
-
-def _number(text: str) -> int | None:
-    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None

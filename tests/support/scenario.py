@@ -95,8 +95,8 @@ async def record(
         while left:
             async with database.transaction() as connection:
                 recorded = await services.inbox.record(connection, left, wanted=wanted)
-            at_once = Due(recorded.deliveries, recorded.consumptions)
-            new, due = new + recorded.new, services.inbox.together([due, at_once])
+            new += recorded.new
+            due.add(recorded)
             left = [event for event in left if event.event_id in recorded.known - recorded.done]
             await asyncio.sleep(0)
     return new, due
