@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from orderbus.egress.isolation import Isolation
@@ -29,14 +29,10 @@ class Resources:
 
 @asynccontextmanager
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
-    """Open database, publisher and HTTP session, and close them in reverse.
-
-    Nothing here connects yet: a neighbour that is away shows at the first use.
-    """
-    async with AsyncExitStack() as stack:
-        yield Resources(
-            settings,
-            await stack.enter_async_context(open_database(settings)),
-            await stack.enter_async_context(open_publisher(settings)),
-            await stack.enter_async_context(open_session(settings)),
-        )
+    """Open database, publisher and HTTP session, which connect at their first use."""
+    async with (
+        open_database(settings) as database,
+        open_publisher(settings) as publisher,
+        open_session(settings) as http,
+    ):
+        yield Resources(settings, database, publisher, http)

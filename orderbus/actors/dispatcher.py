@@ -11,11 +11,11 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from orderbus import services, telemetry
 from orderbus.actors import bridge, consumers
@@ -25,6 +25,8 @@ from orderbus.resources import Resources
 from orderbus.services.maintenance import Maintenance
 from orderbus.worker import lifecycle
 from orderbus.worker.dependencies import Dependencies
+
+T = TypeVar("T")
 
 CHANNEL: Final = "outbox"
 #: How often a worker looks whether something old has to be deleted and nobody does.
@@ -37,69 +39,54 @@ async def run(resources: Resources, queues: Collection[str], lost: Callable[[], 
     Consumers are told of events only where this worker works on their ``queues``: what nobody works
     on would pile up.
     """
-    installed = consumers.installed(resources.settings)
-    names = [consumer.name for consumer in installed if consumer.name in queues]
-    notified = resources.database.outbox_written
-    maintenance = Maintenance(resources.database)
-    repeat = partial(_repeat, resources.settings.poll_interval)
+    settings, database = resources.settings, resources.database
+    names = [each.name for each in consumers.installed(settings) if each.name in queues]
+    notified = database.outbox_written
 
     async def listen() -> None:
-        async with resources.database.listening(CHANNEL) as wait:
+        async with database.listening(CHANNEL) as wait:
             notified.set()  # something may have come before
             while True:
                 if await wait(60):
                     notified.set()
 
-    async def bring_back() -> None:
-        await bridge.run(resources.settings, resources.database, stop=asyncio.Event())
-
+    outbox = partial(services.outbox.due_to_enqueue, database, settings)
+    deliveries = partial(services.deliveries.due_to_enqueue, database, settings)
+    consumptions = partial(services.consumptions.due_to_enqueue, database, names)
+    tasks: dict[str, Callable[[], Awaitable[None]]] = {
+        "listen": listen,
+        "enqueue_outbox": partial(_enqueue, outbox, enqueue_publish_outbox),
+        "enqueue_deliveries": partial(_enqueue, deliveries, enqueue_deliveries),
+        "enqueue_consumptions": partial(_enqueue, consumptions, consumers.enqueue),
+        "upkeep": Maintenance(database).tick,
+        "retention": partial(services.retention.tick, database, settings),
+        "end_without_master": partial(_end_without_master, os.getppid()),
+    }
+    if settings.queues_in_memory:
+        tasks["bring_back"] = partial(bridge.run, settings, database, stop=asyncio.Event())
     async with asyncio.TaskGroup() as group:
-        if resources.settings.queues_in_memory:
-            group.create_task(repeat("bring_back", bring_back))
         group.create_task(Dependencies(resources, broker, lost).watch_all())
-        group.create_task(repeat("listen", listen))
-        group.create_task(repeat("enqueue_outbox", partial(_enqueue_outbox, resources), notified))
-        group.create_task(repeat("enqueue_deliveries", partial(_enqueue_deliveries, resources)))
-        group.create_task(
-            repeat("enqueue_consumptions", partial(_enqueue_consumptions, resources, names))
-        )
-        group.create_task(repeat("upkeep", maintenance.tick))
-        group.create_task(_repeat(RETENTION_LOOKS, "retention", partial(_retain, resources)))
-        group.create_task(repeat("end_without_master", _end_without_master(os.getppid())))
+        for name, work in tasks.items():
+            interval = RETENTION_LOOKS if name == "retention" else settings.poll_interval
+            early = notified if name == "enqueue_outbox" else asyncio.Event()
+            group.create_task(_repeat(interval, name, work, early))
 
 
-async def _enqueue_outbox(resources: Resources) -> None:
+async def _enqueue(due: Callable[[], Awaitable[T]], send: Callable[[T], Awaitable[None]]) -> None:
     await broker.reach()  # rows that are noted as hinted, but were not, would wait for longer
-    count = await services.outbox.due_to_enqueue(resources.database, resources.settings)
-    await enqueue_publish_outbox(count)
-
-
-async def _enqueue_deliveries(resources: Resources) -> None:
-    await broker.reach()
-    due = await services.deliveries.due_to_enqueue(resources.database, resources.settings)
-    await enqueue_deliveries(due)
-
-
-async def _enqueue_consumptions(resources: Resources, names: Sequence[str]) -> None:
-    await broker.reach()
-    await consumers.enqueue(await services.consumptions.due_to_enqueue(resources.database, names))
-
-
-async def _retain(resources: Resources) -> None:
-    await services.retention.tick(resources.database, resources.settings)
+    await send(await due())
 
 
 async def _repeat(
     interval: timedelta,
     name: str,
     work: Callable[[], Awaitable[None]],
-    early: asyncio.Event | None = None,
+    early: asyncio.Event,
 ) -> None:
     """Do ``work`` again and again, and at once when ``early`` is set. Nothing it raises ends this.
 
     Each pause is up to a fifth shorter than ``interval``, so that workers do not march in step.
     """
-    early = early or asyncio.Event()
     logged = ""
     while True:
         early.clear()
@@ -115,19 +102,12 @@ async def _repeat(
             logged = repr(error)
         else:
             logged = ""
+        pause = interval * random.uniform(0.8, 1.0)  # noqa: S311 - spreads the dispatchers
         with suppress(TimeoutError):
-            await asyncio.wait_for(early.wait(), _about(interval))
+            await asyncio.wait_for(early.wait(), pause.total_seconds())
 
 
-def _end_without_master(master: int) -> Callable[[], Awaitable[None]]:
+async def _end_without_master(master: int) -> None:
     """Stop this process when the one that started it is gone: nobody else would."""
-
-    async def look() -> None:
-        if os.getppid() != master:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return look
-
-
-def _about(interval: timedelta) -> float:
-    return interval.total_seconds() * random.uniform(0.8, 1.0)  # noqa: S311 - spreads the dispatchers, guards nothing
+    if os.getppid() != master:
+        os.kill(os.getpid(), signal.SIGTERM)

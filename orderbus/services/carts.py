@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from orderbus import storage
@@ -43,11 +42,7 @@ async def create_order(connection: Connection, event: Event) -> None:
         source="cart",
         external_ref=event.order["order_id"],
         total=Decimal(event.order["total"]),
-        items=tuple(_item(item) for item in event.order["items"]),
+        items=tuple(Item.model_validate(item) for item in event.order["items"]),
         cart_uuid=event.order_id,
     )
     await orders.accept(connection, order, traceparent=event.traceparent)
-
-
-def _item(members: dict[str, Any]) -> Item:
-    return Item.model_validate(members)

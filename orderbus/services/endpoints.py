@@ -8,11 +8,12 @@ the dispatcher where this process dies in between.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 from uuid import UUID
 
 from orderbus import storage
-from orderbus.storage.database import Connection, Database
+from orderbus.storage.database import Database
 
 #: Deliveries written in one statement: it takes far less than a statement may.
 _STEP: Final = 5_000
@@ -23,10 +24,7 @@ async def enable(database: Database, endpoint_id: UUID) -> int:
     async with database.connection() as connection:
         held = await storage.endpoints.enable(connection, endpoint_id)
     if held:
-        await _all(
-            database,
-            lambda connection: storage.endpoints.make_due(connection, endpoint_id, at_most=_STEP),
-        )
+        await _all(database, partial(storage.endpoints.make_due, endpoint_id=endpoint_id))
     return held
 
 
@@ -42,16 +40,13 @@ async def remove(database: Database, endpoint_id: UUID) -> int:
 
 async def skip_owed(database: Database) -> int:
     """Skip everything that is owed to endpoints that were removed; returns how much it was."""
-    return await _all(
-        database, lambda connection: storage.endpoints.skip_owed(connection, at_most=_STEP)
-    )
+    return await _all(database, storage.endpoints.skip_owed)
 
 
-async def _all(database: Database, step: Callable[[Connection], Awaitable[int]]) -> int:
-    done = 0
-    while True:
+async def _all(database: Database, step: Callable[..., Awaitable[int]]) -> int:
+    done, few = 0, _STEP
+    while few == _STEP:
         async with database.connection() as connection:
-            few = await step(connection)
+            few = await step(connection, at_most=_STEP)
         done += few
-        if few < _STEP:
-            return done
+    return done

@@ -21,17 +21,11 @@ class Maintenance:
     """Remembers when each thing was done last, so that ``tick`` may be called at any time."""
 
     def __init__(self, database: Database) -> None:
-        """Nothing is done before the first ``tick``."""
         self._database = database
-        self._next_owed = 0.0
-        self._next_partitions = 0.0
+        self._next_owed = self._next_partitions = 0.0
 
     async def tick(self) -> None:
-        """Take back what Pub/Sub lost, end the sessions of processes that stand still.
-
-        Now and then skip what removed endpoints are owed, and make the partitions of the days
-        ahead. Raises ``Unavailable``.
-        """
+        """Do what is due of it. Raises ``Unavailable``."""
         async with self._database.connection() as connection:
             ended = await storage.maintenance.end_frozen_sessions(connection, silent_for=SILENT_FOR)
         if ended:
@@ -44,12 +38,9 @@ class Maintenance:
             await endpoints.skip_owed(self._database)
         if time.monotonic() >= self._next_partitions:
             self._next_partitions = time.monotonic() + 60
-            await self._partitions()
+            async with self._database.connection() as connection:
+                await storage.maintenance.make_ahead(connection, days=DAYS_AHEAD)
+                horizon = await storage.maintenance.horizon(connection)
+            if horizon < timedelta(days=ALARM_BELOW):
+                telemetry.log.error("partition_horizon_short", days=horizon.days)
             self._next_partitions = time.monotonic() + 600
-
-    async def _partitions(self) -> None:
-        async with self._database.connection() as connection:
-            await storage.maintenance.make_ahead(connection, days=DAYS_AHEAD)
-            horizon = await storage.maintenance.horizon(connection)
-        if horizon < timedelta(days=ALARM_BELOW):
-            telemetry.log.error("partition_horizon_short", days=horizon.days)

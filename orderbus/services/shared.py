@@ -25,7 +25,6 @@ class Shared(Generic[T]):
     """
 
     def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
-        """Do nothing before somebody asks."""
         self._work = work
         self._under_way: asyncio.Task[T] | None = None
         self._stale_at = 0.0
@@ -48,7 +47,6 @@ class SharedByThreads(Generic[T]):
     """The same for threads: one works it out, the others wait for it."""
 
     def __init__(self, work: Callable[[], T]) -> None:
-        """Do nothing before somebody asks."""
         self._work = work
         self._lock = Lock()
         self._answer: T | None = None
