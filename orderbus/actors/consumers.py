@@ -68,11 +68,7 @@ def consumer(
 
         consume.__doc__ = effect.__doc__
         declare = dramatiq.actor(
-            actor_name=name,
-            queue_name=name,
-            broker=broker,
-            time_limit=_TIME_LIMIT,
-            max_retries=3,
+            actor_name=name, queue_name=name, broker=broker, time_limit=_TIME_LIMIT, max_retries=3
         )
         actor = declare(consume)
         _registered[name] = Consumer(name, events, work)

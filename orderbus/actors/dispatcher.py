@@ -78,10 +78,7 @@ async def _enqueue(due: Callable[[], Awaitable[T]], send: Callable[[T], Awaitabl
 
 
 async def _repeat(
-    interval: timedelta,
-    name: str,
-    work: Callable[[], Awaitable[None]],
-    early: asyncio.Event,
+    interval: timedelta, name: str, work: Callable[[], Awaitable[None]], early: asyncio.Event
 ) -> None:
     """Do ``work`` again and again, and at once when ``early`` is set. Nothing it raises ends this.
 

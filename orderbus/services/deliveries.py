@@ -151,10 +151,7 @@ async def _attempt(
         return None, _dead("payload_gone", "The event's payload is gone")
     body = webhooks.body(claimed.event, webhooks.Format(claimed.format), sent_at=claimed.sent_at)
     headers = webhooks.headers(
-        claimed.event,
-        secrets=claimed.secrets,
-        timestamp=int(claimed.now.timestamp()),
-        body=body,
+        claimed.event, secrets=claimed.secrets, timestamp=int(claimed.now.timestamp()), body=body
     )
     if _clock() > send_before:
         # We were stopped: what is sent now may come after what another worker sent meanwhile.

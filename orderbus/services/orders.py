@@ -75,10 +75,7 @@ def _announce(kept: Kept, cart_uuid: UUID | None, _: Database) -> None:
     telemetry.ACCEPTED.inc()
     of_cart = {} if cart_uuid is None else {"cart_uuid": str(cart_uuid)}
     telemetry.log.info(
-        "order_accepted",
-        order_id=str(kept.order_id),
-        external_ref=kept.external_ref,
-        **of_cart,
+        "order_accepted", order_id=str(kept.order_id), external_ref=kept.external_ref, **of_cart
     )
 
 

@@ -17,13 +17,7 @@ _FIRST: Final = UUID(int=0)
 
 
 async def replay(
-    database: Database,
-    *,
-    consumer: str,
-    pattern: str,
-    since: datetime,
-    before: datetime,
-    rate: int,
+    database: Database, *, consumer: str, pattern: str, since: datetime, before: datetime, rate: int
 ) -> AsyncIterator[Chunk]:
     """Give ``consumer`` the events from ``since`` to ``before``, at most ``rate`` a second.
 
