@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from orderbus.domain import json
-from orderbus.domain.orders import LINES, Item, Money, faults
+from orderbus.domain.orders import LARGEST_AMOUNT, LINES, Item, Money, faults
 from orderbus.errors import Invalid
-
-LARGEST_TOTAL: Final = Decimal("99999999.99")
 
 
 class OpenCart(BaseModel):
@@ -31,8 +29,8 @@ class OpenCart(BaseModel):
                 raise ValueError("total_amount or items is required")
             return self
         total = self.amount()
-        if total > LARGEST_TOTAL:
-            raise ValueError(f"the items add up to more than {LARGEST_TOTAL}")
+        if total > LARGEST_AMOUNT:
+            raise ValueError(f"the items add up to more than {LARGEST_AMOUNT}")
         if self.total_amount not in {None, total}:
             raise ValueError(f"total_amount is not what the items add up to, {total}")
         return self

@@ -23,6 +23,8 @@ from orderbus.errors import Fault, Invalid
 OrderId = NewType("OrderId", UUID)
 
 CENT: Final = Decimal("0.01")
+#: The most that a cart comes to, or an order is charged with.
+LARGEST_AMOUNT: Final = Decimal("99999999.99")
 LARGEST_QUANTITY: Final = 2_147_483_647
 #: Lines of an order; of a cart, and of an order by references, too.
 MOST_LINES: Final = 1000
@@ -45,10 +47,6 @@ def _exact(value: object) -> object:
     return value
 
 
-def _two_places(value: Decimal) -> Decimal:
-    return abs(value.quantize(CENT))  # abs: -0 is 0
-
-
 def _not_too_many(value: object) -> object:
     """Refuse a list that is too long before its lines are looked at, and by one fault alone."""
     if isinstance(value, list) and len(value) > MOST_LINES:
@@ -62,7 +60,7 @@ Money = Annotated[
     Decimal,
     Field(ge=0, max_digits=10, decimal_places=2, allow_inf_nan=False),
     BeforeValidator(_exact),
-    AfterValidator(_two_places),
+    AfterValidator(lambda value: abs(value.quantize(CENT))),  # abs: -0 is 0
 ]
 Text100 = Annotated[str, _text(max_length=100), AfterValidator(without_nul)]
 Text255 = Annotated[str, _text(max_length=255), AfterValidator(without_nul)]

@@ -9,13 +9,13 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from orderbus.domain.events import Event
+from orderbus.domain.orders import LARGEST_AMOUNT
 
 #: Names that are no path: the two processors here, and that orders are not processed.
 RANDOM, PRICED, NONE = BUILT_IN = ("random", "priced", "none")
-LARGEST_AMOUNT: Final = Decimal("99999999.99")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,10 @@ class Processor(Protocol):
 
 
 class Random:
-    """Says yes at a given rate: the same answer for the same task, on every worker."""
+    """Says yes at a given rate: the same answer for the same task and seed, on every worker."""
 
     def __init__(self, *, rate: float, seed: str) -> None:
-        """Say yes with probability ``rate``; ``seed`` makes another series of answers."""
-        self._rate = rate
-        self._seed = seed
+        self._rate, self._seed = rate, seed
 
     async def process(self, task: Task) -> Outcome:
         """Draw, by the task's own key, so that drawing again draws the same."""
@@ -73,14 +71,10 @@ class Random:
 
 
 class Priced:
-    """Prices the lines that have a unit price and charges what the order is over with.
-
-    The amount is the order's total where it has one, and the sum of its lines where it has none. No
-    money moves: the amount is written down as charged.
-    """
+    """Charges an order's total, or the sum of its lines where it has none. No money moves."""
 
     async def process(self, task: Task) -> Outcome:
-        """Charge the order."""
+        """Write the amount down as charged."""
         lines = sum(
             (Decimal(item["unit_price"]) * item["quantity"] for item in task.order["items"]),
             Decimal(0),

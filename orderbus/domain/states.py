@@ -85,10 +85,10 @@ def offered_actions(status: Status) -> list[str]:
 
 def diagram() -> str:
     """Draw the moves as a Mermaid state diagram."""
-    lines = ["stateDiagram-v2", f"    [*] --> {Status.CREATED}: {ORDER_CREATED}"]
-    for each in MOVES:
-        lines += [
-            f"    {source} --> {each.target}: {each.action} ({each.event})"
-            for source in each.sources
-        ]
-    return "\n".join(lines)
+    moves = (
+        f"    {source} --> {each.target}: {each.action} ({each.event})"
+        for each in MOVES
+        for source in each.sources
+    )
+    begin = f"    [*] --> {Status.CREATED}: {ORDER_CREATED}"
+    return "\n".join(("stateDiagram-v2", begin, *moves))

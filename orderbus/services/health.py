@@ -39,10 +39,7 @@ Ask = Callable[[], Awaitable[Found | None]]
 
 
 async def look(database: Database) -> Found:
-    """Ask PostgreSQL whether it answers, has our schema and room for today; raises none of ours.
-
-    While it is away nothing is known of the other two, so they are left out.
-    """
+    """Ask PostgreSQL whether it answers, and then whether it has our schema and room for today."""
     try:
         async with database.connection() as connection:
             level = await storage.schema.level(connection)
@@ -104,8 +101,7 @@ class Health:
     """Remembers of each dependency whether it answered when it was last asked."""
 
     def __init__(self, *dependencies: str) -> None:
-        """Nothing is known of any until it was asked, and that counts as away."""
-        self._up: dict[str, bool | None] = dict.fromkeys(dependencies)
+        self._up: dict[str, bool | None] = dict.fromkeys(dependencies)  # None: not asked as yet
 
     async def watch(self, name: str, ask: Ask) -> None:
         """Ask once a second, for ever."""
@@ -131,10 +127,9 @@ class Health:
     def saw(self, name: str, error: Exception | None) -> None:
         """Note how one answered just now; a change is logged once."""
         was_up, self._up[name] = self._up[name], error is None
-        if error is None:
-            if was_up is False:
-                telemetry.log.info("part_back", part=name)
-        elif was_up is not False:
+        if error is None and was_up is False:
+            telemetry.log.info("part_back", part=name)
+        elif error is not None and was_up is not False:
             ours = isinstance(error, OrderbusError | TimeoutError)
             telemetry.log.warning(
                 "part_away",

@@ -29,8 +29,8 @@ class Placed:
 
     order_id: OrderId
     external_ref: str
-    created: bool
     created_at: datetime
+    created: bool
 
 
 async def accept(
@@ -43,11 +43,10 @@ async def accept(
 ) -> Placed:
     """Store an order with its first event and outbox pointer, for whichever door it came by.
 
-    Once that is committed, in the caller's transaction if there is one, it is counted and logged,
-    and the dispatcher woken. One statement, one round trip; a second one only where the order was
-    there before. ``actor`` is who placed it, if that is neither its source nor who closed its cart.
-    Raises ``Conflict`` where the reference stands for another content, ``KeyReused`` where the
-    idempotency key does, ``Unavailable``.
+    Once that is committed, it is counted and logged, and the dispatcher woken. One round trip; a
+    second one only where the order was there before. ``actor`` is who placed it, if that is neither
+    its source nor who closed its cart. Raises ``Conflict`` where the reference stands for another
+    content, ``KeyReused`` where the idempotency key does, ``Unavailable``.
     """
     kept = await storage.orders.add(
         connection,
@@ -61,7 +60,7 @@ async def accept(
     )
     if kept is not None:
         after_commit(connection, partial(_announce, kept, order.cart_uuid))
-        return Placed(kept.order_id, kept.external_ref, created=True, created_at=kept.created_at)
+        return Placed(kept.order_id, kept.external_ref, kept.created_at, created=True)
     taken = await storage.orders.find_taken(
         connection,
         source=order.source,
@@ -89,12 +88,9 @@ def _same_again(order: PlaceOrder, taken: list[Kept]) -> Placed:
     content_hash = order.content_hash()
     for kept in taken:
         if kept.content_hash == content_hash:
-            return Placed(
-                kept.order_id, kept.external_ref, created=False, created_at=kept.created_at
-            )
-    for kept in taken:
-        if kept.external_ref == order.external_ref:
-            raise Conflict(f"Order {brief(order.external_ref)} exists with another content")
+            return Placed(kept.order_id, kept.external_ref, kept.created_at, created=False)
+    if any(kept.external_ref == order.external_ref for kept in taken):
+        raise Conflict(f"Order {brief(order.external_ref)} exists with another content")
     if taken:
         raise KeyReused("This idempotency key was used with another content")
     raise Unavailable("The order could not be stored just now")
@@ -196,17 +192,14 @@ async def move(
     ``IllegalMove``.
     """
     found = states.move(order.status, action)
+    why = {"reason": reason} if reason else {}
     sequence = await storage.events.append(
         connection,
         order.order_pk,
-        types=[found.event, *([also] if also else [])],
+        types=[found.event, also] if also else [found.event],
         actor=actor,
         content={**content_of(replace(order, status=found.target)), **(beside or {})},
-        details={
-            "from": order.status,
-            "to": found.target,
-            **({"reason": reason} if reason else {}),
-        },
+        details={"from": order.status, "to": found.target, **why},
         traceparent=traceparent,
         move=storage.events.Move(found.target, reason),
     )

@@ -45,10 +45,7 @@ async def replay(
 async def count(
     database: Database, *, consumer: str, pattern: str, since: datetime, before: datetime
 ) -> Chunk:
-    """Count the events that ``replay`` would look at, and those it would add.
-
-    Raises ``Unavailable``.
-    """
+    """Count the events that ``replay`` would look at, and those it would add."""
     events = added = 0
     after: Place | None = Place(since, _FIRST)
     async with database.connection() as connection:

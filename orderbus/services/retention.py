@@ -1,11 +1,8 @@
 """What is old and settled is let go: by one process at a time, a little at a time.
 
-The process that deletes holds a lease, a row in PostgreSQL, and makes it longer before each step.
-No transaction is open between two statements, so one that is stopped or killed holds no lock; its
-lease ends by itself, and another process goes on where it was.
-
-A day's events go first and what was consumed of them afterwards: as long as an event is kept,
-its consumptions keep a replay from giving it twice.
+The process that deletes holds a lease and makes it longer before each step. No transaction is open
+between two statements: one that is killed holds no lock, and another goes on where it was. A day's
+events go before what was consumed of them, so that a replay gives none twice.
 """
 
 from __future__ import annotations
@@ -48,9 +45,9 @@ class _Work:
     async def step(self, database: Database) -> int:
         """Delete the next rows; returns how many. Raises ``Unavailable``."""
         while True:
+            bounds = Bounds(self.keep, self.at_most, self.after)
             try:
                 async with database.connection() as connection:
-                    bounds = Bounds(self.keep, self.at_most, self.after)
                     step = await self.delete(connection, bounds)
             except Unavailable:
                 if self.at_most <= FEWEST:
@@ -85,11 +82,10 @@ async def tick(database: Database, settings: Settings) -> None:
 
 
 async def _drop_days(database: Database, settings: Settings) -> None:
+    keep = settings.event_retention
     try:
         async with database.connection() as connection:
-            for day in await storage.retention.list_old_days(
-                connection, keep=settings.event_retention
-            ):
+            for day in await storage.retention.list_old_days(connection, keep=keep):
                 if not await storage.retention.drop_day(connection, day):
                     telemetry.log.warning("partition_in_use", day=f"{day:%Y%m%d}")
                     return
