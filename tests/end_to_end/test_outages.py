@@ -15,7 +15,8 @@ import pytest
 from orderbus.devtools.rabbitmq import USER
 from orderbus.errors import Misconfigured
 from tests.support.dependencies import open_folder
-from tests.support.system_under_load import ROLE, SystemUnderLoad, silent_sink
+from tests.support.parts_behind_proxies import ROLE, silent_sink
+from tests.support.system_under_load import SystemUnderLoad
 from tests.support.waiting import until
 
 # One after the other on one system (`--dist loadfile`): two would be a load for all other tests.
@@ -53,9 +54,9 @@ def nothing() -> None:
 def test_rabbitmq_stopped_for_20_seconds(loaded_system: SystemUnderLoad) -> None:
     loaded_system.endure(
         "RabbitMQ stopped",
-        begin=lambda: loaded_system.node.control("stop_app"),
+        begin=lambda: loaded_system.parts.node.control("stop_app"),
         seconds=20,
-        end=lambda: loaded_system.node.control("start_app"),
+        end=lambda: loaded_system.parts.node.control("start_app"),
         red=ALL_MISS_RABBITMQ,
     )
 
@@ -63,9 +64,9 @@ def test_rabbitmq_stopped_for_20_seconds(loaded_system: SystemUnderLoad) -> None
 def test_rabbitmq_killed_and_restarted(loaded_system: SystemUnderLoad) -> None:
     loaded_system.endure(
         "RabbitMQ killed (SIGKILL) and restarted",
-        begin=loaded_system.node.kill,
+        begin=loaded_system.parts.node.kill,
         seconds=5,
-        end=loaded_system.node.start,
+        end=loaded_system.parts.node.start,
         red=ALL_MISS_RABBITMQ,
     )
 
@@ -73,16 +74,16 @@ def test_rabbitmq_killed_and_restarted(loaded_system: SystemUnderLoad) -> None:
 def test_rabbitmq_with_a_memory_alarm_for_15_seconds(loaded_system: SystemUnderLoad) -> None:
     loaded_system.endure(
         "RabbitMQ's memory alarm",
-        begin=lambda: loaded_system.node.alarm(on=True),
+        begin=lambda: loaded_system.parts.node.alarm(on=True),
         seconds=15,
-        end=lambda: loaded_system.node.alarm(on=False),
+        end=lambda: loaded_system.parts.node.alarm(on=False),
     )
 
 
 def test_rabbitmq_closes_every_connection(loaded_system: SystemUnderLoad) -> None:
     loaded_system.endure(
         "every connection closed by RabbitMQ",
-        begin=lambda: loaded_system.node.close_connections(f"/{loaded_system.vhost}"),
+        begin=lambda: loaded_system.parts.node.close_connections(f"/{loaded_system.parts.vhost}"),
         seconds=0,
         end=nothing,
     )
@@ -90,14 +91,14 @@ def test_rabbitmq_closes_every_connection(loaded_system: SystemUnderLoad) -> Non
 
 def test_the_virtual_host_is_deleted_and_made_again(loaded_system: SystemUnderLoad) -> None:
     def make_again() -> None:
-        loaded_system.node.control("add_vhost", loaded_system.vhost)
-        loaded_system.node.control(
-            "set_permissions", "-p", loaded_system.vhost, USER, ".*", ".*", ".*"
+        loaded_system.parts.node.control("add_vhost", loaded_system.parts.vhost)
+        loaded_system.parts.node.control(
+            "set_permissions", "-p", loaded_system.parts.vhost, USER, ".*", ".*", ".*"
         )
 
     loaded_system.endure(
         "RabbitMQ's virtual host deleted, made again",
-        begin=lambda: loaded_system.node.control("delete_vhost", loaded_system.vhost),
+        begin=lambda: loaded_system.parts.node.control("delete_vhost", loaded_system.parts.vhost),
         seconds=5,
         end=make_again,
         red=ALL_MISS_RABBITMQ,
@@ -110,9 +111,9 @@ def test_the_virtual_host_is_deleted_and_made_again(loaded_system: SystemUnderLo
 def test_postgresql_restarted(loaded_system: SystemUnderLoad) -> None:
     loaded_system.endure(
         "PostgreSQL stopped and restarted",
-        begin=loaded_system.postgres.stop,
+        begin=loaded_system.parts.postgres.stop,
         seconds=5,
-        end=lambda: loaded_system.postgres.start(loaded_system.note),
+        end=lambda: loaded_system.parts.postgres.start(loaded_system.parts.note),
         red=ALL_MISS_POSTGRES,
     )
 
@@ -120,7 +121,7 @@ def test_postgresql_restarted(loaded_system: SystemUnderLoad) -> None:
 def test_postgresql_terminates_every_backend(loaded_system: SystemUnderLoad) -> None:
     loaded_system.endure(
         "every backend of PostgreSQL terminated",
-        begin=lambda: loaded_system.execute(TERMINATE),
+        begin=lambda: loaded_system.parts.execute(TERMINATE),
         seconds=0,
         end=nothing,
     )
@@ -131,18 +132,20 @@ def test_postgresql_has_no_connection_left(loaded_system: SystemUnderLoad) -> No
 
     def refuse() -> None:
         # While the door is shut, whoever is half inside is cut off too.
-        loaded_system.proxies["postgres"].shut()
-        loaded_system.execute(f"ALTER ROLE {ROLE} CONNECTION LIMIT 0")
-        until(lambda: loaded_system.execute(END_SESSIONS) == 0, "no session of orderbus is left")
-        loaded_system.proxies["postgres"].open()
+        loaded_system.parts.proxies["postgres"].shut()
+        loaded_system.parts.execute(f"ALTER ROLE {ROLE} CONNECTION LIMIT 0")
         until(
-            lambda: any("too many connections" in line for line in loaded_system.said),
+            lambda: loaded_system.parts.execute(END_SESSIONS) == 0, "no session of orderbus is left"
+        )
+        loaded_system.parts.proxies["postgres"].open()
+        until(
+            lambda: any("too many connections" in line for line in loaded_system.parts.said),
             "one is refused",
         )
 
     def let_in() -> None:
-        loaded_system.execute(f"ALTER ROLE {ROLE} CONNECTION LIMIT -1")
-        loaded_system.proxies["postgres"].open()
+        loaded_system.parts.execute(f"ALTER ROLE {ROLE} CONNECTION LIMIT -1")
+        loaded_system.parts.proxies["postgres"].open()
 
     loaded_system.endure(
         "PostgreSQL's connections exhausted",
@@ -155,25 +158,11 @@ def test_postgresql_has_no_connection_left(loaded_system: SystemUnderLoad) -> No
 
 def test_postgresql_cannot_write_because_its_disk_is_full(loaded_system: SystemUnderLoad) -> None:
     """SQLSTATE 53100 from a trigger: every write of ours fails as on a full disk."""
-    tables = ("orders.orders", "ops.outbox", "ops.inbox", "ops.webhook_deliveries")
-
-    def fill() -> None:
-        loaded_system.execute(
-            "CREATE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            " RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100';"
-            " END $$",
-            *(
-                f"CREATE TRIGGER disk_full BEFORE INSERT OR UPDATE OR DELETE ON {table}"
-                " FOR EACH STATEMENT EXECUTE FUNCTION disk_full()"
-                for table in tables
-            ),
-        )
-
-    def free() -> None:
-        loaded_system.execute("DROP FUNCTION disk_full CASCADE")
-
     outage = loaded_system.endure(
-        "PostgreSQL's disk full (SQLSTATE 53100)", begin=fill, seconds=5, end=free
+        "PostgreSQL's disk full (SQLSTATE 53100)",
+        begin=loaded_system.parts.fill_disk,
+        seconds=5,
+        end=loaded_system.parts.free_disk,
     )
 
     assert outage.answers["503"] > 0
@@ -185,9 +174,9 @@ def test_postgresql_cannot_write_because_its_disk_is_full(loaded_system: SystemU
 def test_the_emulator_killed_and_restarted_empty(loaded_system: SystemUnderLoad) -> None:
     loaded_system.endure(
         "Pub/Sub emulator killed, restarted empty",
-        begin=loaded_system.pubsub.stop,
+        begin=loaded_system.parts.pubsub.stop,
         seconds=5,
-        end=lambda: loaded_system.pubsub.start(silent_sink),
+        end=lambda: loaded_system.parts.pubsub.start(silent_sink),
         red={"bridge": "pubsub"},
     )
 
@@ -223,7 +212,7 @@ def test_a_process_stopped_for_10_seconds_and_continued(
 def test_the_network_to_a_part_is_cut_for_5_seconds(
     loaded_system: SystemUnderLoad, part: str, red: dict[str, str]
 ) -> None:
-    proxy = loaded_system.proxies[part]
+    proxy = loaded_system.parts.proxies[part]
     loaded_system.endure(
         f"network to {part} cut", begin=proxy.shut, seconds=5, end=proxy.open, red=red
     )
@@ -233,7 +222,7 @@ def test_the_network_to_a_part_is_cut_for_5_seconds(
 def test_the_network_to_a_part_is_slow_for_5_seconds(
     loaded_system: SystemUnderLoad, part: str
 ) -> None:
-    proxy = loaded_system.proxies[part]
+    proxy = loaded_system.parts.proxies[part]
 
     def slow() -> None:
         proxy.delay = 0.3

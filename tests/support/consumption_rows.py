@@ -28,6 +28,47 @@ async def make_due(database: Database) -> None:
     )
 
 
+async def add(database: Database, *consumers: str) -> None:
+    """Give each consumer something to do with an event that nobody knows."""
+    await value(
+        database,
+        "INSERT INTO ops.consumptions (consumer, event_id, occurred_at)"
+        " SELECT name, gen_random_uuid(), now() FROM unnest($1::text[]) AS name",
+        consumers,
+    )
+
+
+async def count_hinted(database: Database, consumer: str) -> int:
+    """Count what workers have been told that this consumer has to do."""
+    return int(
+        await value(
+            database,
+            "SELECT count(*) FROM ops.consumptions WHERE consumer = $1 AND hinted_at IS NOT NULL",
+            consumer,
+        )
+    )
+
+
+async def finish_hinted(database: Database, consumer: str) -> None:
+    """Have a consumer done with whatever workers have been told of."""
+    await value(
+        database,
+        "UPDATE ops.consumptions SET state = 'done', settled_at = now()"
+        " WHERE consumer = $1 AND hinted_at IS NOT NULL",
+        consumer,
+    )
+
+
+async def let_hints_be_lost(database: Database) -> None:
+    """Let so much time pass since workers were told that they may not have heard it."""
+    await value(database, "UPDATE ops.consumptions SET hinted_at = now() - interval '2 h'")
+
+
+async def fits(database: Database, event: str, pattern: str) -> bool:
+    """Say whether a consumer that wants this pattern gets events of this type."""
+    return bool(await value(database, "SELECT ops.fits($1, ARRAY[$2])", event, pattern))
+
+
 async def hurry(database: Database) -> None:
     """Let the time pass that a later attempt waits for at whatever no worker is at."""
     await value(

@@ -14,15 +14,12 @@ FILE: Final = 300
 FUNCTION: Final = 60
 #: Longer than that as yet: names leave these lists, and none is added.
 LONG_FILES: Final = {
-    "tests/integration/test_consumers.py",
     "tests/integration/test_lock_order.py",
     "tests/integration/test_log_lines.py",
     "tests/integration/test_plans.py",
-    "tests/support/system_under_load.py",
 }
 #: Tests that name tables, or what begins with ``_``, themselves as yet.
 WITH_TABLES: Final = {
-    "tests/integration/test_consumers.py",
     "tests/integration/test_frozen.py",
     "tests/integration/test_leases.py",
     "tests/integration/test_letters.py",
@@ -54,7 +51,6 @@ WITH_TABLES: Final = {
     "tests/integration/test_worker_boot.py",
 }
 WITH_PRIVATE_NAMES: Final = {
-    "tests/integration/test_consumers.py",
     "tests/integration/test_lock_order.py",
     "tests/integration/test_lost_events.py",
     "tests/integration/test_retries.py",
