@@ -13,7 +13,7 @@ from pathlib import Path
 from bench import parts, statement
 from bench.report import Goal
 from orderbus.devtools import postgres
-from orderbus.devtools.client import open_client
+from orderbus.devtools.client import answers
 from orderbus.devtools.processes import Process, free_port, until
 
 CONNECTIONS = 32
@@ -35,9 +35,8 @@ async def measure(folder: Path, *, quick: bool) -> list[Goal]:
             cwd=folder,
         )
         try:
-            async with open_client() as client:
-                ready = f"http://127.0.0.1:{port}/readyz"
-                await until(lambda: client.get(ready), web, seconds=30, what="The web process")
+            ready = f"http://127.0.0.1:{port}/readyz"
+            await until(lambda: answers(ready), web, seconds=30, what="The web process")
             await load(port, 1)
             bare, ours, waits = [], [], []
             for _ in range(ROUNDS):

@@ -39,14 +39,14 @@ async def measure(folder: Path, *, quick: bool) -> list[Goal]:
 async def _send(api: str, seconds: int) -> int:
     """Send orders at the pace for so long; returns how many."""
     loop = asyncio.get_running_loop()
-    async with open_client() as client:
+    async with open_client() as send:
         began = loop.time()
         sending = []
         for number in range(seconds * PER_SECOND):
             await asyncio.sleep(max(0.0, began + number / PER_SECOND - loop.time()))
             body = {**parts.ORDER, "order_id": f"SO-{uuid4()}"}
             url = f"{api}/webhooks/orders/create/"
-            sending.append(asyncio.create_task(client.post(url, body)))
+            sending.append(asyncio.create_task(send("POST", url, body)))
         await asyncio.gather(*sending)
     return seconds * PER_SECOND
 

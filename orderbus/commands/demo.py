@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import uuid4
@@ -19,7 +20,7 @@ from orderbus import files, services, waiting
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
 from orderbus.commands.provider import with_provider
-from orderbus.devtools.client import Client, open_client
+from orderbus.devtools.client import Send, open_client
 from orderbus.devtools.dependencies import Provider
 from orderbus.devtools.folders import default_data, free_folder
 from orderbus.devtools.processes import Sink
@@ -99,45 +100,47 @@ def _log(path: Path) -> Iterator[Sink]:
 async def _send(running: Stack) -> dict[str, Any]:
     order = json.loads(files.path_of("examples/order.json").read_text())
     order["order_id"] = f"{order['order_id']}-{uuid4().hex[:8]}"
-    async with open_client() as http:
+    async with open_client() as send:
         began = time.time()
-        status, answer = await http.post(f"{running.urls['api']}/webhooks/orders/create/", order)
+        url = f"{running.urls['api']}/webhooks/orders/create/"
+        await _expect(HTTPStatus.CREATED, send("POST", url, order))
         accepted = time.time()
-        if status != 201:  # noqa: PLR2004
-            message = f"The order was answered with {status}: {answer}"
-            raise Died(message)
-        webhook = await _received(http, running, order["order_id"])
-        cart = await _close_a_cart(http, running)
+        webhook = await _received(send, running, order["order_id"])
+        cart = await _close_a_cart(send, running)
     settings = settings_module.load(_env_file=None, **for_settings(running.env))
     async with open_database(settings) as database:
         journey = await _journey(database, order["order_id"])
     return {**_report(running, journey, webhook, began=began, accepted=accepted), "cart": cart}
 
 
-async def _close_a_cart(http: Client, running: Stack) -> dict[str, Any]:
+async def _close_a_cart(send: Send, running: Stack) -> dict[str, Any]:
     """Check a cart out, and wait until the order it became has been processed."""
     api = running.urls["api"]
     began = time.time()
-    _, opened = await http.post(f"{api}/carts", {"total_amount": "100.50"})
-    cart = json.loads(opened)["cart_uuid"]
-    status, answer = await http.put(f"{api}/carts/{cart}/checkout")
-    if status != 200:  # noqa: PLR2004
-        message = f"The checkout was answered with {status}: {answer}"
-        raise Died(message)
+    opening = send("POST", f"{api}/carts", {"total_amount": "100.50"})
+    cart = (await _expect(HTTPStatus.CREATED, opening))["cart_uuid"]
+    await _expect(HTTPStatus.OK, send("PUT", f"{api}/carts/{cart}/checkout"))
     closed = time.time()
 
     async def processed() -> list[dict[str, Any]]:
-        found = await http.find(f"{api}/orders/{cart}/history")
-        history: list[dict[str, Any]] = found["history"] if found else []
+        asking = send("GET", f"{api}/orders/{cart}/history")
+        history: list[dict[str, Any]] = (await _expect(HTTPStatus.OK, asking))["history"]
         if all(event["type"] != ORDER_PROCESSED for event in history):
-            message = f"The cart's order was not processed within {PATIENCE.seconds} s"
-            raise Died(message)
+            raise Died(f"The cart's order was not processed within {PATIENCE.seconds} s")
         return history
 
     history = await _until(processed)
     steps = [("cart checked out", closed, f"cart {cart}")]
     steps += [(event["type"], event["at"], f"by {event['actor']}") for event in history]
     return {"cart_uuid": cart, "steps": _steps(steps, began)}
+
+
+async def _expect(status: HTTPStatus, sending: Awaitable[tuple[int, str]]) -> Any:  # noqa: ANN401 - JSON
+    """Read the JSON of an answer; raises ``Died`` where it has another status."""
+    came, text = await sending
+    if came != status:
+        raise Died(f"orderbus answered with {came} instead of {status}: {text}")
+    return json.loads(text)
 
 
 async def _until(seen: Callable[[], Awaitable[T]], within: timedelta = PATIENCE) -> T:
@@ -151,13 +154,13 @@ def _steps(steps: Sequence[tuple[str, str | float, str]], began: float) -> list[
     ]
 
 
-async def _received(http: Client, running: Stack, reference: str) -> dict[str, Any]:
+async def _received(send: Send, running: Stack, reference: str) -> dict[str, Any]:
     async def arrived() -> dict[str, Any]:
-        for webhook in await http.get(f"{running.urls['receiver']}received"):
+        asking = send("GET", f"{running.urls['receiver']}received")
+        for webhook in await _expect(HTTPStatus.OK, asking):
             if json.loads(webhook["body"])["order_id"] == reference and webhook["verified"]:
                 return dict(webhook)
-        message = f"No verified webhook arrived within {PATIENCE.seconds} s"
-        raise Died(message)
+        raise Died(f"No verified webhook arrived within {PATIENCE.seconds} s")
 
     return await _until(arrived)
 

@@ -2,48 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 
+#: Sends JSON, or nothing, to a URL by a method; returns the status and the text of the answer.
+Send = Callable[..., Coroutine[Any, Any, tuple[int, str]]]
 
-class Client:
-    """Asks over HTTP and reads JSON where there is some; raises where it is not answered 2xx."""
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        """Use ``open_client``."""
-        self._session = session
-
-    async def get(self, url: str) -> Any:  # noqa: ANN401 - any JSON value
-        """Ask for a page."""
-        async with self._session.get(url) as answer:
-            answer.raise_for_status()
-            return await answer.json() if answer.content_type == "application/json" else None
-
-    async def post(self, url: str, body: object) -> tuple[int, str]:
-        """Post JSON; returns status and text, whatever they are."""
-        async with self._session.post(url, json=body) as answer:
-            return answer.status, await answer.text()
-
-    async def put(self, url: str) -> tuple[int, str]:
-        """Put nothing; returns status and text, whatever they are."""
-        async with self._session.put(url) as answer:
-            return answer.status, await answer.text()
-
-    async def find(self, url: str) -> Any:  # noqa: ANN401 - any JSON value
-        """Ask for what may not be there yet; None if it is not."""
-        async with self._session.get(url) as answer:
-            if answer.status == HTTPStatus.NOT_FOUND:
-                return None
-            answer.raise_for_status()
-            return await answer.json()
+_PATIENCE: Final = aiohttp.ClientTimeout(total=10)
 
 
 @asynccontextmanager
-async def open_client() -> AsyncIterator[Client]:
-    """Open a client for processes of this machine."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
-        yield Client(session)
+async def open_client() -> AsyncIterator[Send]:
+    """Yield what sends to processes of this machine; it raises where none answers."""
+    async with aiohttp.ClientSession(timeout=_PATIENCE) as session:
+
+        async def send(method: str, url: str, body: object = None) -> tuple[int, str]:
+            async with session.request(method, url, json=body) as answer:
+                return answer.status, await answer.text()
+
+        yield send
+
+
+async def answers(url: str) -> None:
+    """Return if ``url`` answers 2xx; raises whatever keeps it from that."""
+    async with aiohttp.ClientSession(timeout=_PATIENCE) as session, session.get(url) as answer:
+        answer.raise_for_status()

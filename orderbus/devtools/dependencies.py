@@ -7,7 +7,7 @@ which needs nothing but what pip installed.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from orderbus.devtools import docker, emulator, postgres, rabbitmq
 from orderbus.devtools.dependency import Dependency
-from orderbus.devtools.pubsub_double.dependency import DoublePubsub
 from orderbus.errors import Misconfigured
 from orderbus.settings import QUEUES_IN_MEMORY, Settings
 
@@ -26,14 +25,6 @@ class Provider(StrEnum):
     NATIVE = "native"
     DOCKER = "docker"
     EMBEDDED = "embedded"
-
-
-#: For each dependency the variables any of which names one, and those that say more about it.
-_NAMED: Final = {
-    "PostgreSQL": (("DB_HOST",), ("DB_PORT", "DB_NAME", "DB_USER", "DB_PASS")),
-    "RabbitMQ": (("RABBITMQ_URL",), ()),
-    "Pub/Sub": (("PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS"), ()),
-}
 
 
 def find(
@@ -54,61 +45,44 @@ def find(
 def _find(
     name: str, data: Path, environ: Mapping[str, str], provider: Provider | None, *, safe: bool
 ) -> Dependency:
-    naming, more = _NAMED[name]
-    if provider is None and (named := _named(name, naming, more, environ)) is not None:
-        return named
+    naming, more, urls = _NAMED[name]
+    env = {variable: environ[variable] for variable in (*naming, *more) if environ.get(variable)}
+    named = [variable for variable in naming if variable in env]
+    if provider is None and named:
+        return Dependency(name, f"named by {named[0]}", env=env, urls=urls(env))
     for each in Provider if provider is None else [provider]:
         dependency = _had(name, each, data, safe=safe)
         if dependency is not None:
             return dependency
-    tried = f"neither named by {' or '.join(naming)}, nor installed, nor is Docker running"
+    if provider is None:
+        tried = f"neither named by {' or '.join(naming)}, nor installed, nor is Docker running"
+    else:
+        tried = f"--parts {provider} has none on this machine"
     raise Misconfigured(
-        f"{name} was not found: {tried if provider is None else f'it cannot be had {provider}'}. "
-        "`make services` installs it or says how."
+        f"{name} was not found: {tried}. "
+        f"Set {naming[0]} to one that runs, or install it: `make services` does, or says how."
     )
 
 
 def _had(name: str, provider: Provider, data: Path, *, safe: bool) -> Dependency | None:
-    match provider:
-        case Provider.NATIVE:
-            return _native(name, data, safe=safe)
-        case Provider.DOCKER:
-            return docker.container(name) if docker.available() else None
-        case Provider.EMBEDDED:
-            return _embedded(name, data, safe=safe)
-
-
-def _named(
-    name: str, naming: Sequence[str], more: Sequence[str], environ: Mapping[str, str]
-) -> Dependency | None:
-    env = {variable: environ[variable] for variable in (*naming, *more) if environ.get(variable)}
-    names = [variable for variable in naming if variable in env]
-    if not names:
-        return None
-    return Dependency(name, f"named by {names[0]}", env=env, urls=_URLS[name](env))
-
-
-def _native(name: str, data: Path, *, safe: bool) -> Dependency | None:
-    match name:
-        case "PostgreSQL" if (binaries := postgres.binaries()) is not None:
-            return postgres.NativePostgres(data / "postgres", binaries, safe=safe)
-        case "RabbitMQ" if (server := rabbitmq.server()) is not None:
-            return rabbitmq.NativeRabbitmq(data / "rabbitmq", server)
-        case "Pub/Sub" if (jar := emulator.jar()) is not None:
-            return emulator.NativeEmulator(jar)
-    return None
-
-
-def _embedded(name: str, data: Path, *, safe: bool) -> Dependency | None:
-    match name:
-        case "PostgreSQL" if (binaries := postgres.wheel()) is not None:
-            return postgres.NativePostgres(data / "postgres", binaries, safe=safe, embedded=True)
-        case "RabbitMQ":
+    had: Dependency | None = None
+    match provider, name:
+        case Provider.DOCKER, _ if docker.available():
+            had = docker.container(name)
+        case Provider.NATIVE, "PostgreSQL" if (binaries := postgres.binaries()) is not None:
+            had = postgres.NativePostgres(data / "postgres", binaries, safe=safe)
+        case Provider.NATIVE, "RabbitMQ" if (server := rabbitmq.server()) is not None:
+            had = rabbitmq.NativeRabbitmq(data / "rabbitmq", server)
+        case Provider.NATIVE, "Pub/Sub" if (jar := emulator.jar()) is not None:
+            had = emulator.NativeEmulator(jar)
+        case Provider.EMBEDDED, "PostgreSQL" if (binaries := postgres.wheel()) is not None:
+            had = postgres.NativePostgres(data / "postgres", binaries, safe=safe, embedded=True)
+        case Provider.EMBEDDED, "RabbitMQ":
             how = "embedded in the worker, with the bridge; queues hold wake-up messages only"
-            return Dependency(name, how, env={"RABBITMQ_URL": QUEUES_IN_MEMORY})
-        case "Pub/Sub":
-            return DoublePubsub()
-    return None
+            had = Dependency(name, how, env={"RABBITMQ_URL": QUEUES_IN_MEMORY})
+        case Provider.EMBEDDED, "Pub/Sub":
+            had = emulator.DoublePubsub()
+    return had
 
 
 def _postgres_urls(env: Mapping[str, str]) -> dict[str, str]:
@@ -139,8 +113,10 @@ def _pubsub_urls(env: Mapping[str, str]) -> dict[str, str]:
     return {"pubsub_emulator": host} if host else {}
 
 
-_URLS: Final[Mapping[str, Callable[[Mapping[str, str]], dict[str, str]]]] = {
-    "PostgreSQL": _postgres_urls,
-    "RabbitMQ": _rabbitmq_urls,
-    "Pub/Sub": _pubsub_urls,
+#: For each dependency the variables any of which names one, those that say more about it, and what
+#: URLs they make.
+_NAMED: Final = {
+    "PostgreSQL": (("DB_HOST",), ("DB_PORT", "DB_NAME", "DB_USER", "DB_PASS"), _postgres_urls),
+    "RabbitMQ": (("RABBITMQ_URL",), (), _rabbitmq_urls),
+    "Pub/Sub": (("PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS"), (), _pubsub_urls),
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from orderbus.devtools.processes import Process, Sink
 
@@ -21,6 +23,12 @@ class Dependency:
 
     async def start(self, sink: Sink) -> None:
         """Bring it up and wait until it answers."""
+
+    async def launch(self, name: str, command: Sequence[str], **options: Any) -> Process:  # noqa: ANN401
+        """Start a process that ends with it; ``options`` as for ``Process.start``."""
+        process = await Process.start(name, command, **options)
+        self.processes.append(process)
+        return process
 
     async def stop(self) -> None:
         """Stop what runs for it, the newest first."""

@@ -14,31 +14,15 @@ from orderbus.settings import Settings
 #: What a stack finds or makes up: other dependencies and another machine's addresses are not for
 #: it, and whoever follows the README does not sign.
 _OWN: Final = frozenset(
-    {
-        "DB_NAME",
-        "DB_USER",
-        "DB_PASS",
-        "DB_HOST",
-        "DB_PORT",
-        "RABBITMQ_URL",
-        "RABBIT_HOST",
-        "RABBIT_PORT",
-        "RABBIT_USER",
-        "RABBIT_PASS",
-        "RABBIT_VHOST",
-        "PUBSUB_EMULATOR_HOST",
-        "AUTH",
-        "ORDERBUS_OPEN_ON_LOOPBACK",
-        "ALLOWED_HOSTS",
-        "WEBHOOK_SECRET",
-        "ORDERBUS_WEB_HOST",
-        "ORDERBUS_WEB_PORT",
-        "WEBHOOK_OUTGOING_URL",
-        "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS",
-        "ORDERBUS_METRICS_HOST",
-        "ORDERBUS_WORKER_METRICS_PORT",
-        "ORDERBUS_BRIDGE_METRICS_PORT",
-    }
+    (
+        *("DB_NAME", "DB_USER", "DB_PASS", "DB_HOST", "DB_PORT"),
+        *("RABBITMQ_URL", "RABBIT_HOST", "RABBIT_PORT", "RABBIT_USER", "RABBIT_PASS"),
+        *("RABBIT_VHOST", "PUBSUB_EMULATOR_HOST"),
+        *("AUTH", "ORDERBUS_OPEN_ON_LOOPBACK", "ALLOWED_HOSTS", "WEBHOOK_SECRET"),
+        *("WEBHOOK_OUTGOING_URL", "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS"),
+        *("ORDERBUS_WEB_HOST", "ORDERBUS_WEB_PORT", "ORDERBUS_METRICS_HOST"),
+        *("ORDERBUS_WORKER_METRICS_PORT", "ORDERBUS_BRIDGE_METRICS_PORT"),
+    )
 )
 
 

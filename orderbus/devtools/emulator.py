@@ -1,14 +1,16 @@
-"""Google's own Pub/Sub emulator, from the Cloud SDK that is installed."""
+"""A private Pub/Sub: Google's own emulator, from the Cloud SDK that is installed, or our double."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Final
 
+from orderbus.devtools.client import answers
 from orderbus.devtools.dependency import Dependency
-from orderbus.devtools.processes import HTTP_GREETING, Process, Sink, free_port, speaks, until
+from orderbus.devtools.processes import HTTP_GREETING, Sink, free_port, speaks, until
 
 _SDKS: Final = (
     "/usr/lib/google-cloud-sdk",
@@ -49,11 +51,27 @@ class NativeEmulator(Dependency):
         self.env = {"PUBSUB_EMULATOR_HOST": f"127.0.0.1:{port}"}
         self.urls = {"pubsub_emulator": f"127.0.0.1:{port}"}
         java = [os.environ.get("JAVA", "java"), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
-        process = await Process.start(
-            "pubsub",
-            [*java, "-Xmx512m", "-jar", str(self._jar), "--host=127.0.0.1", f"--port={port}"],
-            sink=sink,
-            grace=5,
-        )
-        self.processes.append(process)
+        command = [*java, "-Xmx512m", "-jar", str(self._jar), "--host=127.0.0.1", f"--port={port}"]
+        process = await self.launch("pubsub", command, sink=sink, grace=5)
         await until(lambda: speaks(port, HTTP_GREETING), process, seconds=60, what="The emulator")
+
+
+class DoublePubsub(Dependency):
+    """A double in a process of its own; it keeps all in memory, and forgets it at its end."""
+
+    def __init__(self) -> None:
+        """Run nothing yet."""
+        how = "embedded double, in memory; what it forgets is published again from PostgreSQL"
+        super().__init__("Pub/Sub", how)
+        self._ports: tuple[int, int] | None = None
+
+    async def start(self, sink: Sink) -> None:
+        """Start the double, and wait until it answers."""
+        port, admin = self._ports = self._ports or (free_port(), free_port())
+        page = f"http://127.0.0.1:{admin}/"
+        self.env = {"PUBSUB_EMULATOR_HOST": f"127.0.0.1:{port}"}
+        self.urls = {"pubsub_emulator": f"127.0.0.1:{port}", "pubsub_double": page}
+        ports = ["--port", str(port), "--admin-port", str(admin)]
+        command = [sys.executable, "-m", "orderbus", "pubsub-double", *ports]
+        process = await self.launch("pubsub", command, sink=sink, grace=5)
+        await until(lambda: answers(page), process, seconds=30, what="The double")

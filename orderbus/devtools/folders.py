@@ -46,10 +46,11 @@ def locked_folder(folder: Path, *, ending: float = _ENDING) -> Iterator[Path]:
     ``Misconfigured`` where the folder is in use.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    message = f"Another orderbus uses {folder}: stop it, or name another folder with --data"
     with (folder / _STARTER).open("w") as starter, (folder / "lock").open("w") as lock:
         if not _lock(starter) or not _lock(lock, patience=ending):
-            raise Misconfigured(message)
+            raise Misconfigured(
+                f"Another orderbus uses {folder}: stop it, or name another folder with --data"
+            )
         # Every supervisor holds the second lock too. So it outlasts a starter that crashed.
         token = kept_open.set((*kept_open.get(), lock.fileno()))
         try:

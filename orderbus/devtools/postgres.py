@@ -16,7 +16,7 @@ from typing import Final
 from orderbus import settings as settings_module
 from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.folders import ELSEWHERE, write_private
-from orderbus.devtools.processes import Process, Sink, free_port, run, until
+from orderbus.devtools.processes import Sink, free_port, run, until
 from orderbus.storage.database import open_database
 
 _PLACES: Final = (
@@ -82,7 +82,7 @@ class NativePostgres(Dependency):
         if not (data / "PG_VERSION").exists() or not password_file.exists():
             await self._make(data, binaries, password_file, sink)
         port = self._port = self._port or free_port()  # the same again after a restart
-        process = await Process.start(
+        process = await self.launch(
             "postgres",
             [str(binaries / "postgres"), "-D", str(data), *self._options(port)],
             sink=sink,
@@ -91,7 +91,6 @@ class NativePostgres(Dependency):
             stop_signal=signal.SIGINT,  # closes connections, and keeps what is committed
             grace=20,
         )
-        self.processes.append(process)
         self.env = {
             "DB_HOST": "127.0.0.1",
             "DB_PORT": str(port),
@@ -125,28 +124,17 @@ class NativePostgres(Dependency):
         for left in data.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         password = secrets.token_urlsafe(24)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=data.parent if self._user == "-" else None
-        ) as file:
+        folder = data.parent if self._user == "-" else None
+        with tempfile.NamedTemporaryFile("w", dir=folder) as file:
             file.write(password)
             file.flush()
             _give(Path(file.name), self._user)
-            await run(
-                "initdb",
-                [
-                    str(binaries / "initdb"),
-                    f"--pgdata={data}",
-                    "--username=orderbus",
-                    f"--pwfile={file.name}",
-                    "--auth=scram-sha-256",
-                    "--encoding=UTF8",
-                    "--no-locale",
-                    *(["--no-sync"] if not self._safe else []),
-                ],
-                sink=sink,
-                cwd=data,
-                user=self._user,
-            )
+            command = [
+                *(str(binaries / "initdb"), f"--pgdata={data}", "--encoding=UTF8", "--no-locale"),
+                *("--username=orderbus", f"--pwfile={file.name}", "--auth=scram-sha-256"),
+                *(["--no-sync"] if not self._safe else []),
+            ]
+            await run("initdb", command, sink=sink, cwd=data, user=self._user)
         write_private(password_file, password)
 
     def _runnable(self) -> Path:

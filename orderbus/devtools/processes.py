@@ -56,12 +56,7 @@ class Process:
     ) -> Process:
         """Start ``command`` as ``name``; each line it prints goes to ``sink(name, line)``."""
         supervisor = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",
-            _SUPERVISOR,
-            str(int(stop_signal)),
-            str(grace),
-            user,
+            *(sys.executable, "-I", _SUPERVISOR, str(int(stop_signal)), str(grace), user),
             *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -126,8 +121,7 @@ async def run(
     finally:
         await process.stop()
     if code != 0:
-        message = f"{name} failed with code {code}"
-        raise Died(message)
+        raise Died(f"{name} failed with code {code}")
 
 
 async def until(
@@ -137,8 +131,7 @@ async def until(
 
     async def attempt() -> None:
         if process.code is not None:
-            message = f"{process.name} ended with code {process.code}"
-            raise Died(message)
+            raise Died(f"{process.name} ended with code {process.code}")
         try:
             await works()
         except Exception as error:  # whatever it is, it is not ready yet
@@ -147,8 +140,7 @@ async def until(
     try:
         await waiting.until_it_works(attempt, retries.STARTED, within=timedelta(seconds=seconds))
     except Unavailable as error:
-        message = f"{what} was not ready within {seconds:.0f} s"
-        raise Died(message) from error
+        raise Died(f"{what} was not ready within {seconds:.0f} s") from error
 
 
 async def speaks(port: int, greeting: bytes = b"") -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.folders import write_private
-from orderbus.devtools.processes import Process, Sink, free_port, speaks, until
+from orderbus.devtools.processes import Sink, free_port, speaks, until
 from orderbus.errors import Died
 
 USER: Final = "orderbus"
@@ -35,10 +35,9 @@ def server() -> Path | None:
 def controls() -> list[str]:
     """Find ``rabbitmqctl``: beside the server, and the one in the path, which may change user."""
     found = server()
-    beside = found.with_name("rabbitmqctl") if found else None
-    in_path = shutil.which("rabbitmqctl")
-    places = [str(beside)] if beside is not None and beside.exists() else []
-    return [*places, *([in_path] if in_path and in_path not in places else [])]
+    beside = _first(str(found.with_name("rabbitmqctl"))) if found else None
+    in_path = _first(shutil.which("rabbitmqctl"))
+    return [str(place) for place in dict.fromkeys((beside, in_path)) if place is not None]
 
 
 def _first(*places: str | None) -> Path | None:
@@ -67,8 +66,7 @@ class NativeRabbitmq(Dependency):
         A node that cannot read what an older version or a crash left begins anew: the queues hold
         wake-up messages only.
         """
-        if not self._ports:
-            self._ports = [free_port() for _ in range(4)]  # the same again after a restart
+        self._ports = self._ports or [free_port() for _ in range(4)]  # kept over a restart
         amqp, management, _, names = self._ports
         password = self._password()
         self.env = {
@@ -84,10 +82,7 @@ class NativeRabbitmq(Dependency):
         self._configure(password)
         epmd = _first(shutil.which("epmd"), *_EPMDS)
         if epmd is not None:
-            process = await Process.start(
-                "epmd", [str(epmd)], sink=sink, env=self.node_env, grace=2
-            )
-            self.processes.append(process)
+            process = await self.launch("epmd", [str(epmd)], sink=sink, env=self.node_env, grace=2)
             await until(lambda: speaks(names), process, seconds=10, what="epmd")
         try:
             await self._start_node(sink)
@@ -151,7 +146,7 @@ class NativeRabbitmq(Dependency):
         }
 
     async def _start_node(self, sink: Sink) -> None:
-        node = await Process.start(
+        node = await self.launch(
             "rabbitmq",
             [str(self._server)],
             sink=sink,
@@ -161,7 +156,6 @@ class NativeRabbitmq(Dependency):
             # queues hold wake-up messages for what PostgreSQL has.
             grace=0,
         )
-        self.processes.append(node)
         amqp, management, _, _ = self._ports
         await until(lambda: speaks(management), node, seconds=60, what="RabbitMQ")
         await until(lambda: speaks(amqp), node, seconds=10, what="RabbitMQ")

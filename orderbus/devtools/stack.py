@@ -14,7 +14,7 @@ from typing import Final
 
 from orderbus import files
 from orderbus import settings as settings_module
-from orderbus.devtools import client
+from orderbus.devtools.client import answers
 from orderbus.devtools.dependencies import Provider, find
 from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.processes import Process, Sink, free_port, run, until
@@ -48,8 +48,8 @@ class Stack:
                 wait.cancel()
         return waits[done.pop()]
 
-    async def start(self, name: str, command: Sequence[str], **env: str) -> Process:
-        """Start a process with this Python."""
+    async def start(self, name: str, command: Sequence[str], url: str, **env: str) -> None:
+        """Start a process with this Python, and wait until ``url`` answers 2xx."""
         process = self.processes[name] = await Process.start(
             name,
             [sys.executable, *command],
@@ -57,12 +57,7 @@ class Stack:
             env={**self.env, **env},
             cwd=self.data,  # and not where a .env for other dependencies may lie
         )
-        return process
-
-    async def start_and_wait(self, name: str, command: Sequence[str], url: str, **env: str) -> None:
-        """Start a process with this Python, and wait until ``url`` answers 2xx."""
-        process = await self.start(name, command, **env)
-        await until(lambda: _is_ready(url), process, seconds=60, what=f"The {name} process")
+        await until(lambda: answers(url), process, seconds=60, what=f"The {name} process")
 
     async def stop(self) -> None:
         """Stop everything in order; all at once where the caller is cancelled meanwhile."""
@@ -147,15 +142,15 @@ async def _bring_up(running: Stack, port: int, webhook: str | None) -> None:
         await run("migrate", command, sink=running.sink, env=running.env, cwd=running.data)
         running.say("starting the web server")
         web = ["-m", "orderbus", "web", "--port", str(port)]
-        group.create_task(running.start_and_wait("web", web, f"{api}/readyz"))
+        group.create_task(running.start("web", web, f"{api}/readyz"))
         running.say("waiting for RabbitMQ")
         await asyncio.gather(*starts.values())
         running.say("starting workers and bridge")
         workers = ["-m", "orderbus", "workers", "--processes", "1"]
-        group.create_task(running.start_and_wait("workers", workers, f"{worker}/readyz"))
+        group.create_task(running.start("workers", workers, f"{worker}/readyz"))
         if running.env["RABBITMQ_URL"] != QUEUES_IN_MEMORY:  # else it is inside the worker
             back = ["-m", "orderbus", "bridge"]
-            group.create_task(running.start_and_wait("bridge", back, f"{bridge}/readyz"))
+            group.create_task(running.start("bridge", back, f"{bridge}/readyz"))
             running.urls["bridge_metrics"] = f"{bridge}/metrics"
     running.urls["worker_metrics"] = f"{worker}/metrics"
 
@@ -166,7 +161,7 @@ def _receive(running: Stack, group: asyncio.TaskGroup) -> str:
     page = running.urls["receiver"] = f"http://127.0.0.1:{port}/"
     command = [str(files.path_of("examples/receive_webhooks.py")), "--port", str(port)]
     secret = running.env["WEBHOOK_OUTGOING_SECRET"]
-    group.create_task(running.start_and_wait("receiver", command, page, WEBHOOK_SECRET=secret))
+    group.create_task(running.start("receiver", command, page, WEBHOOK_SECRET=secret))
     return f"{page}webhooks"
 
 
@@ -210,11 +205,6 @@ def _made_up() -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         **files.IMPORTABLE,
     }
-
-
-async def _is_ready(url: str) -> None:
-    async with client.open_client() as http:
-        await http.get(url)
 
 
 def first_error(error: BaseException) -> BaseException:

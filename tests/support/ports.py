@@ -5,10 +5,9 @@ from __future__ import annotations
 import socket
 from typing import Final, TypeVar
 
-from orderbus.devtools.emulator import NativeEmulator
+from orderbus.devtools.emulator import DoublePubsub, NativeEmulator
 from orderbus.devtools.postgres import NativePostgres
 from orderbus.devtools.processes import free_port
-from orderbus.devtools.pubsub_double.dependency import DoublePubsub
 from orderbus.devtools.rabbitmq import NativeRabbitmq
 
 P = TypeVar("P")

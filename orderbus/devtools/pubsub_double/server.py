@@ -63,7 +63,6 @@ class Double:
         """Answer no more, and close every connection; what is kept is kept."""
         if self._coming_back is not None:
             self._coming_back.cancel()
-            self._coming_back = None
         if self._server is not None:
             await self._server.stop(grace=None)
             self._server = None
@@ -75,7 +74,6 @@ class Double:
 
     async def _come_back(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
-        self._coming_back = None
         await self.start()
 
     def describe(self) -> dict[str, Any]:
@@ -105,61 +103,38 @@ async def open_double(host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[D
 
 @asynccontextmanager
 async def open_admin(double: Double, port: int) -> AsyncIterator[str]:
-    """Open the door to ``admin`` while the block runs; returns its URL."""
-    runner = web.AppRunner(admin(double), access_log=None)
+    """Open the door through which a double is told what to do, while the block runs; its URL.
+
+    GET / describes it; PUT /faults with a JSON object has those faults and no others; POST /forget
+    empties it; POST /away {"seconds": 5} closes its port for so long.
+    """
+
+    async def carry_out(request: web.Request) -> web.Response:
+        body = await request.read()
+        try:
+            match request.path:
+                case "/faults":
+                    double.store.have(Faults.model_validate_json(body or b"{}"))
+                case "/forget":
+                    double.store.forget()
+                case "/away":
+                    await double.go_away(_Absence.model_validate_json(body).seconds)
+        except ValidationError as error:
+            problems = error.errors(include_url=False, include_context=False, include_input=False)
+            return web.json_response({"errors": problems}, status=422)
+        return web.json_response(double.describe())
+
+    app = web.Application()
+    for method, path in (("GET", "/"), ("PUT", "/faults"), ("POST", "/forget"), ("POST", "/away")):
+        app.router.add_route(method, path, carry_out)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         site = web.TCPSite(runner, double.host, port)
         try:
             await site.start()
         except OSError as error:
-            raise Misconfigured(f"{port} is taken: choose another --admin-port") from error
+            raise Misconfigured(f"{error}: choose another --admin-port") from error
         yield f"http://{double.host}:{site.port}/"
     finally:
         await runner.cleanup()
-
-
-def admin(double: Double) -> web.Application:
-    """Make the door through which a double is told what to do.
-
-    GET / describes it; PUT /faults with a JSON object has those faults and no others; POST /forget
-    empties it; POST /away {"seconds": 5} closes its port for so long.
-    """
-
-    async def describe(_: web.Request) -> web.Response:
-        return web.json_response(double.describe())
-
-    async def have(request: web.Request) -> web.Response:
-        double.store.have(Faults.model_validate_json(await request.read() or b"{}"))
-        return await describe(request)
-
-    async def forget(request: web.Request) -> web.Response:
-        double.store.forget()
-        return await describe(request)
-
-    async def go_away(request: web.Request) -> web.Response:
-        absence = _Absence.model_validate_json(await request.read())
-        await double.go_away(absence.seconds)
-        return await describe(request)
-
-    app = web.Application(middlewares=[_sentences])
-    app.add_routes(
-        [
-            web.get("/", describe),
-            web.put("/faults", have),
-            web.post("/forget", forget),
-            web.post("/away", go_away),
-        ]
-    )
-    return app
-
-
-@web.middleware
-async def _sentences(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ANN401 - aiohttp's
-    """Say what is wrong with an order that cannot be followed."""
-    try:
-        answer: web.StreamResponse = await handler(request)
-    except ValidationError as error:
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        return web.json_response({"errors": problems}, status=422)
-    return answer

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from inspect import isawaitable
+from math import inf
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -20,7 +22,6 @@ from orderbus.devtools.pubsub_double.subscription import Subscription, Taker
 _PULL_WAITS: Final = 5.0
 
 _Context = Any  # grpc says nothing of its types
-_Unary = Callable[[Any], Coroutine[Any, Any, Any]]
 
 
 class Service:
@@ -32,16 +33,25 @@ class Service:
 
     def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
         """Name the methods to a gRPC server."""
+        store = self._store
         publisher = {
-            "CreateTopic": _unary(types.Topic, self._create_topic),
-            "GetTopic": _unary(types.GetTopicRequest, self._get_topic),
-            "DeleteTopic": _unary(types.DeleteTopicRequest, self._delete_topic),
+            "CreateTopic": _unary(types.Topic, store.make_topic),
+            "GetTopic": _unary(types.GetTopicRequest, lambda asked: store.topic(asked.topic)),
+            "DeleteTopic": _unary(
+                types.DeleteTopicRequest, lambda asked: store.delete_topic(asked.topic)
+            ),
             "Publish": _unary(types.PublishRequest, self._publish),
         }
         subscriber = {
-            "CreateSubscription": _unary(types.Subscription, self._create_subscription),
-            "GetSubscription": _unary(types.GetSubscriptionRequest, self._get_subscription),
-            "DeleteSubscription": _unary(types.DeleteSubscriptionRequest, self._delete),
+            "CreateSubscription": _unary(types.Subscription, store.make_subscription),
+            "GetSubscription": _unary(
+                types.GetSubscriptionRequest,
+                lambda asked: store.subscription(asked.subscription).made,
+            ),
+            "DeleteSubscription": _unary(
+                types.DeleteSubscriptionRequest,
+                lambda asked: store.delete_subscription(asked.subscription),
+            ),
             "Acknowledge": _unary(types.AcknowledgeRequest, self._acknowledge),
             "ModifyAckDeadline": _unary(types.ModifyAckDeadlineRequest, self._modify),
             "Pull": _unary(types.PullRequest, self._pull),
@@ -56,58 +66,27 @@ class Service:
             grpc.method_handlers_generic_handler("google.pubsub.v1.Subscriber", subscriber),
         )
 
-    async def _create_topic(self, request: Any) -> Any:  # noqa: ANN401 - Google's messages, here and below
-        self._store.make_topic(request)
-        return request
-
-    async def _get_topic(self, request: Any) -> Any:  # noqa: ANN401
-        return self._store.topic(request.topic)
-
-    async def _delete_topic(self, request: Any) -> Empty:  # noqa: ANN401
-        self._store.delete_topic(request.topic)
-        return Empty()
-
-    async def _publish(self, request: Any) -> Any:  # noqa: ANN401
+    def _publish(self, request: Any) -> Any:  # noqa: ANN401 - Google's messages, here and below
         ids = self._store.publish(request.topic, request.messages)
         return types.PublishResponse.pb()(message_ids=ids)
 
-    async def _create_subscription(self, request: Any) -> Any:  # noqa: ANN401
-        return self._store.make_subscription(request)
+    def _acknowledge(self, request: Any) -> None:  # noqa: ANN401
+        self._store.subscription(request.subscription).acknowledge(request.ack_ids)
 
-    async def _get_subscription(self, request: Any) -> Any:  # noqa: ANN401
-        return self._store.subscription(request.subscription).made
-
-    async def _delete(self, request: Any) -> Empty:  # noqa: ANN401
-        self._store.delete_subscription(request.subscription)
-        return Empty()
-
-    async def _acknowledge(self, request: Any) -> Empty:  # noqa: ANN401
+    def _modify(self, request: Any) -> None:  # noqa: ANN401
+        limits.check_ack_deadline(request.ack_deadline_seconds, least=0)
         subscription = self._store.subscription(request.subscription)
-        limits.check_ack_ids(request.ack_ids)
-        subscription.acknowledge(request.ack_ids)
-        return Empty()
-
-    async def _modify(self, request: Any) -> Empty:  # noqa: ANN401
-        subscription = self._store.subscription(request.subscription)
-        limits.check_ack_ids(request.ack_ids)
-        limits.check_extension(request.ack_deadline_seconds)
         for ack_id in request.ack_ids:
             subscription.modify(ack_id, request.ack_deadline_seconds)
-        return Empty()
 
     async def _pull(self, request: Any) -> Any:  # noqa: ANN401
         subscription = self._store.subscription(request.subscription)
-        if request.max_messages < 1:
-            raise RefusedError("INVALID_ARGUMENT", "max_messages must be positive")
-        taker = Taker(deadline=subscription.made.ack_deadline_seconds)
-        subscription.attend(taker)
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_PULL_WAITS):
-                    while not (taken := subscription.take(taker, request.max_messages)):
-                        await _woken(subscription, taker)
-        finally:
-            subscription.leave(taker)
+        taken: list[Any] = []
+        taker = Taker(subscription.made.ack_deadline_seconds)
+        with subscription.attended(taker), suppress(TimeoutError):
+            async with asyncio.timeout(_PULL_WAITS):
+                while not (taken := subscription.take(taker, request.max_messages)):
+                    await subscription.may_have(taker)
         return types.PullResponse.pb()(received_messages=taken)
 
     async def _streaming_pull(
@@ -117,26 +96,23 @@ class Service:
         try:
             subscription = self._store.subscription(first.subscription)
             limits.check_ack_deadline(first.stream_ack_deadline_seconds)
+            taker = Taker(
+                first.stream_ack_deadline_seconds,
+                most_messages=first.max_outstanding_messages or inf,
+                most_bytes=first.max_outstanding_bytes or inf,
+            )
+            with subscription.attended(taker):
+                hearing = asyncio.create_task(_hear(requests, subscription, taker))
+                try:
+                    while not hearing.done():
+                        if taken := subscription.take(taker):
+                            yield types.StreamingPullResponse.pb()(received_messages=taken)
+                        else:
+                            await subscription.may_have(taker)
+                finally:
+                    hearing.cancel()
         except RefusedError as error:
             await _abort(context, error)
-        taker = Taker(
-            deadline=first.stream_ack_deadline_seconds,
-            most_messages=first.max_outstanding_messages or float("inf"),
-            most_bytes=first.max_outstanding_bytes or float("inf"),
-        )
-        subscription.attend(taker)
-        hearing = asyncio.create_task(_hear(requests, subscription, taker))
-        try:
-            while not hearing.done():
-                if taken := subscription.take(taker):
-                    yield types.StreamingPullResponse.pb()(received_messages=taken)
-                else:
-                    await _woken(subscription, taker)
-        except RefusedError as error:
-            await _abort(context, error)
-        finally:
-            subscription.leave(taker)
-            hearing.cancel()
 
 
 async def _hear(requests: AsyncIterator[Any], subscription: Subscription, taker: Taker) -> None:
@@ -153,20 +129,14 @@ async def _hear(requests: AsyncIterator[Any], subscription: Subscription, taker:
         taker.woken.set()
 
 
-async def _woken(subscription: Subscription, taker: Taker) -> None:
-    """Wait until there may be something; raises ``RefusedError`` once it was deleted."""
-    await taker.woken.wait()
-    taker.woken.clear()
-    if subscription.closed:
-        raise RefusedError("NOT_FOUND", f"Subscription does not exist: {subscription.made.name}")
-
-
-def _unary(request: Any, answer: _Unary) -> grpc.RpcMethodHandler[Any, Any]:  # noqa: ANN401 - a type of Google's
+def _unary(request: Any, carry_out: Callable[[Any], Any]) -> grpc.RpcMethodHandler[Any, Any]:  # noqa: ANN401 - a type of Google's
     async def handle(content: Any, context: _Context) -> Any:  # noqa: ANN401
         try:
-            return await answer(content)
+            answer = carry_out(content)
+            answer = await answer if isawaitable(answer) else answer
         except RefusedError as error:
             await _abort(context, error)
+        return Empty() if answer is None else answer
 
     return grpc.unary_unary_rpc_method_handler(
         handle, request_deserializer=request.pb().FromString, response_serializer=_serialize

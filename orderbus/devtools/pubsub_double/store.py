@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, Final
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from google.pubsub_v1 import types
 
 from orderbus.devtools.pubsub_double import limits
@@ -16,10 +15,7 @@ from orderbus.devtools.pubsub_double.limits import RefusedError
 from orderbus.devtools.pubsub_double.subscription import Subscription
 
 #: What Pub/Sub calls the topic of a subscription whose topic was deleted.
-DELETED_TOPIC: Final = "_deleted-topic_"
-
-#: Seconds Pub/Sub keeps a message unless told otherwise; the double only says so.
-_KEPT_FOR: Final = 7 * 24 * 3600
+_DELETED_TOPIC: Final = "_deleted-topic_"
 
 _MESSAGE: Final = types.PubsubMessage.pb()
 
@@ -47,12 +43,13 @@ class Store:
         self.subscriptions.clear()
         self.topics.clear()
 
-    def make_topic(self, made: Any) -> None:  # noqa: ANN401 - Google's message
+    def make_topic(self, made: Any) -> Any:  # noqa: ANN401 - Google's message
         """Make a topic."""
         limits.check_name(made.name)
         if made.name in self.topics:
             raise RefusedError("ALREADY_EXISTS", f"Topic already exists: {made.name}")
         self.topics[made.name] = made
+        return made
 
     def topic(self, name: str) -> Any:  # noqa: ANN401 - Google's message
         """Find a topic."""
@@ -67,7 +64,7 @@ class Store:
         del self.topics[name]
         for subscription in self.subscriptions.values():
             if subscription.made.topic == name:
-                subscription.made.topic = DELETED_TOPIC
+                subscription.made.topic = _DELETED_TOPIC
 
     def make_subscription(self, made: Any) -> Any:  # noqa: ANN401 - Google's message
         """Make a subscription; it gets what is published from now on."""
@@ -79,8 +76,6 @@ class Store:
         limits.check_subscription(made)
         if made.HasField("dead_letter_policy"):
             self.topic(made.dead_letter_policy.dead_letter_topic)
-        if not made.HasField("message_retention_duration"):
-            made.message_retention_duration.FromSeconds(_KEPT_FOR)
         self.subscriptions[made.name] = Subscription(made, self._ask, self._dead_letter)
         return made
 
@@ -128,18 +123,11 @@ class Store:
     def _ask(self) -> tuple[Faults, Random]:
         return self.faults, self._random
 
-    def _dead_letter(self, message: Any, source: Subscription, attempts: int) -> None:  # noqa: ANN401
+    def _dead_letter(self, message: Any, source: Subscription) -> None:  # noqa: ANN401
         """Publish to the dead-letter topic; lost, as Google says, where nobody subscribed to it."""
         topic = source.made.dead_letter_policy.dead_letter_topic
-        if topic not in self.topics:
+        if topic in self.topics:
+            dead = _MESSAGE(data=message.data, attributes=dict(message.attributes))
+            self._take_in(topic, dead)
+        else:
             source.add(message)
-            return
-        _, project, _, name = source.made.name.split("/")
-        dead = _MESSAGE(data=message.data, attributes=dict(message.attributes))
-        prefix = "CloudPubSubDeadLetterSource"
-        dead.attributes[f"{prefix}DeliveryCount"] = str(attempts)
-        dead.attributes[f"{prefix}Subscription"] = name
-        dead.attributes[f"{prefix}SubscriptionProject"] = project
-        published: Timestamp = message.publish_time
-        dead.attributes[f"{prefix}TopicPublishTime"] = published.ToJsonString()
-        self._take_in(topic, dead)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -13,6 +15,7 @@ from uuid import uuid4
 from google.pubsub_v1 import types
 
 from orderbus.devtools.pubsub_double.faults import Faults
+from orderbus.devtools.pubsub_double.limits import RefusedError
 from orderbus.domain.retries import Pauses
 
 #: Messages one answer carries at most.
@@ -62,7 +65,7 @@ class Subscription:
         self,
         made: Any,  # noqa: ANN401 - Google's message
         ask: Callable[[], tuple[Faults, Random]],
-        dead_letter: Callable[[Any, Subscription, int], None],
+        dead_letter: Callable[[Any, Subscription], None],
     ) -> None:
         """Keep nothing yet; ``dead_letter`` takes a message that was delivered too often."""
         self.made = made
@@ -71,16 +74,15 @@ class Subscription:
         self._dead_letter = dead_letter
         self._ready: deque[_Kept] = deque()
         self._leases: dict[str, _Lease] = {}
-        self._later: set[asyncio.TimerHandle] = set()
+        self._later = 0
         self._takers: set[Taker] = set()
-        self._mark = uuid4().hex[
-            :12
-        ]  # ack ids of another generation, or another run, mean nothing here
-        self._given = 0
+        # Ack ids of another generation, or another run, mean nothing here.
+        self._mark = uuid4().hex[:12]
+        self._numbers = itertools.count(1)
 
     def __len__(self) -> int:
         """Count the messages that are not acknowledged."""
-        return len(self._ready) + len(self._leases) + len(self._later)
+        return len(self._ready) + len(self._leases) + self._later
 
     def add(self, message: Any) -> None:  # noqa: ANN401 - Google's message
         """Keep a message that was published."""
@@ -95,14 +97,12 @@ class Subscription:
         while self._ready and len(taken) < at_most and taker.has_room:
             kept = self._ready.popleft()
             kept.attempts += 1
-            self._given += 1
-            ack_id = f"{self._mark}-{self._given}"
+            ack_id = f"{self._mark}-{next(self._numbers)}"
             taker.messages += 1
             taker.bytes += kept.message.ByteSize()
             end = _after(taker.deadline, self._give_back, ack_id)
             self._leases[ack_id] = _Lease(kept, taker, end)
-            counted = kept.attempts if self.made.HasField("dead_letter_policy") else 0
-            taken.append(_RECEIVED(ack_id=ack_id, message=kept.message, delivery_attempt=counted))
+            taken.append(_RECEIVED(ack_id=ack_id, message=kept.message))
         return taken
 
     def acknowledge(self, ack_ids: Iterable[str]) -> None:
@@ -123,36 +123,38 @@ class Subscription:
             lease.end.cancel()
             lease.end = _after(seconds, self._give_back, ack_id)
 
-    def attend(self, taker: Taker) -> None:
-        """Wake ``taker`` whenever there may be something for it."""
+    @contextmanager
+    def attended(self, taker: Taker) -> Iterator[None]:
+        """Let ``taker`` wait here; what it holds at the end stays with it until its deadline."""
         self._takers.add(taker)
-        taker.woken.set()
+        try:
+            yield
+        finally:
+            self._takers.discard(taker)
 
-    def leave(self, taker: Taker) -> None:
-        """Wake ``taker`` no more; what it holds stays with it until its deadline."""
-        self._takers.discard(taker)
+    async def may_have(self, taker: Taker) -> None:
+        """Wait until there may be something; raises ``RefusedError`` once this was deleted."""
+        await taker.woken.wait()
+        taker.woken.clear()
+        if self.closed:
+            raise RefusedError("NOT_FOUND", f"Subscription does not exist: {self.made.name}")
 
     def close(self) -> None:
         """Forget everything, and send the takers away."""
         self.closed = True
-        for timer in (*self._later, *(lease.end for lease in self._leases.values())):
-            timer.cancel()
         self._ready.clear()
         self._leases.clear()
-        self._later.clear()
         self._wake()
 
-    def _enqueue(self, kept: _Kept, *, after: float = 0) -> None:
+    def _enqueue(self, kept: _Kept, *, after: float) -> None:
+        self._later += 1
         if after > 0:
-            timer: asyncio.TimerHandle
+            _after(after, self._make_ready, kept)
+        else:
+            self._make_ready(kept)
 
-            def come() -> None:
-                self._later.discard(timer)
-                self._enqueue(kept)
-
-            timer = _after(after, come)
-            self._later.add(timer)
-            return
+    def _make_ready(self, kept: _Kept) -> None:
+        self._later -= 1
         self._ready.append(kept)
         self._wake()
 
@@ -172,7 +174,7 @@ class Subscription:
             return
         policy = self.made.dead_letter_policy
         if policy.dead_letter_topic and kept.attempts >= (policy.max_delivery_attempts or 5):
-            self._dead_letter(kept.message, self, kept.attempts)
+            self._dead_letter(kept.message, self)
         else:
             self._enqueue(kept, after=self._backoff(kept.attempts))
 
@@ -188,5 +190,5 @@ class Subscription:
             taker.woken.set()
 
 
-def _after(seconds: float, call: Callable[..., None], *arguments: str) -> asyncio.TimerHandle:
+def _after(seconds: float, call: Callable[..., None], *arguments: object) -> asyncio.TimerHandle:
     return asyncio.get_running_loop().call_later(seconds, call, *arguments)

@@ -11,8 +11,7 @@ import pytest
 from google.cloud import pubsub_v1
 
 from orderbus.devtools import emulator
-from orderbus.devtools.emulator import NativeEmulator
-from orderbus.devtools.pubsub_double.dependency import DoublePubsub
+from orderbus.devtools.emulator import DoublePubsub, NativeEmulator
 from orderbus.errors import Misconfigured
 from orderbus.settings import Settings
 from tests.integration.pubsub_contract.pubsub import Server, at

@@ -12,8 +12,7 @@ from uuid import uuid4
 
 from orderbus import services
 from orderbus.actors import bridge
-from orderbus.devtools.emulator import NativeEmulator
-from orderbus.devtools.pubsub_double.dependency import DoublePubsub
+from orderbus.devtools.emulator import DoublePubsub, NativeEmulator
 from orderbus.pubsub import channels, topology
 from orderbus.pubsub.messages import Message
 from orderbus.pubsub.publisher import Publisher, open_publisher
