@@ -113,12 +113,11 @@ async def retry(
     if status is not Status.FAILED:
         message = f"An order that is {status} cannot be tried again: only one that failed"
         raise IllegalMove(message, source=status, target=Status.IN_PROGRESS)
-    match await storage.processing.begin_again(connection, ACTOR, order.order_pk):
+    match await storage.processing.begin_again(connection, ACTOR, order.order_pk, actor=actor):
         case "waiting":
             raise Conflict("The order waits for another try already: somebody asked for it before")
         case "gone":
             raise Conflict("The order's event is no longer kept, so it cannot be processed again")
-    await storage.processing.ask(connection, order.order_pk, actor=actor)
     return order
 
 

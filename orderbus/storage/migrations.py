@@ -149,10 +149,7 @@ def _undo(settings: Settings, *, newest: int, agreed: Sequence[Loss] | None) -> 
         )
     with _backend(settings) as backend:
         migrations = list(backend.to_rollback(_all()))[:newest]
-
-        def rows(statement: str) -> Any:  # noqa: ANN401 - psycopg's rows
-            return backend.connection.execute(statement).fetchall()
-
+        rows = backend.connection.execute
         with (
             _refused_as("It cannot be undone"),
             backend.transaction(rollback_on_exit=agreed is None),

@@ -69,18 +69,16 @@ _OF_ALL_KINDS: Final = f"""
                             AND {_WANTED} {_NEWEST}) AS listed
      WHERE {_OF_KIND}
 """  # noqa: S608 - constants of ours
+_LISTED: Final = f"SELECT id, created_at FROM orders.orders WHERE {_OF_KIND} AND {_WANTED}"  # noqa: S608 - as above
 _OF_CUSTOMER: Final = f"""
-    (SELECT id, created_at FROM orders.orders
-      WHERE customer_email = $7 AND customer_email <> '' AND {_OF_KIND} AND {_WANTED} {_NEWEST})
+    ({_LISTED} AND customer_email = $7 AND customer_email <> '' {_NEWEST})
      UNION ALL
-    (SELECT id, created_at FROM orders.orders
-      WHERE customer_ref = $7 AND customer_email <> $7 AND {_OF_KIND} AND {_WANTED} {_NEWEST})
-"""  # noqa: S608 - as above
+    ({_LISTED} AND customer_ref = $7 AND customer_email <> $7 {_NEWEST})
+"""
 _OF_REFERENCE: Final = f"""
-    SELECT id, created_at FROM orders.orders
-     WHERE external_ref = $7 AND ($8::text IS NULL OR customer_email = $8 OR customer_ref = $8)
-       AND {_OF_KIND} AND {_WANTED}
-"""  # noqa: S608 - as above
+    {_LISTED}
+       AND external_ref = $7 AND ($8::text IS NULL OR customer_email = $8 OR customer_ref = $8)
+"""
 
 
 async def list_newest(

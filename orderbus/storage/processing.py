@@ -24,13 +24,6 @@ async def begin(connection: Connection, order_pk: int, *, began_with: int) -> No
     )
 
 
-async def ask(connection: Connection, order_pk: int, *, actor: str | None) -> None:
-    """Note who asked for another try at an order that failed."""
-    await connection.execute(
-        "UPDATE orders.order_processing SET asked_by = $2 WHERE order_id = $1", order_pk, actor
-    )
-
-
 async def asked_by(connection: Connection, order_pk: int) -> str | None:
     """Say who asked for the try that begins now; None where nobody did."""
     return await connection.fetchval(
@@ -81,9 +74,9 @@ async def finish(
 
 
 async def begin_again(
-    connection: Connection, consumer: str, order_pk: int
+    connection: Connection, consumer: str, order_pk: int, *, actor: str | None
 ) -> Literal["again", "waiting", "gone"]:
-    """Let a consumer have an order's first event once more; says why not where it has not.
+    """Let a consumer have an order's first event once more, as ``actor`` asked; or says why not.
 
     It may have that still to do, or the event is no longer kept. A dead letter that stands for it
     counts as redriven; it is locked before the consumption, as by whoever redrives it.
@@ -117,6 +110,10 @@ async def begin_again(
             UPDATE ops.dead_letters
                SET resolved_at = now(), resolution = 'redriven', note = 'tried again by the API'
              WHERE id IN (SELECT id FROM letter) AND EXISTS (SELECT FROM again)
+        ), asked AS (
+            UPDATE orders.order_processing
+               SET asked_by = $3
+             WHERE order_id = $2 AND EXISTS (SELECT FROM again)
         )
         SELECT CASE WHEN EXISTS (SELECT FROM again) THEN 'again'
                     WHEN EXISTS (SELECT FROM first WHERE is_kept OR is_pending) THEN 'waiting'
@@ -124,4 +121,5 @@ async def begin_again(
         """,
         consumer,
         order_pk,
+        actor,
     )
