@@ -43,6 +43,8 @@ _QUIETLY: Final = timedelta(seconds=30)
 class Broker(RabbitmqBroker):
     """RabbitMQ, connected when first used, with queues that keep what they were given."""
 
+    consumer_class = QueueConsumer
+
     def __init__(
         self,
         *,
@@ -77,11 +79,6 @@ class Broker(RabbitmqBroker):
     def sender(self) -> Thread | None:
         """The thread that sends, once there was something to send."""
         return self._publisher.thread
-
-    @property
-    def consumer_class(self) -> type[QueueConsumer]:
-        """What takes messages from a queue."""
-        return QueueConsumer
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> dramatiq.Consumer:
         """Begin to take messages; looks for RabbitMQ for a while before it says it is away."""

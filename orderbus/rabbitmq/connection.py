@@ -39,7 +39,7 @@ class Outgoing:
 
 
 class Connection:
-    """An open connection with one channel that confirms; belongs to the loop that opened it.
+    """What ``open`` returns: a connection with one channel that confirms, of the loop it runs on.
 
     While RabbitMQ has an alarm it stops reading, and what was written stays in the network's
     buffers and is taken afterwards. So a blocked connection is kept and asked nothing more: to
@@ -47,10 +47,10 @@ class Connection:
     """
 
     def __init__(self) -> None:
-        """Use ``open``."""
         self._loop = asyncio.get_running_loop()
         self._lost: asyncio.Future[str] = self._loop.create_future()
-        self._ended = asyncio.Event()
+        #: Set when RabbitMQ and we agree that it is closed.
+        self.ended = asyncio.Event()
         self._unconfirmed: dict[int, asyncio.Future[None]] = {}
         self._last_tag = 0
         self._connection: Any = None
@@ -84,7 +84,7 @@ class Connection:
         self._connection.add_on_connection_blocked_callback(lambda *_: self._block(on=True))
         self._connection.add_on_connection_unblocked_callback(lambda *_: self._block(on=False))
         self._channel = await self._open_channel()
-        self._channel.add_on_close_callback(lambda _, why: self._lose(str(why)))
+        self._channel.add_on_close_callback(lambda _, why: self.close(str(why)))
         self._channel.add_on_return_callback(self._returned)
         await self._reply(
             lambda done: self._channel.confirm_delivery(self._confirmed, callback=done)
@@ -111,27 +111,25 @@ class Connection:
             raise Unavailable(f"RabbitMQ went away: {error}") from error
         self._last_tag = tag
         answer: asyncio.Future[None] = self._loop.create_future()
-        answer.add_done_callback(_heard)
+        # Whoever asked may be gone; asyncio complains of an error that nobody looked at.
+        answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._unconfirmed[tag] = answer
         return answer
 
     async def declare(self, queue: Queue) -> None:
         """Make a queue unless it is there; one with other properties is used as it is."""
         channel = await self._open_channel()  # of its own: a refusal closes it
-        refused: asyncio.Future[Any] = self._loop.create_future()
-        channel.add_on_close_callback(lambda _, why: _answer(refused, why))
-        try:
-            await self._reply(
-                lambda done: channel.queue_declare(
-                    queue.name, durable=True, arguments=dict(queue.arguments), callback=done
-                ),
-                refused,
-            )
-        except Unavailable:
-            why = refused.result() if refused.done() else None
-            if getattr(why, "reply_code", None) != _PRECONDITION_FAILED:
-                raise
-            telemetry.log.warning("queue_differs", queue=queue.name, error=str(why))
+
+        def ask(done: Callable[[object], None]) -> None:
+            channel.add_on_close_callback(lambda _, why: done(why))
+            wanted = dict(queue.arguments)
+            channel.queue_declare(queue.name, durable=True, arguments=wanted, callback=done)
+
+        answer = await self._reply(ask)
+        if isinstance(answer, Exception):
+            if getattr(answer, "reply_code", None) != _PRECONDITION_FAILED:
+                raise Unavailable(f"RabbitMQ went away: {answer}")
+            telemetry.log.warning("queue_differs", queue=queue.name, error=str(answer))
         if channel.is_open:
             channel.close()
 
@@ -141,33 +139,29 @@ class Connection:
 
     def close(self, why: str) -> None:
         """Give the connection up: what is not confirmed yet is answered, and RabbitMQ told."""
-        self._lose(why)
-
-    async def ended(self) -> None:
-        """Wait until RabbitMQ and we agree that the connection is closed."""
-        await self._ended.wait()
+        if self._lost.done():
+            return
+        self._lost.set_result(why)
+        for answer in self._unconfirmed.values():
+            _answer(answer, Unavailable(f"RabbitMQ went away: {why}"))
+        self._unconfirmed.clear()
+        if not (self._connection.is_closed or self._connection.is_closing):
+            self._connection.close()
 
     async def _open_channel(self) -> Any:  # noqa: ANN401 - pika has no types
         return await self._reply(lambda done: self._connection.channel(on_open_callback=done))
 
-    async def _reply(
-        self,
-        ask: Callable[[Callable[[object], None]], object],
-        refused: asyncio.Future[Any] | None = None,
-    ) -> Any:  # noqa: ANN401 - pika has no types
-        """Ask something and wait for the answer, or for the end of whoever was asked."""
+    async def _reply(self, ask: Callable[[Callable[[object], None]], object]) -> Any:  # noqa: ANN401 - pika has no types
+        """Ask something and wait for the answer, or for the connection's end."""
         answer: asyncio.Future[Any] = self._loop.create_future()
         try:
             ask(lambda frame: _answer(answer, frame))
         except pika.exceptions.AMQPError as error:
             raise Unavailable(f"RabbitMQ went away: {error}") from error
-        ends = [self._lost] if refused is None else [self._lost, refused]
-        await asyncio.wait([answer, *ends], return_when=asyncio.FIRST_COMPLETED)
-        if answer.done():
-            return answer.result()
-        answer.cancel()
-        why = next(end.result() for end in ends if end.done())
-        raise Unavailable(f"RabbitMQ went away: {why}")
+        await asyncio.wait([answer, self._lost], return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise Unavailable(f"RabbitMQ went away: {self._lost.result()}")
+        return answer.result()
 
     def _block(self, *, on: bool) -> None:
         self.blocked = on
@@ -191,19 +185,9 @@ class Connection:
         if answer is not None:
             _answer(answer, Unroutable(f"RabbitMQ has no queue {method.routing_key}"))
 
-    def _lose(self, why: str) -> None:
-        if self._lost.done():
-            return
-        self._lost.set_result(why)
-        for answer in self._unconfirmed.values():
-            _answer(answer, Unavailable(f"RabbitMQ went away: {why}"))
-        self._unconfirmed.clear()
-        if not (self._connection.is_closed or self._connection.is_closing):
-            self._connection.close()
-
     def _end(self, why: str) -> None:
-        self._lose(why)
-        self._ended.set()
+        self.close(why)
+        self.ended.set()
 
 
 def _answer(question: asyncio.Future[Any], answer: object) -> None:
@@ -216,22 +200,15 @@ def _answer(question: asyncio.Future[Any], answer: object) -> None:
         question.set_result(answer)
 
 
-def _heard(answer: asyncio.Future[None]) -> None:
-    """Look at an answer nobody may be waiting for any more, so that asyncio does not complain."""
-    if not answer.cancelled():
-        answer.exception()
-
-
 def refusal(error: BaseException) -> Unavailable:
     """Turn pika's nested errors into one of ours that names the innermost cause."""
     cause: Any = error
-    while True:
+    inner: Any = error
+    while isinstance(inner, BaseException):
+        cause = inner
         inner = getattr(cause, "exceptions", None) or getattr(cause, "exception", None)
-        if inner is None and isinstance(cause, pika.exceptions.AMQPConnectionError) and cause.args:
-            inner = cause.args[0] if isinstance(cause.args[0], BaseException) else None
-        if inner is None:
-            break
-        cause = inner[-1] if isinstance(inner, list | tuple) else inner
+        inner = inner or next(iter(cause.args), None)
+        inner = inner[-1] if inner and isinstance(inner, list | tuple) else inner
     denied = isinstance(
         cause,
         pika.exceptions.ProbableAuthenticationError

@@ -11,29 +11,44 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Final
 
+import dramatiq
 import pika
 from dramatiq.broker import MessageProxy
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer, _RabbitmqMessage
 from dramatiq.errors import ConnectionClosed
 
 from orderbus.errors import BadMessage
-from orderbus.rabbitmq import properties, validation
+from orderbus.rabbitmq import validation
 
 #: Seconds between two looks at a gate that is closed.
 _LOOK_AGAIN: Final = 0.2
 
-properties.be_lenient()
+
+class _Lenient(pika.BasicProperties):  # type: ignore[misc]
+    """Properties of a message as far as they can be read: orderbus needs none of them.
+
+    Senders may add any, and pika gives its connection up where it cannot read one: the message then
+    comes again, with the same end, and those behind it wait.
+    """
+
+    def decode(self, encoded: bytes, offset: int = 0) -> Any:  # noqa: ANN401 - pika has no types
+        """Stop at what cannot be read: a moment after the year 9999, tables without end."""
+        with suppress(Exception):
+            super().decode(encoded, offset)
+        return self
 
 
-class QueueMessage(_RabbitmqMessage):
-    """A message as RabbitMQ handed it out, once."""
+pika.spec.props[pika.BasicProperties.INDEX] = _Lenient
 
-    def __init__(self, message: Any, consumer: QueueConsumer) -> None:  # noqa: ANN401 - untyped there
-        """Remember who took it: its tag means nothing to anybody else."""
-        super().__init__(message.redelivered, message._tag, message._message)  # noqa: SLF001
-        self.consumer = consumer
+
+class QueueMessage(MessageProxy):
+    """A message as its queue handed it out, once."""
+
+    def __init__(self, message: dramatiq.Message[Any]) -> None:
+        super().__init__(message)
         #: What its acknowledgement waits for; cancelled where it is to be given out again.
         self.settled: Future[None] | None = None
         #: The bytes of a message that must not be acted on.
@@ -41,13 +56,25 @@ class QueueMessage(_RabbitmqMessage):
 
     @property
     def is_ours(self) -> bool:
-        """Whether RabbitMQ still takes it for ours; if not, it gives it out again."""
-        return bool(self.consumer.connection.is_open)
+        """Whether the queue still takes it for ours; if not, it gives it out again."""
+        return True
 
     def leave(self) -> None:
-        """Neither acknowledge nor refuse it: RabbitMQ gives it out again when we are gone."""
+        """Neither acknowledge nor refuse it: the queue gives it out again when we are gone."""
         self.settled = Future()
         self.settled.cancel()
+
+
+class _Taken(_RabbitmqMessage, QueueMessage):
+    """A message and who took it: its tag means nothing to anybody else."""
+
+    def __init__(self, consumer: QueueConsumer, *what: Any) -> None:  # noqa: ANN401 - untyped
+        super().__init__(*what)
+        self.consumer = consumer
+
+    @property
+    def is_ours(self) -> bool:
+        return bool(self.consumer.connection.is_open)
 
 
 class QueueConsumer(_RabbitmqConsumer):
@@ -72,8 +99,10 @@ class QueueConsumer(_RabbitmqConsumer):
         if not self.broker.gate.is_set():
             self._wait()
             return None
-        message = super().__next__()
-        return None if message is None else QueueMessage(message, self)
+        taken = super().__next__()
+        if taken is None:
+            return None
+        return _Taken(self, taken.redelivered, taken._tag, taken._message)  # noqa: SLF001
 
     def _judged(self, came: tuple[Any, Any, bytes]) -> tuple[Any, Any, Any]:
         """Let pass what may be acted on; the rest is buried, and nothing came."""
@@ -84,11 +113,10 @@ class QueueConsumer(_RabbitmqConsumer):
             validation.check(body, self.queue_name, self.broker.actors)
         except BadMessage as refusal:
             message = refusal.message or validation.stand_in(body, self.queue_name)
-            judged = QueueMessage(
-                _RabbitmqMessage(method.redelivered, method.delivery_tag, message), self
-            )
+            tag = method.delivery_tag
+            judged = _Taken(self, method.redelivered, tag, message)
             judged.refused = body
-            self.known_tags.add(method.delivery_tag)
+            self.known_tags.add(tag)
             judged.stuff_exception(refusal)
             self.broker.emit_before("nack", judged)  # where ``Retries`` buries it
             self.nack(judged)
@@ -97,7 +125,7 @@ class QueueConsumer(_RabbitmqConsumer):
 
     def ack(self, message: MessageProxy) -> None:
         """Acknowledge a message as soon as it is settled."""
-        if not isinstance(message, QueueMessage) or message.consumer is not self:
+        if message.consumer is not self:
             # Taken on a connection that is gone: RabbitMQ gives it out again, and its tag now
             # belongs to another message.
             self.logger.info("Message %s came from a lost connection.", message.message_id)
@@ -109,11 +137,7 @@ class QueueConsumer(_RabbitmqConsumer):
 
     def nack(self, message: MessageProxy) -> None:
         """Refuse a message: RabbitMQ moves it to its ``.XQ``. Settled elsewhere, it may go."""
-        if (
-            isinstance(message, QueueMessage)
-            and message.consumer is self
-            and message.settled is None
-        ):
+        if message.consumer is self and message.settled is None:
             super().nack(message)
         else:
             self.ack(message)
@@ -125,7 +149,7 @@ class QueueConsumer(_RabbitmqConsumer):
             time.sleep(0.01)
         super().close()
 
-    def _close_case(self, message: QueueMessage, settled: Future[None]) -> None:
+    def _close_case(self, message: MessageProxy, settled: Future[None]) -> None:
         if not settled.cancelled():
             if settled.exception() is None:
                 super().ack(message)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
 from threading import Event
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from dramatiq.broker import MessageProxy
 from dramatiq.brokers.stub import StubBroker, _StubConsumer
 
 from orderbus.errors import Unavailable
+from orderbus.rabbitmq.consumer import QueueMessage
 
 #: Seconds between two looks at a gate that is closed.
 _LOOK_AGAIN: Final = 0.05
@@ -40,7 +40,13 @@ class MemoryBroker(StubBroker):
         #: Set when the worker ends.
         self.stopping = Event()
         self._has_worker = Event()
-        super().__init__([*middleware, _Noticing(self._has_worker)])
+        super().__init__(list(middleware))
+
+    def emit_before(self, signal: str, *args: object, **options: object) -> None:
+        """Notice, too, that this process becomes a worker."""
+        super().emit_before(signal, *args, **options)
+        if signal == "worker_boot":
+            self._has_worker.set()
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 100) -> dramatiq.Consumer:
         """Begin to take messages."""
@@ -63,37 +69,7 @@ class MemoryBroker(StubBroker):
         if not self._has_worker.is_set():
             raise Unavailable("The queues are inside the worker: only the worker reaches them")
 
-    async def ping(self) -> None:
-        """Do what ``reach`` does: there is nobody to ask."""
-        await self.reach()
-
-
-class _Noticing(Middleware):
-    """Notices that this process is a worker."""
-
-    def __init__(self, has_worker: Event) -> None:
-        self._has_worker = has_worker
-
-    def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002
-        """Note it."""
-        self._has_worker.set()
-
-
-class _QueueMessage(MessageProxy):
-    """A message as the queue handed it out, once; see ``consumer.QueueMessage``."""
-
-    is_ours: Final = True
-
-    def __init__(self, message: dramatiq.Message[Any]) -> None:
-        super().__init__(message)
-        self.settled: Future[None] | None = None
-        #: Only this process puts messages here, so there is nobody to mistrust.
-        self.refused: bytes | None = None
-
-    def leave(self) -> None:
-        """Let it go: it ends with this process."""
-        self.settled = Future()
-        self.settled.cancel()
+    ping = reach  # there is nobody to ask
 
 
 class _Consumer(_StubConsumer):
@@ -103,21 +79,20 @@ class _Consumer(_StubConsumer):
         super().__init__(queue, [], prefetch, timeout)
         self._broker = broker
 
-    def __next__(self) -> _QueueMessage | None:
+    def __next__(self) -> QueueMessage | None:
         """Hand out a message, or None after a while without one."""
         if not self._broker.gate.is_set():
             time.sleep(_LOOK_AGAIN)
             return None
         message = super().__next__()
-        return None if message is None else _QueueMessage(message._message)  # noqa: SLF001 - as it was sent
+        return None if message is None else QueueMessage(message._message)  # noqa: SLF001 - as it was sent
 
     def ack(self, message: MessageProxy) -> None:
         """Forget a message as soon as it is settled."""
-        settled = getattr(message, "settled", None)
-        if settled is None:
+        if message.settled is None:
             super().ack(message)
         else:
-            settled.add_done_callback(lambda _: super(_Consumer, self).ack(message))
+            message.settled.add_done_callback(lambda _: super(_Consumer, self).ack(message))
 
     def nack(self, message: MessageProxy) -> None:
         """Forget it too: what it named is enqueued again."""

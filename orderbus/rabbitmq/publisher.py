@@ -11,7 +11,7 @@ import atexit
 import concurrent.futures
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, Final, TypeVar
 
 import pika
@@ -30,14 +30,16 @@ WINDOW: Final = 1000
 
 
 class Publisher:
-    """Puts messages on queues; begins when first used."""
+    """Puts messages on queues; begins when first used.
+
+    ``parameters`` says where RabbitMQ is, and ``queues`` what a message's queue needs.
+    """
 
     def __init__(
         self,
         parameters: Callable[[], pika.connection.Parameters],
         queues: Callable[[str], Sequence[Queue]],
     ) -> None:
-        """Ask ``parameters`` where RabbitMQ is, and ``queues`` what a message's queue needs."""
         self._parameters = parameters
         self._queues = queues
         self._starting = threading.Lock()
@@ -51,8 +53,11 @@ class Publisher:
         """Run one of the coroutines below on the thread; may be called from anywhere else."""
         with self._starting:
             if self._loop is None:
-                self._loop, self._declaring = asyncio.new_event_loop(), asyncio.Lock()
-                self.thread = threading.Thread(target=self._run, name="enqueuer", daemon=True)
+                loop = self._loop = asyncio.new_event_loop()
+                self._declaring = asyncio.Lock()
+                self.thread = threading.Thread(
+                    target=_run, args=(loop,), name="enqueuer", daemon=True
+                )
                 self.thread.start()
                 atexit.register(self.close)
             return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -90,25 +95,21 @@ class Publisher:
 
     async def declare(self, queue: str, *, anew: bool = False) -> None:
         """See to it that the queue of that name is there. Raises ``Unavailable``."""
-        connection = await self._ready()
+        connection = await self.reach()
         async with self._declaring:
             for needed in self._queues(queue):
                 if anew or needed.name not in connection.declared:
                     await _answered(connection, connection.declare(needed))
                     connection.declared.add(needed.name)
 
-    async def reach(self) -> None:
-        """Return if messages can be sent now; raises ``Unavailable`` if not. Asks nobody."""
-        await self._ready()
-
     async def ping(self) -> None:
         """Return when RabbitMQ answers; raises ``Unavailable`` when it does not."""
-        connection = await self._ready()
+        connection = await self.reach()
         await _answered(connection, connection.ask())
 
     async def _send(self, window: Sequence[Outgoing], within: float | None) -> list[Outgoing]:
         """Send messages together and wait for the answers; returns those without a queue."""
-        connection = await self._ready()
+        connection = await self.reach()
         answers = [connection.publish(message) for message in window]
         _, silent = await asyncio.wait(answers, timeout=within)
         if silent:
@@ -124,8 +125,11 @@ class Publisher:
                 raise error
         return missing
 
-    async def _ready(self) -> Connection:
-        """Hand out a connection that takes messages, made anew where the last one was lost."""
+    async def reach(self) -> Connection:
+        """Hand out a connection that takes messages, made anew where the last one was lost.
+
+        Asks RabbitMQ nothing. Raises ``Unavailable``.
+        """
         connection = self._connection
         if connection is None or connection.is_lost:
             if self._opening is None:
@@ -149,17 +153,13 @@ class Publisher:
             self._opening.cancel()
         if self._connection is not None:
             self._connection.close("we are leaving")
-            await self._connection.ended()
+            await self._connection.ended.wait()
             self._connection = None
 
-    def _run(self) -> None:
-        loop = self._loop
-        assert loop is not None  # noqa: S101 - the starter set it
-        asyncio.set_event_loop(loop)
-        try:
-            loop.run_forever()
-        finally:
-            loop.close()
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    with closing(loop):
+        loop.run_forever()
 
 
 async def _answered(connection: Connection, question: Coroutine[Any, Any, None]) -> None:

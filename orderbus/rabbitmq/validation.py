@@ -22,7 +22,7 @@ from dramatiq.common import current_millis, q_name
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from orderbus.domain import json as strict_json
-from orderbus.domain.text import storable
+from orderbus.domain.text import brief, storable
 from orderbus.errors import BadMessage, Invalid
 from orderbus.telemetry import UNKNOWN_ACTOR
 
@@ -206,5 +206,4 @@ def _is_json(asked: object) -> bool:
 
 
 def _shown(value: object) -> str:
-    text = storable(repr(value))
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return brief(storable(repr(value)), _SHOWN)
