@@ -15,16 +15,3 @@ from orderbus.actors import (
     publish_outbox,
     startup,
 )
-
-__all__ = [
-    "bridge",
-    "broker",
-    "consumers",
-    "count_event",
-    "create_order",
-    "deliver_webhook",
-    "process_order",
-    "publish_outbox",
-    "shared_state",
-    "startup",
-]

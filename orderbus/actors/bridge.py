@@ -45,9 +45,8 @@ async def run(
                     await patiently(partial(_publish_again, database, subscription))
                 if not batch:  # PostgreSQL may stand still, and whoever stops would wait for it
                     continue
-                due = await patiently(
-                    partial(services.inbox.receive, database, batch, wanted=wanted)
-                )
+                receive = partial(services.inbox.receive, database, batch, wanted=wanted)
+                due = await patiently(receive)
             except Unavailable:  # and nobody wants to wait any longer
                 subscription.give_back(batch)
                 return
@@ -60,11 +59,8 @@ async def run(
 
 
 async def _publish_again(database: Database, subscription: Subscription) -> None:
-    """Have everything published again that a subscription held which is gone.
-
-    One that goes while this happens is noted anew, and has what it held published again in turn.
-    """
-    subscription.made_anew = False
+    """Have everything published again that a subscription held which is gone."""
+    subscription.made_anew = False  # one that goes meanwhile is noted anew
     count = await services.lost_events.take_back_all(database)
     telemetry.log.warning("subscription_made_anew", events_to_publish_again=count)
 

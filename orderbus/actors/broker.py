@@ -37,10 +37,7 @@ dramatiq.set_broker(broker)
 
 
 async def enqueue_deliveries(deliveries: Sequence[int]) -> None:
-    """Hint at deliveries.
-
-    Raises ``Unavailable``; some may have been enqueued then, which is harmless.
-    """
+    """Send wake-up messages; some may be sent where it raises ``Unavailable``."""
     actor = broker.get_actor("deliver_webhook")
     await broker.put([actor.message(delivery) for delivery in deliveries])
 
@@ -65,6 +62,4 @@ async def enqueue_message(actor: str, arguments: Mapping[str, Any]) -> None:
     )
 
 
-async def ping() -> None:
-    """Return when RabbitMQ answers; raises ``Unavailable`` when it does not."""
-    await broker.ping()
+ping: Final = broker.ping

@@ -1,14 +1,6 @@
 """The registry of consumers: kinds of work on events, each with a queue of its own.
 
-A consumer is a function and one line that names the events it wants:
-
-    @consumer("order.*")
-    async def count_event(connection: Connection, event: Event) -> None:
-        await storage.metrics.count(connection, "orders_touched")
-
-Its name is the queue's. Bridge, inbox, retries, dead letters and metrics come by themselves. What
-it does through ``connection`` commits together with the mark that it was done, so an event that
-comes twice, or a worker that dies, changes nothing twice.
+A consumer is a function and one line that names the events it wants: see ``README.md`` beside this.
 """
 
 from __future__ import annotations
@@ -92,10 +84,7 @@ def installed(settings: Settings) -> Sequence[Consumer]:
 
 
 async def enqueue(consumptions: Mapping[str, Sequence[int]]) -> None:
-    """Hint at consumptions, by consumer.
-
-    Raises ``Unavailable``; some may have been enqueued then, which is harmless.
-    """
+    """Send wake-up messages, by consumer; some may be sent where it raises ``Unavailable``."""
     await broker.put(
         [
             broker.get_actor(name).message(consumption)

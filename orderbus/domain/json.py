@@ -1,9 +1,8 @@
 """What a JSON text may hold before anything looks at its meaning.
 
-RFC 8259 leaves duplicate names and numbers like NaN to the reader; here both are refused, since two
-readers that disagree about a body would disagree about its signature and its hash. It leaves bounds
-to the reader, too: numbers and nesting are bounded here before they are converted, so that a text
-costs its reader no more than its length.
+Duplicate names and numbers like NaN, which RFC 8259 leaves to the reader, are refused: two readers
+that disagree about a body would disagree about its hash. Numbers and nesting are bounded before
+they are converted, so that a text costs its reader no more than its length.
 """
 
 from __future__ import annotations
@@ -80,10 +79,6 @@ def _check_shape(text: bytes) -> None:
         raise _malformed(f"nested too deeply: {DEEPEST} levels are allowed")
 
 
-def _integer(literal: str) -> int:
-    return int(_bounded(literal))
-
-
 def _fraction(literal: str) -> Decimal:
     exponent = literal.lower().partition("e")[2]
     if len(exponent.lstrip("+-0")) > _LONGEST_EXPONENT:
@@ -116,7 +111,7 @@ def _malformed(detail: str) -> Invalid:
 
 #: Made once: making one costs more than to read a small body.
 _DECODER: Final = json.JSONDecoder(
-    parse_int=_integer,
+    parse_int=lambda literal: int(_bounded(literal)),
     parse_float=_fraction,
     parse_constant=_no_constant,
     object_pairs_hook=_unique,

@@ -40,8 +40,7 @@ class Pauses:
 
 
 def _seconds(first: float, most: float | None = None, *, spread: float = 0) -> Pauses:
-    longest = first if most is None else most
-    return Pauses(timedelta(seconds=first), timedelta(seconds=longest), spread)
+    return Pauses(timedelta(seconds=first), timedelta(seconds=most or first), spread)
 
 
 #: A queue message whose actor raised, and what has to be written down of it.
@@ -192,9 +191,7 @@ def webhook_pause(attempt: int, *, jitter: float) -> timedelta:
 
 def _retry_after(value: str | None, now: datetime) -> timedelta:
     """Read seconds or an HTTP date (RFC 9110 section 10.2.3); anything else asks for nothing."""
-    if value is None:
-        return timedelta(0)
-    value = value.strip()
+    value = (value or "").strip()
     if value.isascii() and value.isdigit():
         return timedelta(seconds=int(value[:9]))
     try:

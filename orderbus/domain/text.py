@@ -6,6 +6,8 @@ from typing import Final
 
 #: Characters of what somebody sent that are said back to them.
 LONGEST_ECHO: Final = 200
+#: Characters that are kept of why something failed.
+LONGEST_KEPT: Final = 2000
 
 
 def brief(text: str, at_most: int = LONGEST_ECHO) -> str:
@@ -25,6 +27,11 @@ def printable(text: str, *, lines: bool = False) -> str:
         char if char.isprintable() or (lines and char == "\n") else ascii(char)[1:-1]
         for char in text
     )
+
+
+def of_error(error: BaseException, at_most: int = LONGEST_KEPT) -> str:
+    """Say an error's class and its words, as PostgreSQL can keep them."""
+    return storable(f"{type(error).__name__}: {error}"[:at_most])
 
 
 def storable(text: str) -> str:

@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp import ClientResponse
 from yarl import URL
 
-from orderbus.domain.text import storable
+from orderbus.domain.text import of_error
 from orderbus.domain.webhooks import EndpointResponse
 from orderbus.egress.address_filter import ForbiddenAddressError, connected_to
 from orderbus.egress.session import Session
@@ -146,4 +146,4 @@ def _sentence(failure: Exception) -> str:
         return "This process was stopped during the exchange"
     if isinstance(cause, TimeoutError):
         return "The exchange was not over within its deadline"
-    return storable(f"{type(cause).__name__}: {cause}"[:500])
+    return of_error(cause, 500)

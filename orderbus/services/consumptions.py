@@ -21,7 +21,7 @@ from orderbus.domain.retries import (
     Retry,
     judge_error,
 )
-from orderbus.domain.text import storable
+from orderbus.domain.text import of_error
 from orderbus.errors import OrderbusError, Unavailable
 from orderbus.resources import Resources
 from orderbus.services.interruptions import ended, to_the_end
@@ -34,7 +34,6 @@ LEASE: Final = timedelta(seconds=60)
 _ENQUEUE_AGAIN_AFTER: Final = timedelta(seconds=10)
 #: For how many events that it has not taken yet each consumer is sent wake-up messages.
 _ENQUEUE_AT_MOST: Final = 1000
-_ERROR_AT_MOST: Final = 2000
 
 OnDeadLetter = Callable[[Connection, Event, str], Awaitable[None]]
 #: Opens a transaction that only commits while the event is still ours to consume.
@@ -144,7 +143,7 @@ async def due_to_enqueue(database: Database, consumers: Sequence[str]) -> Mappin
 
 async def _failed(held: Resources, claim: Claim, work: Work, error: Exception) -> bool:
     database, settings = held.database, held.settings
-    message = storable(f"{type(error).__name__}: {error}"[:_ERROR_AT_MOST])
+    message = of_error(error)
     failed = claim.attempt - 1
     verdict = judge_error(
         error, _pauses(held), failures=failed, waits=failed, allowed=settings.max_retry_attempts

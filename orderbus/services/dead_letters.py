@@ -47,16 +47,12 @@ async def add_message(database: Database, message: FailedMessage) -> int | None:
         kept = await storage.dead_letters.add(
             connection, "message", [replace(message, error=error, traceback=traceback)]
         )
-    for letter in kept:
-        telemetry.DEAD_LETTERS.labels(kind="message").inc()
-        telemetry.log.error(
-            "dead_letter_written",
-            kind="message",
-            dead_letter=letter,
-            actor=message.actor,
-            error=message.error,
-        )
-    return kept[0] if kept else None
+    if not kept:
+        return None
+    telemetry.DEAD_LETTERS.labels(kind="message").inc()
+    about = {"dead_letter": kept[0], "actor": message.actor, "error": message.error}
+    telemetry.log.error("dead_letter_written", kind="message", **about)
+    return kept[0]
 
 
 async def redrive(connection: Connection, letter_id: int) -> Redriven:

@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 from orderbus import storage, telemetry, waiting
 from orderbus.domain import retries, webhooks
 from orderbus.domain.deliveries import Settlement
+from orderbus.domain.text import of_error
 from orderbus.domain.webhooks import EndpointResponse
 from orderbus.egress import exchange
 from orderbus.egress.isolation import Isolation
@@ -191,7 +192,7 @@ def _failed_here(claimed: Claimed, error: Exception) -> Settlement:
     """Try again later, uncharged, as long as it may be us; then this delivery is the cause."""
     failures = claimed.crashes + 1
     if failures >= retries.CRASHES_ALLOWED:
-        return _dead("failed_here", f"{type(error).__name__}: {error}"[:2000].replace("\0", ""))
+        return _dead("failed_here", of_error(error))
     after = retries.webhook_pause(failures, jitter=random.random())  # noqa: S311 - spreads retries
     return Settlement("pending", "not_charged", after=after, charged=False, without_result=True)
 

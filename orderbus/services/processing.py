@@ -15,7 +15,7 @@ from orderbus.domain import processing
 from orderbus.domain.events import ORDER_PROCESSED, Event, rfc3339
 from orderbus.domain.processing import Outcome, Priced, Processor, Random, Task
 from orderbus.domain.states import Action, Status
-from orderbus.domain.text import storable
+from orderbus.domain.text import LONGEST_KEPT, of_error, storable
 from orderbus.errors import Conflict, IllegalMove, Misconfigured
 from orderbus.resources import Resources
 from orderbus.services import orders
@@ -25,7 +25,6 @@ from orderbus.storage.database import Connection
 from orderbus.storage.orders import Order
 
 ACTOR: Final = "process_order"
-_REASON_AT_MOST: Final = 2000
 
 
 def chosen(settings: Settings) -> Processor | None:
@@ -76,7 +75,7 @@ async def process(held: Resources, event: Event, ours: Ours) -> Outcome | None:
     except Exception as error:
         async with ours() as connection:
             order = await storage.orders.lock(connection, event.order_id)
-            await storage.processing.wait(connection, order.order_pk, error=_said(error))
+            await storage.processing.wait(connection, order.order_pk, error=of_error(error))
         raise
 
 
@@ -151,7 +150,7 @@ async def _starter(connection: Connection, order: Order) -> str:
 
 
 async def _end(connection: Connection, order: Order, outcome: Outcome, event: Event) -> None:
-    reason = None if outcome.reason is None else storable(outcome.reason)[:_REASON_AT_MOST]
+    reason = None if outcome.reason is None else storable(outcome.reason)[:LONGEST_KEPT]
     processed_at = await storage.processing.finish(
         connection, order.order_pk, amount=outcome.amount, error=reason
     )
@@ -172,7 +171,3 @@ async def _end(connection: Connection, order: Order, outcome: Outcome, event: Ev
         },
         traceparent=event.traceparent,
     )
-
-
-def _said(error: Exception) -> str:
-    return storable(f"{type(error).__name__}: {error}"[:_REASON_AT_MOST])

@@ -59,7 +59,7 @@ async def test_a_delivery_that_fails_in_our_own_code_is_tried_again_uncharged_th
     due = await one_due(database, receiver.url)
 
     async def broken(*_: Any, **__: Any) -> None:
-        bug = "a bug\0"
+        bug = "a bug\0\ud800"  # neither of them can be kept
         raise ZeroDivisionError(bug)
 
     monkeypatch.setattr(exchange, "post", broken)
@@ -73,7 +73,7 @@ async def test_a_delivery_that_fails_in_our_own_code_is_tried_again_uncharged_th
     assert seen[0] == ("pending", 0, 1, None)
     assert seen[-1][0] == "dead"
     letter = await letter_rows.only(database)
-    assert (letter["reason"], letter["error"]) == ("failed_here", "ZeroDivisionError: a bug")
+    assert (letter["reason"], letter["error"]) == ("failed_here", "ZeroDivisionError: a bug\ufffd?")
 
 
 async def test_a_settlement_waits_for_a_database_that_is_away(
