@@ -1,8 +1,4 @@
-"""Refusals over HTTP.
-
-They are RFC 9457 ``application/problem+json``. On the path of the source document the members its
-clients read (``error``, ``errors``) stand beside the problem's own.
-"""
+"""Refusals over HTTP: RFC 9457 ``application/problem+json``."""
 
 from __future__ import annotations
 
@@ -28,7 +24,7 @@ _LOGGED_FAULTS: Final = 3
 CONTENT_TYPE: Final = "application/problem+json"
 #: Characters of a sentence: what is echoed in it is cut at 200 before.
 _LONGEST_SENTENCE: Final = 300
-#: Paths of source documents, and what their clients read beside the problem's own members.
+#: Paths of source documents, whose clients read ``error`` and ``errors`` beside the problem's own.
 SOURCE_PATH: Final = "/webhooks/orders/create"
 CARTS_PATH: Final = "/carts"
 

@@ -51,8 +51,9 @@ async def stream_list(
             rows = await rows_after(getattr(rows[-1], number))
         await response.write(b"]}")
         await response.write_eof()
-    except (OrderbusError, ConnectionError) as error:
-        # A list that is cut must not look like one that ended; a reader may have gone away, too.
+    except (OrderbusError, ConnectionError, ValueError) as error:
+        # A list that is cut must not look like one that ended: a reader may have gone away, too,
+        # or a row is none that its shape can show.
         telemetry.log.warning("list_cut", list=name, error=str(error))
         if request.transport is not None:
             request.transport.abort()

@@ -87,6 +87,22 @@ async def test_a_reader_that_goes_away_in_the_middle_is_no_failure_of_the_server
     assert [line["event"] for line in logs] == ["list_cut", "request"]
 
 
+async def test_a_list_with_a_row_that_cannot_be_shown_is_cut_and_does_not_look_like_a_whole_one(
+    client: api_client.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def rows(_: Connection, cart_pk: int, **__: Any) -> list[Cart]:
+        amount = "NaN" if cart_pk else "1.00"
+        return [Cart(cart_pk + 1, UUID(int=1), Decimal(amount), datetime.now(UTC), closed=False)]
+
+    monkeypatch.setattr(storage.carts, "list_after", rows)
+    with structlog.testing.capture_logs() as logs:
+        response = await client.get("/carts")
+        with pytest.raises(aiohttp.ClientError):
+            await response.read()
+
+    assert [line["event"] for line in logs] == ["list_cut", "request"]
+
+
 @pytest.mark.parametrize(
     "line", [b"GET /\xff HTTP/1.1", b"GET / HTTP/9.9", b"GET / HTTP/1.1\r\nX-API-Key: obk_\x01"]
 )

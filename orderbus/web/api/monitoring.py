@@ -47,8 +47,7 @@ async def healthz(_: web.Request) -> web.Response:
 )
 async def readyz(request: web.Request) -> web.Response:
     """Say which dependencies answer and are as we need them."""
-    found = await request.app[HEALTH].get()
-    readiness = services.health.readiness(found)
+    readiness = services.health.readiness(await request.app[HEALTH].get())
     body = bodies.Readiness.model_validate(readiness.body())
     return body.response() if readiness.ready else body.response(503, {"Retry-After": "1"})
 
