@@ -28,7 +28,7 @@ from orderbus.devtools.stack import Stack, check_settings, first_error, for_sett
 from orderbus.domain import retries
 from orderbus.domain.events import ORDER_PROCESSED
 from orderbus.errors import Died
-from orderbus.storage.database import open_database
+from orderbus.storage.database import Database, open_database
 from orderbus.storage.journey import Journey
 
 T = TypeVar("T")
@@ -63,10 +63,7 @@ async def _demo(provider: Provider | None, *, as_json: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, task.cancel)
-    with (
-        free_folder(default_data().absolute(), "demo") as folder,
-        _log(folder / "log") as sink,
-    ):
+    with free_folder(default_data().absolute(), "demo") as folder, _log(folder / "log") as sink:
         try:
             with terminal.errors.status("finding the dependencies") as status:
 
@@ -165,7 +162,7 @@ async def _received(send: Send, running: Stack, reference: str) -> dict[str, Any
     return await _until(arrived)
 
 
-async def _journey(database: Any, reference: str) -> Journey:  # noqa: ANN401
+async def _journey(database: Database, reference: str) -> Journey:
     """Read the order's journey, once the worker has written down that it was delivered."""
 
     async def delivered() -> None:
@@ -180,12 +177,7 @@ async def _journey(database: Any, reference: str) -> Journey:  # noqa: ANN401
 
 
 def _report(
-    running: Stack,
-    journey: Journey,
-    webhook: dict[str, Any],
-    *,
-    began: float,
-    accepted: float,
+    running: Stack, journey: Journey, webhook: dict[str, Any], *, began: float, accepted: float
 ) -> dict[str, Any]:
     event = journey.events[0]
     delivery = event.deliveries[0]

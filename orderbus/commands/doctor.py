@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
 import click
@@ -24,31 +24,25 @@ _PATIENCE = 15
 @terminal.as_json
 def doctor(*, as_json: bool) -> None:
     """Check every dependency and setting, and say what to do. Exits 1 if something is at fault."""
-
-    async def examine() -> list[Finding]:
-        return [finding async for finding in examined()]
-
-    report(asyncio.run(examine()), as_json=as_json)
+    report(asyncio.run(_examine()), as_json=as_json)
 
 
-async def examined() -> AsyncIterator[Finding]:
+async def _examine() -> list[Finding]:
     """Examine one after the other; a dependency that is away is a finding, not an error."""
-    yield ok("orderbus", f"{version('orderbus')}, Python {platform.python_version()}")
+    found = [ok("orderbus", f"{version('orderbus')}, Python {platform.python_version()}")]
     try:
         settings = settings_module.load()
     except Misconfigured as error:
-        yield fault("settings", str(error), "mend .env; .env.example explains each")
-        return
-    yield ok("settings", "read and in agreement")
-    yield _ingress(settings)
+        return [*found, fault("settings", str(error), "mend .env; .env.example explains each")]
+    found += [ok("settings", "read and in agreement"), _ingress(settings)]
     async with open_database(settings) as database:
         examinations = {
             **examine_postgres.examinations(settings, database),
             **examine_rabbitmq.examinations(settings),
             **examine_pubsub.examinations(settings),
         }
-        for subject, (examination, todo) in examinations.items():
-            yield await _bounded(subject, examination, todo)
+        found += [await _bounded(subject, *each) for subject, each in examinations.items()]
+    return found
 
 
 async def _bounded(

@@ -93,8 +93,7 @@ class _Rabbitmq:
         broker = actors.broker.broker
         assert isinstance(broker, Broker)  # noqa: S101 - see examinations
         if self._asking is None:
-            asking = asyncio.to_thread(examine, broker)
-            self._asking = asyncio.create_task(asking)
+            self._asking = asyncio.create_task(asyncio.to_thread(examine, broker))
         return await asyncio.shield(self._asking)
 
 

@@ -43,7 +43,8 @@ def migrate(
     patience = timedelta(seconds=wait)
     if rollback is None:
         if yes or lose_rows:
-            raise click.UsageError("--yes and --lose-rows belong to --rollback")
+            message = "--yes and --lose-rows belong to --rollback: leave them out, or give it too."
+            raise click.UsageError(message)
         terminal.with_exit_code(lambda: _migrate(patience, as_json=as_json))
     else:
         terminal.with_exit_code(
@@ -84,6 +85,7 @@ def _ask(question: str) -> None:
 
 
 async def _prepare(settings: Settings, wait: timedelta) -> bool:
+    """Make what is missing; returns whether the subscription was."""
     async with open_database(settings) as database:
         async with database.connection() as connection:
             await _refuse_contradictions(settings, connection)
@@ -96,24 +98,18 @@ async def _prepare(settings: Settings, wait: timedelta) -> bool:
                     given=given is not None,
                     events=settings.webhook_outgoing_events,
                 )
-        async with database.connection() as connection:
             await storage.maintenance.make_ahead(connection, days=maintenance.DAYS_AHEAD)
-        made = await _topology(settings, wait)
+        made = await waiting.until_it_works(
+            lambda: topology.ensure(settings),
+            retries.MIGRATE,
+            within=wait,
+            away=lambda error: _say(f"waiting for Pub/Sub: {error}"),
+        )
         if made:
             await lost_events.take_back_all(database)
-    problems = await topology.check(settings)
-    if problems:
+    if problems := await topology.check(settings):
         raise Misconfigured("\n".join(problems))
     return made
-
-
-async def _topology(settings: Settings, wait: timedelta) -> bool:
-    return await waiting.until_it_works(
-        lambda: topology.ensure(settings),
-        retries.MIGRATE,
-        within=wait,
-        away=lambda error: _say(f"waiting for Pub/Sub: {error}"),
-    )
 
 
 async def _refuse_contradictions(settings: Settings, connection: Connection) -> None:
@@ -127,13 +123,17 @@ async def _refuse_contradictions(settings: Settings, connection: Connection) -> 
 
 
 def _check_outgoing(settings: Settings) -> None:
-    try:
-        if settings.webhook_outgoing_url is not None:
-            webhooks.check_url(settings.webhook_outgoing_url)
-        if settings.webhook_outgoing_secret is not None:
-            webhooks.check_secret(settings.webhook_outgoing_secret.get_secret_value())
-    except Invalid as error:
-        raise Misconfigured(f"WEBHOOK_OUTGOING_URL or WEBHOOK_OUTGOING_SECRET: {error}") from error
+    given = settings.webhook_outgoing_secret
+    secret = None if given is None else given.get_secret_value()
+    for name, check, value in (
+        ("WEBHOOK_OUTGOING_URL", webhooks.check_url, settings.webhook_outgoing_url),
+        ("WEBHOOK_OUTGOING_SECRET", webhooks.check_secret, secret),
+    ):
+        try:
+            if value is not None:
+                check(value)
+        except Invalid as error:
+            raise Misconfigured(f"{name}: {error}") from error
 
 
 def _say(sentence: str) -> None:

@@ -6,9 +6,9 @@ import asyncio
 import os
 import shlex
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -34,6 +34,8 @@ def _url(_context: click.Context, _option: click.Parameter, url: str | None) -> 
             raise click.BadParameter(f"{error}.") from None
     return url
 
+
+_Opening = Callable[..., AbstractAsyncContextManager[Stack]]
 
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta")
 
@@ -70,75 +72,63 @@ def up(
     dependencies, ports and who may call.
     """
     folder = (data or default_data() / "up").absolute()
-    wanted = Wanted(folder, port, provider, webhook, dotenv.read(Path(".env"), os.environ))
-    terminal.with_exit_code(lambda: asyncio.run(_up(wanted, as_json=as_json)))
+    given = dotenv.read(Path(".env"), os.environ)
+    opening = partial(
+        running_stack,
+        folder,
+        say=_say,
+        provider=provider,
+        port=port,
+        webhook=webhook,
+        changes=given.taken,
+    )
 
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to run, and where."""
-
-    folder: Path
-    port: int
-    provider: Provider | None
-    webhook: str | None
-    given: Given
-
-    def refuse_what_cannot_work(self) -> None:
-        """Raise ``Misconfigured`` where something would fail after the start."""
-        if self.port and not is_free(self.port):
-            message = (
-                f"Port {self.port} is in use: name another with --port, or any free one with "
-                "--port 0"
+    def run() -> None:
+        if port and not is_free(port):
+            raise Misconfigured(
+                f"Port {port} is in use: name another with --port, or any free one with --port 0"
             )
-            raise Misconfigured(message)
-        check_settings(self.given.taken)
+        check_settings(given.taken)
+        _show_dotenv(given)
+        with locked_folder(folder):
+            stopped = asyncio.run(_up(opening, as_json=as_json))
+        if stopped:
+            _say(f"Stopped. Everything it had stays in {folder}")
+
+    terminal.with_exit_code(run)
 
 
-async def _up(wanted: Wanted, *, as_json: bool) -> None:
+async def _up(opening: _Opening, *, as_json: bool) -> bool:
+    """Run everything until somebody stops it, and say so; raises ``Died`` where a process ends."""
     stopping = asyncio.Event()
-    wanted.refuse_what_cannot_work()
-    _show_dotenv(wanted.given)
-    with locked_folder(wanted.folder):
-        running = asyncio.create_task(_run(wanted, stopping, as_json=as_json))
+    running = asyncio.create_task(_run(opening, stopping, as_json=as_json))
 
-        def stop() -> None:
-            if not stopping.is_set() and not running.done():
-                stopping.set()
-                _say("stopping")
-                running.cancel()
+    def stop() -> None:
+        if not stopping.is_set() and not running.done():
+            stopping.set()
+            _say("stopping")
+            running.cancel()
 
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, stop)
-        try:
-            await running
-        except asyncio.CancelledError:
-            if not stopping.is_set():
-                raise
-        except BaseExceptionGroup as group:
-            raise first_error(group) from None
-    if stopping.is_set():
-        _say(f"Stopped. Everything it had stays in {wanted.folder}")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    try:
+        await running
+    except asyncio.CancelledError:
+        if not stopping.is_set():
+            raise
+    except BaseExceptionGroup as group:
+        raise first_error(group) from None
+    return stopping.is_set()
 
 
-async def _run(wanted: Wanted, stopping: asyncio.Event, *, as_json: bool) -> None:
-    """Run everything until this is cancelled; raises ``Died`` where a process ends before."""
-
+async def _run(opening: _Opening, stopping: asyncio.Event, *, as_json: bool) -> None:
     def sink(name: str, line: str) -> None:
         if not stopping.is_set():  # what a process prints at its end, Java at length, helps nobody
             _print(name, line)
 
-    async with running_stack(
-        wanted.folder,
-        sink=sink,
-        say=_say,
-        provider=wanted.provider,
-        port=wanted.port,
-        webhook=wanted.webhook,
-        changes=wanted.given.taken,
-    ) as running:
-        with _env_file(wanted.folder / "env", running.env) as env_file:
-            _show(running, env_file, as_json=as_json, own_receiver=wanted.webhook is None)
+    async with opening(sink=sink) as running:
+        with _env_file(running.data / "env", running.env) as env_file:
+            _show(running, env_file, as_json=as_json)
             process = await running.first_death()
             raise Died(f"{process.name} ended with code {process.code}; stopping everything")
 
@@ -162,7 +152,7 @@ def _show_dotenv(given: Given) -> None:
         _say(f"of .env replaced by its own: {', '.join(given.replaced)}")
 
 
-def _show(running: Stack, env_file: Path, *, as_json: bool, own_receiver: bool) -> None:
+def _show(running: Stack, env_file: Path, *, as_json: bool) -> None:
     if as_json:
         terminal.show(running.urls)
         return
@@ -171,7 +161,7 @@ def _show(running: Stack, env_file: Path, *, as_json: bool, own_receiver: bool) 
     if "RABBIT_PASS" in running.env:
         login = f"{running.env['RABBIT_USER']}, password {running.env['RABBIT_PASS']}"
         _say(f"rabbitmq management login: {login}")
-    if not own_receiver:
+    if "receiver" not in running.urls:  # somebody else's has to know it
         _say(f"webhook secret: {running.env['WEBHOOK_OUTGOING_SECRET']}")
     _say(f"for other commands, in another terminal: . {shlex.quote(str(env_file))}")
     terminal.say(f"orderbus ready: {running.urls['api']}")

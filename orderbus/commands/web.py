@@ -49,7 +49,10 @@ def _run(given: Mapping[str, object], inherited: socket.socket | None, workers: 
     telemetry.configure_logging(settings, process="web")
     listening = inherited or _bind(settings)
     if settings.is_open and not is_loopback(listening.getsockname()[0]):
-        raise Misconfigured(f"AUTH=open, but {settings.web_host} is no loopback address")
+        raise Misconfigured(
+            f"AUTH=open, but {settings.web_host} is no loopback address: set ORDERBUS_WEB_HOST to "
+            "127.0.0.1, or AUTH=required and WEBHOOK_SECRET"
+        )
     if inherited is not None:
         _end_with_parent()
     elif workers > 1:
@@ -64,7 +67,8 @@ def _bind(settings: Settings) -> socket.socket:
         return server.bind(settings.web_host, settings.web_port)
     except OSError as error:
         place = f"{settings.web_host}:{settings.web_port}"
-        terminal.fail(f"cannot listen on {place}: {error}", code=1)
+        message = f"cannot listen on {place}: {error}. Choose another --host or --port."
+        terminal.fail(message, code=1)
 
 
 def _serve(serving: Coroutine[object, object, None]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from orderbus import waiting
 from orderbus.devtools.folders import kept_open
@@ -105,17 +105,9 @@ async def _line(stream: asyncio.StreamReader) -> bytes:
         return await stream.readexactly(error.consumed)
 
 
-async def run(
-    name: str,
-    command: Sequence[str],
-    *,
-    sink: Sink,
-    env: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
-    user: str = "-",
-) -> None:
-    """Run ``command`` to its end; raises ``Died`` if it fails."""
-    process = await Process.start(name, command, sink=sink, env=env, cwd=cwd, user=user)
+async def run(name: str, command: Sequence[str], **options: Any) -> None:  # noqa: ANN401
+    """Run ``command`` to its end, with ``Process.start``'s options; raises ``Died`` if it fails."""
+    process = await Process.start(name, command, **options)
     try:
         code = await process.wait()
     finally:

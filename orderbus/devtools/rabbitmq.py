@@ -57,6 +57,7 @@ class NativeRabbitmq(Dependency):
         #: What its control command needs to find the node.
         self.node_env: dict[str, str] = {}
         self._folder = data.absolute()
+        self._mnesia = self._folder / "mnesia"
         self._server = server
         self._ports: list[int] = []
 
@@ -92,10 +93,6 @@ class NativeRabbitmq(Dependency):
             await self.processes.pop().stop()
             shutil.rmtree(self._mnesia)
             await self._start_node(sink)
-
-    @property
-    def _mnesia(self) -> Path:
-        return self._folder / "mnesia"
 
     def _password(self) -> str:
         """Read the password, or make one up.

@@ -55,7 +55,8 @@ class Double:
         try:
             self._port = server.add_insecure_port(self.address)
         except RuntimeError as error:
-            raise Misconfigured(f"{self.address} is taken: choose another --port") from error
+            message = f"Cannot listen on {self.address}: choose another --host or --port"
+            raise Misconfigured(message) from error
         await server.start()
         self._server = server
 
@@ -134,7 +135,7 @@ async def open_admin(double: Double, port: int) -> AsyncIterator[str]:
         try:
             await site.start()
         except OSError as error:
-            raise Misconfigured(f"{error}: choose another --admin-port") from error
+            raise Misconfigured(f"{error.strerror}: choose another --admin-port") from error
         yield f"http://{double.host}:{site.port}/"
     finally:
         await runner.cleanup()
