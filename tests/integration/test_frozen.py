@@ -21,7 +21,16 @@ from orderbus.services import maintenance
 from orderbus.storage.database import Database
 from orderbus.storage.dead_letters import FailedMessage
 from tests.integration.test_inbox import messages, received
-from tests.support import event_rows, forced, letter_rows, outbox_rows, scenario, statements
+from tests.support import (
+    event_rows,
+    forced,
+    letter_rows,
+    outbox_rows,
+    scenario,
+    statements,
+    table_rows,
+    watermark_rows,
+)
 
 #: A bridge that stops itself in its transaction, as SIGSTOP from outside would at this point.
 FROZEN_BRIDGE = """
@@ -166,7 +175,7 @@ async def test_discarding_an_event_of_a_busy_order_is_refused_and_decides_nothin
     async with database.connection() as connection:
         await storage.inbox.recognise(connection, [event])
     async with database.transaction() as connection:
-        await connection.execute("SELECT FROM ops.watermarks FOR UPDATE")
+        await watermark_rows.hold(connection)
         with pytest.raises(Busy):
             await services.dead_letters.discard(database, letter["id"], note="gone")
 
@@ -187,7 +196,7 @@ async def test_partitions_are_made_though_a_long_query_holds_the_table(
     database: Database,
 ) -> None:
     async with database.transaction() as reader, database.connection() as connection:
-        await reader.execute("SELECT FROM ops.events")
+        await table_rows.lock_as_a_reader(reader, "ops.events")
         made = await storage.maintenance.make_ahead(connection, days=maintenance.DAYS_AHEAD + 1)
 
     assert made == 2

@@ -15,11 +15,9 @@ from orderbus.domain.processing import Outcome, Task
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.orders import Order
-from tests.support import scenario
+from tests.support import consumption_rows, event_rows, order_rows, scenario
 
 NAME = "process_order"
-#: What is left of a lease after SIGSTOP and SIGCONT.
-LEASE_ENDS = "UPDATE ops.consumptions SET leased_until = now() - interval '1 s'"
 
 
 class Counting:
@@ -80,16 +78,6 @@ def frozen_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> Ice:
     return ice
 
 
-async def stuck(database: Database) -> int:
-    """Count orders in progress of which no consumption will ever take care."""
-    count: int = await scenario.value(
-        database,
-        "SELECT count(*) FROM orders.orders WHERE status = 'in_progress'"
-        " AND NOT EXISTS (SELECT FROM ops.consumptions WHERE state = 'pending')",
-    )
-    return count
-
-
 @pytest.mark.parametrize("outcome", [Outcome(), Outcome(reason="Out of stock")])
 async def test_a_worker_that_lost_its_lease_before_it_began_does_not_begin(
     database: Database,
@@ -103,7 +91,7 @@ async def test_a_worker_that_lost_its_lease_before_it_began_does_not_begin(
     ice = frozen_before_it_begins(monkeypatch)
     frozen = asyncio.create_task(scenario.consume(database, settings, NAME, one))
     await ice.reached.wait()
-    await scenario.value(database, LEASE_ENDS)
+    await consumption_rows.end_leases(database)
     await scenario.consume(database, settings, NAME, one)
     before = await services.orders.find(database, str(public_id))
 
@@ -114,7 +102,7 @@ async def test_a_worker_that_lost_its_lease_before_it_began_does_not_begin(
     assert processor.keys == [f"{public_id}:2"]
     assert await services.orders.find(database, str(public_id)) == before
     assert before.status in {"completed", "failed"}
-    assert await stuck(database) == 0
+    assert await order_rows.count_stuck(database) == 0
 
 
 async def test_an_order_whose_worker_froze_in_the_middle_is_processed_under_the_same_key(
@@ -124,7 +112,7 @@ async def test_an_order_whose_worker_froze_in_the_middle_is_processed_under_the_
     processor.go_on.clear()
     frozen = asyncio.create_task(scenario.consume(database, settings, NAME, one))
     await processor.called.wait()
-    await scenario.value(database, LEASE_ENDS)
+    await consumption_rows.end_leases(database)
     await scenario.consume(database, settings, NAME, one)
 
     processor.go_on.set()
@@ -132,8 +120,8 @@ async def test_an_order_whose_worker_froze_in_the_middle_is_processed_under_the_
 
     assert processor.keys == [f"{public_id}:2"] * 2
     assert (await services.orders.find(database, str(public_id))).status == "completed"
-    assert await scenario.value(database, "SELECT count(*) FROM ops.events") == 4
-    assert await stuck(database) == 0
+    assert await event_rows.count(database) == 4
+    assert await order_rows.count_stuck(database) == 0
 
 
 async def test_a_worker_that_lost_its_lease_says_nothing_of_another_ones_try(
@@ -155,16 +143,16 @@ async def test_a_worker_that_lost_its_lease_says_nothing_of_another_ones_try(
     monkeypatch.setattr(services.processing, "chosen", lambda _: Fails())
     frozen = asyncio.create_task(scenario.consume(database, settings, NAME, one))
     await first.wait()
-    await scenario.value(database, LEASE_ENDS)
+    await consumption_rows.end_leases(database)
     working = asyncio.create_task(scenario.consume(database, settings, NAME, one))
     await called.wait()
 
     go_on.set()
     await frozen
 
-    row = "SELECT status || ' ' || coalesce(error_message, '-') FROM orders.order_processing"
-    assert await scenario.value(database, row) == "PROCESSING -"
-    assert await scenario.value(database, "SELECT lease IS NOT NULL FROM ops.consumptions")
+    tried = await order_rows.processing(database)
+    assert (tried["status"], tried["error_message"]) == ("PROCESSING", None)
+    assert (await consumption_rows.only(database))["lease"] is not None
     working.cancel()
     with suppress(asyncio.CancelledError):
         await working
@@ -174,12 +162,11 @@ async def test_an_id_of_another_consumers_is_not_claimed_and_changes_nothing(
     database: Database, settings: Settings, processor: Counting
 ) -> None:
     _, one = await due(database)
-    row = "SELECT to_jsonb(consumptions) FROM ops.consumptions"
-    before = await scenario.value(database, row)
+    before = await consumption_rows.only(database)
 
     await scenario.consume(database, settings, "count_event", one)
 
-    assert await scenario.value(database, row) == before
-    assert await scenario.value(database, "SELECT count(*) FROM ops.metrics") == 0
+    assert await consumption_rows.only(database) == before
+    assert await consumption_rows.counted(database) == 0
     await scenario.consume(database, settings, NAME, one)
     assert len(processor.keys) == 1

@@ -14,6 +14,7 @@ from orderbus import services, storage
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.inbox import Returned
+from tests.support import forced
 from tests.support.frozen_clock import FrozenOrderbus
 
 NEWEST_FIRST = "published_at DESC, event_id"
@@ -269,7 +270,7 @@ async def test_nothing_is_published_again_while_its_return_is_not_late(
 async def test_where_the_subscription_is_gone_all_is_published_again_in_bounded_steps(
     frozen: FrozenOrderbus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services.lost_events, "_STEP", 100)
+    forced.take_back_at_most(monkeypatch, 100)
     await frozen.publish(250)
     await frozen.pass_time(1)
 

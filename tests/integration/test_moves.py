@@ -16,7 +16,7 @@ from orderbus.domain.states import MOVES, Action, Status, allowed_actions
 from orderbus.errors import IllegalMove
 from orderbus.storage.database import Database
 from orderbus.storage.orders import Order
-from tests.support import scenario
+from tests.support import event_rows, order_rows, outbox_rows, scenario
 from tests.support.waiting import PATIENCE
 
 PAIRS = {(str(source), str(move.target)) for move in MOVES for source in move.sources}
@@ -48,10 +48,7 @@ async def order_of(database: Database, order_id: OrderId) -> Order:
 
 
 async def test_the_database_holds_the_same_moves_as_the_table(database: Database) -> None:
-    async with database.connection() as connection:
-        rows = await connection.fetch("SELECT from_status, to_status FROM orders.moves")
-
-    assert {tuple(row) for row in rows} == PAIRS
+    assert await order_rows.moves(database) == PAIRS
 
 
 @pytest.mark.parametrize("target", list(Status))
@@ -60,13 +57,12 @@ async def test_the_database_itself_refuses_what_is_no_move(
     database: Database, status: Status, target: Status
 ) -> None:
     order_id = await bring_to(database, status)
-    change = "UPDATE orders.orders SET status = $2 WHERE public_id = $1"
 
     if status == target or (status, target) in PAIRS:
-        await scenario.value(database, change, order_id, target)
+        await order_rows.set_status(database, order_id, target)
         return
     with pytest.raises(asyncpg.CheckViolationError, match="cannot go from"):
-        await scenario.value(database, change, order_id, target)
+        await order_rows.set_status(database, order_id, target)
 
 
 @pytest.mark.parametrize("action", list(Action))
@@ -88,8 +84,8 @@ async def test_a_move_is_made_with_history_event_and_pointer_or_leaves_no_trace(
     after = await order_of(database, order_id)
     assert after.event_seq == before.event_seq + added
     assert (after.status != before.status) is bool(added)
-    for table in ("orders.order_history", "ops.events", "ops.outbox"):
-        assert await scenario.value(database, f"SELECT count(*) FROM {table}") == after.event_seq
+    for rows in (order_rows.count_history, event_rows.count, outbox_rows.count):
+        assert await rows(database) == after.event_seq
 
 
 async def test_of_completing_and_cancelling_at_once_both_are_told_of_in_one_order(

@@ -17,7 +17,7 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.web.app import build_app
 from tests.conftest import settings_from
-from tests.support import api_client, scenario
+from tests.support import api_client, order_rows
 from tests.support.api_client import JSON, Client, placed, post, problem, serving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,11 +50,6 @@ async def anyhost(env: dict[str, str]) -> AsyncIterator[Client]:
         yield client
 
 
-async def count(database: Database) -> int:
-    counted: int = await scenario.value(database, "SELECT count(*) FROM orders.orders")
-    return counted
-
-
 async def test_what_came_through_a_proxy_needs_a_signature_and_a_key(
     client: Client, database: Database
 ) -> None:
@@ -66,7 +61,7 @@ async def test_what_came_through_a_proxy_needs_a_signature_and_a_key(
         refused = await problem(placing, 401, "unauthenticated")
         assert name.lower() in refused["detail"].lower()
         await problem(reading, 401, "unauthenticated")
-    assert await count(database) == 0
+    assert await order_rows.count(database) == 0
 
 
 async def test_a_key_counts_through_a_proxy(
@@ -90,7 +85,7 @@ async def test_a_name_that_somebody_made_lead_to_this_machine_opens_nothing(
 
         await problem(reading, 401, "unauthenticated")
         await problem(placing, 401, "unauthenticated")
-    assert await count(database) == 0
+    assert await order_rows.count(database) == 0
 
 
 async def test_this_machines_own_names_are_open(anyhost: Client) -> None:

@@ -9,7 +9,7 @@ import pytest
 from orderbus import services
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.support import scenario
+from tests.support import consumption_rows, order_rows, scenario
 from tests.support.api_client import Client, placed, problem, serving
 
 
@@ -75,7 +75,7 @@ async def test_an_order_whose_event_is_gone_cannot_be_tried_again(
     order = await placed(client)
     never = {"processor": "random", "processing_success_rate": 0.0}
     await scenario.go_on(database, settings.model_copy(update=never))
-    await scenario.value(database, "DELETE FROM ops.consumptions")
+    await consumption_rows.delete_all(database)
 
     await problem(await client.post(f"/orders/{order['id']}/retry"), 409, "conflict")
 
@@ -88,7 +88,7 @@ async def test_of_many_who_cancel_at_once_one_does(client: Client, database: Dat
     )
 
     assert sorted(answer.status for answer in answers) == [200, *[409] * 19]
-    assert await scenario.value(database, "SELECT max(event_seq) FROM orders.orders") == 2
+    assert await order_rows.last_sequence(database) == 2
 
 
 @pytest.mark.parametrize(

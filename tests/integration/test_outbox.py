@@ -10,7 +10,7 @@ import pytest
 from orderbus import services, storage
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.support import scenario
+from tests.support import letter_rows, outbox_rows, scenario
 from tests.support.topic import Topic
 
 
@@ -29,7 +29,7 @@ async def test_a_leased_batch_is_nobody_elses_until_the_lease_ends(database: Dat
 
     first = await scenario.lease(database)
     second = await scenario.lease(database)
-    await scenario.value(database, "UPDATE ops.outbox SET due_at = now()")  # the lease ends
+    await outbox_rows.make_due(database)  # the lease ends
     third = await scenario.lease(database)
 
     assert (len(first), len(second)) == (3, 0)
@@ -42,11 +42,11 @@ async def test_a_published_pointer_stays_until_the_bridge_has_the_event(
     await scenario.place(database)
 
     await publish(database, topic, settings)
-    waiting = await scenario.value(database, "SELECT message_id FROM ops.outbox")
+    waiting = await outbox_rows.message_ids(database)
     await scenario.come_back(database, *await scenario.events(database))
 
-    assert waiting == "m-1"
-    assert await scenario.value(database, "SELECT count(*) FROM ops.outbox") == 0
+    assert waiting == ["m-1"]
+    assert await outbox_rows.count(database) == 0
 
 
 async def test_one_bad_row_parks_itself_and_all_others_go_on(
@@ -84,7 +84,7 @@ async def test_an_event_whose_order_cannot_be_announced_parks_itself(
     published = await publish(database, topic, settings)
 
     assert published == 1
-    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "unencodable"
+    assert await letter_rows.reasons(database) == ["unencodable"]
 
 
 async def test_a_redriven_parked_event_is_published(
@@ -94,7 +94,7 @@ async def test_a_redriven_parked_event_is_published(
     bad = (await scenario.events(database))[0].event_id
     topic.refused = {str(bad)}
     await publish(database, topic, settings)
-    letter = await scenario.value(database, "SELECT id FROM ops.dead_letters")
+    letter = await letter_rows.only_id(database)
     topic.refused = set()
 
     async with database.transaction() as connection:
@@ -113,7 +113,7 @@ async def test_a_discarded_parked_event_lets_its_orders_later_events_go(
     topic.refused = {str(first.event_id)}
     await publish(database, topic, settings)
     held_back = await scenario.come_back(database, second)
-    letter = await scenario.value(database, "SELECT id FROM ops.dead_letters")
+    letter = await letter_rows.only_id(database)
 
     freed = await services.dead_letters.discard(database, letter, note="test order")
 
@@ -129,12 +129,12 @@ async def test_while_pubsub_is_away_nobody_is_charged_and_one_probe_goes_at_a_ti
     topic.away = True
     await publish(database, topic, settings)
 
-    await _let_time_pass(database)
+    await outbox_rows.end_pauses(database)
     leased = [len(await scenario.lease(database)) for _ in range(20)]
 
     assert leased == [1] + [0] * 19
-    assert await scenario.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
-    assert await scenario.value(database, "SELECT max(publishes) FROM ops.outbox") == 0
+    assert await letter_rows.count(database) == 0
+    assert await outbox_rows.max_publishes(database) == 0
 
 
 async def test_everything_is_published_once_pubsub_is_back(
@@ -146,21 +146,11 @@ async def test_everything_is_published_once_pubsub_is_back(
     await publish(database, topic, settings)
     topic.away = False
 
-    await _let_time_pass(database)
+    await outbox_rows.end_pauses(database)
     published = [await publish(database, topic, settings) for _ in range(3)]
 
     assert published == [1, 19, 0]
     assert len(set(topic.taken)) == 20
-
-
-async def _let_time_pass(database: Database) -> None:
-    """Let the pauses end after which something is tried again."""
-    await scenario.value(
-        database, "UPDATE ops.relay_breaker SET probe_at = now() WHERE opened_at IS NOT NULL"
-    )
-    await scenario.value(
-        database, "UPDATE ops.outbox SET due_at = now() WHERE due_at <> 'infinity'"
-    )
 
 
 async def test_a_pointer_that_keeps_killing_its_relay_is_taken_alone_and_then_parked(
@@ -169,23 +159,17 @@ async def test_a_pointer_that_keeps_killing_its_relay_is_taken_alone_and_then_pa
     for _ in range(3):
         await scenario.place(database)
     killer = (await scenario.events(database))[1].event_id
-    await scenario.value(
-        database,
-        "UPDATE ops.outbox SET leases = 3, due_at = '2020-01-01' WHERE event_id = $1",
-        killer,
-    )
+    await outbox_rows.lease_in_vain(database, killer, 3)
 
     alone = await scenario.lease(database, length=timedelta(0))
-    await scenario.value(
-        database, "UPDATE ops.outbox SET leases = 8, due_at = now() WHERE event_id = $1", killer
-    )
+    await outbox_rows.lease_in_vain(database, killer, 8)
     for _ in range(4):
-        await _let_time_pass(database)
+        await outbox_rows.end_pauses(database)
         await publish(database, topic, settings)
 
     assert len(topic.taken) == 2
     assert [leased.event_id for leased in alone] == [killer]
-    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
+    assert await letter_rows.reasons(database) == ["crashed"]
 
 
 async def test_when_the_subscription_is_gone_everything_on_its_way_is_published_again(

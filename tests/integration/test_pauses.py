@@ -15,7 +15,7 @@ from orderbus.services import outbox
 from orderbus.services.consumptions import Work
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
-from tests.support import scenario
+from tests.support import consumption_rows, outbox_rows, scenario
 
 #: Attempts before the cap is reached, at it, and far beyond what a number can be doubled.
 TIMES = (1, 2, 3, 6, 7, 8, 20, 21, 22, 63, 64, 65, 999)
@@ -42,14 +42,12 @@ async def test_a_consumer_is_tried_again_after_a_doubling_pause_of_five_minutes_
         raise error("away")  # another one each time: an error that is raised anew grows
 
     for times in TIMES:
-        await scenario.value(
-            database, "UPDATE ops.consumptions SET attempts = $1, due_at = now()", times - 1
-        )
+        await consumption_rows.set_attempts(database, times - 1)
         before = await scenario.clock(database)
         await services.consumptions.consume(held, "probe", due, Work(fails))
         after = await scenario.clock(database)
         pause = min(LONGEST, first * 2 ** min(times - 1, 30))
-        due_at = await scenario.value(database, "SELECT due_at FROM ops.consumptions")
+        due_at = (await consumption_rows.only(database))["due_at"]
         assert before + pause <= due_at <= after + pause, times
 
 
@@ -57,14 +55,9 @@ async def test_publishing_is_probed_every_two_seconds_at_most(database: Database
     pauses = []
     async with database.transaction() as connection:
         for failures in (0, 1, 2, 3, 9, 10, 11, 12, 1000, 2_000_000_000):
-            await connection.execute(
-                "UPDATE ops.relay_breaker SET opened_at = now(), probe_at = now(), failures = $1",
-                failures,
-            )
+            await outbox_rows.open_breaker(connection, failures)
             await storage.outbox.open_breaker(connection, pauses=retries.PROBE.listed())
-            pauses.append(
-                await connection.fetchval("SELECT probe_at - now() FROM ops.relay_breaker")
-            )
+            pauses.append(await outbox_rows.pause_before_probe(connection))
 
     assert max(pauses) == retries.PROBE.most == timedelta(seconds=2)
     assert pauses == sorted(pauses)
@@ -92,11 +85,7 @@ async def test_an_event_that_does_not_come_back_is_asked_with_every_ten_minutes_
     async with database.transaction() as connection:
         now = await connection.fetchval("SELECT now()")
         for ago in (pause, pause + moment):
-            await connection.execute(
-                "UPDATE ops.outbox SET publishes = $1, published_at = now() - $2::interval",
-                times,
-                ago,
-            )
+            await outbox_rows.set_published(connection, times=times, ago=ago)
             found.append(
                 await storage.lost_events.take_back(
                     connection, published_before=now, pauses=retries.LOST_EVENT.listed(), at_most=9

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,7 +14,7 @@ from orderbus.domain.processing import Outcome, Task
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.orders import Order
-from tests.support import scenario
+from tests.support import consumption_rows, event_rows, letter_rows, order_rows, scenario
 from tests.support.scripted_processor import (
     ATTEMPTS,
     NAME,
@@ -38,13 +37,6 @@ async def order(database: Database, public_id: UUID) -> Order:
     return await services.orders.find(database, str(public_id))
 
 
-async def processing(database: Database) -> dict[str, Any]:
-    async with database.connection() as connection:
-        row = await connection.fetchrow("SELECT * FROM orders.order_processing")
-    assert row is not None
-    return dict(row)
-
-
 async def test_an_order_that_is_processed_is_completed_and_told_of(
     database: Database, settings: Settings
 ) -> None:
@@ -52,12 +44,10 @@ async def test_an_order_that_is_processed_is_completed_and_told_of(
 
     await process(database, settings, one)
 
-    found, row = await order(database, public_id), await processing(database)
+    found, row = await order(database, public_id), await order_rows.processing(database)
     assert (found.status, found.event_seq) == ("completed", 4)
     assert (row["status"], str(row["amount"]), row["attempts"]) == ("SUCCESS", "350.00", 1)
-    told = await scenario.value(
-        database, "SELECT content FROM ops.events WHERE type = 'order.processed'"
-    )
+    told = await event_rows.content(database, "order.processed")
     assert told["processing"]["status"] == "SUCCESS"
     assert told["processing"]["error_message"] is None
     assert told["processing"]["amount"] == "350.00"
@@ -73,7 +63,7 @@ async def test_an_order_processed_already_is_not_processed_again(
     await process(database, settings, one)
 
     assert len({task.idempotency_key for task in scripted.tasks}) == 1
-    assert await scenario.value(database, "SELECT count(*) FROM ops.events") == 4
+    assert await event_rows.count(database) == 4
 
 
 async def test_a_processor_that_says_no_fails_the_order_at_once_with_its_reason(
@@ -84,10 +74,10 @@ async def test_a_processor_that_says_no_fails_the_order_at_once_with_its_reason(
 
     await process(database, settings, one)
 
-    found, row = await order(database, public_id), await processing(database)
+    found, row = await order(database, public_id), await order_rows.processing(database)
     assert (found.status, found.status_reason) == ("failed", "Simulated processing failure")
     assert (row["status"], row["error_message"]) == ("FAILED", "Simulated processing failure")
-    assert await scenario.value(database, "SELECT count(*) FROM ops.dead_letters") == 0
+    assert await letter_rows.count(database) == 0
 
 
 async def test_a_processor_that_raises_is_tried_again_and_the_order_stays_in_progress(
@@ -97,16 +87,16 @@ async def test_a_processor_that_raises_is_tried_again_and_the_order_stays_in_pro
     scripted.script = [OSError("the bank is away"), OSError("still")]
 
     await process(database, settings, one)
-    waiting, row = await order(database, public_id), await processing(database)
+    waiting, row = await order(database, public_id), await order_rows.processing(database)
     for _ in range(2):
         await process(database, settings, one)
 
     assert (waiting.status, row["status"]) == ("in_progress", "PENDING")
     assert row["error_message"] == "OSError: the bank is away"
     assert (await order(database, public_id)).status == "completed"
-    assert (await processing(database))["attempts"] == 3
+    assert (await order_rows.processing(database))["attempts"] == 3
     assert len({task.idempotency_key for task in scripted.tasks}) == 1
-    assert await scenario.value(database, "SELECT count(*) FROM ops.events") == 4
+    assert await event_rows.count(database) == 4
 
 
 async def test_a_processor_that_always_raises_fails_the_order_with_its_reason(
@@ -116,24 +106,22 @@ async def test_a_processor_that_always_raises_fails_the_order_with_its_reason(
 
     found = await order(database, public_id)
     assert (found.status, found.status_reason) == ("failed", "OSError: the bank is gone")
-    reason = await scenario.value(database, "SELECT reason FROM ops.dead_letters")
-    assert reason == "retries_exhausted"
+    assert await letter_rows.reasons(database) == ["retries_exhausted"]
 
 
 async def test_a_failed_order_that_is_redriven_is_tried_anew_under_another_key(
     database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
     public_id, one = await given_up(database, settings, scripted)
+    letter = await letter_rows.only_id(database)
     async with database.transaction() as connection:
-        letter = await connection.fetchval("SELECT id FROM ops.dead_letters")
         await services.dead_letters.redrive(connection, letter)
 
     await process(database, settings, one)
 
     assert (await order(database, public_id)).status == "completed"
     assert len({task.idempotency_key for task in scripted.tasks}) == 2
-    types = "SELECT array_agg(type ORDER BY sequence) FROM orders.order_history"
-    assert (await scenario.value(database, types))[-3:] == [
+    assert (await order_rows.history_types(database))[-3:] == [
         "order.processing_started",
         "order.completed",
         "order.processed",
@@ -173,11 +161,11 @@ async def test_the_settings_say_how_often_and_after_which_pause_it_is_tried_agai
     before = await scenario.clock(database)
     await process(database, changed, one)
     after = await scenario.clock(database)
-    due_at = await scenario.value(database, "SELECT due_at FROM ops.consumptions")
+    due_at = (await consumption_rows.only(database))["due_at"]
     await process(database, changed, one)
 
     assert before <= due_at - timedelta(seconds=40) <= after
-    assert await scenario.value(database, "SELECT state FROM ops.consumptions") == "dead"
+    assert (await consumption_rows.only(database))["state"] == "dead"
 
 
 async def test_an_order_whose_worker_died_in_the_middle_is_gone_on_with_by_the_next(
@@ -216,7 +204,7 @@ async def test_an_order_that_kills_every_worker_fails_and_is_a_dead_letter(
     await process(database, settings, one)
 
     assert (await order(database, public_id)).status == "failed"
-    assert await scenario.value(database, "SELECT reason FROM ops.dead_letters") == "crashed"
+    assert await letter_rows.reasons(database) == ["crashed"]
 
 
 async def test_an_order_cancelled_while_it_is_processed_stays_cancelled(
@@ -241,10 +229,10 @@ async def test_an_order_cancelled_while_it_is_processed_stays_cancelled(
     await process(database, settings, one)
 
     assert (await order(database, public_id)).status == "cancelled"
-    row = await processing(database)
+    row = await order_rows.processing(database)
     assert (row["status"], row["amount"]) == ("FAILED", 7)
     assert row["error_message"] == "The order was cancelled meanwhile"
-    assert await scenario.value(database, "SELECT state FROM ops.consumptions") == "done"
+    assert (await consumption_rows.only(database))["state"] == "done"
 
 
 async def test_a_cancelled_order_is_not_processed(
@@ -280,11 +268,7 @@ async def test_random_fails_about_as_many_orders_as_its_rate_says(
 
     await scenario.go_on(database, random)
 
-    failed = await scenario.value(
-        database, "SELECT count(*) FROM orders.orders WHERE status = 'failed'"
-    )
-    done = await scenario.value(
-        database, "SELECT count(*) FROM orders.orders WHERE status = 'completed'"
-    )
-    assert failed + done == 100
-    assert 3 <= failed <= 45
+    statuses = await order_rows.statuses(database)
+    assert len(statuses) == 100
+    assert set(statuses) <= {"failed", "completed"}
+    assert 3 <= statuses.count("failed") <= 45

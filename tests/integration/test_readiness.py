@@ -23,7 +23,7 @@ from orderbus.storage.database import Database
 from orderbus.storage.schema import NEWEST
 from orderbus.web.health_server import open_health_server
 from tests.conftest import settings_from
-from tests.support import scenario
+from tests.support import event_rows, scenario
 from tests.support.api_client import JSON, PATH, Client, body, post, problem, serving
 from tests.support.rabbitmq_node import until
 from tests.support.statements import recorded
@@ -52,11 +52,6 @@ async def alone(env: dict[str, str]) -> AsyncIterator[Client]:
         port = nobody.getsockname()[1]
     async with serving(settings_from(env, db_host="127.0.0.1", db_port=port)) as client:
         yield client
-
-
-async def drop_today(database: Database) -> None:
-    today = await scenario.value(database, "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD')")
-    await scenario.value(database, f"DROP TABLE ops.events_{today}")
 
 
 async def readiness(client: Client) -> tuple[int, dict[str, Any]]:
@@ -106,7 +101,7 @@ async def test_a_newer_schema_is_ready(client: Client, database: Database) -> No
 async def test_a_server_without_todays_partition_is_not_ready_and_says_what_to_type(
     client: Client, database: Database
 ) -> None:
-    await drop_today(database)
+    await event_rows.drop_today(database)
 
     status, said = await readiness(client)
     placing = await problem(await post(client), 503, "unavailable")

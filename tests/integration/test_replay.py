@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from orderbus import services
 from orderbus.storage.database import Database
-from tests.support import scenario
+from tests.support import consumption_rows, scenario
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,10 +25,6 @@ async def replay(database: Database, pattern: str = "order.*", **changes: dateti
     return given
 
 
-async def consumptions(database: Database) -> int:
-    return int(await scenario.value(database, "SELECT count(*) FROM ops.consumptions"))
-
-
 async def test_a_late_consumer_gets_every_event_of_the_past_that_fits_once(
     database: Database,
 ) -> None:
@@ -39,7 +35,7 @@ async def test_a_late_consumer_gets_every_event_of_the_past_that_fits_once(
     assert await replay(database, "*.created") == 7
     assert await replay(database, "*.created") == 0
     assert await replay(database) == 7
-    assert await consumptions(database) == 14
+    assert await consumption_rows.count(database) == 14
 
 
 async def test_what_the_bridge_gave_it_meanwhile_is_not_given_again(database: Database) -> None:

@@ -14,15 +14,23 @@ from orderbus.services.retention import AT_MOST
 from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
-from tests.support import old_rows, scenario
+from tests.support import (
+    consumption_rows,
+    delivery_rows,
+    event_rows,
+    letter_rows,
+    old_rows,
+    order_rows,
+    retention_rows,
+    scenario,
+)
 
 NOTHING = {"deliveries": 0, "attempts": 0, "dead_letters": 0, "consumptions": 0, "answers": 0}
-DUE = "UPDATE ops.retention SET due_at = now()"
 
 
 async def tick(database: Database, settings: Settings) -> None:
     """Look for what is old now, whatever pause would be kept."""
-    await scenario.value(database, DUE)
+    await retention_rows.make_due(database)
     await retention.tick(database, settings)
 
 
@@ -91,11 +99,7 @@ async def test_a_dead_delivery_stays_while_another_letter_about_it_is_open(
 ) -> None:
     await old_rows.deliveries(database, 1, state="dead")
     await old_rows.letters_of_dead_deliveries(database, "discarded")
-    await scenario.value(
-        database,
-        "INSERT INTO ops.dead_letters (kind, delivery_id, reason, error)"
-        " SELECT 'delivery', id, 'again', 'again' FROM ops.webhook_deliveries",
-    )
+    await letter_rows.add_of_every_delivery(database)
 
     await tick(database, settings)
 
@@ -114,9 +118,7 @@ async def test_what_was_consumed_of_a_day_stays_as_long_as_its_events(
 
     await tick(database, settings)
     while_needed = (await old_rows.counts(database))["consumptions"], await old_rows.days(database)
-    await scenario.value(
-        database, "UPDATE ops.dead_letters SET resolved_at = now(), resolution = 'discarded'"
-    )
+    await letter_rows.discard_all(database)
     await tick(database, settings)
 
     assert while_needed == (7, 1)
@@ -148,17 +150,17 @@ async def test_an_order_whose_event_is_gone_is_not_begun_again(database: Databas
     await scenario.place(database)
     wanted = {"process_order": "order.created"}
     await scenario.record(database, await scenario.events(database), wanted=wanted)
-    async with database.transaction() as connection:
-        await connection.execute("UPDATE ops.consumptions SET state = 'done', settled_at = now()")
-        order = await connection.fetchval("SELECT id FROM orders.orders")
-        begin = storage.processing.begin_again
+    await consumption_rows.finish(database)
+    order, begin = await order_rows.only_key(database), storage.processing.begin_again
 
+    async with database.transaction() as connection:
         await connection.execute("SAVEPOINT kept")
         while_kept = await begin(connection, "process_order", order, actor=None)
         await connection.execute("ROLLBACK TO kept")
-        await connection.execute("DELETE FROM ops.events")
+    await event_rows.lose_all(database)
 
-        assert while_kept == "again"
+    assert while_kept == "again"
+    async with database.transaction() as connection:
         assert await begin(connection, "process_order", order, actor=None) == "gone"
 
 
@@ -167,7 +169,7 @@ async def test_a_consumption_that_was_dead_redriven_and_done_is_deleted_and_its_
 ) -> None:
     await old_rows.dead_consumptions_with_letters(database, ago=old_rows.LONG_AGO)
     await redrive_all(database)
-    await scenario.value(database, "UPDATE ops.consumptions SET state = 'done', settled_at = now()")
+    await consumption_rows.finish(database)
 
     await tick(database, settings)
 
@@ -180,16 +182,12 @@ async def test_a_delivery_that_was_dead_redriven_and_delivered_is_deleted_and_it
     await old_rows.deliveries(database, 1, state="dead")
     await old_rows.letters_of_dead_deliveries(database, None)
     await redrive_all(database)
-    await scenario.value(
-        database,
-        "UPDATE ops.webhook_deliveries SET state = 'delivered', settled_at = now() - $1::interval",
-        old_rows.MAY_GO,
-    )
+    await delivery_rows.deliver_all(database, old_rows.MAY_GO)
 
     await tick(database, settings)
 
     assert await old_rows.counts(database) == NOTHING | {"dead_letters": 1}
-    letter = await scenario.value(database, "SELECT id FROM ops.dead_letters")
+    letter = await letter_rows.only_id(database)
     async with database.connection() as connection:
         assert (await storage.dead_letters.get(connection, letter)).delivery_id
 
@@ -206,7 +204,7 @@ async def test_a_consumer_is_forgotten_though_some_of_its_work_was_dead_and_redr
     await old_rows.dead_consumptions_with_letters(database, ago=0)
     await old_rows.consumptions(database, AT_MOST, state="pending", ago=0)
     await redrive_all(database)
-    await scenario.value(database, "UPDATE ops.consumptions SET consumer = 'gone'")
+    await consumption_rows.give_all_to(database, "gone")
 
     said = await asyncio.to_thread(
         CliRunner().invoke,
@@ -226,8 +224,8 @@ async def test_an_older_version_comes_back_though_letters_outlive_what_they_were
     await old_rows.letters_of_dead_deliveries(database, "redriven")
     await old_rows.dead_consumptions_with_letters(database, ago=0)
     await redrive_all(database)
-    await scenario.value(database, "DELETE FROM ops.webhook_deliveries")
-    await scenario.value(database, "DELETE FROM ops.consumptions")
+    await delivery_rows.delete_all(database)
+    await consumption_rows.delete_all(database)
     await old_rows.answers(database, 1)
     before = await old_rows.counts(database)
 
@@ -252,7 +250,7 @@ async def test_a_watermark_goes_with_its_orders_last_event(
 
     await tick(database, settings)
 
-    assert await scenario.value(database, "SELECT count(*) FROM ops.watermarks") == 1
+    assert len(await event_rows.watermarks(database)) == 1
 
 
 async def test_an_orders_way_is_told_when_its_events_and_deliveries_are_gone(

@@ -17,9 +17,9 @@ from orderbus import storage
 from orderbus.services import maintenance, retention
 from orderbus.services.retention import AT_MOST
 from orderbus.settings import Settings
-from orderbus.storage.database import Connection, Database
+from orderbus.storage.database import Database
 from orderbus.storage.retention import Bounds
-from tests.support import old_rows, scenario
+from tests.support import event_rows, old_rows, retention_rows, scenario, table_rows
 
 #: Locks that no INSERT, UPDATE or SELECT ever waits for.
 HARMLESS = {"AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock"}
@@ -35,22 +35,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-async def locks(connection: Connection, pid: int | None = None) -> set[str]:
-    """Tell which modes of locks a session holds on what intake and the bridge write."""
-    rows = await connection.fetch(
-        """
-        SELECT DISTINCT mode
-          FROM pg_locks
-          JOIN pg_class ON pg_class.oid = relation
-         WHERE pid = coalesce($1, pg_backend_pid())
-           AND (relname ~ '^(events|inbox)(_(2|pkey|received)|$)'
-                OR relname IN ('orders', 'order_items', 'order_history', 'outbox'))
-        """,
-        pid,
-    )
-    return {row["mode"] for row in rows}
 
 
 async def test_no_order_waits_while_the_partitions_of_days_ahead_are_made(
@@ -70,9 +54,7 @@ async def test_no_order_waits_while_the_partitions_of_days_ahead_are_made(
 async def test_a_partition_that_was_attached_is_like_one_that_was_made_in_place(
     database: Database,
 ) -> None:
-    await scenario.value(
-        database, "SELECT ops.make_partitions((now() AT TIME ZONE 'UTC')::date + 22)"
-    )
+    await event_rows.make_day_ahead(database, 22)
     async with database.connection() as connection:
         await old_rows.make_day(connection, ago=90)
         rows = await connection.fetch(
@@ -119,7 +101,7 @@ async def test_while_rows_are_deleted_no_order_and_no_bridge_waits(database: Dat
                 delete.delete_answers,
             )
         ]
-        held = await locks(connection)
+        held = await retention_rows.locks(connection)
 
     assert gone == [3, 3, 3, 3]
     assert held <= HARMLESS
@@ -130,17 +112,16 @@ async def test_a_day_that_a_long_query_reads_is_dropped_later_and_orders_come_in
 ) -> None:
     async with database.connection() as connection:
         day = await old_rows.make_day(connection)
-    there = f"SELECT to_regclass('ops.events_{day:%Y%m%d}') IS NOT NULL"
 
     async with database.transaction() as reader:
-        await reader.fetch("SELECT FROM ops.events")
+        await table_rows.lock_as_a_reader(reader, "ops.events")
         await asyncio.gather(retention.tick(database, settings), scenario.place(database))
-        while_read = await scenario.value(database, there)
-    await scenario.value(database, "UPDATE ops.retention SET due_at = now()")
+        while_read = await event_rows.is_day_kept(database, day)
+    await retention_rows.make_due(database)
     await retention.tick(database, settings)
 
     assert while_read
-    assert not await scenario.value(database, there)
+    assert not await event_rows.is_day_kept(database, day)
 
 
 async def test_whoever_drops_a_day_waits_for_a_lock_for_a_tenth_of_a_second_at_most(
@@ -160,7 +141,7 @@ async def one_round(
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, int]]:
     """Run a round in a process of its own until it waits to delete the last kind of rows."""
     async with database.transaction() as connection:
-        await connection.execute("LOCK TABLE ops.idempotency_keys")
+        await retention_rows.hold_answers(connection)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", ONE_ROUND, env={**os.environ, **env, "DEBUG": "true"}
         )
@@ -212,7 +193,7 @@ async def test_another_process_goes_on_where_one_was_killed_or_stopped(
     left, held = await left_and_locks(database, session)
     await retention.tick(database, settings)
     while_leased = (await old_rows.counts(database))["deliveries"]
-    await scenario.value(database, "UPDATE ops.retention SET due_at = now()")  # the lease ends
+    await retention_rows.make_due(database)  # the lease ends
     await retention.tick(database, settings)
     await end(process)
 
@@ -222,7 +203,9 @@ async def test_another_process_goes_on_where_one_was_killed_or_stopped(
 
 async def left_and_locks(database: Database, session: int) -> tuple[int, set[str]]:
     async with database.connection() as connection:
-        return (await old_rows.counts(database))["deliveries"], await locks(connection, session)
+        return (await old_rows.counts(database))["deliveries"], await retention_rows.locks(
+            connection, session
+        )
 
 
 async def test_the_locks_of_a_process_that_stopped_in_the_middle_of_a_statement_are_freed(

@@ -39,7 +39,7 @@ def test_a_message_that_cannot_be_put_back_stays_where_it_is(
     probe_worker.work()
     until(lambda: probe_worker.ran["kept"] == 1, "the message is being processed")
     rabbitmq_node.refuse_connections(on=True)
-    probe_worker.broker._publisher.close()  # the next message needs a connection that is refused
+    probe_worker.lose_connection()  # the next message needs a connection that is refused
     try:
         let_go.set()
         with pytest.raises(ConnectionClosed):
@@ -71,14 +71,12 @@ def test_a_retry_during_a_memory_alarm_is_made_once(
     rabbitmq_node.alarm(on=True)
     try:
         let_go.set()
-        connection = probe_worker.broker._publisher._connection
-        assert connection is not None
-        until(lambda: connection.blocked, "RabbitMQ blocked the retries")
-        enqueued = len(connection._unconfirmed)
+        until(probe_worker.is_blocked, "RabbitMQ blocked the retries")
+        enqueued = probe_worker.count_unconfirmed()
         for _ in range(6):
             with pytest.raises(ConnectionClosed, match="alarm"):
                 actor.send("refused at once")
-        asked = len(connection._unconfirmed) - enqueued
+        asked = probe_worker.count_unconfirmed() - enqueued
     finally:
         rabbitmq_node.alarm(on=False)
     until(
@@ -188,11 +186,10 @@ def test_a_worker_that_stops_leaves_interrupted_messages_with_rabbitmq(
         await asyncio.Event().wait()
 
     sleeps.send("interrupted")
-    worker = probe_worker.work()
+    probe_worker.work()
     until(lambda: probe_worker.ran["interrupted"] == 1, "it is being processed")
 
-    worker.stop(timeout=5000)
-    probe_worker._workers.clear()
+    probe_worker.stop_working()
 
     assert ready(probe_worker.url, "probes") == 1
     assert ready(probe_worker.url, "probes.DQ") == 0

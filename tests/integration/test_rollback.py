@@ -18,8 +18,14 @@ from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
 from orderbus.storage.rollback_losses import Loss
-from tests.support import random_rows, scenario
-from tests.support.migration_files import NAMES
+from tests.support import endpoint_rows, order_rows, random_rows, scenario, table_rows
+from tests.support.migration_files import (
+    CHANGES_WHAT_IS_NOT_THERE,
+    DROPS_THAT_TABLE,
+    MAKES_A_TABLE,
+    NAMES,
+    RENAMES_THAT_TABLE,
+)
 
 
 @contextmanager
@@ -78,14 +84,8 @@ async def test_a_rollback_says_how_many_rows_of_which_table_it_would_lose(
 
 async def test_what_a_column_held_is_lost_with_it(database: Database, settings: Settings) -> None:
     await asyncio.to_thread(down, settings, len(NAMES) - NAMES.index("0006.consumers") - 1)
-    await scenario.value(
-        database,
-        """
-        INSERT INTO ops.webhook_endpoints (url, secrets, format, events)
-        SELECT 'https://shop.example/', '{whsec_x}', 'event', events
-          FROM (VALUES ('{order.*}'::text[]), ('{cart.*}'), ('{*}')) AS given (events)
-        """,
-    )
+    for pattern in ("order.*", "cart.*", "*"):
+        await endpoint_rows.add_as_first_kept(database, pattern)
 
     foreseen = await asyncio.to_thread(down, settings, 1)
 
@@ -117,7 +117,7 @@ async def test_what_would_be_lost_beyond_what_was_agreed_to_is_not_lost(
     with pytest.raises(Refused, match=r"More would be lost .* orders\.orders: 1 row"):
         await asyncio.to_thread(agree_to_nothing)
 
-    assert await scenario.value(database, "SELECT count(*) FROM orders.orders") == 1
+    assert await order_rows.count(database) == 1
     assert await asyncio.to_thread(up, settings) == []
 
 
@@ -138,14 +138,14 @@ def add_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
 @pytest.mark.parametrize(
     ("rollback", "why"),
     [
-        ("ALTER TABLE ops.none DROP COLUMN x;", "9999.bad cannot work, nothing was changed"),
-        ("ALTER TABLE ops.extra RENAME TO rest;", "9999.bad could not be applied again"),
+        (CHANGES_WHAT_IS_NOT_THERE, "9999.bad cannot work, nothing was changed"),
+        (RENAMES_THAT_TABLE, "9999.bad could not be applied again"),
     ],
 )
 async def test_a_rollback_that_cannot_work_is_refused_before_anything_changed(
     settings: Settings, add_migration: Callable[[str, str], None], rollback: str, why: str
 ) -> None:
-    leaves_behind = "CREATE TABLE ops.extra (x integer); CREATE INDEX extra_x ON ops.extra (x);"
+    leaves_behind = f"{MAKES_A_TABLE} CREATE INDEX extra_x ON ops.extra (x);"
     add_migration(leaves_behind, rollback)
     await asyncio.to_thread(up, settings)
 
@@ -173,12 +173,12 @@ async def test_a_rollback_beside_traffic_that_is_in_its_way_says_so_and_changes_
 async def test_a_migration_that_cannot_be_applied_leaves_nothing_behind(
     database: Database, settings: Settings, add_migration: Callable[[str, str], None]
 ) -> None:
-    add_migration("CREATE TABLE ops.extra (x integer); SELECT 1 / 0;", "DROP TABLE ops.extra;")
+    add_migration(f"{MAKES_A_TABLE} SELECT 1 / 0;", DROPS_THAT_TABLE)
 
     with pytest.raises(Refused, match=r"9999\.bad cannot be applied, nothing was changed"):
         await asyncio.to_thread(up, settings)
 
-    assert await scenario.value(database, "SELECT to_regclass('ops.extra')::text") is None
+    assert not await table_rows.is_there(database, "ops.extra")
 
 
 async def test_a_migration_and_the_note_that_it_is_applied_commit_together(
@@ -192,7 +192,7 @@ async def test_a_migration_and_the_note_that_it_is_applied_commit_together(
     def die(*_: object, **__: object) -> None:
         raise SystemExit
 
-    add_migration("CREATE TABLE ops.extra (x integer);", "DROP TABLE ops.extra;")
+    add_migration(MAKES_A_TABLE, DROPS_THAT_TABLE)
     with monkeypatch.context() as patched:
         patched.setattr(yoyo.backends.DatabaseBackend, "mark_one", die)
         with pytest.raises(SystemExit):
@@ -205,7 +205,7 @@ async def test_a_rollback_by_a_version_that_does_not_know_the_newest_migration_i
     settings: Settings, add_migration: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours = migrations.FOLDER
-    add_migration("CREATE TABLE ops.extra (x integer);", "DROP TABLE ops.extra;")
+    add_migration(MAKES_A_TABLE, DROPS_THAT_TABLE)
     await asyncio.to_thread(up, settings)
     monkeypatch.setattr(migrations, "FOLDER", ours)
 

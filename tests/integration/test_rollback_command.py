@@ -14,7 +14,7 @@ from orderbus.commands.migrate import migrate as migrate_command
 from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
-from tests.support import scenario
+from tests.support import cart_rows, table_rows
 from tests.support.migration_files import NAMES
 
 
@@ -48,21 +48,19 @@ FROM_CARTS_ON = str(len(NAMES) - NAMES.index("0007.order-life"))
 async def test_rows_are_lost_only_if_that_is_typed(
     database: Database, type_command: Callable[..., Any]
 ) -> None:
-    await scenario.value(
-        database, "INSERT INTO orders.carts (total_amount) VALUES (1) RETURNING uuid"
-    )
+    await cart_rows.add(database)
 
     outcome = await type_command("--rollback", FROM_CARTS_ON, "--yes")
 
     assert outcome.exit_code == 1
     assert "deletes for good: orders.carts: 1 row" in outcome.stderr
     assert "--lose-rows" in outcome.stderr
-    assert await scenario.value(database, "SELECT count(*) FROM orders.carts") == 1
+    assert await cart_rows.count(database) == 1
 
     outcome = await type_command("--rollback", FROM_CARTS_ON, "--yes", "--lose-rows")
 
     assert outcome.exit_code == 0
-    assert await scenario.value(database, "SELECT to_regclass('orders.carts')::text") is None
+    assert not await table_rows.is_there(database, "orders.carts")
 
 
 @pytest.mark.parametrize(

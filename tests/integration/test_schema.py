@@ -13,7 +13,7 @@ from orderbus.services.maintenance import DAYS_AHEAD
 from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
-from tests.support import old_rows, scenario
+from tests.support import delivery_rows, event_rows, old_rows, outbox_rows, scenario, table_rows
 
 
 async def _objects(database: Database) -> Any:
@@ -67,24 +67,13 @@ async def test_an_old_day_is_dropped_only_when_nothing_needs_it(
 ) -> None:
     async with database.connection() as connection:
         day = await old_rows.make_day(connection)
-        await scenario.add_endpoint(database)
-        await connection.execute(
-            f"""
-            INSERT INTO ops.outbox (event_id, occurred_at)
-            SELECT gen_random_uuid(), '{day} 12:00+00' WHERE $1 = 'pointer'
-            """,
-            needed_by,
-        )
-        await connection.execute(
-            f"""
-            INSERT INTO ops.webhook_deliveries
-                   (endpoint_id, event_id, occurred_at, order_id, sequence)
-            SELECT id, gen_random_uuid(), '{day} 12:00+00', 1, 1
-              FROM ops.webhook_endpoints WHERE $1 = 'delivery'
-            """,
-            needed_by,
-        )
+    await scenario.add_endpoint(database)
+    if needed_by == "pointer":
+        await outbox_rows.add_pointer(database, day)
+    if needed_by == "delivery":
+        await delivery_rows.add_one_per_endpoint(database, day)
 
+    async with database.connection() as connection:
         old = await storage.retention.list_old_days(connection, keep=timedelta(days=35))
 
     assert old == ([day] if needed_by == "nothing" else [])
@@ -93,33 +82,28 @@ async def test_an_old_day_is_dropped_only_when_nothing_needs_it(
 async def test_the_days_that_are_kept_are_told_whatever_other_tables_are_called(
     database: Database,
 ) -> None:
-    query = "SELECT count(*) FROM ops.kept_days WHERE day >= (now() AT TIME ZONE 'UTC')::date"
-
-    assert await scenario.value(database, query) == DAYS_AHEAD + 1
+    assert await event_rows.count_days_ahead(database) == DAYS_AHEAD + 1
 
 
 @pytest.mark.parametrize(
-    ("query", "index"),
+    ("table", "where", "index"),
     [
-        ("SELECT FROM ops.outbox WHERE due_at <= now() ORDER BY due_at LIMIT 9", "outbox_due"),
+        ("ops.outbox", "due_at <= now() ORDER BY due_at LIMIT 9", "outbox_due"),
         (
-            "SELECT FROM ops.webhook_deliveries WHERE order_id = 1 AND sequence < 5"
+            "ops.webhook_deliveries",
+            "order_id = 1 AND sequence < 5"
             " AND endpoint_id = gen_random_uuid() AND state IN ('pending', 'held')",
             "deliveries_in_line",
         ),
         (
-            "SELECT FROM ops.webhook_deliveries WHERE endpoint_id = gen_random_uuid()"
-            " AND lease IS NOT NULL",
+            "ops.webhook_deliveries",
+            "endpoint_id = gen_random_uuid() AND lease IS NOT NULL",
             "deliveries_in_flight",
         ),
-        ("SELECT FROM orders.orders WHERE external_ref = 'SO-1'", "orders_by_reference"),
+        ("orders.orders", "external_ref = 'SO-1'", "orders_by_reference"),
     ],
 )
 async def test_what_is_asked_all_the_time_uses_an_index(
-    database: Database, query: str, index: str
+    database: Database, table: str, where: str, index: str
 ) -> None:
-    async with database.connection() as connection:
-        await connection.execute("SET enable_seqscan = off")
-        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {query}"))
-
-    assert index in plan
+    assert index in await table_rows.plan(database, table, where)

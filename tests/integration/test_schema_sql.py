@@ -12,7 +12,7 @@ from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
 from scripts import write_schema
-from tests.support import scenario
+from tests.support import event_rows, table_rows
 
 
 async def written(settings: Settings) -> str:
@@ -39,7 +39,7 @@ async def test_a_new_day_changes_nothing_in_what_is_written_down(
 ) -> None:
     before = await written(settings)
 
-    await scenario.value(database, "SELECT ops.make_partitions(current_date + 40)")
+    await event_rows.make_day_ahead(database, 40)
 
     assert await written(settings) == before
 
@@ -47,8 +47,7 @@ async def test_a_new_day_changes_nothing_in_what_is_written_down(
 async def test_a_column_that_no_migration_makes_is_seen(
     settings: Settings, database: Database
 ) -> None:
-    async with database.connection() as connection:
-        await connection.execute("ALTER TABLE orders.orders ADD COLUMN extra text")
+    await table_rows.add_column(database, "orders.orders", "extra")
 
     assert await written(settings) != write_schema.FILE.read_text()
 

@@ -13,11 +13,8 @@ from standardwebhooks import Webhook
 from orderbus.domain.webhooks import new_secret
 from orderbus.storage.database import Database
 from tests.conftest import settings_from
-from tests.support import scenario
+from tests.support import order_rows
 from tests.support.api_client import Client, body, post, problem, serving
-
-ORDERS = "SELECT count(*) FROM orders.orders"
-
 
 SECRET = "shared"
 
@@ -78,4 +75,4 @@ async def test_an_order_that_nobody_known_signed_is_refused_before_it_is_read(
     assert refused["error"] == "Invalid signature"
     assert "WWW-Authenticate" in response.headers
     assert lent == []
-    assert await scenario.value(database, ORDERS) == 0
+    assert await order_rows.count(database) == 0

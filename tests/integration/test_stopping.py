@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from orderbus import services, storage
+from orderbus.errors import Unavailable
 from orderbus.services.consumptions import Work
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from orderbus.worker import lifecycle
-from tests.support import scenario
+from tests.support import consumption_rows, delivery_rows, outbox_rows, scenario
 from tests.support.memory_worker import MemoryWorker, WorkOn
 from tests.support.processes import descendants
 from tests.support.rabbitmq_node import until, until_async
@@ -35,7 +36,8 @@ def _short_grace(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("ORDERBUS_STOP_GRACE", "0")
     monkeypatch.setenv("ORDERBUS_WEBHOOK_ALLOWED_NETWORKS", "127.0.0.0/8")
     yield
-    assert lifecycle._open is None
+    with pytest.raises(Unavailable, match="not up"):
+        lifecycle.resources()
 
 
 async def one_due(database: Database, consumer: str = "count_event") -> int:
@@ -47,13 +49,9 @@ async def one_due(database: Database, consumer: str = "count_event") -> int:
 
 
 async def row(database: Database) -> tuple[str, int, bool, bool, str | None]:
-    async with database.connection() as connection:
-        found = await connection.fetchrow(
-            "SELECT state, attempts, lease IS NOT NULL AS leased, due_at <= now() AS due, error"
-            " FROM ops.consumptions"
-        )
-    assert found is not None
-    return tuple(found)
+    found = await consumption_rows.only(database)
+    is_leased = found["lease"] is not None
+    return found["state"], found["attempts"], is_leased, found["is_due"], found["error"]
 
 
 def consuming(begun: threading.Event) -> WorkOn:
@@ -170,8 +168,7 @@ async def test_a_delivery_interrupted_four_times_is_neither_charged_nor_unknown(
     found = await scenario.state(database, due)
     assert (found["state"], found["attempts"], found["crashes"]) == ("pending", 0, 0)
     assert found["lease"] is None
-    outcomes = "SELECT array_agg(DISTINCT outcome) FROM ops.webhook_attempts"
-    assert await scenario.value(database, outcomes) == ["not_charged"]
+    assert set(await delivery_rows.outcomes(database)) == {"not_charged"}
 
 
 async def test_a_batch_whose_publishing_is_interrupted_is_due_again_at_once(
@@ -194,8 +191,7 @@ async def test_a_batch_whose_publishing_is_interrupted_is_due_again_at_once(
     assert await asyncio.to_thread(begun.wait, 20)
     await asyncio.to_thread(worker.stop)
 
-    left = "SELECT due_at <= now() AND lease IS NULL AND leases = 0 FROM ops.outbox"
-    assert await scenario.value(database, left)
+    assert await outbox_rows.are_all_handed_back(database)
 
 
 async def test_sigterm_has_a_real_worker_hand_back_what_it_had_taken(
@@ -220,7 +216,7 @@ async def at_work(
         ORDERBUS_STOP_GRACE=str(grace),
         PROBE_FILE=str(page),
     )
-    await scenario.value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
+    await consumption_rows.forget_hints(database)
     await until_async(page.exists, "it is at work")
     return worker
 

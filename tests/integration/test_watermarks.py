@@ -12,7 +12,7 @@ from orderbus import services, storage
 from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
-from tests.support import scenario
+from tests.support import cart_rows, delivery_rows, order_rows, scenario, watermark_rows
 
 #: Longer ago than any day whose partition is made by itself.
 DAYS_AGO = 60
@@ -23,24 +23,9 @@ async def place_long_ago(database: Database, *, count: int = 1) -> list[int]:
     day = (datetime.now(UTC) - timedelta(days=DAYS_AGO)).date()
     orders = [await scenario.place(database) for _ in range(count)]
     await scenario.come_back(database, *await scenario.events(database))
-    async with database.connection() as connection:
-        ids = await connection.fetch(
-            "SELECT id FROM orders.orders WHERE public_id = ANY ($1) ORDER BY id",
-            [order.order_id for order in orders],
-        )
-        numbers = [row["id"] for row in ids]
-        await connection.execute("ALTER TABLE orders.order_history DISABLE TRIGGER append_only")
-        for statement in (
-            "UPDATE orders.order_history SET at = $2::date WHERE order_id = ANY ($1)",
-            "UPDATE ops.watermarks SET day = $2 WHERE order_id = ANY ($1)",
-        ):
-            await connection.execute(statement, numbers, day)
-        for table in ("events", "inbox"):
-            await connection.execute(
-                f"DELETE FROM ops.{table} WHERE order_id = ANY ($1)",
-                numbers,
-            )
-    return numbers
+    keys = await order_rows.keys(database, [order.order_id for order in orders])
+    await order_rows.move_to_a_day_that_is_gone(database, keys, day)
+    return keys
 
 
 async def forget(database: Database, at_most: int = 1000) -> int:
@@ -48,16 +33,8 @@ async def forget(database: Database, at_most: int = 1000) -> int:
         return await storage.retention.forget_watermarks(connection, at_most=at_most)
 
 
-async def watermarks(database: Database) -> dict[int, int]:
-    async with database.connection() as connection:
-        rows = await connection.fetch("SELECT order_id, sequence FROM ops.watermarks")
-    return {row["order_id"]: row["sequence"] for row in rows}
-
-
 async def note(database: Database, number: int) -> None:
-    public_id = await scenario.value(
-        database, "SELECT public_id FROM orders.orders WHERE id = $1", number
-    )
+    public_id = await order_rows.public_id(database, number)
     async with database.transaction() as connection:
         await storage.events.append(
             connection,
@@ -78,16 +55,14 @@ async def test_the_watermarks_of_days_that_are_gone_go_and_no_others(database: D
     forgotten = await forget(database)
 
     assert forgotten == 3
-    assert len(await watermarks(database)) == 1
-    assert not set(old) & set(await watermarks(database))
+    assert len(await watermark_rows.by_order(database)) == 1
+    assert not set(old) & set(await watermark_rows.by_order(database))
 
 
 async def test_a_later_event_of_a_forgotten_order_reaches_the_endpoint(database: Database) -> None:
     await scenario.add_endpoint(database)
     (number,) = await place_long_ago(database)
-    await scenario.value(
-        database, "UPDATE ops.webhook_deliveries SET state = 'skipped', settled_at = now()"
-    )
+    await delivery_rows.skip_all(database)
     await forget(database)
     await note(database, number)
 
@@ -95,15 +70,13 @@ async def test_a_later_event_of_a_forgotten_order_reaches_the_endpoint(database:
 
     assert len(due) == 1
     assert await scenario.claim(database, due[0]) is not None
-    assert await watermarks(database) == {number: 2}
+    assert await watermark_rows.by_order(database) == {number: 2}
 
 
 async def test_later_events_of_a_forgotten_order_keep_their_order(database: Database) -> None:
     await scenario.add_endpoint(database)
     (number,) = await place_long_ago(database)
-    await scenario.value(
-        database, "UPDATE ops.webhook_deliveries SET state = 'skipped', settled_at = now()"
-    )
+    await delivery_rows.skip_all(database)
     await forget(database)
     for _ in range(3):
         await note(database, number)
@@ -113,7 +86,7 @@ async def test_later_events_of_a_forgotten_order_keep_their_order(database: Data
     due = await scenario.come_back(database, second)
 
     assert early == []
-    assert await watermarks(database) == {number: 4}
+    assert await watermark_rows.by_order(database) == {number: 4}
     assert len(due) == 1
 
 
@@ -125,11 +98,10 @@ async def test_an_order_whose_later_event_is_kept_keeps_its_watermark(database: 
     first, second = await forget(database, at_most=1), await forget(database, at_most=1)
 
     assert first + second == 1
-    assert await watermarks(database) == {number: 2}
+    assert await watermark_rows.by_order(database) == {number: 2}
     assert not await forget(database)
-    today = "SELECT day = (now() AT TIME ZONE 'UTC')::date FROM ops.watermarks"
-    assert await scenario.value(database, today)
-    assert other not in await watermarks(database)
+    assert await watermark_rows.are_all_of_today(database)
+    assert other not in await watermark_rows.by_order(database)
 
 
 async def test_an_order_that_is_being_recorded_keeps_its_watermark_and_nobody_waits(
@@ -137,13 +109,11 @@ async def test_an_order_that_is_being_recorded_keeps_its_watermark_and_nobody_wa
 ) -> None:
     (number, _) = await place_long_ago(database, count=2)
     async with database.transaction() as connection:
-        await connection.execute(
-            "SELECT FROM ops.watermarks WHERE order_id = $1 FOR UPDATE", number
-        )
+        await watermark_rows.hold(connection, number)
         forgotten = await forget(database)
 
     assert forgotten == 1
-    assert list(await watermarks(database)) == [number]
+    assert list(await watermark_rows.by_order(database)) == [number]
 
 
 async def test_a_cart_is_forgotten_with_its_day(database: Database) -> None:
@@ -151,11 +121,11 @@ async def test_a_cart_is_forgotten_with_its_day(database: Database) -> None:
         cart = await storage.carts.add(connection, total_amount=Decimal("1.00"), items=[])
     await services.carts.check_out(database, cart, traceparent=None)
     await scenario.come_back(database, *await scenario.events(database))
-    await scenario.value(database, "UPDATE ops.watermarks SET day = '-infinity'")
+    await watermark_rows.age_all(database)
 
     kept = await forget(database)
-    await scenario.value(database, "UPDATE ops.watermarks SET day = '-infinity'")
-    await scenario.value(database, "UPDATE orders.carts SET closed_at = now() - interval '60 days'")
+    await watermark_rows.age_all(database)
+    await cart_rows.close_long_ago(database)
     gone = await forget(database)
 
     assert (kept, gone) == (0, 1)
@@ -165,22 +135,11 @@ async def test_a_cart_is_forgotten_with_its_day(database: Database) -> None:
 async def test_forgetting_looks_at_no_more_than_it_was_asked_to(
     database: Database, kept: str
 ) -> None:
-    await scenario.value(
-        database,
-        """
-        INSERT INTO ops.watermarks (order_id, sequence, day)
-        SELECT n, 1, CASE $1 WHEN 'all' THEN now() ELSE now() - interval '90 days' END
-          FROM generate_series(1, 20000) AS n
-        """,
-        kept,
-    )
-    await scenario.value(database, "ANALYZE ops.watermarks")
+    await watermark_rows.add(database, 20_000, days_ago=0 if kept == "all" else 90)
 
     async with database.transaction() as connection:
         forgotten = await storage.retention.forget_watermarks(connection, at_most=10)
-        read = await connection.fetchval(
-            "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'watermarks'"
-        )
+        read = await watermark_rows.count_read_without_index(connection)
 
     assert forgotten == (10 if kept == "none" else 0)
     assert read == 0
@@ -195,14 +154,9 @@ async def test_a_bridge_of_the_version_before_restores_what_was_forgotten_too(
     await note(database, gone)
     await note(database, going)
     await scenario.come_back(database, *(await scenario.events(database))[-1:])
-    before = "INSERT INTO ops.watermarks (order_id) SELECT unnest($1::bigint[])"
-    await scenario.value(
-        database,
-        f"{before} ON CONFLICT (order_id) DO UPDATE SET sequence = watermarks.sequence",
-        [gone, going],
-    )
+    await watermark_rows.take_as_before(database, [gone, going])
 
-    assert await watermarks(database) == {gone: 1, going: 2}
+    assert await watermark_rows.by_order(database) == {gone: 1, going: 2}
 
 
 async def test_watermarks_that_were_forgotten_are_back_after_the_way_back(
@@ -216,4 +170,4 @@ async def test_watermarks_that_were_forgotten_are_back_after_the_way_back(
     newer = len(names) - names.index("0010")
     await asyncio.to_thread(migrations.rollback, settings, newest=newer, agreed=[])
 
-    assert await watermarks(database) == {number: 1}
+    assert await watermark_rows.by_order(database) == {number: 1}

@@ -15,7 +15,7 @@ from orderbus.commands.cli import main
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.conftest import settings_from
-from tests.support import samples, scenario
+from tests.support import consumption_rows, samples
 from tests.support.api_client import JSON, PATH, Client, body, serving
 from tests.support.scenario import consume, go_on
 
@@ -151,8 +151,8 @@ async def test_the_key_that_asked_for_another_try_is_in_the_history(
     await signed(client, "SO-1")
     await go_on(database, settings)
     await shop.ask("POST", "/orders/SO-1/retry")
-    again = "SELECT id FROM ops.consumptions WHERE consumer = 'process_order' AND state = 'pending'"
-    await consume(database, settings, "process_order", await scenario.value(database, again))
+    (again,) = await consumption_rows.pending(database, "process_order")
+    await consume(database, settings, "process_order", again)
 
     begun = [
         actor for event, actor in await shop.actors("SO-1") if event == "order.processing_started"

@@ -10,7 +10,7 @@ import pika
 import pytest
 
 from orderbus.storage.database import Database
-from tests.support import scenario
+from tests.support import outbox_rows, scenario
 from tests.support.rabbitmq_node import ready
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import until, until_async, until_true
@@ -144,15 +144,9 @@ async def test_a_notification_is_answered_before_the_next_beat(
     for _ in range(5):
         await scenario.place(database)
         await database.notify("outbox")
-        await until_true(lambda: _all_published(database), "it is published")
+        await until_true(lambda: outbox_rows.are_all_published(database), "it is published")
 
     assert worker.count("publish_outbox") >= 5
-
-
-async def _all_published(database: Database) -> bool:
-    async with database.connection() as connection:
-        query = "SELECT bool_and(published_at IS NOT NULL) FROM ops.outbox"
-        return bool(await connection.fetchval(query))
 
 
 def test_two_workers_with_one_metrics_port_both_work(start: Start) -> None:

@@ -35,3 +35,8 @@ async def closed_at(database: Database) -> datetime | None:
     """When the one cart there is was checked out."""
     found: datetime | None = await value(database, "SELECT closed_at FROM orders.carts")
     return found
+
+
+async def close_long_ago(database: Database) -> None:
+    """Let every cart have been checked out longer ago than its events are kept."""
+    await value(database, "UPDATE orders.carts SET closed_at = now() - interval '60 days'")

@@ -13,9 +13,9 @@ async def count(database: Database) -> int:
 
 
 async def only(database: Database) -> dict[str, Any]:
-    """The one consumption there is, as it is kept."""
+    """The one consumption there is, as it is kept, and whether it ``is_due``."""
     async with database.connection() as connection:
-        (row,) = await connection.fetch("SELECT * FROM ops.consumptions")
+        (row,) = await connection.fetch("SELECT *, due_at <= now() AS is_due FROM ops.consumptions")
     return dict(row)
 
 
@@ -104,3 +104,54 @@ async def counted(database: Database, name: str | None = None) -> int:
             name,
         )
     )
+
+
+async def pending(database: Database, consumer: str) -> list[int]:
+    """What a consumer has still to do, the oldest first."""
+    query = """
+        SELECT array_agg(id ORDER BY id) FROM ops.consumptions
+         WHERE consumer = $1 AND state = 'pending'
+    """
+    return await value(database, query, consumer) or []
+
+
+async def count_unlocked(database: Database) -> int:
+    """Count the consumptions whose rows no transaction holds."""
+    query = "SELECT count(*) FROM (SELECT FROM ops.consumptions FOR UPDATE SKIP LOCKED) AS free"
+    return int(await value(database, query))
+
+
+async def end_leases(database: Database) -> None:
+    """Let every lease end, and nothing else: what SIGSTOP and SIGCONT leave of one."""
+    await value(database, "UPDATE ops.consumptions SET leased_until = now() - interval '1 s'")
+
+
+async def set_attempts(database: Database, attempts: int) -> None:
+    """Let so many attempts have failed; the next is due."""
+    await value(database, "UPDATE ops.consumptions SET attempts = $1, due_at = now()", attempts)
+
+
+async def delete_all(database: Database) -> None:
+    await value(database, "DELETE FROM ops.consumptions")
+
+
+async def give_all_to(database: Database, consumer: str) -> None:
+    """Have all that is to be consumed be another consumer's."""
+    await value(database, "UPDATE ops.consumptions SET consumer = $1", consumer)
+
+
+async def add_mostly_done(database: Database, done: int, *, pending: int) -> None:
+    """Add much that a consumer has done, and a little that it has to do."""
+    await value(
+        database,
+        """
+        INSERT INTO ops.consumptions (consumer, event_id, occurred_at, state, settled_at)
+        SELECT 'count_event', gen_random_uuid(), now(),
+               CASE WHEN n <= $2 THEN 'pending' ELSE 'done' END,
+               CASE WHEN n > $2 THEN now() END
+          FROM generate_series(1, $1::integer + $2::integer) AS n
+        """,
+        done,
+        pending,
+    )
+    await value(database, "ANALYZE ops.consumptions")

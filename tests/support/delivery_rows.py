@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from uuid import UUID
 
 from orderbus.domain.orders import OrderId
@@ -105,9 +105,14 @@ async def leave_one_attempt(database: Database) -> None:
     await value(database, "UPDATE ops.webhook_deliveries SET attempts = 9, due_at = now()")
 
 
-async def give_up(database: Database) -> None:
-    """Have every delivery given up."""
-    await value(database, "UPDATE ops.webhook_deliveries SET state = 'dead', settled_at = now()")
+async def give_up(database: Database, *, only: int | None = None) -> None:
+    """Have every delivery given up, or only one."""
+    await value(
+        database,
+        "UPDATE ops.webhook_deliveries SET state = 'dead', settled_at = now()"
+        " WHERE $1::bigint IS NULL OR id = $1",
+        only,
+    )
 
 
 async def forget_hints(database: Database) -> None:
@@ -186,3 +191,69 @@ async def statuses(database: Database) -> list[int | None]:
     """What receivers answered to each attempt; None is one without an answer."""
     query = "SELECT array_agg(status ORDER BY delivery_id, number) FROM ops.webhook_attempts"
     return await value(database, query) or []
+
+
+async def add_one_per_endpoint(database: Database, day: date) -> None:
+    """Owe every endpoint some event of a day."""
+    await value(
+        database,
+        """
+        INSERT INTO ops.webhook_deliveries (endpoint_id, event_id, occurred_at, order_id, sequence)
+        SELECT id, gen_random_uuid(), $1::date + interval '12 hours', 1, 1
+          FROM ops.webhook_endpoints
+        """,
+        day,
+    )
+
+
+async def skip_all(database: Database) -> None:
+    """Have every delivery skipped, as those to a removed endpoint are."""
+    await value(database, "UPDATE ops.webhook_deliveries SET state = 'skipped', settled_at = now()")
+
+
+async def deliver_all(database: Database, ago: timedelta) -> None:
+    """Let every delivery have been made so long ago."""
+    await value(
+        database,
+        "UPDATE ops.webhook_deliveries SET state = 'delivered', settled_at = now() - $1::interval",
+        ago,
+    )
+
+
+async def delete_all(database: Database) -> None:
+    await value(database, "DELETE FROM ops.webhook_deliveries")
+
+
+async def tell_an_hour_ago(database: Database, endpoint: UUID) -> None:
+    """Let a worker have been told, an hour ago, of all deliveries to an endpoint."""
+    await value(
+        database,
+        "UPDATE ops.webhook_deliveries SET hinted_at = now() - interval '1 hour'"
+        " WHERE endpoint_id = $1 AND lease IS NULL",
+        endpoint,
+    )
+
+
+async def count_left_behind(database: Database) -> int:
+    """Count what no worker has in hand and nothing will ever settle."""
+    query = """
+        SELECT count(*)
+          FROM ops.webhook_deliveries AS delivery
+          JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
+         WHERE delivery.lease IS NULL
+           AND (state NOT IN ('pending', 'dead', 'skipped')
+                OR state = 'pending' AND removed_at IS NOT NULL)
+    """
+    return int(await value(database, query))
+
+
+async def count_untold(database: Database) -> int:
+    """Count what may be delivered now, and of which no worker was told."""
+    query = """
+        SELECT count(*)
+          FROM ops.webhook_deliveries AS delivery
+          JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
+         WHERE state = 'pending' AND hinted_at IS NULL AND lease IS NULL AND due_at <= now()
+           AND disabled_at IS NULL AND removed_at IS NULL AND ops.may_go(delivery)
+    """
+    return int(await value(database, query))

@@ -32,3 +32,18 @@ async def disable(
         reason,
         only,
     )
+
+
+async def remove_all(database: Database) -> None:
+    """Let every endpoint be removed; what it is owed stays as it is."""
+    await value(database, "UPDATE ops.webhook_endpoints SET removed_at = now()")
+
+
+async def add_as_first_kept(database: Database, pattern: str) -> None:
+    """Add an endpoint as the first version with patterns kept it: older schemas take it, too."""
+    await value(
+        database,
+        "INSERT INTO ops.webhook_endpoints (url, secrets, format, events)"
+        " VALUES ('https://shop.example/', '{whsec_x}', 'event', ARRAY[$1])",
+        pattern,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -95,3 +96,64 @@ async def one_id(database: Database, *, sequence: int) -> UUID:
         database, "SELECT event_id FROM ops.events WHERE sequence = $1", sequence
     )
     return found
+
+
+async def lose_all(database: Database) -> None:
+    """Delete the payloads of all events; what points to them stays."""
+    await value(database, "DELETE FROM ops.events")
+
+
+async def lose(database: Database, event_id: UUID) -> None:
+    """Delete the payload of an event; what points to it stays."""
+    await value(database, "DELETE FROM ops.events WHERE event_id = $1", event_id)
+
+
+async def only(database: Database) -> Any:
+    """The one event there is, as it is kept, for ``put_back``."""
+    return await value(database, "SELECT to_jsonb(events) FROM ops.events")
+
+
+async def put_back(database: Database, event: Any) -> None:
+    """Bring back an event that was lost."""
+    await value(
+        database,
+        "INSERT INTO ops.events SELECT * FROM jsonb_populate_record(NULL::ops.events, $1)",
+        event,
+    )
+
+
+async def traceparents(database: Database) -> list[str]:
+    """The trace of every event, the oldest first."""
+    query = "SELECT array_agg(traceparent ORDER BY occurred_at) FROM ops.events"
+    return await value(database, query) or []
+
+
+async def request_ids(database: Database) -> set[tuple[str, str]]:
+    """The type of every event, with the id of the request that it follows from."""
+    async with database.connection() as connection:
+        rows = await connection.fetch("SELECT DISTINCT type, request_id FROM ops.events")
+    return {(row["type"], row["request_id"]) for row in rows}
+
+
+async def drop_today(database: Database) -> None:
+    """Drop the partition that today's events would go to."""
+    today = await value(database, "SELECT (now() AT TIME ZONE 'UTC')::date")
+    await value(database, f"DROP TABLE ops.events_{today:%Y%m%d}")
+
+
+async def is_day_kept(database: Database, day: date) -> bool:
+    """Say whether there is a partition for the events of a day."""
+    query = f"SELECT to_regclass('ops.events_{day:%Y%m%d}') IS NOT NULL"
+    return bool(await value(database, query))
+
+
+async def count_days_ahead(database: Database) -> int:
+    """Count the days that have partitions, from today on."""
+    query = "SELECT count(*) FROM ops.kept_days WHERE day >= (now() AT TIME ZONE 'UTC')::date"
+    return int(await value(database, query))
+
+
+async def make_day_ahead(database: Database, days: int) -> None:
+    """Make the partitions of the day that is so many days from now."""
+    query = "SELECT ops.make_partitions((now() AT TIME ZONE 'UTC')::date + $1::integer)"
+    await value(database, query, days)

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-from orderbus import services, storage
+from orderbus import services, storage, telemetry
 from orderbus.actors import consumers
 from orderbus.devtools.postgres import NativePostgres
 from orderbus.egress import exchange
+from orderbus.pubsub import leases, subscription
+from orderbus.services.shared import SharedByThreads
 from orderbus.storage.database import Database
+from orderbus.worker import health_server, retries
 
 #: Transactions after which a bridge that waits for locks in vain leaves the rest for later.
 VAIN_TRANSACTIONS = 2 * services.inbox._VAIN_WAITS + 1
@@ -58,3 +61,62 @@ def interrupt_initdb(stopped: NativePostgres) -> None:
     folder: Path = stopped._folder
     folder.with_name(f"{folder.name}-password").unlink()
     (folder / "global" / "pg_control").unlink()
+
+
+def socket_of(connection: Any) -> Any:
+    """The socket by which a connection of asyncpg's speaks to PostgreSQL."""
+    return connection._transport.get_extra_info("socket")
+
+
+def take_back_at_most(monkeypatch: pytest.MonkeyPatch, events: int) -> None:
+    """Publish lost events again in steps of so many."""
+    monkeypatch.setattr(services.lost_events, "_STEP", events)
+
+
+def extend_leases_every(monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
+    """Tell Pub/Sub so often that a message is still being worked on."""
+    monkeypatch.setattr(leases, "_EXTEND_EVERY", seconds)
+
+
+def put_messages_off_for(monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
+    """Have a message that is put off come again after so long."""
+    monkeypatch.setattr(subscription, "_LATER", seconds)
+
+
+def fit_for_a_row(text: str, most: int) -> str:
+    """What is kept of an error's text where it may be so long."""
+    return retries._cut(text, most)
+
+
+def tell_health_server_to_stop(monkeypatch: pytest.MonkeyPatch, *, told: bool = True) -> None:
+    """Let the process that shows a worker's metrics have heard a signal, or not."""
+    monkeypatch.setattr(health_server, "_stopping", told)
+
+
+def end_of_health_server() -> bool:
+    """Say whether the process that shows a worker's metrics would end now."""
+    try:
+        health_server._end_when_deserted()
+    except SystemExit:
+        return True
+    return False
+
+
+def render_metrics_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have that process remember nothing of what others were shown."""
+    monkeypatch.setattr(health_server, "_rendered", SharedByThreads(telemetry.render))
+
+
+def status_of_metrics() -> int:
+    """The status with which that process answers who asks for metrics."""
+
+    class Asked:
+        status = 0
+
+        def _answer(self, status: int, _content_type: str, _body: bytes) -> None:
+            self.status = status
+
+    asked: Any = Asked()
+    health_server._Handler._show_metrics(asked)
+    status: int = asked.status
+    return status

@@ -52,3 +52,57 @@ async def add_of_every_delivery(database: Database, reason: str = "test") -> Non
         " SELECT 'delivery', id, $1, $1 FROM ops.webhook_deliveries",
         reason,
     )
+
+
+async def discard_all(database: Database) -> None:
+    """Let each have been discarded just now."""
+    await value(
+        database, "UPDATE ops.dead_letters SET resolved_at = now(), resolution = 'discarded'"
+    )
+
+
+async def give_up_consumptions(database: Database) -> None:
+    """Have every consumption given up, each with its dead letter."""
+    await value(
+        database,
+        """
+        WITH dead AS (
+            UPDATE ops.consumptions SET state = 'dead', settled_at = now()
+            RETURNING id, consumer, event_id, occurred_at
+        )
+        INSERT INTO ops.dead_letters
+               (kind, consumption_id, actor, event_id, occurred_at, reason, error)
+        SELECT 'consumption', id, consumer, event_id, occurred_at, 'x', 'x' FROM dead
+        """,
+    )
+
+
+async def add_of_lost_events(database: Database, count: int) -> None:
+    """Add dead letters of events that could not be published and are gone."""
+    await value(
+        database,
+        "INSERT INTO ops.dead_letters (kind, event_id, reason, error)"
+        " SELECT 'outbox', gen_random_uuid(), 'x', 'x' FROM generate_series(1, $1::integer)",
+        count,
+    )
+
+
+async def add_among_events(database: Database, count: int, *, events: int) -> None:
+    """Add many events, and a dead letter of each of the first of them."""
+    async with database.connection() as connection:
+        await connection.execute(
+            """
+            WITH event AS (
+                INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence,
+                       type, content)
+                SELECT n, gen_random_uuid(), now(), 1, 'order.created', '{}'
+                  FROM generate_series(1, $2::integer) AS n
+                RETURNING event_id, occurred_at, order_id
+            )
+            INSERT INTO ops.dead_letters (kind, event_id, occurred_at, reason, error)
+            SELECT 'outbox', event_id, occurred_at, 'x', 'x' FROM event WHERE order_id <= $1
+            """,
+            count,
+            events,
+        )
+        await connection.execute("ANALYZE ops.events, ops.dead_letters")

@@ -12,3 +12,10 @@ NAMES: Final = sorted(
     for path in migrations.FOLDER.glob("[0-9]*.sql")
     if not path.name.endswith(".rollback.sql")
 )
+
+#: A migration of a test's own, and its rollback.
+MAKES_A_TABLE: Final = "CREATE TABLE ops.extra (x integer);"
+DROPS_THAT_TABLE: Final = "DROP TABLE ops.extra;"
+#: What is wrong as its rollback.
+CHANGES_WHAT_IS_NOT_THERE: Final = "ALTER TABLE ops.none DROP COLUMN x;"
+RENAMES_THAT_TABLE: Final = "ALTER TABLE ops.extra RENAME TO rest;"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
+from uuid import UUID
 
-from orderbus.storage.database import Database
+from orderbus.domain.orders import OrderId
+from orderbus.storage.database import Connection, Database
 from tests.support.scenario import value
 
 
@@ -41,3 +45,88 @@ async def details(database: Database) -> list[dict[str, Any]]:
     """What the history says beside each thing that happened."""
     query = "SELECT array_agg(details ORDER BY order_id, sequence) FROM orders.order_history"
     return await value(database, query) or []
+
+
+async def processing(database: Database) -> dict[str, Any]:
+    """How the one order that was begun with is processed."""
+    async with database.connection() as connection:
+        (row,) = await connection.fetch("SELECT * FROM orders.order_processing")
+    return dict(row)
+
+
+async def count_stuck(database: Database) -> int:
+    """Count orders in progress of which no consumption will ever take care."""
+    query = """
+        SELECT count(*) FROM orders.orders
+         WHERE status = 'in_progress'
+           AND NOT EXISTS (SELECT FROM ops.consumptions WHERE state = 'pending')
+    """
+    return int(await value(database, query))
+
+
+async def history_types(database: Database) -> list[str]:
+    """What happened to the one order there is, in the order of its story."""
+    query = "SELECT array_agg(type ORDER BY sequence) FROM orders.order_history"
+    return await value(database, query) or []
+
+
+async def last_sequence(database: Database) -> int:
+    """How much happened to the order that most happened to."""
+    return int(await value(database, "SELECT max(event_seq) FROM orders.orders"))
+
+
+async def moves(database: Database) -> set[tuple[str, str]]:
+    """The moves from a status to another that the database itself knows."""
+    async with database.connection() as connection:
+        rows = await connection.fetch("SELECT from_status, to_status FROM orders.moves")
+    return {(row["from_status"], row["to_status"]) for row in rows}
+
+
+async def set_status(database: Database, order_id: OrderId, status: str) -> None:
+    """Give an order a status, past all code, unless the database itself refuses it."""
+    statement = "UPDATE orders.orders SET status = $2 WHERE public_id = $1"
+    await value(database, statement, order_id, status)
+
+
+async def fail_all(database: Database) -> None:
+    """Have every order failed."""
+    await value(database, "UPDATE orders.orders SET status = 'failed'")
+
+
+async def keys(database: Database, order_ids: Sequence[OrderId]) -> list[int]:
+    """The keys by which other tables know these orders, the oldest first."""
+    query = "SELECT array_agg(id ORDER BY id) FROM orders.orders WHERE public_id = ANY ($1)"
+    return await value(database, query, order_ids) or []
+
+
+async def only_key(database: Database) -> int:
+    """The key by which other tables know the one order there is."""
+    return int(await value(database, "SELECT id FROM orders.orders"))
+
+
+async def public_id(database: Database, key: int) -> UUID:
+    """The id by which the world knows the order of a key."""
+    found: UUID = await value(database, "SELECT public_id FROM orders.orders WHERE id = $1", key)
+    return found
+
+
+async def newest_first(connection: Connection) -> list[dict[str, Any]]:
+    """Every order as it is kept, the newest first."""
+    rows = await connection.fetch("SELECT * FROM orders.orders ORDER BY created_at DESC, id DESC")
+    return [dict(row) for row in rows]
+
+
+async def move_to_a_day_that_is_gone(database: Database, keys: Sequence[int], day: date) -> None:
+    """Let all that happened to orders have happened on a day whose events are not kept."""
+    async with database.transaction() as connection:
+        await connection.execute("ALTER TABLE orders.order_history DISABLE TRIGGER append_only")
+        for statement in (
+            "UPDATE orders.order_history SET at = $2::date WHERE order_id = ANY ($1)",
+            "UPDATE ops.watermarks SET day = $2 WHERE order_id = ANY ($1)",
+        ):
+            await connection.execute(statement, keys, day)
+        for statement in (
+            "DELETE FROM ops.events WHERE order_id = ANY ($1)",
+            "DELETE FROM ops.inbox WHERE order_id = ANY ($1)",
+        ):
+            await connection.execute(statement, keys)

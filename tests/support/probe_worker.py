@@ -11,6 +11,7 @@ from dramatiq.middleware import AsyncIO, ShutdownNotifications
 
 from orderbus.errors import Unavailable
 from orderbus.rabbitmq.broker import Broker
+from orderbus.rabbitmq.connection import Connection
 from orderbus.storage.dead_letters import FailedMessage
 from orderbus.telemetry import UNKNOWN_ACTOR
 from orderbus.worker.retries import Retries
@@ -70,10 +71,33 @@ class ProbeWorker:
                 if thread.consumer is not None:
                     thread.consumer.settle_within = seconds  # type: ignore[attr-defined]
 
-    def close(self) -> None:
+    def stop_working(self) -> None:
+        """Do what SIGTERM has Dramatiq do; messages can still be sent."""
         while self._workers:
             self._workers.pop().stop(timeout=5000)
+
+    def close(self) -> None:
+        self.stop_working()
         self.broker.close()
+
+    # -- what the broker does not tell ----------------------------------------------------------
+
+    def lose_connection(self) -> None:
+        """Let the connection be gone by which the broker publishes."""
+        self.broker._publisher.close()
+
+    def is_blocked(self) -> bool:
+        """Say whether RabbitMQ takes nothing more from the broker for now."""
+        return self._connection().blocked
+
+    def count_unconfirmed(self) -> int:
+        """Count the messages that the broker sent and RabbitMQ has not confirmed."""
+        return len(self._connection()._unconfirmed)
+
+    def _connection(self) -> Connection:
+        connection = self.broker._publisher._connection
+        assert connection is not None
+        return connection
 
 
 def nothing(_: Any) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 from orderbus.domain.processing import Outcome, Task
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.support import scenario
+from tests.support import consumption_rows, scenario
 
 ATTEMPTS = 4
 NAME = "process_order"
@@ -36,11 +36,7 @@ async def due(database: Database) -> tuple[UUID, int]:
 
 
 async def process(database: Database, settings: Settings, one: int) -> None:
-    await scenario.value(
-        database,
-        "UPDATE ops.consumptions SET due_at = now(),"
-        " leased_until = CASE WHEN lease IS NOT NULL THEN now() END",
-    )
+    await consumption_rows.make_due(database)
     await scenario.consume(database, settings, NAME, one)
 
 

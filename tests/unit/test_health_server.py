@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import fcntl
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from orderbus import telemetry
-from orderbus.services.shared import SharedByThreads
-from orderbus.worker import health_server, shared_state
+from orderbus.worker import shared_state
+from tests.support.forced import (
+    end_of_health_server,
+    render_metrics_anew,
+    status_of_metrics,
+    tell_health_server_to_stop,
+)
 
 
 @pytest.fixture
@@ -20,71 +23,47 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def ends() -> bool:
-    try:
-        health_server._end_when_deserted()
-    except SystemExit:
-        return True
-    return False
-
-
 def test_it_stays_while_a_worker_takes_part(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place.mkdir()
-    monkeypatch.setattr(health_server, "_stopping", True)
+    tell_health_server_to_stop(monkeypatch)
     with (place / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
 
-        assert not ends()
+        assert not end_of_health_server()
 
 
 def test_it_ends_when_nobody_takes_part_any_more(place: Path) -> None:
     place.mkdir()
     (place / "lock").touch()
 
-    assert ends()
+    assert end_of_health_server()
 
 
 def test_it_waits_for_workers_that_did_not_begin_yet(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health_server, "_stopping", False)
+    tell_health_server_to_stop(monkeypatch, told=False)
 
     assert not place.exists()
-    assert not ends()
+    assert not end_of_health_server()
 
 
 def test_it_ends_where_another_worker_swept_the_folder_away(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health_server, "_stopping", True)
+    tell_health_server_to_stop(monkeypatch)
 
     assert not place.exists()
-    assert ends()
-
-
-class Asked:
-    """Stands in for a request; notes the answer."""
-
-    status = 0
-
-    def _answer(self, status: int, _content_type: str, _body: bytes) -> None:
-        self.status = status
-
-
-def shown() -> int:
-    asked: Any = Asked()
-    health_server._Handler._show_metrics(asked)
-    status: int = asked.status
-    return status
+    assert end_of_health_server()
 
 
 def test_it_shows_no_metrics_where_what_the_workers_counted_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health_server, "_rendered", SharedByThreads(telemetry.render))
+    render_metrics_anew(monkeypatch)
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "gone"))
 
-    assert shown() == 503
+    assert status_of_metrics() == 503
 
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    assert shown() == 200
+    assert status_of_metrics() == 200

@@ -28,6 +28,7 @@ from orderbus.errors import (
 from orderbus.worker import retries
 from orderbus.worker.retries import Again, Leave, judge
 from tests.conftest import settings_from
+from tests.support.forced import fit_for_a_row
 from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,7 +104,7 @@ def test_a_neighbour_may_ask_for_a_longer_pause_but_not_for_hours() -> None:
     ],
 )
 def test_an_error_is_made_fit_for_its_row(text: str, kept: str) -> None:
-    assert retries._cut(text, 20 if len(text) > 100 else 100) == kept
+    assert fit_for_a_row(text, 20 if len(text) > 100 else 100) == kept
 
 
 def test_every_actor_says_its_queue_its_time_limit_and_its_retries() -> None:

@@ -10,10 +10,9 @@ import pytest
 from google.api_core import exceptions
 from google.pubsub_v1.types import PubsubMessage, ReceivedMessage
 
-from orderbus.pubsub import leases as leases_module
-from orderbus.pubsub import subscription as subscription_module
 from orderbus.pubsub.leases import Leases
 from orderbus.pubsub.subscription import Received, Subscription
+from tests.support import forced
 from tests.support.waiting import PATIENCE
 
 
@@ -53,9 +52,11 @@ def hold(leases: Leases, *ack_ids: str) -> list[tuple[Callable[[], None], Callab
 
 def coming(count: int) -> list[Any]:
     return [
-        ReceivedMessage(
-            ack_id=str(n), message=PubsubMessage(data=b"x", attributes={"n": str(n)})
-        )._pb
+        ReceivedMessage.pb(
+            ReceivedMessage(
+                ack_id=str(n), message=PubsubMessage(data=b"x", attributes={"n": str(n)})
+            )
+        )
         for n in range(count)
     ]
 
@@ -166,7 +167,7 @@ async def test_a_refused_acknowledgement_is_left_at_that() -> None:
 async def test_what_is_held_is_extended_and_what_is_settled_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(leases_module, "_EXTEND_EVERY", 0.05)
+    forced.extend_leases_every(monkeypatch, seconds=0.05)
     client = Client()
     leases = trusted(client)
     (_, (ack, _)) = hold(leases, "held", "settled")
@@ -228,7 +229,7 @@ async def test_what_waits_at_the_end_is_given_back() -> None:
 async def test_what_is_put_off_comes_again_and_takes_no_room(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(subscription_module, "_LATER", 0.01)
+    forced.put_messages_off_for(monkeypatch, seconds=0.01)
     subscription = Subscription(trusted(Client()), at_most=3)
     subscription.add(coming(2))
     first = await subscription.next_batch(10)

@@ -13,6 +13,7 @@ from dramatiq.middleware import TimeLimit
 from dramatiq.middleware.threading import raise_thread_exception
 
 from orderbus.rabbitmq.memory_broker import MemoryBroker
+from orderbus.services.health import POSTGRES
 from orderbus.worker import lifecycle, shared_state, threads
 from orderbus.worker.dependencies import Dependencies
 
@@ -73,7 +74,8 @@ def test_a_process_that_lost_a_thread_is_not_ready_and_ends(
     monkeypatch.setattr(lifecycle, "end_broken", lambda why, **_: ended.append(why))
     nothing: Any = None
     watch = Dependencies(nothing, MemoryBroker([]), lambda: lost)
-    watch._up = dict.fromkeys(watch._up, True)
+    for name in ("postgres", "rabbitmq", "pubsub", *POSTGRES):
+        watch.heard(name, up=True)
 
     watch.report()
 

@@ -1,0 +1,49 @@
+"""Whatever happens to an endpoint and a delivery at once, the delivery is sent or settled."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from contextlib import suppress
+from datetime import timedelta
+
+from orderbus import storage
+from orderbus.errors import NotFound
+from orderbus.storage.database import Database
+from tests.integration.test_lock_order import CALLS
+from tests.support import delivery_rows, event_rows, locked_world
+from tests.support.locked_world import World
+
+#: What decides whether a delivery is sent, each in a transaction of its own as in real life.
+DECIDING = (
+    *("deliveries.claim", "deliveries.hint", "deliveries.redrive", "endpoints.disable"),
+    *("endpoints.enable", "endpoints.remove", "endpoints.skip_owed", "inbox.add"),
+)
+
+
+async def test_whichever_two_meet_no_delivery_is_left_behind(
+    database: Database,
+) -> None:
+    world = await locked_world.make(database)
+    await event_rows.lose_all(database)
+    left: dict[tuple[str, str], tuple[int, int]] = {}
+    for first, second in itertools.combinations_with_replacement(DECIDING, 2):
+        here = await locked_world.again(database, world)
+
+        async def alone(name: str, world: World = here) -> None:
+            async with database.connection() as connection:
+                with suppress(NotFound):  # the other one removed it
+                    await CALLS[name](connection, world)
+
+        await asyncio.gather(alone(first), alone(second))
+        async with database.connection() as connection:
+            await storage.endpoints.skip_owed(connection, at_most=1000)
+            await storage.deliveries.hint(
+                connection, per_endpoint=99, at_most=99, again_after=timedelta(hours=1)
+            )
+        left[first, second] = (
+            await delivery_rows.count_left_behind(database),
+            await delivery_rows.count_untold(database),
+        )
+
+    assert {pair: counts for pair, counts in left.items() if any(counts)} == {}

@@ -1,0 +1,73 @@
+"""A state of the database in which every statement that locks rows finds some."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+from orderbus import storage
+from orderbus.domain.orders import OrderId
+from orderbus.storage.database import Database
+from orderbus.storage.deliveries import Claimed
+from orderbus.storage.inbox import Returned
+from tests.support import delivery_rows, endpoint_rows, outbox_rows, scenario
+
+
+@dataclass(frozen=True)
+class World:
+    """One row at least of everything: a delivery that is claimed, one that is dead, and so on."""
+
+    endpoint: UUID
+    order: OrderId
+    claimed: Claimed
+    waiting: int
+    dead: int
+    events: Sequence[Returned]
+    token: UUID
+    cart: UUID
+
+
+async def make(database: Database) -> World:
+    endpoint = await scenario.add_endpoint(database)
+    await scenario.add_endpoint(database, "https://other.example/", ordering="none")
+    orders = [await scenario.place(database) for _ in range(4)]
+    due = await scenario.come_back(database, *await scenario.events(database))
+    dead, waiting, _, last = await delivery_rows.ids(database, to=endpoint)
+    claimed = await scenario.claim(database, last, lease=timedelta(hours=1))
+    assert claimed is not None
+    assert len(due) == 8
+    for order in orders * 2:
+        await scenario.append(database, order)
+    events = sorted((await scenario.events(database))[4:], key=lambda event: event.event_id)
+    token = uuid4()
+    async with database.connection() as connection:
+        cart = await storage.carts.add(connection, total_amount=Decimal(1), items=[])
+    await outbox_rows.lease(database, [event.event_id for event in events[3:]], token)
+    await outbox_rows.park(database, events[0].event_id)
+    await outbox_rows.publish_yesterday(database, [event.event_id for event in events[1:3]])
+    await delivery_rows.tell_an_hour_ago(database, endpoint)
+    await delivery_rows.give_up(database, only=dead)
+    return World(endpoint, orders[0].order_id, claimed, waiting, dead, events, token, cart)
+
+
+async def again(database: Database, world: World) -> World:
+    """Bring one more event back to an endpoint that was never disabled or removed."""
+    await endpoint_rows.remove_all(database)
+    async with database.connection() as connection:
+        await storage.endpoints.skip_owed(connection, at_most=1000)
+    endpoint = await scenario.add_endpoint(database)
+    for _ in range(3):
+        await scenario.place(database)
+    events = (await scenario.events(database))[-3:]
+    waiting, dead, last = sorted(await scenario.come_back(database, *events))
+    claimed = await scenario.claim(database, last)
+    assert claimed is not None
+    await delivery_rows.give_up(database, only=dead)
+    await scenario.place(database)
+    events = (await scenario.events(database))[-1:]
+    return replace(
+        world, endpoint=endpoint, events=events, waiting=waiting, dead=dead, claimed=claimed
+    )

@@ -1,0 +1,31 @@
+"""Tables by their names, for tests of the schema itself, of its plans and of its locks."""
+
+from __future__ import annotations
+
+from orderbus.storage.database import Connection, Database
+from tests.support.scenario import value
+
+
+async def count(database: Database, table: str) -> int:
+    return int(await value(database, f"SELECT count(*) FROM {table}"))
+
+
+async def is_there(database: Database, table: str) -> bool:
+    return bool(await value(database, "SELECT to_regclass($1) IS NOT NULL", table))
+
+
+async def add_column(database: Database, table: str, column: str) -> None:
+    await value(database, f"ALTER TABLE {table} ADD COLUMN {column} text")
+
+
+async def lock_as_a_reader(connection: Connection, table: str) -> None:
+    """Take the lock that whoever reads a table holds until the end of the transaction."""
+    await connection.execute(f"SELECT FROM {table} LIMIT 0")
+
+
+async def plan(database: Database, table: str, where: str) -> str:
+    """How PostgreSQL would find rows of a table, if reading all of them was out of the question."""
+    async with database.transaction() as connection:
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        rows = await connection.fetch(f"EXPLAIN SELECT FROM {table} WHERE {where}")
+    return "\n".join(row[0] for row in rows)
