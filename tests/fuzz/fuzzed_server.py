@@ -19,6 +19,7 @@ from schemathesis.checks import CHECKS
 from orderbus.settings import Settings
 from orderbus.storage.database import open_database
 from tests.fuzz import orders
+from tests.support import event_rows, order_rows, outbox_rows
 from tests.support.api_client import http_server
 from tests.support.dependencies import Background
 from tests.support.waiting import PATIENCE
@@ -99,16 +100,8 @@ class Fuzzed:
 
     def nothing_else_was_stored(self) -> None:
         """See that there is one order, with its event, for each 201."""
-        counts = self._background.run(self._counts())
-        assert set(counts.values()) == {self._created}, counts
-
-    async def _counts(self) -> dict[str, int]:
-        tables = ("orders.orders", "ops.events", "ops.outbox")
-        async with self._database.connection() as connection:
-            return {
-                table: await connection.fetchval(f"SELECT count(*) FROM {table}")
-                for table in tables
-            }
+        for rows in (order_rows, event_rows, outbox_rows):
+            assert self._background.run(rows.count(self._database)) == self._created, rows
 
 
 def for_seconds(duration: float, promise: Callable[[Random], None]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from orderbus import services, storage
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.support import key_rows, order_rows, samples, scenario
+from tests.support import idempotency_rows, order_rows, samples, scenario
 from tests.support.api_client import Client, problem, serving
 
 
@@ -128,9 +128,9 @@ async def test_answers_are_let_go_after_a_while(
     client: Client, database: Database, settings: Settings
 ) -> None:
     await post(client, "old")
-    await key_rows.grow_old(database, days=3)
+    await idempotency_rows.grow_old(database, days=3)
     await post(client, "young", samples.order_body("SO-2"))
 
     await services.retention.tick(database, settings)
 
-    assert await key_rows.kept(database) == ["young"]
+    assert await idempotency_rows.kept(database) == ["young"]

@@ -57,6 +57,11 @@ async def drop_every_day(database: Database) -> None:
             await connection.execute(f"DROP TABLE {day['name']}")
 
 
+async def forge(database: Database) -> None:
+    """Try to make another event of every event."""
+    await value(database, "UPDATE ops.events SET type = 'order.forged'")
+
+
 async def tell_again(database: Database) -> None:
     """Have the only event of an order happen a second time, under another id."""
     await value(

@@ -18,7 +18,7 @@ import aiohttp
 from orderbus.domain import webhooks
 from orderbus.settings import QUEUES_IN_MEMORY, Settings
 from orderbus.storage.database import Database
-from tests.support import reaper, samples
+from tests.support import reaper, samples, scenario
 from tests.support.ports import kept_port
 from tests.support.receiver import Receiver
 from tests.support.waiting import PATIENCE
@@ -144,10 +144,6 @@ class System:
                         assert answer.status == 503, await answer.text()
                 await asyncio.sleep(0.1)
 
-    async def value(self, query: str, *arguments: object) -> Any:
-        async with self.database.connection() as connection:
-            return await connection.fetchval(query, *arguments)
-
     async def until(
         self, holds: Callable[[], Awaitable[Any]], what: str, *, seconds: float = PATIENCE
     ) -> None:
@@ -175,10 +171,11 @@ class System:
         Only where no worker lives: what a living one has begun would be begun again.
         """
         for table in ("ops.webhook_deliveries", "ops.consumptions"):
-            await self.value(
+            await scenario.value(
+                self.database,
                 f"UPDATE {table} SET leased_until = now(), hinted_at = NULL WHERE id IN (SELECT id"
                 f" FROM {table} WHERE lease IS NOT NULL AND state = 'pending' ORDER BY id"
-                " FOR UPDATE)"
+                " FOR UPDATE)",
             )
 
     async def close(self) -> None:

@@ -13,7 +13,7 @@ from tests.unit.test_house_rules import ROOT, kept_files
 FILE: Final = 300
 FUNCTION: Final = 60
 SQL_ON_A_TABLE: Final = re.compile(
-    r"\b(?:FROM|INTO|UPDATE|JOIN|TABLE|ONLY|TRUNCATE|ANALYZE)\s+(?:ops|orders)\.[a-z_]+"
+    r"\b(?:FROM|INTO|UPDATE|JOIN|TABLE|ONLY|TRUNCATE|ANALYZE)\s+(?:identity|ops|orders)\.[a-z_]+"
 )
 PRIVATE: Final = re.compile(r"_[A-Za-z]\w*")
 

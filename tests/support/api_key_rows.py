@@ -1,0 +1,11 @@
+"""What is kept of API keys."""
+
+from __future__ import annotations
+
+from orderbus.storage.database import Database
+from tests.support.scenario import value
+
+
+async def only(database: Database) -> str:
+    """All that is kept of the one API key there is."""
+    return str(await value(database, "SELECT to_jsonb(k)::text FROM identity.api_keys k"))
