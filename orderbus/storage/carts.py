@@ -44,9 +44,7 @@ async def list_after(connection: Connection, cart_pk: int, *, at_most: int) -> l
         SELECT id AS cart_pk, uuid AS cart_uuid, total_amount, created_at,
                closed_at IS NOT NULL AS closed
           FROM orders.carts
-         WHERE id > $1
-         ORDER BY id
-         LIMIT $2
+         WHERE id > $1 ORDER BY id LIMIT $2
         """,
         cart_pk,
         at_most,

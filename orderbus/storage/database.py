@@ -136,10 +136,7 @@ class _Remembering(_Session):
 
 
 def after_commit(connection: Connection, follow_up: Callable[[Database], None]) -> None:
-    """Call ``follow_up`` once what ``connection`` does is committed, never if it is rolled back.
-
-    Nor where it is not known which, because whoever commits is cancelled meanwhile.
-    """
+    """Call ``follow_up`` once what ``connection`` does is known to be committed."""
     _follow_ups(connection).append(follow_up)
 
 
@@ -163,8 +160,7 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection for statements that each stand for themselves.
 
-        What follows their commit runs once the connection is given back, and is no error of
-        PostgreSQL's where it fails.
+        What follows their commit runs when it is given back, and fails with errors of its own.
         """
         with ExitStack() as following, our_errors():
             async with _lent(self._pool.acquire(timeout=ACQUIRE_TIMEOUT)) as connection:

@@ -121,10 +121,7 @@ async def get_secret(connection: Connection, endpoint_id: UUID) -> str:
 
 
 async def remove(connection: Connection, endpoint_id: UUID) -> None:
-    """Begin no more attempts at an endpoint. What it is owed is left to ``skip_owed``.
-
-    Raises ``NotFound``.
-    """
+    """Begin no more attempts at an endpoint; ``skip_owed`` does the rest. Raises ``NotFound``."""
     status = await connection.execute(
         "UPDATE ops.webhook_endpoints SET removed_at = now() WHERE id = $1 AND removed_at IS NULL",
         endpoint_id,
@@ -166,10 +163,7 @@ async def skip_owed(connection: Connection, *, at_most: int) -> int:
 async def disable(
     connection: Connection, endpoint_id: UUID, *, reason: str, delivery_id: int, lease: UUID
 ) -> None:
-    """Tell an endpoint no more until a person enables it, if the lease is still ours.
-
-    What it is owed is held by this alone: nothing is written to its deliveries.
-    """
+    """Hold what an endpoint is owed until a person enables it, if the lease is still ours."""
     await connection.execute(
         """
         UPDATE ops.webhook_endpoints

@@ -116,10 +116,7 @@ async def append(
 
 
 async def remembered(connection: Connection, event_id: UUID, occurred_at: datetime) -> Event | None:
-    """Find what the history knows of an event whose payload is gone: all but the order's content.
-
-    None for an event of a cart, which has no history.
-    """
+    """Find all but the order of an event whose payload is gone; None for a cart's event."""
     row = await connection.fetchrow(
         """
         SELECT history.event_id, history.type, history.sequence, history.at, placed.public_id

@@ -185,9 +185,8 @@ async def add(
 ) -> Recorded:
     """Record events in the inbox once, with what is owed for them; delete their pointers.
 
-    One delivery per endpoint, one consumption per consumer that wants the event: ``wanted`` gives
-    each consumer's pattern of types. An event that is in the inbox already changes
-    nothing but its pointer.
+    One delivery per endpoint, one consumption per consumer that wants it: ``wanted`` gives their
+    patterns of types. Of an event that is in the inbox already only the pointer is changed.
     """
     (row,) = await connection.fetch(
         _ADD,

@@ -13,7 +13,7 @@ from orderbus.storage.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """How events come back; "lately" is as ``look`` was given it.
+    """How events come back; "lately", and how much is ``unequal``, are as ``look`` was given them.
 
     ``moment`` is PostgreSQL's time. ``reached``: the latest publication among what had come back
     before lately, None where nothing had. The next three are only looked for where something older
@@ -36,10 +36,7 @@ class Returns:
 async def look(
     connection: Connection, *, lately: timedelta, unequal: timedelta, silence: Pauses
 ) -> Returns | None:
-    """Tell how events come back; None where none has been awaited for the first of ``silence``.
-
-    Times are unequal where they differ by more than ``unequal``.
-    """
+    """Tell how events come back; None where none has been awaited for the first of ``silence``."""
     record = await connection.fetchrow(
         """
         WITH awaited AS (
@@ -87,8 +84,7 @@ async def take_back(
 ) -> int:
     """Make events due again that were published before a moment and did not come back.
 
-    Each waits as ``pauses`` say for each time it was published, the last one for ever. Returns how
-    many there were.
+    Each waits as ``pauses`` say for each publication, the last one for ever. Returns how many.
     """
     status = await connection.execute(
         """

@@ -118,9 +118,7 @@ async def list_after(connection: Connection, order_pk: int, *, at_most: int) -> 
         """
         SELECT id AS order_pk, public_id, cart_uuid, total, created_at
           FROM orders.orders
-         WHERE id > $1
-         ORDER BY id
-         LIMIT $2
+         WHERE id > $1 ORDER BY id LIMIT $2
         """,
         order_pk,
         at_most,

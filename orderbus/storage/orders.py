@@ -143,8 +143,7 @@ async def find_taken(
         """
         SELECT public_id, external_ref, created_at, content_hash
           FROM orders.orders
-         WHERE source = $1
-           AND (external_ref = $2 OR idempotency_key = $3)
+         WHERE source = $1 AND (external_ref = $2 OR idempotency_key = $3)
         """,
         source,
         external_ref,
@@ -157,19 +156,14 @@ COLUMNS: Final = """
     o.id AS order_pk, o.public_id, o.external_ref, o.source, o.customer_name, o.customer_email,
     o.customer_ref, o.shipping_address, o.total, o.created_at, o.event_seq, o.cart_uuid, o.status,
     o.status_reason,
-    (SELECT coalesce(jsonb_agg(jsonb_build_object('sku', i.sku, 'name', i.name,
-                'quantity', i.quantity, 'unit_price', i.unit_price::text)
-                ORDER BY i.line), '[]')
-       FROM orders.order_items i
-      WHERE i.order_id = o.id) AS items
+    ARRAY(SELECT ROW(i.sku, i.name, i.quantity, i.unit_price)
+            FROM orders.order_items i WHERE i.order_id = o.id ORDER BY i.line) AS items
 """
 
 
 def order_of(record: Record) -> Order:
-    """Make an order of a record with ``COLUMNS``."""
-    items = [
-        OrderItem(**{**item, "unit_price": Decimal(item["unit_price"])}) for item in record["items"]
-    ]
+    """Make an order of a record with ``COLUMNS``: a row of its items is as ``OrderItem`` is."""
+    items = [OrderItem(*item) for item in record["items"]]
     return rows.one(Order, record, items=items, status=Status(record["status"]))
 
 

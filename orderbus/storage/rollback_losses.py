@@ -56,20 +56,15 @@ def columns(rows: Rows) -> dict[str, dict[str, str | None]]:
 
 def contents(rows: Rows) -> Contents:
     """Count what each table of ours holds: its rows, and by column what is not the default."""
-    return {
-        (table, column): count
-        for table, its in columns(rows).items()
-        for column, count in zip([None, *its], _counts(rows, table, its), strict=True)
-    }
-
-
-def _counts(rows: Rows, table: str, its: Mapping[str, str | None]) -> Iterable[int]:
-    # Names and defaults come quoted from PostgreSQL's own catalogue.
-    counts = ", ".join(
-        f"count(*) FILTER (WHERE {column} IS DISTINCT FROM {default or 'NULL'})"
-        for column, default in its.items()
-    )
-    (found,) = rows(f"SELECT count(*), {counts} FROM {table}")  # noqa: S608 - as above
+    found: dict[tuple[str, str | None], int] = {}
+    for table, its in columns(rows).items():
+        # Names and defaults come quoted from PostgreSQL's own catalogue.
+        counts = ", ".join(
+            f"count(*) FILTER (WHERE {column} IS DISTINCT FROM {default or 'NULL'})"
+            for column, default in its.items()
+        )
+        (row,) = rows(f"SELECT count(*), {counts} FROM {table}")  # noqa: S608 - as above
+        found |= zip([(table, column) for column in (None, *its)], row, strict=True)
     return found
 
 

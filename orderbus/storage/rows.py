@@ -1,8 +1,4 @@
-"""Makes rows with names of the records that PostgreSQL returns.
-
-The columns of an order's ids get their names of inside here, see ``docs/glossary.md``: no statement
-gives an id the name of another one.
-"""
+"""Makes rows with names of records; an order's ids get theirs here, see ``docs/glossary.md``."""
 
 from __future__ import annotations
 
