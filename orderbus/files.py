@@ -16,9 +16,6 @@ IMPORTABLE: Final = {
 
 
 def path_of(name: str) -> Path:
-    """Find ``migrations`` or ``examples``.
-
-    The build puts them inside the package (``setup.py``); they lie beside it in a checkout.
-    """
+    """Find ``migrations`` or ``examples``: beside the package, or inside it in a wheel."""
     shipped = _PACKAGE / "shipped"
     return (shipped if shipped.is_dir() else _PACKAGE.parent) / name

@@ -1,7 +1,4 @@
-"""The bridge: events come back from Pub/Sub into the inbox, and wake the workers up.
-
-Runs in the bridge's own process; where the queues are inside the worker, it runs there too.
-"""
+"""The bridge: events come back from Pub/Sub into the inbox, and wake the workers up."""
 
 from __future__ import annotations
 

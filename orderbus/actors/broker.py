@@ -49,17 +49,13 @@ async def enqueue_publish_outbox(count: int) -> None:
 
 
 async def enqueue_message(actor: str, arguments: Mapping[str, Any]) -> None:
-    """Send a message anew that had failed for good.
-
-    Raises ``Unavailable``, and ``Conflict`` where this version has no such actor.
-    """
+    """Send a message anew that failed for good; raises ``Conflict`` where its actor is no more."""
     try:
         found = broker.get_actor(actor)
     except ActorNotFound as error:
         raise Conflict(f"There is no actor {actor}") from error
-    await broker.put(
-        [found.message_with_options(args=arguments["args"], kwargs=arguments["kwargs"])]
-    )
+    message = found.message_with_options(args=arguments["args"], kwargs=arguments["kwargs"])
+    await broker.put([message])
 
 
 ping: Final = broker.ping

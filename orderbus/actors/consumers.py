@@ -1,7 +1,4 @@
-"""The registry of consumers: kinds of work on events, each with a queue of its own.
-
-A consumer is a function and one line that names the events it wants: see ``README.md`` beside this.
-"""
+"""The registry of consumers; ``README.md`` beside this says what one is, and how to add one."""
 
 from __future__ import annotations
 
@@ -70,10 +67,7 @@ def consumer(
 
 
 def installed(settings: Settings) -> Sequence[Consumer]:
-    """List the consumers there are, with those of one's own that the settings name.
-
-    Raises ``Misconfigured`` where a module is not there or a consumer in it is none.
-    """
+    """List the consumers, with those that the settings name; raises ``Misconfigured``."""
     for module in settings.consumers:
         try:
             importlib.import_module(module)
@@ -85,10 +79,5 @@ def installed(settings: Settings) -> Sequence[Consumer]:
 
 async def enqueue(consumptions: Mapping[str, Sequence[int]]) -> None:
     """Send wake-up messages, by consumer; some may be sent where it raises ``Unavailable``."""
-    await broker.put(
-        [
-            broker.get_actor(name).message(consumption)
-            for name, ids in consumptions.items()
-            for consumption in ids
-        ]
-    )
+    pairs = [(name, each) for name, ids in consumptions.items() for each in ids]
+    await broker.put([broker.get_actor(name).message(each) for name, each in pairs])

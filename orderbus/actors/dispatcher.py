@@ -1,8 +1,7 @@
 """Turns rows that are due into messages.
 
-Every worker process runs the dispatcher; there is no leader. It listens for the web server's
-notification and looks by itself once a second, or as the settings say. Rows are noted as enqueued
-when they are, so several dispatchers share the work instead of doubling it.
+Every worker process runs the dispatcher; there is no leader. Rows are noted as enqueued when they
+are, so several dispatchers share the work instead of doubling it.
 """
 
 from __future__ import annotations

@@ -27,10 +27,7 @@ def prepare(settings: Settings) -> None:
 
 
 def check_time_limits(settings: Settings, broker: dramatiq.Broker) -> None:
-    """See that the actors' time limits leave room for what the settings let them wait.
-
-    Raises ``Misconfigured``.
-    """
+    """See that time limits leave room for what the settings let wait; raises ``Misconfigured``."""
     patience = 2 * services.deliveries.PATIENCE
     waits = {
         "deliver_webhook": ("ORDERBUS_WEBHOOK_TIMEOUT", settings.webhook_timeout, patience),

@@ -140,10 +140,7 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
-    """What every front door asks for, checked as that door checks: place this order.
-
-    Doors differ in what they demand; what a door does not ask for is empty here.
-    """
+    """What every front door asks for, as it checks it; what a door does not ask for is empty."""
 
     source: Literal["webhook", "api", "cart"]
     external_ref: str

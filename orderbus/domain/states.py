@@ -1,8 +1,4 @@
-"""The statuses of an order, and the moves from one to another.
-
-``MOVES`` is the one table; ``orders.moves`` in the database holds the same pairs and refuses all
-others. ``orderbus states`` prints it as a diagram.
-"""
+"""The statuses of an order, and the moves between them; the table ``orders.moves`` has the same."""
 
 from __future__ import annotations
 

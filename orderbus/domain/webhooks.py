@@ -1,7 +1,4 @@
-"""What a webhook is: its bytes, its signature, and what may come back.
-
-Signatures follow Standard Webhooks 1.0 (https://www.standardwebhooks.com/).
-"""
+"""What a webhook is: its bytes, its signature (Standard Webhooks 1.0), and what may come back."""
 
 from __future__ import annotations
 

@@ -77,10 +77,7 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
 
 
 def connect_again() -> ExponentialRetry:
-    """Try again to connect, within the exchange's deadline, as ``domain.retries`` says.
-
-    Nothing else is ever repeated here, since attempts belong to the ledger.
-    """
+    """Try again to connect, and nothing else: later attempts belong to the ledger."""
     return ExponentialRetry(
         attempts=retries.CONNECTION_ATTEMPTS,
         start_timeout=retries.CONNECTION.first.total_seconds() / 2,  # doubled before the first

@@ -29,10 +29,7 @@ class NewApiKey:
 
 
 async def create(database: Database, settings: Settings, *, name: str) -> NewApiKey:
-    """Make an API key; it is shown here once, and only its keyed hash is kept.
-
-    Raises ``Invalid`` for a name that no line of a history could hold.
-    """
+    """Make an API key, shown here alone: only its keyed hash is kept. Raises ``Invalid``."""
     if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
         message = f"NAME must be 1 to {_LONGEST_NAME} printable characters, got {brief(name)!r}"
         raise Invalid(message)
@@ -43,11 +40,8 @@ async def create(database: Database, settings: Settings, *, name: str) -> NewApi
 
 
 async def check(database: Database, settings: Settings, presented: str) -> str:
-    """Name the holder of a valid key; raises ``Unauthenticated``, ``Unavailable``.
-
-    What is no key by its looks costs no query.
-    """
-    if _LOOKS_RIGHT.fullmatch(presented):
+    """Name the holder of a valid key; raises ``Unauthenticated``, ``Unavailable``."""
+    if _LOOKS_RIGHT.fullmatch(presented):  # anything else costs no query
         async with database.connection() as connection:
             holder = await storage.api_keys.holder(connection, _hash(settings, presented))
         if holder is not None:

@@ -38,10 +38,7 @@ class Redriven:
 
 
 async def add_message(database: Database, message: FailedMessage) -> int | None:
-    """Keep a queue message that failed for good; returns the dead letter's id.
-
-    None for a message that is kept already. Raises ``Unavailable``.
-    """
+    """Keep a queue message that failed for good; returns its letter's id, None if it had one."""
     error, traceback = storable(message.error), message.traceback and storable(message.traceback)
     async with database.connection() as connection:
         kept = await storage.dead_letters.add(

@@ -1,8 +1,7 @@
 """Enables and removes endpoints, with everything they are owed.
 
-The endpoint's own row is written first and alone: from then on it decides for every delivery, those
-that come back meanwhile too. What is left to write for each delivery is done in small steps, and by
-the dispatcher where this process dies in between.
+The endpoint's own row is written first and alone, and decides from then on. What is left to write
+for each delivery is done in small steps, by the dispatcher where this process dies in between.
 """
 
 from __future__ import annotations

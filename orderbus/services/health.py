@@ -1,7 +1,4 @@
-"""Whether a process can do its work: each dependency answers, and is as this version needs it.
-
-Web, workers and bridge serve what is decided here; none of them decides it again.
-"""
+"""Whether a process can do its work: decided here, and served by web, workers and bridge."""
 
 from __future__ import annotations
 

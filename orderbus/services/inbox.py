@@ -45,10 +45,7 @@ class Due:
 
 @dataclass(slots=True)
 class Recorded(Due):
-    """What may go now of some events, and how many were new.
-
-    ``known`` are those that are ours, and ``done`` those of them that were recorded.
-    """
+    """What may go now; how many events were new, which are ours, which of those are recorded."""
 
     new: int = 0
     known: set[UUID] = field(default_factory=set)
@@ -133,10 +130,7 @@ async def _receive(database: Database, chunk: Sequence[_Came], wanted: Mapping[s
 
 
 async def _keep_alone(database: Database, came: _Came, why: Poisoned) -> None:
-    """Keep a message that cannot be recorded; its event is parked, or it would come again.
-
-    The event's own dead letter is enough then: there is one, however often it comes.
-    """
+    """Keep a message that cannot be recorded, or its event, once, however often that comes."""
     async with database.connection() as connection:
         if came.event is not None and await _park(connection, came.event, why):
             telemetry.DEAD_LETTERS.labels(kind="outbox").inc()
@@ -207,10 +201,7 @@ def _ids(known: Sequence[Known]) -> set[UUID]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an event stands in its order, and whether its payload is still ``kept``.
-
-    ``known`` is empty for a cart's without payload.
-    """
+    """Where an event stands in its order, if anywhere, and whether its payload is kept."""
 
     event_id: UUID
     known: Sequence[Known]

@@ -1,8 +1,4 @@
-"""What must not be left half done when work is interrupted.
-
-A step that was begun in PostgreSQL has happened or not, and who is interrupted in the middle of it
-does not know. So it is let end, for a while.
-"""
+"""What is let end when work is interrupted, since nobody would know whether it happened."""
 
 from __future__ import annotations
 

@@ -64,10 +64,7 @@ def _asked_for(seen: Returns) -> tuple[datetime, Pauses, int] | None:
 
 
 async def take_back_all(database: Database) -> int:
-    """Make everything published and not returned due again: its subscription is gone.
-
-    In steps, each committed: of however many there are, none is published later for it.
-    """
+    """Make everything published and not returned due again, in steps: its subscription is gone."""
     taken, step = 0, _STEP
     async with database.connection() as connection:
         now = await storage.lost_events.now(connection)

@@ -188,8 +188,7 @@ async def move(
 ) -> int:
     """Move an order whose row is locked, with history, event and outbox pointer; its new sequence.
 
-    ``also`` is the type of a second event, and ``beside`` what both carry beside the order. Raises
-    ``IllegalMove``.
+    ``also`` is a second event's type, ``beside`` what both carry. Raises ``IllegalMove``.
     """
     found = states.move(order.status, action)
     why = {"reason": reason} if reason else {}

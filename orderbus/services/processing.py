@@ -28,10 +28,7 @@ ACTOR: Final = "process_order"
 
 
 def chosen(settings: Settings) -> Processor | None:
-    """Make the processor that the settings name; None where orders are not processed.
-
-    Raises ``Misconfigured`` where a path names no such class.
-    """
+    """Make the processor that the settings name, if there is one; raises ``Misconfigured``."""
     match settings.processor:
         case processing.NONE:
             return None

@@ -59,10 +59,7 @@ class _Work:
 
 
 async def tick(database: Database, settings: Settings) -> None:
-    """Delete what is old enough, unless another process does; where much is left, for a while.
-
-    Raises ``Unavailable``.
-    """
+    """Delete for a while what is old, unless another process does; raises ``Unavailable``."""
     holder = uuid4()
 
     async def holding() -> bool:

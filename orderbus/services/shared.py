@@ -1,7 +1,4 @@
-"""What many ask for at once is worked out once, and given to all of them.
-
-Probes and scrapes come as often as others like; they must not take the time of orders.
-"""
+"""What many ask for at once is worked out once: probes and scrapes must not take orders' time."""
 
 from __future__ import annotations
 
