@@ -95,25 +95,17 @@ def _ensure(settings: Settings) -> bool:
         },
         "labels": {_GENERATION: uuid4().hex},
     }
-    with (
-        _our_errors(),
-        channels.publisher(settings) as publisher,
-        channels.subscriber(settings) as subscriber,
-    ):
+    with _clients(settings) as (publisher, subscriber):
         for path in (topic, dead):
-            _make_topic(publisher, path)
+            # Looking first: whoever may look need not be allowed to make.
+            if _look(publisher.get_topic, {"topic": path}) is None:
+                _make(publisher.create_topic, {"name": path})
         _make_subscription(
             subscriber, {"name": f"{subscription}.dead-letter", "topic": dead, **kept}
         )
         return _make_subscription(
             subscriber, {"name": subscription, "topic": topic, **kept, **delivery}
         )
-
-
-def _make_topic(publisher: pubsub_v1.PublisherClient, path: str) -> None:
-    # Looking first: whoever may look need not be allowed to make.
-    if _look(publisher.get_topic, {"topic": path}) is None:
-        _make(publisher.create_topic, {"name": path})
 
 
 def _make_subscription(subscriber: pubsub_v1.SubscriberClient, request: _Request) -> bool:
@@ -144,22 +136,15 @@ def _make(create: Callable[..., Any], request: _Request) -> bool:
 
 def _check(settings: Settings) -> list[str]:
     topic, subscription = topic_path(settings), subscription_path(settings)
-    with (
-        _our_errors(),
-        channels.publisher(settings) as publisher,
-        channels.subscriber(settings) as subscriber,
-    ):
-        problems = [
-            f"There is no {path}"
-            for path in (topic, f"{topic}.dead-letter")
-            if _look(publisher.get_topic, {"topic": path}) is None
-        ]
+    with _clients(settings) as (publisher, subscriber):
+        found = {}
+        for path in (topic, f"{topic}.dead-letter"):
+            found[path] = _look(publisher.get_topic, {"topic": path})
         for path in (subscription, f"{subscription}.dead-letter"):
-            found = _look(subscriber.get_subscription, {"subscription": path})
-            if found is None:
-                problems.append(f"There is no {path}")
-            elif path == subscription:
-                problems += _differences(found, settings)
+            found[path] = _look(subscriber.get_subscription, {"subscription": path})
+    problems = [f"There is no {path}" for path, thing in found.items() if thing is None]
+    if found[subscription] is not None:
+        problems += _differences(found[subscription], settings)
     return problems
 
 
@@ -185,10 +170,13 @@ def _differences(found: Any, settings: Settings) -> list[str]:  # noqa: ANN401 -
 
 
 @contextmanager
-def _our_errors() -> Iterator[None]:
-    """Turn Google's errors into ours."""
+def _clients(
+    settings: Settings,
+) -> Iterator[tuple[pubsub_v1.PublisherClient, pubsub_v1.SubscriberClient]]:
+    """Lend both clients, and turn Google's errors into ours."""
     try:
-        yield
+        with channels.publisher(settings) as publisher, channels.subscriber(settings) as subscriber:
+            yield publisher, subscriber
     except (
         exceptions.PermissionDenied,
         exceptions.Unauthenticated,

@@ -97,7 +97,10 @@ class QueueConsumer(_RabbitmqConsumer):
     def __next__(self) -> QueueMessage | None:
         """Hand out a message, or None after a while without one."""
         if not self.broker.gate.is_set():
-            self._wait()
+            try:  # to stay connected, and take nothing
+                self.connection.process_data_events(time_limit=_LOOK_AGAIN)
+            except pika.exceptions.AMQPError as error:
+                raise ConnectionClosed(error) from error
             return None
         taken = super().__next__()
         if taken is None:
@@ -156,10 +159,3 @@ class QueueConsumer(_RabbitmqConsumer):
             else:
                 super().nack(message)
         self._unsettled.discard(settled)
-
-    def _wait(self) -> None:
-        """Stay connected, and take nothing."""
-        try:
-            self.connection.process_data_events(time_limit=_LOOK_AGAIN)
-        except pika.exceptions.AMQPError as error:
-            raise ConnectionClosed(error) from error

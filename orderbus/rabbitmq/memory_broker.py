@@ -33,7 +33,6 @@ class MemoryBroker(StubBroker):
     sender: Final = None
 
     def __init__(self, middleware: Sequence[Middleware]) -> None:
-        """Be nobody's queues until a worker boots."""
         #: Open while messages may be processed: everything they need is there.
         self.gate = Event()
         self.gate.set()

@@ -33,23 +33,22 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer one question."""
         match self.path.partition("?")[0]:
             case "/healthz":
-                self._answer(200, "application/json", b'{"ok": true}')
+                self._answer(200, b'{"ok": true}')
             case "/readyz":
                 found = services.health.together(shared_state.reports(), stopping=_stopping)
-                body = json.dumps(found.body()).encode()
-                self._answer(200 if found.ready else 503, "application/json", body)
+                self._answer(200 if found.ready else 503, json.dumps(found.body()).encode())
             case "/metrics":
                 self._show_metrics()
             case _:
-                self._answer(404, "application/json", b'{"error": "not found"}')
+                self._answer(404, b'{"error": "not found"}')
 
     def _show_metrics(self) -> None:
         try:
-            self._answer(200, telemetry.CONTENT_TYPE, _rendered.get())
+            self._answer(200, _rendered.get(), telemetry.CONTENT_TYPE)
         except (ValueError, OSError):  # the folder is gone, and with it what the workers counted
-            self._answer(503, "application/json", b'{"error": "no worker has counted yet"}')
+            self._answer(503, b'{"error": "no worker has counted yet"}')
 
-    def _answer(self, status: int, content_type: str, body: bytes) -> None:
+    def _answer(self, status: int, body: bytes, content_type: str = "application/json") -> None:
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
@@ -101,8 +100,11 @@ def _bound(host: str, port: int) -> _Server:
 
 
 def _end_when_deserted() -> None:
-    """End after the last worker; a folder that is gone says so only once we were told to stop."""
-    if shared_state.is_deserted() or (_stopping and shared_state.is_gone()):
+    """End after the last worker.
+
+    A folder that is not there says so only once we were told to stop: perhaps nobody took part yet.
+    """
+    if shared_state.is_deserted() or (_stopping and not shared_state.place().exists()):
         sys.exit(0)
 
 

@@ -48,8 +48,6 @@ BROKE: Final = 1
 #: Seconds it then has to end in an orderly way, beside the grace for what is under way.
 _ENDS_WITHIN: Final = 30.0
 
-_STDERR: Final = 2
-
 _open: Resources | None = None
 _broken = False
 
@@ -77,8 +75,8 @@ def exit_misconfigured(error: BaseException) -> NoReturn:
     seconds have passed. Leaving the boot in an orderly way says so, hence ``SystemExit``; and
     threads that would keep the process for ever are cut off a second later.
     """
-    # Dramatiq's sys.stderr leads through its master, which may end before it has read it.
-    os.write(_STDERR, f"orderbus: {error}\n".encode())
+    # File 2 itself: Dramatiq's sys.stderr leads through its master, which may end before it reads.
+    os.write(2, f"orderbus: {error}\n".encode())
     shared_state.leave()
     ending = threading.Timer(1.0, os._exit, (CANNOT_WORK,))
     ending.daemon = True

@@ -59,11 +59,6 @@ def leave() -> None:
     _remove_deserted(place())
 
 
-def is_gone() -> bool:
-    """Whether the folder is not there: nobody took part yet, or another worker swept it away."""
-    return not place().exists()
-
-
 def is_deserted() -> bool:
     """Whether the folder is there and no process takes part any more."""
     lock = _locked_alone(place())

@@ -113,7 +113,7 @@ def status_of_metrics() -> int:
     class Asked:
         status = 0
 
-        def _answer(self, status: int, _content_type: str, _body: bytes) -> None:
+        def _answer(self, status: int, *_: object) -> None:
             self.status = status
 
     asked: Any = Asked()
