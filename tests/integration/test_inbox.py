@@ -16,7 +16,14 @@ from orderbus import services, storage
 from orderbus.pubsub.messages import Message, encode
 from orderbus.pubsub.subscription import Received
 from orderbus.storage.database import Database
-from tests.support import delivery_rows, event_rows, letter_rows, outbox_rows, scenario
+from tests.support import (
+    delivery_rows,
+    event_rows,
+    letter_rows,
+    outbox_rows,
+    scenario,
+    watermark_rows,
+)
 
 
 def received(message: Message, message_id: str | None = None) -> Received:
@@ -192,7 +199,7 @@ async def test_an_event_that_overtakes_its_predecessor_waits_for_it(database: Da
     assert early == []
     assert len(both) == 1
     assert (await scenario.state(database, both[0]))["sequence"] == 1
-    assert await event_rows.watermarks(database) == [2]
+    assert list((await watermark_rows.by_order(database)).values()) == [2]
     assert await event_rows.count_early(database) == 0
 
 
@@ -209,7 +216,7 @@ async def test_watermarks_are_right_whatever_order_events_come_back_in(database:
         *(scenario.come_back(database, *events[start::3]) for start in range(3)),
     )
 
-    assert await event_rows.watermarks(database) == [10] * 5
+    assert list((await watermark_rows.by_order(database)).values()) == [10] * 5
     assert await event_rows.count_early(database) == 0
 
 

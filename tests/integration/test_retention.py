@@ -23,6 +23,7 @@ from tests.support import (
     order_rows,
     retention_rows,
     scenario,
+    watermark_rows,
 )
 
 NOTHING = {"deliveries": 0, "attempts": 0, "dead_letters": 0, "consumptions": 0, "answers": 0}
@@ -250,7 +251,7 @@ async def test_a_watermark_goes_with_its_orders_last_event(
 
     await tick(database, settings)
 
-    assert len(await event_rows.watermarks(database)) == 1
+    assert len(await watermark_rows.by_order(database)) == 1
 
 
 async def test_an_orders_way_is_told_when_its_events_and_deliveries_are_gone(

@@ -1,4 +1,4 @@
-"""What is kept of events, and of their return: the inbox and the watermarks."""
+"""What is kept of events, and of their return."""
 
 from __future__ import annotations
 
@@ -22,12 +22,6 @@ async def count_returned(database: Database) -> int:
 async def returned_sequences(database: Database) -> list[int]:
     """The place in its order's story of every event that came back."""
     query = "SELECT array_agg(sequence ORDER BY order_id, sequence) FROM ops.inbox"
-    return await value(database, query) or []
-
-
-async def watermarks(database: Database) -> list[int]:
-    """For every order, up to where its story has come back without a gap."""
-    query = "SELECT array_agg(sequence ORDER BY order_id) FROM ops.watermarks"
     return await value(database, query) or []
 
 

@@ -6,10 +6,6 @@ from orderbus.storage.database import Connection, Database
 from tests.support.scenario import value
 
 
-async def count(database: Database, table: str) -> int:
-    return int(await value(database, f"SELECT count(*) FROM {table}"))
-
-
 async def is_there(database: Database, table: str) -> bool:
     return bool(await value(database, "SELECT to_regclass($1) IS NOT NULL", table))
 
