@@ -49,8 +49,7 @@ async def list_consumers(run: terminal.Run) -> None:
 async def forget(run: terminal.Run, *, name: str) -> None:
     """Let go of what a consumer still has to do whose code is gone for good."""
     if name in {each.name for each in actors.consumers.installed(run.settings)}:
-        message = f"{name} has its code here: stop its queue instead, or remove the code first"
-        raise Conflict(message)
+        raise Conflict(f"{name} has its code here: stop its queue, or remove the code first")
     forgotten = 0
     async with run.database.connection() as connection:
         while step := await storage.consumptions.forget(connection, name, at_most=_AT_MOST):

@@ -58,8 +58,7 @@ async def redrive(
 ) -> None:
     """Bring dead letters back on their way."""
     if everything == bool(letters):
-        message = "Give either the IDs of dead letters, or --all."
-        raise click.UsageError(message)
+        raise click.UsageError("Give either the IDs of dead letters, or --all.")
     if everything:
         async with run.database.connection() as connection:
             letters = tuple(await storage.dead_letters.list_open_ids(connection, kind=kind))

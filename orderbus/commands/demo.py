@@ -6,11 +6,10 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -19,11 +18,10 @@ import click
 from orderbus import files, services, waiting
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
-from orderbus.commands.provider import with_provider
+from orderbus.commands.up import with_provider
 from orderbus.devtools.client import Send, open_client
 from orderbus.devtools.dependencies import Provider
 from orderbus.devtools.folders import default_data, free_folder
-from orderbus.devtools.processes import Sink
 from orderbus.devtools.stack import Stack, check_settings, first_error, for_settings, running_stack
 from orderbus.domain import retries
 from orderbus.domain.events import ORDER_PROCESSED
@@ -63,7 +61,14 @@ async def _demo(provider: Provider | None, *, as_json: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, task.cancel)
-    with free_folder(default_data().absolute(), "demo") as folder, _log(folder / "log") as sink:
+    with (
+        free_folder(default_data().absolute(), "demo") as folder,
+        (folder / "log").open("w", buffering=1) as log,  # line by line
+    ):
+
+        def sink(name: str, line: str) -> None:
+            log.write(f"{name:9} {line}\n")
+
         try:
             with terminal.errors.status("finding the dependencies") as status:
 
@@ -81,17 +86,6 @@ async def _demo(provider: Provider | None, *, as_json: bool) -> None:
             terminal.say((folder / "log").read_text()[-4000:], err=True, lines=True)
             raise first_error(error) from None
     _show(report, as_json=as_json)
-
-
-@contextmanager
-def _log(path: Path) -> Iterator[Sink]:
-    with path.open("w") as file:
-
-        def sink(name: str, line: str) -> None:
-            file.write(f"{name:9} {line}\n")
-            file.flush()
-
-        yield sink
 
 
 async def _send(running: Stack) -> dict[str, Any]:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import version
 
 import click
 
 from orderbus import settings as settings_module
-from orderbus.commands import examine_postgres, examine_pubsub, examine_rabbitmq, terminal
-from orderbus.commands.findings import Finding, fault, ok, report, warning
+from orderbus.commands import examine_postgres, examine_rabbitmq, terminal
+from orderbus.commands.findings import Examinations, Finding, fault, ok, report, warning
 from orderbus.errors import Misconfigured, OrderbusError
+from orderbus.pubsub import topology
 from orderbus.settings import Settings
 from orderbus.storage.database import open_database
 
 #: Seconds one examination may take.
 _PATIENCE = 15
+_PUBSUB_AWAY = "check PUBSUB_EMULATOR_HOST or Google's credentials"
 
 
 @click.command()
@@ -36,10 +39,10 @@ async def _examine() -> list[Finding]:
         return [*found, fault("settings", str(error), "mend .env; .env.example explains each")]
     found += [ok("settings", "read and in agreement"), _ingress(settings)]
     async with open_database(settings) as database:
-        examinations = {
+        examinations: Examinations = {
             **examine_postgres.examinations(settings, database),
             **examine_rabbitmq.examinations(settings),
-            **examine_pubsub.examinations(settings),
+            "Pub/Sub": (partial(_pubsub, settings), _PUBSUB_AWAY),
         }
         found += [await _bounded(subject, *each) for subject, each in examinations.items()]
     return found
@@ -53,6 +56,14 @@ async def _bounded(
             return await examination()
     except (OrderbusError, TimeoutError) as error:
         return fault(subject, str(error) or f"no answer within {_PATIENCE} s", todo)
+
+
+async def _pubsub(settings: Settings) -> Finding:
+    if problems := await topology.check(settings):
+        return fault("Pub/Sub", "; ".join(problems), "orderbus migrate")
+    where = settings.pubsub_emulator_host or "Google Cloud"
+    names = f"topic {settings.pubsub_topic}, subscription {settings.pubsub_subscription}"
+    return ok("Pub/Sub", f"{where}: {names}, dead letters of both")
 
 
 def _ingress(settings: Settings) -> Finding:

@@ -49,7 +49,7 @@ class _Rabbitmq:
             found = f"{examined.version}, takes nothing: it has a memory or disk alarm"
             todo = "free memory or disk on its machine; rabbitmq-diagnostics alarms tells which"
             return fault("RabbitMQ", found, todo)
-        if _number(examined.version) < _OLDEST:
+        if tuple(map(int, re.findall(r"\d+", examined.version)[:2])) < _OLDEST:
             found = f"{examined.version} is older than 3.10"
             return fault("RabbitMQ", found, "upgrade RabbitMQ")
         return ok("RabbitMQ", f"{examined.version}, no alarm")
@@ -105,7 +105,3 @@ def _timeout_by(command: str) -> timedelta | None:
         return None
     match = re.search(rb"\{ok,\s*(\d+)\}", done.stdout)
     return timedelta(milliseconds=int(match[1])) if match else None
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])

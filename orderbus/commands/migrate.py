@@ -16,7 +16,7 @@ from orderbus.pubsub import topology
 from orderbus.services import lost_events, maintenance
 from orderbus.settings import Settings
 from orderbus.storage import migrations
-from orderbus.storage.database import Connection, open_database
+from orderbus.storage.database import open_database
 
 
 @click.command()
@@ -88,7 +88,13 @@ async def _prepare(settings: Settings, wait: timedelta) -> bool:
     """Make what is missing; returns whether the subscription was."""
     async with open_database(settings) as database:
         async with database.connection() as connection:
-            await _refuse_contradictions(settings, connection)
+            room = (await storage.diagnostics.facts(connection)).max_connections
+            if settings.db_pool_size >= room:
+                raise Misconfigured(
+                    f"ORDERBUS_DB_POOL_SIZE is {settings.db_pool_size}, but PostgreSQL admits "
+                    f"{room} connections in all, and one process could lock out every other: make "
+                    "it smaller, or raise max_connections"
+                )
             if settings.webhook_outgoing_url is not None:
                 given = settings.webhook_outgoing_secret
                 await storage.endpoints.keep_built_in(
@@ -110,16 +116,6 @@ async def _prepare(settings: Settings, wait: timedelta) -> bool:
     if problems := await topology.check(settings):
         raise Misconfigured("\n".join(problems))
     return made
-
-
-async def _refuse_contradictions(settings: Settings, connection: Connection) -> None:
-    room = (await storage.diagnostics.facts(connection)).max_connections
-    if settings.db_pool_size >= room:
-        raise Misconfigured(
-            f"ORDERBUS_DB_POOL_SIZE is {settings.db_pool_size}, but PostgreSQL admits {room} "
-            "connections in all, and one process could lock out every other: make it smaller, or "
-            "raise max_connections"
-        )
 
 
 def _check_outgoing(settings: Settings) -> None:

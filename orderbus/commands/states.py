@@ -13,16 +13,10 @@ from orderbus.domain import states as table
 def states(*, as_json: bool) -> None:
     """Print the moves of an order as a Mermaid diagram. docs/states.md holds it."""
     if as_json:
-        terminal.show(
-            [
-                {
-                    "action": move.action,
-                    "from": list(move.sources),
-                    "to": move.target,
-                    "event": move.event,
-                }
-                for move in table.MOVES
-            ]
-        )
-        return
-    terminal.say(table.diagram(), lines=True)
+        moves = [
+            {"action": move.action, "from": move.sources, "to": move.target, "event": move.event}
+            for move in table.MOVES
+        ]
+        terminal.show(moves)
+    else:
+        terminal.say(table.diagram(), lines=True)

@@ -1,9 +1,7 @@
-"""What commands print: lines, tables and colour for people, plain JSON for machines.
+"""Whatever commands print: lines, tables and colour for people, plain JSON for machines.
 
-Whatever a command prints goes through here. Much of it was written by others (names, references,
-errors, answers of endpoints), and none of that may steer the terminal, pass for a line of ours, or
-be taken for markup. An id is never cut, since people copy it; where the output is no terminal, a
-row is a line, however long.
+Nothing that others wrote (names, references, answers of endpoints) may steer the terminal, pass for
+a line of ours, or be taken for markup. An id is never cut, since people copy it.
 """
 
 from __future__ import annotations
@@ -85,8 +83,7 @@ def _check_texts(given: Mapping[str, object]) -> None:
     for name, value in given.items():
         for text in value if isinstance(value, tuple) else (value,):
             if isinstance(text, str) and storable(text) != text:
-                message = f"{name} is {brief(text)}: give text in UTF-8, without NUL"
-                raise Invalid(message)
+                raise Invalid(f"{name} is {brief(text)}: give text in UTF-8, without NUL")
 
 
 def with_exit_code(run: Callable[[], object]) -> None:

@@ -6,15 +6,14 @@ import asyncio
 import os
 import shlex
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 
 import click
 
 from orderbus.commands import terminal
-from orderbus.commands.provider import with_provider
 from orderbus.devtools import dotenv
 from orderbus.devtools.dependencies import Provider
 from orderbus.devtools.dotenv import Given
@@ -23,6 +22,15 @@ from orderbus.devtools.processes import is_free
 from orderbus.devtools.stack import Stack, check_settings, first_error, running_stack
 from orderbus.domain import webhooks
 from orderbus.errors import Died, Invalid, Misconfigured
+
+#: The option that chooses the provider of every dependency.
+with_provider = click.option(
+    "--parts",
+    "provider",
+    type=click.Choice([each.value for each in Provider]),
+    callback=lambda _context, _option, value: value and Provider(value),
+    help="Provider of every dependency; without it, the first of these that is here.",
+)
 
 
 def _url(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
@@ -127,21 +135,17 @@ async def _run(opening: _Opening, stopping: asyncio.Event, *, as_json: bool) -> 
             _print(name, line)
 
     async with opening(sink=sink) as running:
-        with _env_file(running.data / "env", running.env) as env_file:
+        settings = (
+            f"export {name}={shlex.quote(value)}\n" for name, value in sorted(running.env.items())
+        )
+        env_file = running.data / "env"
+        write_private(env_file, "".join(settings))  # what other commands need to reach this one
+        try:
             _show(running, env_file, as_json=as_json)
             process = await running.first_death()
             raise Died(f"{process.name} ended with code {process.code}; stopping everything")
-
-
-@contextmanager
-def _env_file(path: Path, env: dict[str, str]) -> Iterator[Path]:
-    """Write down, for this user alone, what other commands need to reach this orderbus."""
-    lines = (f"export {name}={shlex.quote(value)}\n" for name, value in sorted(env.items()))
-    write_private(path, "".join(lines))
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
+        finally:
+            env_file.unlink(missing_ok=True)
 
 
 def _show_dotenv(given: Given) -> None:
