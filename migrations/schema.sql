@@ -86,7 +86,6 @@ CREATE TABLE ops.webhook_deliveries (
     crashes integer DEFAULT 0 NOT NULL,
     claims integer DEFAULT 0 NOT NULL,
     due_at timestamp with time zone DEFAULT now() NOT NULL,
-    hinted_at timestamp with time zone,
     lease uuid,
     leased_until timestamp with time zone,
     first_sent_at timestamp with time zone,
@@ -642,13 +641,9 @@ CREATE INDEX dead_letters_open ON ops.dead_letters USING btree (kind, id) WHERE 
 
 CREATE INDEX deliveries_by_age ON ops.webhook_deliveries USING btree (settled_at) WHERE (state = ANY (ARRAY['delivered'::text, 'skipped'::text]));
 
-CREATE INDEX deliveries_hinted ON ops.webhook_deliveries USING btree (hinted_at) WHERE ((state = 'pending'::text) AND (hinted_at IS NOT NULL));
-
 CREATE INDEX deliveries_in_flight ON ops.webhook_deliveries USING btree (endpoint_id) WHERE (lease IS NOT NULL);
 
 CREATE INDEX deliveries_in_line ON ops.webhook_deliveries USING btree (order_id, endpoint_id, sequence) WHERE (state = ANY (ARRAY['pending'::text, 'held'::text]));
-
-CREATE INDEX deliveries_nobody_was_told_of ON ops.webhook_deliveries USING btree (endpoint_id, due_at) WHERE ((state = 'pending'::text) AND (hinted_at IS NULL));
 
 CREATE INDEX deliveries_owed ON ops.webhook_deliveries USING btree (endpoint_id, due_at) WHERE (state = 'pending'::text);
 

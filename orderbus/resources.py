@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from orderbus.egress.isolation import Isolation
 from orderbus.egress.session import Session, open_session
 from orderbus.pubsub.publisher import Publisher, open_publisher
 from orderbus.settings import Settings
@@ -22,7 +21,6 @@ class Resources:
     database: Database
     publisher: Publisher
     http: Session
-    isolation: Isolation = field(default_factory=Isolation)
     #: Set before what is under way is interrupted because the worker ends: that is nobody's fault.
     ending: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -17,6 +17,9 @@ from orderbus.rabbitmq.broker import Broker
 from orderbus.rabbitmq.memory_broker import MemoryBroker
 from orderbus.worker.event_loop import Loop
 from orderbus.worker.retries import Retries
+
+#: Deliveries that became due for which one more process is woken up.
+DELIVERIES_EACH: Final = 50
 
 
 def _choose() -> Broker | MemoryBroker:
@@ -36,10 +39,13 @@ broker: Final = _choose()
 dramatiq.set_broker(broker)
 
 
-async def enqueue_deliveries(deliveries: Sequence[int]) -> None:
-    """Send wake-up messages; some may be sent where it raises ``Unavailable``."""
+async def enqueue_deliver_webhook(deliveries: int) -> None:
+    """Wake up as many processes as ``deliveries`` that became due keep at work.
+
+    Some may be woken up where it raises ``Unavailable``.
+    """
     actor = broker.get_actor("deliver_webhook")
-    await broker.put([actor.message(delivery) for delivery in deliveries])
+    await broker.put([actor.message() for _ in range(-(-deliveries // DELIVERIES_EACH))])
 
 
 async def enqueue_publish_outbox(count: int) -> None:

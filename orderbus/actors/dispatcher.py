@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 from orderbus import services, telemetry
 from orderbus.actors import bridge, consumers
-from orderbus.actors.broker import broker, enqueue_deliveries, enqueue_publish_outbox
+from orderbus.actors.broker import broker, enqueue_publish_outbox
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources
 from orderbus.services.maintenance import Maintenance
@@ -50,24 +50,25 @@ async def run(resources: Resources, queues: Collection[str], lost: Callable[[], 
                     notified.set()
 
     outbox = partial(services.outbox.due_to_enqueue, database, settings)
-    deliveries = partial(services.deliveries.due_to_enqueue, database, settings)
     consumptions = partial(services.consumptions.due_to_enqueue, database, names)
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
         "listen": listen,
         "enqueue_outbox": partial(_enqueue, outbox, enqueue_publish_outbox),
-        "enqueue_deliveries": partial(_enqueue, deliveries, enqueue_deliveries),
         "enqueue_consumptions": partial(_enqueue, consumptions, consumers.enqueue),
         "upkeep": Maintenance(database).tick,
         "retention": partial(services.retention.tick, database, settings),
         "end_without_master": partial(_end_without_master, os.getppid()),
     }
+    if "deliver_webhook" in queues:
+        tasks["deliver"] = lifecycle.sender().send_due
     if settings.queues_in_memory:
         tasks["bring_back"] = partial(bridge.run, settings, database, stop=asyncio.Event())
+    woken = {"enqueue_outbox": notified, "deliver": lifecycle.sender().woken}
     async with asyncio.TaskGroup() as group:
         group.create_task(Dependencies(resources, broker, lost).watch_all())
         for name, work in tasks.items():
             interval = RETENTION_LOOKS if name == "retention" else settings.poll_interval
-            early = notified if name == "enqueue_outbox" else asyncio.Event()
+            early = woken.get(name, asyncio.Event())
             group.create_task(_repeat(interval, name, work, early))
 
 

@@ -15,32 +15,26 @@ from orderbus.settings import Settings
 from orderbus.worker.event_loop import Loop
 from orderbus.worker.lifecycle import Lifecycle
 
-#: Time an actor needs beside the longest thing it waits for.
+#: Time that publishing needs beside its wait for Pub/Sub.
 _ROOM: Final = timedelta(seconds=15)
 
 
 def prepare(settings: Settings) -> None:
     """See that everything the settings name is there. Raises ``Misconfigured``."""
     consumers.installed(settings)
-    check_time_limits(settings, broker)
+    check_time_limit(settings, broker)
     services.processing.chosen(settings)
 
 
-def check_time_limits(settings: Settings, broker: dramatiq.Broker) -> None:
-    """See that time limits leave room for what the settings let wait; raises ``Misconfigured``."""
-    patience = 2 * services.deliveries.PATIENCE
-    waits = {
-        "deliver_webhook": ("ORDERBUS_WEBHOOK_TIMEOUT", settings.webhook_timeout, patience),
-        "publish_outbox": ("ORDERBUS_PUBLISH_TIMEOUT", settings.publish_timeout, timedelta(0)),
-    }
-    for name, (setting, wait, besides) in waits.items():
-        limit = timedelta(milliseconds=broker.get_actor(name).options["time_limit"])
-        most = limit - besides - _ROOM
-        if wait > most:
-            raise Misconfigured(
-                f"{setting} must be at most {most.total_seconds():.0f} seconds: "
-                f"the workers end {name} after {limit.total_seconds():.0f}"
-            )
+def check_time_limit(settings: Settings, broker: dramatiq.Broker) -> None:
+    """See that publishing has time for what the settings let it wait; raises ``Misconfigured``."""
+    limit = timedelta(milliseconds=broker.get_actor("publish_outbox").options["time_limit"])
+    most = limit - _ROOM
+    if settings.publish_timeout > most:
+        raise Misconfigured(
+            f"ORDERBUS_PUBLISH_TIMEOUT must be at most {most.total_seconds():.0f} seconds: "
+            f"the workers end publish_outbox after {limit.total_seconds():.0f}"
+        )
 
 
 # The actors need the broker and this needs the actors, so it joins the broker last. It runs right

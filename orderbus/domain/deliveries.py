@@ -13,7 +13,7 @@ class Settlement:
     ``state`` pending with ``after`` is a later attempt; ``charged`` false gives the attempt back.
     ``disabled_reason``: its endpoint was disabled, see ``storage.endpoints.disable``.
     ``outcome`` is the attempt's: delivered, failed or not_charged. ``without_result`` counts it
-    among those that ended without one; ``keeps_crashes`` leaves their number, which a result ends.
+    among those that ended without one, whose number a result ends.
     """
 
     state: str
@@ -21,7 +21,6 @@ class Settlement:
     after: timedelta = timedelta(0)
     charged: bool = True
     without_result: bool = False
-    keeps_crashes: bool = False
     disabled_reason: str | None = None
     reason: str | None = None
     error: str | None = None

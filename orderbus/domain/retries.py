@@ -58,8 +58,6 @@ LATE_EVENT: Final = _seconds(15, 600)
 BACKLOG_EVENT: Final = _seconds(600)
 #: A message that Pub/Sub delivered and nobody acknowledged.
 REDELIVERY: Final = _seconds(0.1, 10)
-#: A suspected delivery that found another one alone, see ``egress.isolation``.
-SUSPECT: Final = timedelta(seconds=1)
 
 #: The pauses of a webhook before its first attempt and after each failed one.
 WEBHOOK_SCHEDULE: Final = tuple(

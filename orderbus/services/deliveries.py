@@ -1,223 +1,189 @@
-"""Attempts deliveries: claims one, sends its webhook and settles it."""
+"""Attempts what is due: claims it, sends the webhooks side by side, and settles what came of them.
+
+No exchange holds a thread or a connection to PostgreSQL. One statement claims as many as there are
+free places, and one settles whatever ended while the last one was under way.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from contextlib import AbstractAsyncContextManager, nullcontext, suppress
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
-from uuid import UUID, uuid4
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 from orderbus import storage, telemetry, waiting
-from orderbus.domain import retries, webhooks
-from orderbus.domain.deliveries import Settlement
-from orderbus.domain.text import of_error
-from orderbus.domain.webhooks import EndpointResponse
-from orderbus.egress import exchange
-from orderbus.egress.isolation import Isolation
-from orderbus.errors import Unavailable
+from orderbus.domain import retries
+from orderbus.errors import Busy, Unavailable
+from orderbus.services import attempts
 from orderbus.services.interruptions import ended, to_the_end
+from orderbus.services.pacing import Pacing
+from orderbus.services.shared import Together
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from orderbus.storage.deliveries import Claimed
+from orderbus.storage.deliveries import Claimed, Outcome, Settled
 
 if TYPE_CHECKING:
     from orderbus.egress.session import Session
 
-T = TypeVar("T")
-#: A delivery that is ours, and the moment after which its lease may end before the answer comes.
-_Found = tuple[Claimed, float] | None
-
-#: How long a wake-up message has to have an effect before the dispatcher sends another.
-ENQUEUE_AGAIN_AFTER: Final = timedelta(seconds=10)
-ENQUEUE_AT_MOST: Final = 2000
+#: Exchanges that one process has under way at most.
+PLACES: Final = 200
 #: How long an attempt that began waits for PostgreSQL to come back.
 PATIENCE: Final = timedelta(minutes=5)
-#: Counts on while a process is stopped, so it tells of a lease that ended meanwhile.
-_clock: Final = time.monotonic
 #: How long it takes to write down what came of an attempt.
 _SETTLES_WITHIN: Final = timedelta(seconds=3)
-_HANDED_BACK: Final = Settlement("pending", "not_charged", charged=False)
-#: A suspect is tried again soon where it found another one alone.
-_LATER: Final = replace(_HANDED_BACK, after=retries.SUSPECT, keeps_crashes=True)
+#: Seconds after which suspects are looked for again where there were none.
+SUSPECTS_EVERY: Final = 1.0
+#: Seconds that interrupted attempts have to hand back what they had taken.
+_HANDS_BACK_WITHIN: Final = 5.0
 
 
-async def due_to_enqueue(database: Database, settings: Settings) -> list[int]:
-    """List the deliveries the dispatcher should send wake-up messages for now."""
-    async with database.connection() as connection:
-        return await storage.deliveries.hint(
-            connection,
-            per_endpoint=4 * settings.webhook_in_flight,
-            at_most=ENQUEUE_AT_MOST,
-            again_after=ENQUEUE_AGAIN_AFTER,
-        )
+class Sender:
+    """Attempts the deliveries of one process.
 
-
-async def deliver(
-    database: Database, http: Session, settings: Settings, isolation: Isolation, delivery_id: int
-) -> list[int]:
-    """Attempt a delivery if it may go now; returns the deliveries to enqueue next.
-
-    Called twice or too early it does nothing. The attempt is counted and written down before the
-    first byte is sent; if this process dies, the lease ends and another attempt follows with the
-    same ``webhook-id``. Raises ``Unavailable`` where PostgreSQL is away for longer than
-    ``PATIENCE``.
+    An attempt is counted and written down before its first byte is sent. If this process dies, the
+    lease ends and another attempt follows with the same ``webhook-id``.
     """
-    # Each step is taken again while PostgreSQL is away, since nobody else can take the lease: what
-    # we know would be lost, and the endpoint get it twice or be charged an attempt it never had.
-    patiently = partial(waiting.until_it_works, pauses=retries.DELIVERY_STEP, within=PATIENCE)
-    async with isolation.beside_others():
-        claim = partial(_claim, database, settings, delivery_id, uuid4())
-        claiming = asyncio.create_task(patiently(claim))
+
+    def __init__(self, database: Database, http: Session, settings: Settings) -> None:
+        """Have nothing under way."""
+        self._database = database
+        self._http = http
+        self._settings = settings
+        self._pacing = Pacing(most=settings.webhook_in_flight)
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._suspect: asyncio.Task[None] | None = None
+        self._looks_for_suspects = 0.0
+        self._settling = Together(self._settle_all, at_most=PLACES)
+        self._lease = uuid4()
+        #: Set when something may be due, or a place free.
+        self.woken = asyncio.Event()
+
+    async def send_due(self) -> None:
+        """Begin to attempt what is due, until nothing more is or every place is taken.
+
+        What is suspected of killing its process is attempted one by one, once the others are done.
+        Raises ``Unavailable`` where PostgreSQL is away.
+        """
+        while free := self._free():
+            if await self._begin(free) < free:
+                break
+        if self._free() and time.monotonic() >= self._looks_for_suspects:
+            found = await self._begin(1, suspects=True)
+            self._looks_for_suspects = time.monotonic() + (0 if found else SUSPECTS_EVERY)
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def interrupt(self) -> None:
+        """Interrupt what is under way, and wait until it is handed back, uncharged."""
+        for attempt in self._under_way:
+            attempt.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=_HANDS_BACK_WITHIN)
+
+    def _free(self) -> int:
+        return 0 if self._suspect is not None else PLACES - len(self._under_way)
+
+    async def _begin(self, at_most: int, *, suspects: bool = False) -> int:
+        claiming = asyncio.create_task(self._claim(at_most, suspects=suspects))
         try:
-            found = await asyncio.shield(claiming)
-            if found is None:
-                return []
-            claimed, send_before = found
-            response, settlement = await _attempt_safely(
-                isolation, http, settings, claimed, send_before=send_before
-            )
+            return await asyncio.shield(claiming)
         except asyncio.CancelledError:
-            await to_the_end(_hand_back(database, claiming))
+            await ended(claiming)
             raise
-        settle = partial(_settle, database, claimed, settlement, response)
-        return await to_the_end(patiently(settle))
 
-
-async def _hand_back(database: Database, claiming: asyncio.Task[_Found]) -> None:
-    """Let go of a delivery whose attempt was interrupted, uncharged."""
-    found = await ended(claiming)
-    if found is not None:
-        with suppress(Unavailable):  # the lease ends by itself
-            await _settle(database, found[0], _HANDED_BACK, None)
-
-
-async def _attempt_safely(
-    isolation: Isolation, http: Session, settings: Settings, claimed: Claimed, *, send_before: float
-) -> tuple[EndpointResponse | None, Settlement]:
-    if claimed.crashes >= retries.CRASHES_UNSUSPECTED and isolation.taken:
-        return None, _LATER  # it would be charged for what the one before it does
-    try:
-        async with _suspect(isolation, settings, claimed):
-            return await _attempt(http, settings, claimed, send_before=send_before)
-    except Exception as error:  # noqa: BLE001 - a door: our fault costs this delivery alone
-        telemetry.log.exception(
-            "delivery_failed_here",
-            delivery_id=claimed.delivery_id,
-            **telemetry.about(claimed.event),
-        )
-        return None, _failed_here(claimed, error)
-
-
-def _suspect(
-    isolation: Isolation, settings: Settings, claimed: Claimed
-) -> AbstractAsyncContextManager[None]:
-    """Keep others away from an attempt that may kill the process, while the lease allows it."""
-    if claimed.crashes < retries.CRASHES_UNSUSPECTED:
-        return nullcontext()
-    spare = settings.delivery_lease - settings.webhook_timeout - _SETTLES_WITHIN
-    return isolation.alone(patience=spare)
-
-
-async def _claim(database: Database, settings: Settings, delivery_id: int, lease: UUID) -> _Found:
-    # One by one in each process, so that a claim counts the exchanges the one before it began.
-    async with database.claiming, database.connection() as connection:
-        send_before = (
-            _clock() + (settings.delivery_lease - settings.webhook_timeout).total_seconds()
-        )
-        claimed = await storage.deliveries.claim(
-            connection,
-            delivery_id,
-            lease=lease,
-            length=settings.delivery_lease,
-            in_flight=settings.webhook_in_flight,
-        )
-        if claimed is None:
-            await storage.deliveries.release_place(connection, delivery_id)
-            return None
-        return claimed, send_before
-
-
-async def _attempt(
-    http: Session, settings: Settings, claimed: Claimed, *, send_before: float
-) -> tuple[EndpointResponse | None, Settlement]:
-    if claimed.crashes >= retries.CRASHES_ALLOWED:
-        crashed = f"{claimed.crashes} attempts in a row had no end: the worker died or failed"
-        return None, _dead("crashed", crashed)
-    if claimed.event is None:
-        return None, _dead("payload_gone", "The event's payload is gone")
-    body = webhooks.body(claimed.event, webhooks.Format(claimed.format), sent_at=claimed.sent_at)
-    headers = webhooks.headers(
-        claimed.event, secrets=claimed.secrets, timestamp=int(claimed.now.timestamp()), body=body
-    )
-    if _clock() > send_before:
-        # We were stopped: what is sent now may come after what another worker sent meanwhile.
-        return None, _HANDED_BACK
-    response = await exchange.post(
-        http, claimed.url, body=body, headers=headers, deadline=settings.webhook_timeout
-    )
-    verdict = retries.judge_response(
-        response,
-        attempt=claimed.attempt,
-        jitter=random.random(),  # noqa: S311 - spreads retries, guards nothing
-        first_sent_at=claimed.sent_at,
-        now=claimed.now + response.duration,
-    )
-    return response, _settlement(verdict, response)
-
-
-def _settlement(verdict: retries.Verdict, response: EndpointResponse) -> Settlement:
-    match verdict:
-        case retries.Delivered():
-            return Settlement("delivered", "delivered")
-        case retries.Retry(after):
-            return Settlement("pending", "failed", after=after)
-        case retries.NotCharged(after):
-            return Settlement("pending", "not_charged", after=after, charged=False)
-        case retries.Gone():
-            return Settlement("pending", "failed", disabled_reason="The endpoint answered 410 Gone")
-        case retries.DeadLetter(reason):
-            return _dead(reason, f"The last answer was {response.status or response.error}")
-
-
-def _dead(reason: str, error: str) -> Settlement:
-    return Settlement("dead", "failed", reason=reason, error=error)
-
-
-def _failed_here(claimed: Claimed, error: Exception) -> Settlement:
-    """Try again later, uncharged, as long as it may be us; then this delivery is the cause."""
-    failures = claimed.crashes + 1
-    if failures >= retries.CRASHES_ALLOWED:
-        return _dead("failed_here", of_error(error))
-    after = retries.webhook_pause(failures, jitter=random.random())  # noqa: S311 - spreads retries
-    return Settlement("pending", "not_charged", after=after, charged=False, without_result=True)
-
-
-async def _settle(
-    database: Database, claimed: Claimed, settlement: Settlement, response: EndpointResponse | None
-) -> list[int]:
-    async with database.connection() as connection:
-        if settlement.disabled_reason is not None:
-            await storage.endpoints.disable(
+    async def _claim(self, at_most: int, *, suspects: bool) -> int:
+        settings = self._settings
+        lasts = settings.delivery_lease - settings.webhook_timeout
+        send_before = attempts.clock() + lasts.total_seconds()
+        async with self._database.transaction() as connection:
+            batch = await storage.deliveries.claim(
                 connection,
-                claimed.endpoint_id,
-                reason=settlement.disabled_reason,
-                delivery_id=claimed.delivery_id,
-                lease=claimed.lease,
+                lease=self._lease,
+                length=settings.delivery_lease,
+                in_flight=self._pacing.places,
+                otherwise=self._pacing.first,
+                at_most=at_most,
+                suspects=suspects,
             )
-        settled = await storage.deliveries.settle(connection, claimed, settlement, response)
-    if settled.ours:
-        _record(claimed, settlement, response, settled.seconds)
-    return settled.next
+        self._lease = uuid4()  # until the answer is here the same one: it may have got lost
+        for claimed in batch:
+            attempt = asyncio.create_task(self._deliver(claimed, send_before, alone=suspects))
+            self._under_way.add(attempt)
+            self._suspect = attempt if suspects else None
+            attempt.add_done_callback(self._ended)
+        return len(batch)
+
+    def _ended(self, attempt: asyncio.Task[None]) -> None:
+        self._under_way.discard(attempt)
+        if attempt is self._suspect:
+            self._suspect = None
+        self.woken.set()
+        if not attempt.cancelled() and (error := attempt.exception()) is not None:
+            telemetry.log.error("delivery_not_settled", exc_info=error)
+
+    async def _deliver(self, claimed: Claimed, send_before: float, *, alone: bool) -> None:
+        outcome = None
+        try:
+            if alone:
+                await self._until_alone()
+            outcome = await attempts.attempt(
+                self._http, self._settings, claimed, send_before=send_before
+            )
+            if outcome.response is not None:
+                self._pacing.hear(claimed.endpoint_id, outcome.response)
+            await self._settle_patiently(outcome)
+        except asyncio.CancelledError:
+            if outcome is None:
+                with suppress(Unavailable):  # the lease ends by itself
+                    await to_the_end(self._settle(Outcome(claimed, attempts.HANDED_BACK)))
+            raise
+
+    async def _until_alone(self) -> None:
+        """Wait for the others, while the lease allows it: it would take them along."""
+        others = [attempt for attempt in self._under_way if attempt is not self._suspect]
+        spare = self._settings.delivery_lease - self._settings.webhook_timeout - _SETTLES_WITHIN
+        if others:
+            await asyncio.wait(others, timeout=spare.total_seconds())
+
+    async def _settle_patiently(self, outcome: Outcome) -> None:
+        # Nobody else can take the lease: what we know would be lost, and the endpoint get it twice
+        # or be charged an attempt it never had.
+        settle = partial(self._settle, outcome)
+        await to_the_end(waiting.until_it_works(settle, retries.DELIVERY_STEP, within=PATIENCE))
+
+    async def _settle(self, outcome: Outcome) -> None:
+        if outcome.settlement.disabled_reason is None:
+            settled = await self._settling.hand_in(outcome)
+        else:  # alone, since it may wait for its endpoint
+            (settled,) = await self._settle_all([outcome])
+        if settled.busy:
+            raise Busy("Somebody else holds the delivery", dependency="postgres")
+        if settled.ours:
+            _record(outcome, settled.seconds)
+
+    async def _settle_all(self, outcomes: Sequence[Outcome]) -> Sequence[Settled]:
+        async with self._database.transaction() as connection:
+            for outcome in outcomes:
+                if outcome.settlement.disabled_reason is not None:
+                    await storage.endpoints.disable(
+                        connection,
+                        outcome.claimed.endpoint_id,
+                        reason=outcome.settlement.disabled_reason,
+                        delivery_id=outcome.claimed.delivery_id,
+                        lease=outcome.claimed.lease,
+                    )
+            return await storage.deliveries.settle(connection, outcomes)
 
 
-def _record(
-    claimed: Claimed, settlement: Settlement, response: EndpointResponse | None, seconds: float
-) -> None:
+def _record(outcome: Outcome, seconds: float) -> None:
+    claimed, settlement, response = outcome.claimed, outcome.settlement, outcome.response
     telemetry.ATTEMPTS.labels(outcome=settlement.outcome).inc()
     log = telemetry.log.bind(
         delivery_id=claimed.delivery_id,

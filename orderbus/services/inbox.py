@@ -191,8 +191,13 @@ async def record(
         added = await storage.inbox.add(connection, locked, wanted=wanted)
         recorded.new = added.new
         recorded.consumptions |= added.consumptions
-        recorded.deliveries = await storage.inbox.advance_watermarks(connection, locked)
+        recorded.deliveries = [*added.unordered, *await _advance(connection, locked)]
     return recorded
+
+
+async def _advance(connection: Connection, locked: Sequence[Known]) -> list[int]:
+    await storage.inbox.advance_watermarks(connection, locked)
+    return await storage.sequencing.begin(connection, [event.order_pk for event in locked])
 
 
 def _ids(known: Sequence[Known]) -> set[UUID]:
@@ -231,7 +236,7 @@ async def pass_over(connection: Connection, place: Place) -> list[int]:
         await storage.inbox.add(connection, locked, wanted={})
     else:
         await storage.outbox.forget(connection, place.event_id)
-    return await storage.inbox.advance_watermarks(connection, locked)
+    return await _advance(connection, locked)
 
 
 def _about(came: _Came) -> dict[str, Any]:

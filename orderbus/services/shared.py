@@ -1,14 +1,17 @@
-"""What many ask for at once is worked out once: probes and scrapes must not take orders' time."""
+"""What many ask for at once is worked out once, and what many hand in is dealt with together."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from threading import Lock
 from typing import Final, Generic, TypeVar
 
+from orderbus.errors import Unavailable
+
 T = TypeVar("T")
+R = TypeVar("R")
 
 #: Seconds for which an answer, or an error, is given again.
 FRESH: Final = 1.0
@@ -17,6 +20,7 @@ FRESH: Final = 1.0
 class Shared(Generic[T]):
     """An answer that is worked out by one at a time, and at most once a second.
 
+    Probes and scrapes come as often as others like; they must not take the time of orders.
     Whoever asks meanwhile waits for it and gets the same answer, or the same error. A caller that
     goes away takes nothing from the others.
     """
@@ -56,3 +60,49 @@ class SharedByThreads(Generic[T]):
                 self._answer = self._work()
                 self._stale_at = time.monotonic() + FRESH
             return self._answer
+
+
+class Together(Generic[T, R]):
+    """Deals with what many hand in, together with all that came while the last was under way.
+
+    One that comes alone waits for nothing. Where the work raises, each is tried alone, so that one
+    that cannot be dealt with costs itself only; ``Unavailable`` is for all of them to hear.
+    """
+
+    def __init__(
+        self, work: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, at_most: int
+    ) -> None:
+        """Have ``work`` deal with up to ``at_most``, and answer for each, in order."""
+        self._work = work
+        self._at_most = at_most
+        self._waiting: list[tuple[T, asyncio.Future[R]]] = []
+        self._under_way: asyncio.Task[None] | None = None
+
+    async def hand_in(self, item: T) -> R:
+        """Return the answer; raises what the work raised. Whoever goes away takes nothing back."""
+        answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, answer))
+        if self._under_way is None or self._under_way.done():
+            self._under_way = asyncio.create_task(self._run())
+        return await answer
+
+    async def _run(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[: self._at_most], self._waiting[self._at_most :]
+            await self._deal_with(batch)
+
+    async def _deal_with(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
+        try:
+            answers = await self._work([item for item, _ in batch])
+        except Exception as error:  # noqa: BLE001 - a door: whoever handed in decides
+            if len(batch) > 1 and not isinstance(error, Unavailable):
+                for one in batch:
+                    await self._deal_with([one])
+                return
+            for _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(error)
+            return
+        for (_, answer), given in zip(batch, answers, strict=True):
+            if not answer.done():
+                answer.set_result(given)

@@ -10,7 +10,7 @@ Who waits for a row while it holds others takes them in this order, so nobody wa
 6. one delivery, or one consumption
 
 Who holds a delivery or a consumption waits for nothing. Whatever else is touched in passing
-(watermarks of a batch, deliveries to be hinted, whatever is due) is taken ``FOR UPDATE SKIP
+(watermarks of a batch, whatever is due or comes next) is taken ``FOR UPDATE SKIP
 LOCKED``, in a fixed order: it is looked at again. PostgreSQL ends a transaction whose
 process says nothing for long: see ``database.SESSION``. ``tests/integration/test_lock_order.py``
 finds the statements and holds them to this.
@@ -39,4 +39,5 @@ from orderbus.storage import (
     replay,
     retention,
     schema,
+    sequencing,
 )

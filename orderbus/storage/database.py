@@ -151,8 +151,6 @@ class Database:
         """Use ``open_database``."""
         self._pool = pool
         self._settings = settings
-        #: Held while a delivery is claimed, see ``services.deliveries``.
-        self.claiming = asyncio.Lock()
         #: Set when this process has committed an event, for whoever wakes the dispatcher.
         self.outbox_written = asyncio.Event()
 

@@ -1,13 +1,13 @@
 """The deliveries that endpoints are owed, who attempts them now, and what came of every attempt.
 
-A delivery may be claimed when it is due, at or below its order's watermark and the head of line at
-its endpoint, and its endpoint has a free place. The claim is a lease: a worker that dies gives it
-back by doing nothing, and leaves an attempt of which nobody knows the end.
+Of an order's deliveries to an endpoint only the first is due, see ``storage.sequencing``.
+The claim is a lease: a worker that dies gives it back by doing nothing, and leaves an attempt of
+which nobody knows the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,8 +15,9 @@ from uuid import UUID
 
 from orderbus.domain.deliveries import Settlement
 from orderbus.domain.events import Event
+from orderbus.domain.retries import CRASHES_UNSUSPECTED
 from orderbus.domain.webhooks import EndpointResponse
-from orderbus.storage import rows
+from orderbus.storage import rows, sequencing
 from orderbus.storage.database import Connection
 from orderbus.storage.outbox import event_of
 
@@ -39,244 +40,233 @@ class Claimed:
     event: Event | None
 
 
-async def claim(
-    connection: Connection, delivery_id: int, *, lease: UUID, length: timedelta, in_flight: int
-) -> Claimed | None:
-    """Take a delivery for one attempt, counted now, with its attempt's row written.
-
-    Asked again with the same ``lease``, it is taken once: the answer may have got lost. None if it
-    may not go now: settled, not due, leased, not head of line or above the watermark, endpoint
-    disabled or removed, or ``in_flight`` exchanges with the endpoint under way.
-    """
-    record = await connection.fetchrow(
-        """
-        WITH claimed AS (
-            UPDATE ops.webhook_deliveries AS delivery
-               SET lease = $2, leased_until = now() + $3::interval, hinted_at = NULL,
-                   attempts = attempts + (delivery.lease IS DISTINCT FROM $2)::int,
-                   claims = claims + (delivery.lease IS DISTINCT FROM $2)::int,
-                   crashes = crashes + coalesce(delivery.lease <> $2, false)::int,
-                   first_sent_at = coalesce(first_sent_at, now())
-              FROM ops.webhook_endpoints AS endpoint
-             WHERE delivery.id = $1
-               AND endpoint.id = delivery.endpoint_id
-               AND endpoint.disabled_at IS NULL
-               AND endpoint.removed_at IS NULL
-               AND delivery.state = 'pending'
-               AND delivery.due_at <= now()
-               AND (delivery.leased_until IS NULL OR delivery.leased_until <= now()
-                    OR delivery.lease = $2)
-               AND ops.may_go(delivery)
-               AND (SELECT count(*) FROM ops.webhook_deliveries AS flying
-                     WHERE flying.endpoint_id = delivery.endpoint_id
-                       AND flying.lease <> $2
-                       AND flying.leased_until > now()) < $4
-            RETURNING delivery.*, endpoint.url, endpoint.secrets, endpoint.format
-        ), unknown AS (
-            UPDATE ops.webhook_attempts
-               SET finished_at = now(), outcome = 'unknown'
-             WHERE delivery_id = $1 AND finished_at IS NULL
-               AND number < (SELECT claims FROM claimed)
-        ), attempt AS (
-            INSERT INTO ops.webhook_attempts (delivery_id, number)
-            SELECT id, claims FROM claimed
-                ON CONFLICT DO NOTHING
-        )
-        SELECT claimed.id AS delivery_id, claimed.attempts AS attempt, claimed.claims AS number,
-               claimed.crashes, claimed.endpoint_id, claimed.url, claimed.secrets, claimed.format,
-               claimed.first_sent_at AS sent_at, now() AS now, claimed.event_id,
-               claimed.occurred_at, claimed.sequence, type, order_public_id, order_created_at,
-               content, traceparent, request_id
+_CLAIM: Final = """
+    WITH endpoints AS MATERIALIZED (
+        SELECT id, url, secrets, format,
+               greatest(0, least($5, coalesce(known.places, $4) - (SELECT count(*)
+                                             FROM ops.webhook_deliveries AS flying
+                                            WHERE flying.endpoint_id = endpoint.id
+                                              AND flying.lease <> $1
+                                              AND flying.leased_until > now()))) AS places
+          FROM ops.webhook_endpoints AS endpoint
+          LEFT JOIN unnest($6::uuid[], $7::int[]) AS known (id, places) USING (id)
+         WHERE disabled_at IS NULL AND removed_at IS NULL
+    ), due AS MATERIALIZED (
+        SELECT delivery.id, delivery.goes
+          FROM endpoints
+         CROSS JOIN LATERAL (
+                SELECT candidate.id, candidate.due_at, ops.may_go(candidate) AS goes
+                  FROM ops.webhook_deliveries AS candidate
+                 WHERE candidate.endpoint_id = endpoints.id
+                   AND candidate.state = 'pending'
+                   AND candidate.due_at <= now()
+                   AND (candidate.leased_until IS NULL OR candidate.leased_until <= now()
+                        OR candidate.lease = $1)
+                   AND $9 = (candidate.crashes + coalesce(candidate.lease <> $1, false)::int >= $8)
+                 ORDER BY candidate.due_at
+                 LIMIT endpoints.places
+                   FOR NO KEY UPDATE SKIP LOCKED) AS delivery
+         ORDER BY delivery.due_at
+         LIMIT $5
+    ), claimed AS (
+        UPDATE ops.webhook_deliveries AS delivery
+           SET lease = $1, leased_until = now() + $2::interval,
+               attempts = attempts + (delivery.lease IS DISTINCT FROM $1)::int,
+               claims = claims + (delivery.lease IS DISTINCT FROM $1)::int,
+               crashes = crashes + coalesce(delivery.lease <> $1, false)::int,
+               first_sent_at = coalesce(first_sent_at, now())
+         WHERE id = ANY (ARRAY(SELECT id FROM due WHERE goes))
+        RETURNING *
+    ), not_yet AS (
+        UPDATE ops.webhook_deliveries
+           SET due_at = now() + $3::interval
+         WHERE id = ANY (ARRAY(SELECT id FROM due WHERE goes IS NOT TRUE))
+    ), unknown AS (
+        UPDATE ops.webhook_attempts AS attempt
+           SET finished_at = now(), outcome = 'unknown'
           FROM claimed
-          LEFT JOIN ops.events
-            ON events.occurred_at = claimed.occurred_at AND events.event_id = claimed.event_id
-        """,
-        delivery_id,
+         WHERE claimed.crashes > 0
+           AND attempt.delivery_id = claimed.id
+           AND attempt.finished_at IS NULL
+           AND attempt.number < claimed.claims
+    ), attempt AS (
+        INSERT INTO ops.webhook_attempts (delivery_id, number)
+        SELECT id, claims FROM claimed
+            ON CONFLICT DO NOTHING
+    )
+    SELECT due.id AS delivery_id, due.goes, claimed.attempts AS attempt, claimed.claims AS number,
+           claimed.crashes, claimed.endpoint_id, url, secrets, format,
+           claimed.first_sent_at AS sent_at, now() AS now, claimed.event_id, claimed.occurred_at,
+           claimed.sequence, type, order_public_id, order_created_at, content, traceparent,
+           request_id
+      FROM due
+      LEFT JOIN claimed ON claimed.id = due.id
+      LEFT JOIN endpoints ON endpoints.id = claimed.endpoint_id
+      -- Each is looked up: a plan that knows no number would read all events for a batch.
+      LEFT JOIN LATERAL (
+           SELECT * FROM ops.events
+            WHERE occurred_at = claimed.occurred_at AND event_id = claimed.event_id
+            LIMIT 1) AS events ON true
+"""
+#: How long a delivery that is due too early is passed over, where nobody can be waited for.
+_TOO_EARLY: Final = timedelta(seconds=1)
+
+
+async def claim(
+    connection: Connection,
+    *,
+    lease: UUID,
+    length: timedelta,
+    in_flight: Mapping[UUID, int],
+    otherwise: int,
+    at_most: int,
+    suspects: bool = False,
+) -> list[Claimed]:
+    """Take what is due for one attempt each, counted now, with its attempt's row written.
+
+    Only ``suspects``, whose last attempts ended without a result too often, or none of them. Oldest
+    first, ``at_most`` in all, and no more than leave an endpoint as many exchanges under way as
+    ``in_flight`` says, or ``otherwise``. Asked again with the same ``lease``, what was taken is
+    taken once: the answer may have got lost. Passes over what may not go yet, whoever made it due.
+    In the caller's transaction.
+    """
+    records = await connection.fetch(
+        _CLAIM,
         lease,
         length,
-        in_flight,
+        _TOO_EARLY,
+        otherwise,
+        at_most,
+        list(in_flight),
+        list(in_flight.values()),
+        CRASHES_UNSUSPECTED,
+        suspects,
     )
-    if record is None:
-        return None
-    return rows.one(Claimed, record, lease=lease, event=event_of(record))
+    too_early = [record["delivery_id"] for record in records if not record["goes"]]
+    if too_early:
+        await sequencing.wait(connection, too_early)
+    return [
+        rows.one(Claimed, record, lease=lease, event=event_of(record))
+        for record in records
+        if record["goes"]
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a claimed delivery, and what is decided about it."""
+
+    claimed: Claimed
+    settlement: Settlement
+    response: EndpointResponse | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What was settled, if the lease was still ours, and the seconds since the event's commit.
 
-    ``next`` are the deliveries to hint, noted as hinted: the order's next one, and the endpoint's
-    oldest that waits for a free place.
+    ``busy``: somebody holds the delivery at this moment; nothing was written.
     """
 
     ours: bool
-    seconds: float
-    next: list[int]
+    busy: bool = False
+    seconds: float = 0.0
 
 
 _SETTLE: Final = """
-    WITH settled AS (
-        UPDATE ops.webhook_deliveries
-           SET state = $3, lease = NULL, leased_until = NULL,
-               crashes = CASE WHEN $15 THEN crashes + 1 WHEN $16 THEN crashes ELSE 0 END,
-               due_at = CASE WHEN $3 = 'pending' THEN now() + $4::interval ELSE due_at END,
-               attempts = attempts - (NOT $5)::int,
-               settled_at = CASE WHEN $3 IN ('delivered', 'dead') THEN now() END
-         WHERE id = $1 AND lease = $2
-        RETURNING id, order_id, endpoint_id, sequence, event_id, occurred_at
-    ), attempt AS (
-        UPDATE ops.webhook_attempts
-           SET finished_at = clock_timestamp(), outcome = $6, status = $7, error = $8,
-               detail = $9, address = $10, head = $11
-         WHERE delivery_id = $1 AND number = $12 AND finished_at IS NULL
-           AND EXISTS (SELECT FROM settled)
-    ), buried AS (
-        INSERT INTO ops.dead_letters
-               (kind, delivery_id, event_id, occurred_at, reason, error)
-        SELECT 'delivery', id, event_id, occurred_at, $13, $14
-          FROM settled
-         WHERE $3 = 'dead'
-        ON CONFLICT DO NOTHING
-    ), goes_on AS (
-        SELECT settled.*
-          FROM settled
-          JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = settled.endpoint_id
-         WHERE endpoint.disabled_at IS NULL AND endpoint.removed_at IS NULL
-    ), next_of_order AS (
+    WITH given AS MATERIALIZED (
+        SELECT *
+          FROM unnest($1::bigint[], $2::uuid[], $3::int[], $4::text[], $5::interval[], $6::bool[],
+                      $7::bool[], $8::text[], $9::text[], $10::text[], $11::int[], $12::text[],
+                      $13::text[], $14::text[], $15::bytea[])
+               AS given (id, lease, number, state, after, charged, without_result, outcome, reason,
+                         why, status, error, detail, address, head)
+    ), ours AS MATERIALIZED (
         SELECT delivery.id
-          FROM goes_on
-         CROSS JOIN LATERAL (
-                SELECT id
-                  FROM ops.webhook_deliveries
-                 WHERE order_id = goes_on.order_id
-                   AND endpoint_id = goes_on.endpoint_id
-                   AND sequence > goes_on.sequence
-                   AND state = 'pending'
-                 ORDER BY sequence
-                 LIMIT 1) AS delivery
-         WHERE $3 IN ('delivered', 'dead')
-    ), next_at_endpoint AS (
-        SELECT delivery.id
-          FROM goes_on
-         CROSS JOIN LATERAL (
-                SELECT id
-                  FROM ops.webhook_deliveries AS delivery
-                 WHERE endpoint_id = goes_on.endpoint_id
-                   AND state = 'pending'
-                   AND hinted_at IS NULL
-                   AND due_at <= now()
-                   AND lease IS NULL
-                   AND order_id <> goes_on.order_id
-                   AND ops.may_go(delivery)
-                 ORDER BY due_at
-                 LIMIT 1) AS delivery
-    ), free AS (
+          FROM given
+          JOIN ops.webhook_deliveries AS delivery USING (id)
+         WHERE delivery.lease = given.lease
+    ), free AS MATERIALIZED (
         SELECT id
           FROM ops.webhook_deliveries
-         WHERE id IN (SELECT id FROM next_of_order UNION SELECT id FROM next_at_endpoint)
-           AND state = 'pending' AND lease IS NULL AND due_at <= now()
+         WHERE id = ANY (ARRAY(SELECT id FROM ours))
          ORDER BY id
            FOR UPDATE SKIP LOCKED
-    ), hinted AS (
-        UPDATE ops.webhook_deliveries
-           SET hinted_at = now()
-         WHERE id IN (SELECT id FROM free)
-        RETURNING id
+    ), settled AS (
+        UPDATE ops.webhook_deliveries AS delivery
+           SET state = given.state, lease = NULL, leased_until = NULL,
+               crashes = CASE WHEN without_result THEN crashes + 1 ELSE 0 END,
+               due_at = CASE WHEN given.state = 'pending' THEN now() + after ELSE due_at END,
+               attempts = attempts - (NOT charged)::int,
+               settled_at = CASE WHEN given.state <> 'pending' THEN now() END
+          FROM given
+         WHERE delivery.id = given.id
+           AND delivery.id = ANY (ARRAY(SELECT id FROM free))
+           AND delivery.lease = given.lease
+        RETURNING delivery.id, order_id, endpoint_id, event_id, occurred_at, given.number,
+                  given.state, outcome, reason, why, status, error, detail, address, head
+    ), attempt AS (
+        UPDATE ops.webhook_attempts AS attempt
+           SET finished_at = clock_timestamp(), outcome = settled.outcome, status = settled.status,
+               error = settled.error, detail = settled.detail, address = settled.address,
+               head = settled.head
+          FROM settled
+         WHERE attempt.delivery_id = settled.id
+           AND attempt.number = settled.number
+           AND attempt.finished_at IS NULL
+    ), dead AS (
+        INSERT INTO ops.dead_letters (kind, delivery_id, event_id, occurred_at, reason, error)
+        SELECT 'delivery', id, event_id, occurred_at, reason, why
+          FROM settled
+         WHERE state = 'dead'
+        ON CONFLICT DO NOTHING
     )
-    SELECT EXISTS (SELECT FROM settled) AS ours,
-           coalesce((SELECT extract(epoch FROM clock_timestamp() - occurred_at)::float
-                       FROM settled), 0) AS seconds,
-           (SELECT coalesce(array_agg(id), '{}') FROM hinted) AS next
+    SELECT ours.id, settled.id IS NOT NULL AS settled, settled.order_id, settled.endpoint_id,
+           settled.state <> 'pending' AS ended,
+           extract(epoch FROM clock_timestamp() - settled.occurred_at)::float AS seconds
+      FROM ours
+      LEFT JOIN settled USING (id)
 """
 
 
-async def settle(
-    connection: Connection,
-    claimed: Claimed,
-    settlement: Settlement,
-    response: EndpointResponse | None,
-) -> Settled:
-    """Close the attempt and move the delivery on; waits for no other delivery."""
-    record = await connection.fetchrow(
-        _SETTLE,
-        claimed.delivery_id,
-        claimed.lease,
-        settlement.state,
-        settlement.after,
-        settlement.charged,
-        settlement.outcome,
-        response and response.status,
-        response and response.error,
-        response and response.detail,
-        response and response.address,
-        response and response.head,
-        claimed.number,
-        settlement.reason,
-        settlement.error,
-        settlement.without_result,
-        settlement.keeps_crashes,
-    )
-    return rows.one(Settled, record)
+async def settle(connection: Connection, outcomes: Sequence[Outcome]) -> list[Settled]:
+    """Close attempts and move their deliveries on; answers for each, in order.
 
-
-async def release_place(connection: Connection, delivery_id: int) -> None:
-    """Forget that a delivery was hinted, so that the next free place may take it."""
-    await connection.execute(
-        "UPDATE ops.webhook_deliveries SET hinted_at = NULL"
-        " WHERE id = $1 AND state = 'pending' AND lease IS NULL AND hinted_at IS NOT NULL",
-        delivery_id,
-    )
-
-
-async def hint(
-    connection: Connection, *, per_endpoint: int, at_most: int, again_after: timedelta
-) -> list[int]:
-    """List deliveries that may go and were not hinted lately, and note that they are now.
-
-    Includes those whose worker died. Oldest first, ``per_endpoint`` at most for each endpoint (an
-    endpoint that hangs must not fill the list), ``at_most`` in all.
+    What is next in their orders is due then. In the caller's transaction. Waits for no delivery
+    that somebody else holds.
     """
-    records = await connection.fetch(
-        """
-        WITH hinted_in_vain AS (
-            UPDATE ops.webhook_deliveries
-               SET hinted_at = NULL
-             WHERE id IN (SELECT id
-                            FROM ops.webhook_deliveries
-                           WHERE state = 'pending' AND hinted_at < now() - $3::interval
-                           ORDER BY hinted_at
-                           LIMIT $2
-                             FOR UPDATE SKIP LOCKED)
-        ), due AS (
-            SELECT waiting.id
-              FROM ops.webhook_endpoints AS endpoint
-             CROSS JOIN LATERAL (
-                    SELECT delivery.id, delivery.due_at
-                      FROM ops.webhook_deliveries AS delivery
-                     WHERE delivery.endpoint_id = endpoint.id
-                       AND delivery.state = 'pending'
-                       AND delivery.hinted_at IS NULL
-                       AND delivery.due_at <= now()
-                       AND (delivery.leased_until IS NULL OR delivery.leased_until <= now())
-                       AND ops.may_go(delivery)
-                     ORDER BY delivery.due_at
-                     LIMIT $1
-                       FOR UPDATE SKIP LOCKED) AS waiting
-             WHERE endpoint.disabled_at IS NULL AND endpoint.removed_at IS NULL
-             ORDER BY waiting.due_at
-             LIMIT $2
+    records = await connection.fetch(_SETTLE, *_columns(outcomes))
+    ended = [record for record in records if record["ended"]]
+    if ended:
+        await sequencing.go_on(
+            connection, [(record["order_id"], record["endpoint_id"]) for record in ended]
         )
-        UPDATE ops.webhook_deliveries AS delivery
-           SET hinted_at = now()
-          FROM due
-         WHERE delivery.id = due.id
-        RETURNING delivery.id
-        """,
-        per_endpoint,
-        at_most,
-        again_after,
-    )
-    return [record["id"] for record in records]
+    found = {
+        record["id"]: Settled(ours=True, busy=not record["settled"], seconds=record["seconds"] or 0)
+        for record in records
+    }
+    lost = Settled(ours=False)
+    return [found.get(outcome.claimed.delivery_id, lost) for outcome in outcomes]
+
+
+_CLAIMED_COLUMNS: Final = ("delivery_id", "lease", "number")
+_SETTLEMENT_COLUMNS: Final = (
+    *("state", "after", "charged", "without_result", "outcome", "reason", "error"),
+)
+_RESPONSE_COLUMNS: Final = ("status", "error", "detail", "address", "head")
+
+
+def _columns(outcomes: Sequence[Outcome]) -> list[list[object]]:
+    """Turn outcomes into the arrays of ``_SETTLE``."""
+    return [
+        [row and getattr(row, name) for row in rows_of]
+        for names, rows_of in (
+            (_CLAIMED_COLUMNS, [each.claimed for each in outcomes]),
+            (_SETTLEMENT_COLUMNS, [each.settlement for each in outcomes]),
+            (_RESPONSE_COLUMNS, [each.response for each in outcomes]),
+        )
+        for name in names
+    ]
 
 
 async def redrive(connection: Connection, delivery_id: int) -> bool:
@@ -284,8 +274,7 @@ async def redrive(connection: Connection, delivery_id: int) -> bool:
     status = await connection.execute(
         """
         UPDATE ops.webhook_deliveries AS delivery
-           SET state = 'pending', due_at = now(), hinted_at = NULL, attempts = 0, crashes = 0,
-               settled_at = NULL
+           SET state = 'pending', due_at = now(), attempts = 0, crashes = 0, settled_at = NULL
           FROM ops.webhook_endpoints AS endpoint
          WHERE delivery.id = $1 AND delivery.state = 'dead' AND endpoint.id = delivery.endpoint_id
            AND endpoint.removed_at IS NULL

@@ -213,12 +213,13 @@ async def make_due(connection: Connection, endpoint_id: UUID, *, at_most: int) -
     status = await connection.execute(
         """
         UPDATE ops.webhook_deliveries
-           SET due_at = now(), hinted_at = NULL
+           SET due_at = now()
          WHERE id IN (SELECT id
                         FROM ops.webhook_deliveries
                        WHERE endpoint_id = $1
                          AND state = 'pending'
                          AND due_at > now()
+                         AND due_at < 'infinity'
                          AND lease IS NULL
                        ORDER BY due_at
                        LIMIT $2
@@ -238,7 +239,8 @@ async def list_owed(
         """
         SELECT delivery.id AS delivery_id, orders.external_ref, orders.public_id, delivery.sequence,
                CASE WHEN endpoint.disabled_at IS NULL THEN delivery.state ELSE 'held' END AS state,
-               delivery.attempts, delivery.occurred_at, delivery.due_at,
+               delivery.attempts, delivery.occurred_at,
+               CASE WHEN delivery.due_at < 'infinity' THEN delivery.due_at END AS due_at,
                last.status AS last_status, last.error AS last_error
           FROM ops.webhook_deliveries AS delivery
           JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id

@@ -47,9 +47,13 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What came of recording events: how many were new, and what they mean for the consumers."""
+    """What came of recording events: how many were new, and what they mean for the consumers.
+
+    ``unordered`` are the deliveries that may go whatever their order does.
+    """
 
     new: int
+    unordered: Sequence[int]
     consumptions: Mapping[str, Sequence[int]]
 
 
@@ -127,7 +131,7 @@ _ADD: Final = """
         -- Far fewer than events, and ops.fits costs more than all else.
         SELECT DISTINCT type FROM came
     ), endpoints AS MATERIALIZED (
-        SELECT id, type
+        SELECT id, type, CASE ordering WHEN 'none' THEN now() ELSE 'infinity' END AS due_at
           FROM types
           JOIN ops.webhook_endpoints ON removed_at IS NULL AND ops.fits(type, events)
     ), consumers AS MATERIALIZED (
@@ -155,14 +159,16 @@ _ADD: Final = """
         RETURNING event_id, occurred_at, order_id, sequence, message_id
     ), owed AS (
         INSERT INTO ops.webhook_deliveries
-               (endpoint_id, event_id, occurred_at, order_id, sequence)
-        SELECT endpoints.id, new.event_id, new.occurred_at, new.order_id, new.sequence
+               (endpoint_id, event_id, occurred_at, order_id, sequence, due_at)
+        SELECT endpoints.id, new.event_id, new.occurred_at, new.order_id, new.sequence,
+               endpoints.due_at
           FROM new
           JOIN came USING (event_id)
           JOIN endpoints USING (type)
          WHERE new.message_id IS NOT NULL
          ORDER BY new.order_id, new.sequence
         ON CONFLICT DO NOTHING
+        RETURNING id, due_at
     ), wanted AS (
         INSERT INTO ops.consumptions (consumer, event_id, occurred_at, hinted_at)
         SELECT consumers.name, new.event_id, new.occurred_at, now()
@@ -174,6 +180,8 @@ _ADD: Final = """
         RETURNING consumer, id
     )
     SELECT (SELECT count(*) FROM new) AS new,
+           (SELECT coalesce(array_agg(id ORDER BY id), '{}')
+              FROM owed WHERE due_at <= now()) AS unordered,
            (SELECT jsonb_object_agg(consumer, ids)
               FROM (SELECT consumer, jsonb_agg(id ORDER BY id) AS ids
                       FROM wanted GROUP BY consumer) AS each) AS consumptions
@@ -200,7 +208,7 @@ async def add(
         list(wanted),
         list(wanted.values()),
     )
-    return Recorded(row["new"], row["consumptions"] or {})
+    return Recorded(row["new"], row["unordered"], row["consumptions"] or {})
 
 
 _ADVANCE: Final = """
@@ -243,44 +251,20 @@ _ADVANCE: Final = """
         DELETE FROM ops.early_events AS early
          USING watermark
          WHERE early.order_id = watermark.order_id AND early.sequence <= watermark.sequence
-    ), too_early AS (
-        INSERT INTO ops.early_events (order_id, sequence)
-        SELECT came.order_id, came.sequence
-          FROM came
-          JOIN watermark USING (order_id)
-         WHERE came.sequence > watermark.sequence
-        ON CONFLICT DO NOTHING
-    ), ready AS (
-        SELECT delivery.id
-          FROM watermark
-          JOIN ops.webhook_deliveries AS delivery USING (order_id)
-          JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
-         WHERE delivery.state = 'pending'
-           AND delivery.lease IS NULL
-           AND delivery.due_at <= now()
-           AND endpoint.disabled_at IS NULL
-           AND endpoint.removed_at IS NULL
-           -- ops.may_go would still see the watermarks as they were before this statement.
-           AND (delivery.sequence <= watermark.sequence AND ops.is_head(delivery)
-                OR endpoint.ordering = 'none')
-         ORDER BY delivery.id
-           FOR UPDATE OF delivery SKIP LOCKED
     )
-    UPDATE ops.webhook_deliveries AS delivery
-       SET hinted_at = now()
-      FROM ready
-     WHERE delivery.id = ready.id
-    RETURNING delivery.id
+    INSERT INTO ops.early_events (order_id, sequence)
+    SELECT came.order_id, came.sequence
+      FROM came
+      JOIN watermark USING (order_id)
+     WHERE came.sequence > watermark.sequence
+    ON CONFLICT DO NOTHING
 """
 
 
-async def advance_watermarks(connection: Connection, known: Sequence[Known]) -> list[int]:
-    """Move the watermarks over what came back without a gap; remember what came too early.
-
-    Returns the deliveries that may go now, noted as hinted: at or below the watermark, and the
-    head of their order's line at their endpoint.
-    """
-    rows = await connection.fetch(
-        _ADVANCE, [event.order_pk for event in known], [event.sequence for event in known]
+async def advance_watermarks(connection: Connection, known: Sequence[Known]) -> None:
+    """Move the watermarks over what came back without a gap; remember what came too early."""
+    await connection.execute(
+        _ADVANCE,
+        [event.order_pk for event in known],
+        [event.sequence for event in known],
     )
-    return [row["id"] for row in rows]

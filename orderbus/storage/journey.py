@@ -43,7 +43,7 @@ class Delivery:
     disabled_at: Moment | None
     disabled_reason: str | None
     state: str
-    due_at: Moment
+    due_at: Moment | None
     delivered_at: Moment | None
     attempts: Sequence[Attempt]
 
@@ -95,7 +95,8 @@ _ATTEMPTS: Final = """
      WHERE delivery_id = delivery.id
 """
 _DELIVERIES: Final = f"""
-    SELECT delivery.id, endpoint_id AS endpoint, url, disabled_at, disabled_reason, due_at,
+    SELECT delivery.id, endpoint_id AS endpoint, url, disabled_at, disabled_reason,
+           CASE WHEN due_at < 'infinity' THEN due_at END AS due_at,
            CASE WHEN state = 'pending' AND disabled_at IS NOT NULL THEN 'held'
                 ELSE state END AS state,
            CASE WHEN state = 'delivered' THEN settled_at END AS delivered_at,

@@ -28,6 +28,7 @@ from orderbus import settings as settings_module
 from orderbus import telemetry
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources, open_resources
+from orderbus.services.deliveries import Sender
 from orderbus.settings import Settings
 from orderbus.worker import health_server, shared_state, threads
 from orderbus.worker.broker import Broker
@@ -49,6 +50,7 @@ BROKE: Final = 1
 _ENDS_WITHIN: Final = 30.0
 
 _open: Resources | None = None
+_sender: Sender | None = None
 _broken = False
 
 
@@ -57,6 +59,13 @@ def resources() -> Resources:
     if _open is None:
         raise Unavailable("The worker is not up yet")
     return _open
+
+
+def sender() -> Sender:
+    """Hand out what attempts this worker's deliveries; raises ``Unavailable`` as ``resources``."""
+    if _sender is None:
+        raise Unavailable("The worker is not up yet")
+    return _sender
 
 
 def submit(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
@@ -118,12 +127,13 @@ class Lifecycle(Middleware):
 
         Dramatiq would go on after an error here, with nothing open.
         """
-        global _open  # noqa: PLW0603 - one per worker process, as Dramatiq's event loop is
+        global _open, _sender  # noqa: PLW0603 - one per worker process, as Dramatiq's event loop is
         cast("Broker", broker).gate.clear()
         shared_state.report({})
         try:
             opening = self._stack.enter_async_context(open_resources(settings_module.load()))
             _open = submit(opening).result(timeout=30)
+            _sender = Sender(_open.database, _open.http, _open.settings)
         except Exception as error:  # noqa: BLE001 - a door: a worker without resources must not go on
             exit_misconfigured(error)
 
@@ -154,11 +164,13 @@ class Lifecycle(Middleware):
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
         """Close what was opened, when nothing works with it any more."""
-        global _open  # noqa: PLW0603 - see before_worker_boot
+        global _open, _sender  # noqa: PLW0603 - see before_worker_boot
+        if _sender is not None:
+            submit(_sender.idle()).result()  # at the latest when the grace is over
         if self._ending is not None:
             self._ending.cancel()
         submit(_interrupt_after(timedelta(0))).result(timeout=30)
-        _open = None
+        _open = _sender = None
         submit(self._stack.aclose()).result(timeout=30)
         if _broken:
             os._exit(BROKE)
@@ -169,6 +181,8 @@ async def _interrupt_after(grace: timedelta) -> None:
     if _open is not None:  # else it has ended meanwhile
         _open.ending.set()
         await cast("LoopThread", get_event_loop_thread()).interrupt()
+        if _sender is not None:
+            await _sender.interrupt()
 
 
 def _hear_signals(hurry: Callable[[], None]) -> None:

@@ -142,8 +142,8 @@ async def test_an_event_that_comes_back_after_years_is_delivered_and_consumed(
     await publish(database, topic, settings)
     await grow_old(database, settings)
     await scenario.go_on(database, settings.model_copy(update={"processor": "none"}))
-    (due,) = await delivery_rows.ids(database)
-    await deliver(database, http, settings, due)
+    await delivery_rows.ids(database)
+    await deliver(database, http, settings)
 
     assert len(receiver.requests) == 1
     assert await consumption_rows.counted(database) == 1
@@ -162,16 +162,16 @@ async def test_a_delivery_that_waited_for_years_is_made(
     (due,) = await scenario.come_back(database, *await scenario.events(database))
     receiver.answers = list(before)
     if before:
-        await deliver(database, http, settings, due)
+        await deliver(database, http, settings)
     await grow_old(database, settings)
     if before == [410]:
         async with database.connection() as connection:
             await storage.endpoints.enable(connection, endpoint)
 
     # Two beats: the first sees that it was told of in vain.
-    told = [await services.deliveries.due_to_enqueue(database, settings) for _ in range(2)]
+    told = [await scenario.due(database) for _ in range(2)]
     assert [due] in told
-    await deliver(database, http, settings, due)
+    await deliver(database, http, settings)
 
     assert await delivery_rows.states(database) == ["delivered"]
     assert len(receiver.requests) == len(before) + 1
@@ -199,14 +199,14 @@ async def test_a_dead_letter_of_years_ago_still_has_its_event_and_is_brought_bac
 ) -> None:
     await scenario.add_endpoint(database, receiver.url)
     await scenario.place(database)
-    (due,) = await scenario.come_back(database, *await scenario.events(database))
+    await scenario.come_back(database, *await scenario.events(database))
     await delivery_rows.leave_one_attempt(database)
     receiver.answers = [500]
-    await deliver(database, http, settings, due)
+    await deliver(database, http, settings)
     await grow_old(database, settings)
     async with database.transaction() as connection:
         letter = await letter_rows.only_id(database)
         await services.dead_letters.redrive(connection, letter)
-    await deliver(database, http, settings, due)
+    await deliver(database, http, settings)
 
     assert await delivery_rows.states(database) == ["delivered"]

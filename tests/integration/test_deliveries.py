@@ -11,6 +11,7 @@ from orderbus import services, storage
 from orderbus.domain import retries, webhooks
 from orderbus.domain.deliveries import Settlement
 from orderbus.egress.session import Session
+from orderbus.services import pacing
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.support import delivery_rows, letter_rows, scenario
@@ -25,7 +26,7 @@ async def test_a_delivery_is_signed_and_verifies_with_the_reference_library(
     secret = webhooks.new_secret()
     due = await one_due(database, receiver.url, secrets=[secret])
 
-    await deliver(database, http, settings, due)
+    await deliver(database, http, settings)
 
     (webhook,) = receiver.requests
     verified = Webhook(secret).verify(webhook.content, webhook.headers)
@@ -38,11 +39,11 @@ async def test_a_delivery_is_signed_and_verifies_with_the_reference_library(
 async def test_every_retry_has_the_same_id_and_the_same_bytes(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
-    due = await one_due(database, receiver.url, format="compact")
+    await one_due(database, receiver.url, format="compact")
     receiver.answers = [500, 503]
 
     for _ in range(3):
-        await deliver(database, http, settings, due)
+        await deliver(database, http, settings)
         await delivery_rows.make_due(database)
 
     ids = {request.headers["webhook-id"] for request in receiver.requests}
@@ -57,7 +58,7 @@ async def test_a_failed_attempt_is_in_the_ledger_and_the_next_follows_the_schedu
     receiver.answers = [500]
 
     before = await scenario.clock(database)
-    await deliver(database, http, settings, due)
+    await deliver(database, http, settings)
     after = await scenario.clock(database)
 
     row = await state(database, due)
@@ -75,12 +76,12 @@ async def test_an_exhausted_delivery_is_a_dead_letter_and_one_redrive_brings_it_
     await delivery_rows.leave_one_attempt(database)
     receiver.answers = [500]
 
-    await deliver(database, http, settings, due)
+    await deliver(database, http, settings)
     dead = await state(database, due)
     letter = await letter_rows.only_id(database)
     async with database.transaction() as connection:
         await services.dead_letters.redrive(connection, letter)
-    await deliver(database, http, settings, due)
+    await deliver(database, http, settings)
 
     assert dead["state"] == "dead"
     assert (await state(database, due))["state"] == "delivered"
@@ -90,17 +91,17 @@ async def test_an_exhausted_delivery_is_a_dead_letter_and_one_redrive_brings_it_
 async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_enabled(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
-    due = await one_due(database, receiver.url)
+    await one_due(database, receiver.url)
     receiver.answers = [410]
 
-    await deliver(database, http, settings, due)
+    await deliver(database, http, settings)
     await scenario.place(database)
     later = await scenario.come_back(database, (await scenario.events(database))[-1])
     async with database.connection() as connection:
         (listed,) = await storage.endpoints.list_all(connection)
         backlog = await storage.diagnostics.backlog(connection)
     journey = await services.orders.journey(database, "SO-10045")
-    hinted = await services.deliveries.due_to_enqueue(database, settings)
+    hinted = await scenario.due(database)
     released = await services.endpoints.enable(database, listed.id)
 
     assert later == hinted == []
@@ -108,7 +109,7 @@ async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_en
     assert (backlog.held, backlog.undelivered) == (2, 0)
     assert journey.events[0].deliveries[0].state == "held"
     assert released == 2
-    assert len(await services.deliveries.due_to_enqueue(database, settings)) == 2
+    assert len(await scenario.due(database)) == 2
 
 
 async def test_a_redirect_is_not_followed(
@@ -117,13 +118,13 @@ async def test_a_redirect_is_not_followed(
     due = await one_due(database, receiver.url)
     receiver.answers = [web.Response(status=302, headers={"Location": receiver.url})]
 
-    await deliver(database, http, settings, due)
+    await deliver(database, http, settings)
 
     assert len(receiver.requests) == 1
     assert (await state(database, due))["state"] == "pending"
 
 
-async def test_settling_one_hints_the_next_of_the_same_order(
+async def test_settling_one_makes_the_next_of_the_same_order_due(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     await scenario.add_endpoint(database, receiver.url)
@@ -132,10 +133,10 @@ async def test_settling_one_hints_the_next_of_the_same_order(
         await scenario.append(database, order)
     due = await scenario.come_back(database, *await scenario.events(database))
 
-    while due:
-        due = await deliver(database, http, settings, due[0])
+    await deliver(database, http, settings)
 
     sequences = [request.headers["orderbus-sequence"] for request in receiver.requests]
+    assert len(due) == 1
     assert sequences == ["1", "2", "3", "4", "5"]
 
 
@@ -150,9 +151,7 @@ async def test_a_later_event_is_not_posted_while_an_earlier_one_fails(
     receiver.answers = [500]
     by_sequence = await delivery_rows.by_order(database)
 
-    await deliver(database, http, settings, by_sequence[order.order_id, 1])
-    await deliver(database, http, settings, by_sequence[order.order_id, 2])
-    await deliver(database, http, settings, by_sequence[other.order_id, 1])
+    await deliver(database, http, settings)
 
     assert (await state(database, by_sequence[order.order_id, 2]))["attempts"] == 0
     assert (await state(database, by_sequence[other.order_id, 1]))["state"] == "delivered"
@@ -161,10 +160,10 @@ async def test_a_later_event_is_not_posted_while_an_earlier_one_fails(
 async def test_the_attempt_is_written_down_before_the_request_is_sent(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
-    due = await one_due(database, receiver.url)
+    await one_due(database, receiver.url)
     receiver.may_answer.clear()
 
-    delivering = asyncio.create_task(deliver(database, http, settings, due))
+    delivering = asyncio.create_task(deliver(database, http, settings))
     await until_here(lambda: receiver.requests, "it is asked")
     open_attempts = (await delivery_rows.outcomes(database)).count(None)
     receiver.may_answer.set()
@@ -173,42 +172,24 @@ async def test_the_attempt_is_written_down_before_the_request_is_sent(
     assert open_attempts == 1
 
 
-async def test_an_endpoint_that_hangs_never_takes_more_than_its_places(
+async def test_an_endpoint_that_hangs_takes_its_places_and_no_others(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
     await scenario.add_endpoint(database, receiver.url)
-    for _ in range(12):
-        await scenario.place(database)
-    due = await scenario.come_back(database, *await scenario.events(database))
-    receiver.may_answer.clear()
-
-    tasks = [asyncio.create_task(deliver(database, http, settings, one)) for one in due]
-    others = 12 - settings.webhook_in_flight
-    await until_here(lambda: sum(task.done() for task in tasks) == others, "the others gave up")
-    under_way = await delivery_rows.count_under_way(database)
-    receiver.may_answer.set()
-    following = await asyncio.gather(*tasks)
-
-    assert under_way == settings.webhook_in_flight
-    assert any(following), "a free place takes the next that waits"
-
-
-async def test_an_endpoint_that_hangs_does_not_fill_the_beats_list(
-    database: Database, settings: Settings
-) -> None:
-    await scenario.add_endpoint(database, "https://hangs.example/")
-    for _ in range(60):
+    places = pacing.FIRST
+    for _ in range(places + 2):
         await scenario.place(database)
     await scenario.come_back(database, *await scenario.events(database))
-    healthy = await scenario.add_endpoint(database, "https://healthy.example/")
-    await scenario.place(database)
-    await scenario.come_back(database, (await scenario.events(database))[-1])
-    await delivery_rows.forget_hints(database)
+    receiver.may_answer.clear()
 
-    told = await services.deliveries.due_to_enqueue(database, settings)
+    delivering = asyncio.create_task(deliver(database, http, settings))
+    await until_here(lambda: len(receiver.requests) == places, "it has all that it may")
+    under_way = await delivery_rows.count_under_way(database)
+    receiver.may_answer.set()
+    await delivering
 
-    assert len(told) <= 8 * settings.webhook_in_flight
-    assert set(await delivery_rows.ids(database, to=healthy)) <= set(told)
+    assert under_way == places
+    assert len(receiver.requests) == places + 2, "a free place takes the next that waits"
 
 
 async def test_a_worker_that_woke_up_after_its_lease_changes_nothing(database: Database) -> None:
@@ -218,10 +199,8 @@ async def test_a_worker_that_woke_up_after_its_lease_changes_nothing(database: D
     assert late is not None
     assert current is not None
 
-    async with database.connection() as connection:
-        settled = await storage.deliveries.settle(
-            connection, late, Settlement("dead", "failed", reason="x", error="x"), None
-        )
+    dead = Settlement("dead", "failed", reason="x", error="x")
+    settled = await scenario.settle(database, late, dead)
 
     assert not settled.ours
     assert (await state(database, due))["lease"] == current.lease
@@ -244,8 +223,8 @@ async def test_what_a_removed_endpoint_was_owed_is_skipped_and_later_orders_owe_
 async def test_the_journey_tells_every_hop_of_an_order(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
-    due = await one_due(database, receiver.url)
-    await deliver(database, http, settings, due)
+    await one_due(database, receiver.url)
+    await deliver(database, http, settings)
 
     journey = await services.orders.journey(database, "SO-10045")
 

@@ -12,7 +12,6 @@ import pytest
 from orderbus import services, storage
 from orderbus.domain import retries
 from orderbus.egress import exchange
-from orderbus.egress.isolation import Isolation
 from orderbus.egress.session import Session
 from orderbus.errors import Unavailable
 from orderbus.settings import Settings
@@ -43,7 +42,7 @@ async def test_a_delivery_that_keeps_killing_its_worker_is_dead_as_crashed(
     for _ in range(retries.CRASHES_ALLOWED):
         await scenario.claim(database, due, lease=NO_TIME)
 
-    await deliver(database, http, settings, due)
+    await deliver(database, http, settings)
 
     assert receiver.requests == []
     assert (await letter_rows.only(database))["reason"] == "crashed"
@@ -66,7 +65,7 @@ async def test_a_delivery_that_fails_in_our_own_code_is_tried_again_uncharged_th
     seen = []
     for _ in range(retries.CRASHES_ALLOWED):
         await delivery_rows.make_due(database)
-        await deliver(database, http, settings, due)
+        await deliver(database, http, settings)
         row = await state(database, due)
         seen.append((row["state"], row["attempts"], row["crashes"], row["lease"]))
 
@@ -94,7 +93,7 @@ async def test_a_settlement_waits_for_a_database_that_is_away(
         return await settle(*arguments)
 
     monkeypatch.setattr(storage.deliveries, "settle", away_at_first)
-    await deliver(database, http, settings, due)
+    await deliver(database, http, settings)
 
     assert len(receiver.requests) == 1
     assert (await state(database, due))["state"] == "delivered"
@@ -103,18 +102,21 @@ async def test_a_settlement_waits_for_a_database_that_is_away(
 async def test_a_claim_whose_answer_was_lost_is_taken_up_again_uncharged(
     database: Database,
 ) -> None:
-    due = await one_due(database, "https://shop.example/")
+    await one_due(database, "https://shop.example/")
     lease = uuid4()
     async with database.connection() as connection:
-        first, again = [
+        (first,), (again,) = [
             await storage.deliveries.claim(
-                connection, due, lease=lease, length=timedelta(seconds=9), in_flight=1
+                connection,
+                lease=lease,
+                length=timedelta(seconds=9),
+                in_flight={},
+                otherwise=1,
+                at_most=9,
             )
             for _ in range(2)
         ]
 
-    assert first is not None
-    assert again is not None
     assert (first.attempt, first.number, first.crashes) == (1, 1, 0)
     assert (again.attempt, again.number, again.crashes) == (1, 1, 0)
     assert await delivery_rows.count_attempts(database) == 1
@@ -129,24 +131,15 @@ async def test_a_delivery_that_may_have_killed_its_worker_is_attempted_alone(
     await scenario.place(database)
     (first,) = await scenario.come_back(database, *(await scenario.events(database))[1:])
     receiver.may_answer.clear()
-    isolation, patient = Isolation(), settings.model_copy(update={"delivery_lease": scenario.LEASE})
+    patient = settings.model_copy(update={"delivery_lease": scenario.LEASE})
 
-    def begin(delivery: int) -> asyncio.Task[list[int]]:
-        delivering = services.deliveries.deliver(database, http, patient, isolation, delivery)
-        return asyncio.create_task(delivering)
-
-    async def begun(count: int) -> None:
-        await until_here(lambda: len(receiver.requests) >= count, f"{count} are asked")
-
-    beside = begin(first)
-    await begun(1)
-    alone = begin(suspect)
-    await until_here(lambda: isolation.taken, "it waits until it is alone")
-    before_the_first_ended = len(receiver.requests)
+    delivering = asyncio.create_task(deliver(database, http, patient))
+    await until_here(lambda: receiver.requests, "one of them is asked")
+    before_it_ended = len(receiver.requests)
     receiver.may_answer.set()
-    await asyncio.gather(beside, alone)
+    await delivering
 
-    assert before_the_first_ended == 1
+    assert before_it_ended == 1
     rows = [await state(database, one) for one in (suspect, first)]
     assert [(row["state"], row["crashes"]) for row in rows] == [("delivered", 0)] * 2
 
@@ -164,24 +157,16 @@ async def test_of_two_suspects_one_is_attempted_and_the_other_is_charged_nothing
             await scenario.claim(database, suspect, lease=NO_TIME)
     before = {one: (await state(database, one))["attempts"] for one in suspects}
     receiver.may_answer.clear()
-    isolation = Isolation()
-    attempts = [
-        asyncio.create_task(services.deliveries.deliver(database, http, settings, isolation, one))
-        for one in suspects
-    ]
+    delivering = asyncio.create_task(deliver(database, http, settings))
     await until_here(lambda: receiver.requests, "one of them is asked")
     rows = {one: await state(database, one) for one in suspects}
     receiver.may_answer.set()
-    await asyncio.gather(*attempts)
+    asked = len(receiver.requests)
+    await delivering
 
-    (waiting,) = [one for one, row in rows.items() if row["lease"] is None]
-    row = rows[waiting]
-    assert (row["state"], row["attempts"], row["crashes"]) == (
-        "pending",
-        before[waiting],
-        retries.CRASHES_UNSUSPECTED,
-    )
-    assert len(receiver.requests) == 1
+    charged = sorted(rows[one]["attempts"] - before[one] for one in suspects)
+    assert (asked, charged) == (1, [0, 1])
+    assert await delivery_rows.states(database) == ["delivered"] * 2
 
 
 async def test_a_worker_told_to_stop_hands_its_delivery_back_uncharged(
@@ -189,7 +174,7 @@ async def test_a_worker_told_to_stop_hands_its_delivery_back_uncharged(
 ) -> None:
     due = await one_due(database, receiver.url)
     receiver.may_answer.clear()
-    delivering = asyncio.create_task(deliver(database, http, settings, due))
+    delivering = asyncio.create_task(deliver(database, http, settings))
     await until_here(lambda: receiver.requests, "it is asked")
 
     delivering.cancel()
@@ -209,21 +194,20 @@ async def test_a_worker_frozen_for_longer_than_its_lease_sends_nothing_any_more(
 ) -> None:
     due = await one_due(database, receiver.url)
     reached, thawed = asyncio.Event(), asyncio.Event()
-    claim = storage.deliveries.claim
+    attempt = services.attempts.attempt
 
     async def freezes(*arguments: Any, **more: Any) -> Any:
-        claimed = await claim(*arguments, **more)
         if not reached.is_set():
             reached.set()
             await thawed.wait()
-        return claimed
+        return await attempt(*arguments, **more)
 
-    monkeypatch.setattr(storage.deliveries, "claim", freezes)
-    frozen = asyncio.create_task(deliver(database, http, settings, due))
+    monkeypatch.setattr(services.attempts, "attempt", freezes)
+    frozen = asyncio.create_task(deliver(database, http, settings))
     await reached.wait()
     await delivery_rows.end_leases(database)
     async with open_database(settings) as others:
-        await deliver(others, http, settings, due)
+        await deliver(others, http, settings)
 
     forced.wake_up_later(monkeypatch, seconds=60)
     thawed.set()

@@ -41,10 +41,10 @@ async def gone(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> tuple[UUID, list[Any]]:
     """An endpoint that answered 410, and what was logged about it."""
-    due = await one_due(database, receiver.url)
+    await one_due(database, receiver.url)
     receiver.answers = [410]
     with capture_logs() as logs:
-        await deliver(database, http, settings, due)
+        await deliver(database, http, settings)
     return await endpoint_rows.only_id(database), logs
 
 
@@ -132,10 +132,10 @@ async def test_a_dead_letter_shows_whose_order_and_whose_url_it_is(
     receiver: Receiver,
     env: dict[str, str],
 ) -> None:
-    due = await one_due(database, receiver.url)
+    await one_due(database, receiver.url)
     await delivery_rows.leave_one_attempt(database)
     receiver.answers = [500]
-    await deliver(database, http, settings, due)
+    await deliver(database, http, settings)
     await letter_rows.add_of_every_event(database)
 
     delivery, outbox = json.loads(await orderbus(env, "dead-letters", "list", "--json"))

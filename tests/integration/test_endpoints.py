@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -18,6 +18,7 @@ from orderbus.services.maintenance import Maintenance
 from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
+from orderbus.storage.deliveries import Outcome
 from tests.support import delivery_rows, endpoint_rows, scenario
 from tests.support.receiver import Receiver
 from tests.support.scenario import deliver, one_due, state
@@ -42,7 +43,7 @@ async def test_an_event_that_comes_back_while_its_endpoint_is_enabled_does_not_s
     async with coming_back(database):
         await services.endpoints.enable(database, endpoint)
 
-    assert len(await services.deliveries.due_to_enqueue(database, settings)) == 1
+    assert len(await scenario.due(database)) == 1
 
 
 async def test_an_event_that_comes_back_while_its_endpoint_is_removed_is_never_sent(
@@ -52,9 +53,8 @@ async def test_an_event_that_comes_back_while_its_endpoint_is_removed_is_never_s
 
     async with coming_back(database):
         skipped = await services.endpoints.remove(database, endpoint)
-    (late,) = await delivery_rows.ids(database)
-    await deliver(database, http, settings, late)
-    hinted = await services.deliveries.due_to_enqueue(database, settings)
+    await deliver(database, http, settings)
+    hinted = await scenario.due(database)
     await Maintenance(database).tick()
 
     assert (skipped, hinted, receiver.requests) == (0, [], [])
@@ -69,7 +69,7 @@ async def test_a_delivery_redriven_while_its_endpoint_is_removed_is_never_sent(
     async with database.transaction() as connection:
         assert await storage.deliveries.redrive(connection, due)
         await services.endpoints.remove(database, (await state(database, due))["endpoint_id"])
-    await deliver(database, http, settings, due)
+    await deliver(database, http, settings)
     await services.endpoints.skip_owed(database)
 
     assert receiver.requests == []
@@ -81,7 +81,7 @@ async def test_an_attempt_under_way_ends_as_it_ends_when_its_endpoint_is_removed
 ) -> None:
     due = await one_due(database, receiver.url)
     receiver.may_answer.clear()
-    delivering = asyncio.create_task(deliver(database, http, settings, due))
+    delivering = asyncio.create_task(deliver(database, http, settings))
     async with asyncio.timeout(20):
         while not receiver.requests:
             await asyncio.sleep(0.01)
@@ -133,7 +133,8 @@ async def test_disabling_an_endpoint_writes_nothing_to_its_deliveries(
     receiver.answers = [410]
     before = await delivery_rows.versions(database, but=due)
 
-    await deliver(database, http, settings, due)
+    one_at_a_time = settings.model_copy(update={"webhook_in_flight": 1})
+    await deliver(database, http, one_at_a_time)
 
     assert await delivery_rows.versions(database, but=due) == before
     assert await scenario.claim(database, due) is None
@@ -197,7 +198,7 @@ async def owed(database: Database) -> UUID:
 async def test_what_waits_for_a_disabled_endpoint_costs_the_others_nothing(
     database: Database, settings: Settings, owed: UUID
 ) -> None:
-    due = await services.deliveries.due_to_enqueue(database, settings)
+    due = await scenario.due(database)
     claimed = await scenario.claim(database, min(due, default=1))
     reads: dict[str, int] = {}
 
@@ -206,15 +207,17 @@ async def test_what_waits_for_a_disabled_endpoint_costs_the_others_nothing(
             await step(connection)
             reads[name] = await delivery_rows.count_read(connection)
 
-    await reading(
-        "hint",
-        lambda c: storage.deliveries.hint(
-            c, per_endpoint=16, at_most=2000, again_after=services.deliveries.ENQUEUE_AGAIN_AFTER
-        ),
-    )
+    again: dict[str, Any] = {
+        "lease": uuid4(),
+        "length": timedelta(0),
+        "in_flight": {},
+        "otherwise": 16,
+        "at_most": 200,
+    }
+    await reading("claim", lambda c: storage.deliveries.claim(c, **again))
     assert claimed is not None
     gone = Settlement("pending", "failed", disabled_reason="410")
-    await reading("settle", lambda c: storage.deliveries.settle(c, claimed, gone, None))
+    await reading("settle", lambda c: storage.deliveries.settle(c, [Outcome(claimed, gone)]))
     await reading("skip", lambda c: storage.endpoints.skip_owed(c, at_most=100))
 
     assert {name: read for name, read in reads.items() if read > 100} == {}

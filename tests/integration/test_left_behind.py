@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from contextlib import suppress
-from datetime import timedelta
 
 from orderbus import storage
 from orderbus.errors import NotFound
@@ -16,7 +15,7 @@ from tests.support.locked_world import World
 
 #: What decides whether a delivery is sent, each in a transaction of its own as in real life.
 DECIDING = (
-    *("deliveries.claim", "deliveries.hint", "deliveries.redrive", "endpoints.disable"),
+    *("deliveries.claim", "deliveries.settle", "deliveries.redrive", "endpoints.disable"),
     *("endpoints.enable", "endpoints.remove", "endpoints.skip_owed", "inbox.add"),
 )
 
@@ -38,12 +37,9 @@ async def test_whichever_two_meet_no_delivery_is_left_behind(
         await asyncio.gather(alone(first), alone(second))
         async with database.connection() as connection:
             await storage.endpoints.skip_owed(connection, at_most=1000)
-            await storage.deliveries.hint(
-                connection, per_endpoint=99, at_most=99, again_after=timedelta(hours=1)
-            )
         left[first, second] = (
             await delivery_rows.count_left_behind(database),
-            await delivery_rows.count_untold(database),
+            await delivery_rows.count_forgotten(database),
         )
 
     assert {pair: counts for pair, counts in left.items() if any(counts)} == {}

@@ -18,6 +18,7 @@ from orderbus import services, storage
 from orderbus.domain.deliveries import Settlement
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
+from orderbus.storage.deliveries import Outcome
 from tests.support import locked_world, samples
 from tests.support.locked_world import World
 from tests.support.locks import ORDER, Call, allowed, connections, held_while_waiting, rows
@@ -31,7 +32,7 @@ async def record(connection: Connection, world: World) -> None:
 
 async def settle(connection: Connection, world: World) -> None:
     delivered = Settlement("delivered", "delivered")
-    await storage.deliveries.settle(connection, world.claimed, delivered, None)
+    await storage.deliveries.settle(connection, [Outcome(world.claimed, delivered)])
 
 
 async def gone(connection: Connection, world: World) -> None:
@@ -43,7 +44,7 @@ async def gone(connection: Connection, world: World) -> None:
         lease=world.claimed.lease,
     )
     settlement = Settlement("pending", "failed", disabled_reason="410")
-    await storage.deliveries.settle(connection, world.claimed, settlement, None)
+    await storage.deliveries.settle(connection, [Outcome(world.claimed, settlement)])
 
 
 async def append(connection: Connection, world: World) -> None:
@@ -78,12 +79,10 @@ CALLS: dict[str, Call] = {
     "carts.check_out": lambda c, w: storage.carts.check_out(
         c, w.cart, type="x.y", actor="x", traceparent=None
     ),
-    "deliveries.claim": lambda c, w: storage.deliveries.claim(
-        c, w.waiting, lease=uuid4(), length=SOON, in_flight=9
+    "deliveries.claim": lambda c, _: storage.deliveries.claim(
+        c, lease=uuid4(), length=SOON, in_flight={}, otherwise=9, at_most=9
     ),
-    "deliveries.hint": lambda c, _: storage.deliveries.hint(c, per_endpoint=9, **HINT),
     "deliveries.redrive": lambda c, w: storage.deliveries.redrive(c, w.dead),
-    "deliveries.release_place": lambda c, w: storage.deliveries.release_place(c, w.waiting),
     "deliveries.settle": settle,
     "endpoints.add": lambda c, _: storage.endpoints.add(
         c, url="https://a/", secrets=["x"], format="event", ordering="none", events=["*"]
@@ -96,6 +95,9 @@ CALLS: dict[str, Call] = {
     "endpoints.make_due": lambda c, w: storage.endpoints.make_due(c, w.endpoint, at_most=9),
     "endpoints.remove": lambda c, w: storage.endpoints.remove(c, w.endpoint),
     "endpoints.skip_owed": lambda c, _: storage.endpoints.skip_owed(c, at_most=9),
+    "sequencing.begin": record,
+    "sequencing.go_on": settle,
+    "sequencing.wait": lambda c, w: storage.sequencing.wait(c, [w.waiting]),
     "inbox.add": record,
     "inbox.advance_watermarks": record,
     "retention.forget_watermarks": lambda c, _: storage.retention.forget_watermarks(c, at_most=9),

@@ -155,9 +155,8 @@ async def test_a_delivery_interrupted_four_times_is_neither_charged_nor_unknown(
     due = await scenario.one_due(database, receiver.url)
     receiver.may_answer.clear()
 
-    async def deliver(one: int) -> None:
-        held = lifecycle.resources()
-        await services.deliveries.deliver(held.database, held.http, settings, held.isolation, one)
+    async def deliver(_: int) -> None:
+        await lifecycle.sender().send_due()
 
     for times in range(1, 5):
         worker = MemoryWorker(deliver)

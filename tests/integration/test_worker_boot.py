@@ -25,8 +25,8 @@ PARTS = ("postgres", "rabbitmq", "pubsub")
         ("1", {"ORDERBUS_RELAY_LEASE": "1"}, "ORDERBUS_RELAY_LEASE must be longer"),
         (
             "2",
-            {"ORDERBUS_WEBHOOK_TIMEOUT": "110", "ORDERBUS_DELIVERY_LEASE": "200"},
-            "ORDERBUS_WEBHOOK_TIMEOUT must be at most",
+            {"ORDERBUS_PUBLISH_TIMEOUT": "110", "ORDERBUS_RELAY_LEASE": "200"},
+            "ORDERBUS_PUBLISH_TIMEOUT must be at most",
         ),
     ],
 )

@@ -81,7 +81,18 @@ async def count_under_way(database: Database) -> int:
 async def make_due(database: Database) -> None:
     """Let the time pass until the next attempt at every delivery."""
     await value(
-        database, "UPDATE ops.webhook_deliveries SET due_at = now() WHERE state = 'pending'"
+        database,
+        "UPDATE ops.webhook_deliveries SET due_at = now()"
+        " WHERE state = 'pending' AND due_at < 'infinity'",
+    )
+
+
+async def make_waiting_due(database: Database) -> None:
+    """Let whatever waits for the one before it be due too early."""
+    await value(
+        database,
+        "UPDATE ops.webhook_deliveries SET due_at = now()"
+        " WHERE state = 'pending' AND due_at = 'infinity'",
     )
 
 
@@ -91,7 +102,7 @@ async def hurry(database: Database) -> None:
         database,
         "UPDATE ops.webhook_deliveries SET due_at = now() WHERE id IN (SELECT id"
         " FROM ops.webhook_deliveries WHERE state = 'pending' AND due_at > now()"
-        " AND lease IS NULL ORDER BY id FOR UPDATE SKIP LOCKED)",
+        " AND due_at < 'infinity' AND lease IS NULL ORDER BY id FOR UPDATE SKIP LOCKED)",
     )
 
 
@@ -113,11 +124,6 @@ async def give_up(database: Database, *, only: int | None = None) -> None:
         " WHERE $1::bigint IS NULL OR id = $1",
         only,
     )
-
-
-async def forget_hints(database: Database) -> None:
-    """Let nobody have been told of any delivery."""
-    await value(database, "UPDATE ops.webhook_deliveries SET hinted_at = NULL")
 
 
 async def hold_as_before(database: Database) -> None:
@@ -224,16 +230,6 @@ async def delete_all(database: Database) -> None:
     await value(database, "DELETE FROM ops.webhook_deliveries")
 
 
-async def tell_an_hour_ago(database: Database, endpoint: UUID) -> None:
-    """Let a worker have been told, an hour ago, of all deliveries to an endpoint."""
-    await value(
-        database,
-        "UPDATE ops.webhook_deliveries SET hinted_at = now() - interval '1 hour'"
-        " WHERE endpoint_id = $1 AND lease IS NULL",
-        endpoint,
-    )
-
-
 async def count_left_behind(database: Database) -> int:
     """Count what no worker has in hand and nothing will ever settle."""
     query = """
@@ -241,19 +237,17 @@ async def count_left_behind(database: Database) -> int:
           FROM ops.webhook_deliveries AS delivery
           JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
          WHERE delivery.lease IS NULL
-           AND (state NOT IN ('pending', 'dead', 'skipped')
+           AND (state NOT IN ('pending', 'delivered', 'dead', 'skipped')
                 OR state = 'pending' AND removed_at IS NOT NULL)
     """
     return int(await value(database, query))
 
 
-async def count_untold(database: Database) -> int:
-    """Count what may be delivered now, and of which no worker was told."""
+async def count_forgotten(database: Database) -> int:
+    """Count what may be delivered now, and waits all the same."""
     query = """
         SELECT count(*)
           FROM ops.webhook_deliveries AS delivery
-          JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
-         WHERE state = 'pending' AND hinted_at IS NULL AND lease IS NULL AND due_at <= now()
-           AND disabled_at IS NULL AND removed_at IS NULL AND ops.may_go(delivery)
+         WHERE state = 'pending' AND due_at = 'infinity' AND ops.may_go(delivery)
     """
     return int(await value(database, query))

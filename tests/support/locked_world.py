@@ -48,7 +48,6 @@ async def make(database: Database) -> World:
     await outbox_rows.lease(database, [event.event_id for event in events[3:]], token)
     await outbox_rows.park(database, events[0].event_id)
     await outbox_rows.publish_yesterday(database, [event.event_id for event in events[1:3]])
-    await delivery_rows.tell_an_hour_ago(database, endpoint)
     await delivery_rows.give_up(database, only=dead)
     return World(endpoint, orders[0].order_id, claimed, waiting, dead, events, token, cart)
 

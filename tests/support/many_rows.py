@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from orderbus.storage.database import Connection
 
@@ -65,3 +66,22 @@ async def pointers_to_every_event(connection: Connection) -> None:
         ANALYZE ops.inbox; ANALYZE ops.outbox
         """
     )
+
+
+async def deliveries_that_wait(
+    connection: Connection, endpoint: UUID, *, orders: int, each: int
+) -> None:
+    """Let the first delivery of each of so many orders have failed, and the others wait for it."""
+    await connection.execute(
+        """
+        INSERT INTO ops.webhook_deliveries
+               (endpoint_id, event_id, occurred_at, order_id, sequence, due_at)
+        SELECT $1, gen_random_uuid(), now(), 1000000 + n, sequence,
+               CASE sequence WHEN 1 THEN now() + interval '1 hour' ELSE 'infinity' END
+          FROM generate_series(1, $2::integer) AS n, generate_series(1, $3::integer) AS sequence
+        """,
+        endpoint,
+        orders,
+        each,
+    )
+    await connection.execute("ANALYZE ops.webhook_deliveries")

@@ -10,18 +10,20 @@ from uuid import UUID, uuid4
 
 from orderbus import actors, services, storage
 from orderbus.domain import webhooks
+from orderbus.domain.deliveries import Settlement
 from orderbus.domain.orders import OrderId
-from orderbus.egress.isolation import Isolation
 from orderbus.egress.session import Session
 from orderbus.resources import Resources
+from orderbus.services.deliveries import Sender
 from orderbus.services.inbox import Due
 from orderbus.services.orders import Placed
 from orderbus.settings import Settings
-from orderbus.storage.database import Database
-from orderbus.storage.deliveries import Claimed
+from orderbus.storage.database import Connection, Database
+from orderbus.storage.deliveries import Claimed, Outcome
 from orderbus.storage.inbox import Returned
 from orderbus.storage.outbox import Leased
 from tests.support import samples
+from tests.support.waiting import PATIENCE
 
 #: No test outlasts it: a lease ends here when a test says so.
 LEASE = timedelta(hours=1)
@@ -63,7 +65,7 @@ async def add_endpoint(
         return await storage.endpoints.add(connection, url=url, **fields)
 
 
-async def lease(database: Database, at_most: int = 100, length: timedelta = LEASE) -> list[Leased]:
+async def lease(database: Database, at_most: int = 1000, length: timedelta = LEASE) -> list[Leased]:
     async with database.connection() as connection:
         return await storage.outbox.lease(connection, uuid4(), at_most=at_most, length=length)
 
@@ -102,19 +104,67 @@ async def record(
     return new, due
 
 
+async def _claim_due(connection: Connection, how: dict[str, Any]) -> list[Claimed]:
+    return [
+        claimed
+        for suspects in (False, True)
+        for claimed in await storage.deliveries.claim(
+            connection, at_most=1000, suspects=suspects, **how
+        )
+    ]
+
+
 async def claim(
     database: Database, delivery: int, *, lease: timedelta = LEASE, in_flight: int = 100
 ) -> Claimed | None:
-    async with database.connection() as connection:
-        return await storage.deliveries.claim(
-            connection, delivery, lease=uuid4(), length=lease, in_flight=in_flight
+    """Claim this one, whatever else is due; None where it may not go."""
+    others = "SELECT id, due_at FROM ops.webhook_deliveries WHERE state = 'pending' AND id <> $1"
+    async with database.transaction() as connection:
+        rows = await connection.fetch(others, delivery)
+        ids = [row["id"] for row in rows]
+        wait = "UPDATE ops.webhook_deliveries SET due_at = 'infinity' WHERE id = ANY ($1)"
+        await connection.execute(wait, ids)
+        how = {"lease": uuid4(), "length": lease, "in_flight": {}, "otherwise": in_flight}
+        claimed = await _claim_due(connection, how)
+        await connection.execute(
+            "UPDATE ops.webhook_deliveries AS delivery SET due_at = was.due_at"
+            " FROM unnest($1::bigint[], $2::timestamptz[]) AS was (id, due_at)"
+            " WHERE delivery.id = was.id",
+            ids,
+            [row["due_at"] for row in rows],
         )
+    return claimed[0] if claimed else None
 
 
-async def deliver(
-    database: Database, http: Session, settings: Settings, delivery: int
-) -> list[int]:
-    return await services.deliveries.deliver(database, http, settings, Isolation(), delivery)
+async def deliver(database: Database, http: Session, settings: Settings) -> None:
+    """Attempt what is due, as one process does, and what comes next, until nothing more is due."""
+    sender = Sender(database, http, settings)
+    sender.woken.set()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while sender.woken.is_set():
+                sender.woken.clear()
+                await sender.send_due()
+                await sender.idle()
+    finally:
+        await sender.interrupt()
+
+
+async def due(database: Database) -> list[int]:
+    """List the deliveries that a worker would attempt now."""
+    async with database.transaction() as connection:
+        how = {"lease": uuid4(), "length": NO_TIME, "in_flight": {}, "otherwise": 1000}
+        claimed = await _claim_due(connection, how)
+        await connection.execute("ROLLBACK; BEGIN")
+    return sorted(each.delivery_id for each in claimed)
+
+
+async def settle(
+    database: Database, claimed: Claimed, settlement: Settlement
+) -> storage.deliveries.Settled:
+    async with database.transaction() as connection:
+        (settled,) = await storage.deliveries.settle(connection, [Outcome(claimed, settlement)])
+    return settled
 
 
 async def one_due(database: Database, url: str, **endpoint: Any) -> int:
@@ -127,7 +177,9 @@ async def one_due(database: Database, url: str, **endpoint: Any) -> int:
 async def state(database: Database, delivery: int) -> dict[str, Any]:
     async with database.connection() as connection:
         row = await connection.fetchrow(
-            "SELECT *, due_at - now() AS due_in FROM ops.webhook_deliveries WHERE id = $1", delivery
+            "SELECT *, CASE WHEN due_at < 'infinity' THEN due_at - now() END AS due_in"
+            " FROM ops.webhook_deliveries WHERE id = $1",
+            delivery,
         )
     assert row is not None
     return dict(row)

@@ -170,10 +170,11 @@ class System:
 
         Only where no worker lives: what a living one has begun would be begun again.
         """
-        for table in ("ops.webhook_deliveries", "ops.consumptions"):
+        tables = {"ops.webhook_deliveries": "", "ops.consumptions": ", hinted_at = NULL"}
+        for table, more in tables.items():
             await scenario.value(
                 self.database,
-                f"UPDATE {table} SET leased_until = now(), hinted_at = NULL WHERE id IN (SELECT id"
+                f"UPDATE {table} SET leased_until = now(){more} WHERE id IN (SELECT id"
                 f" FROM {table} WHERE lease IS NOT NULL AND state = 'pending' ORDER BY id"
                 " FOR UPDATE)",
             )

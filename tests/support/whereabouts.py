@@ -13,7 +13,7 @@ _OF_ORDERS: Final = """
            outbox.due_at, outbox.published_at, outbox.publishes, outbox.lease IS NOT NULL AS leased,
            inbox.received_at, watermarks.sequence AS watermark,
            deliveries.id AS delivery, deliveries.state, deliveries.due_at AS delivery_due_at,
-           deliveries.attempts, deliveries.hinted_at, deliveries.lease IS NOT NULL AS claimed
+           deliveries.attempts, deliveries.lease IS NOT NULL AS claimed
       FROM orders.orders
       JOIN orders.order_history AS history ON history.order_id = orders.id
       LEFT JOIN ops.outbox USING (event_id)

@@ -1,0 +1,138 @@
+"""Which of an order's deliveries to an endpoint is due: the first one, and the others wait.
+
+The first pending delivery at or below the order's watermark is due; the others have ``due_at`` at
+infinity and cost nobody anything. Whoever settles the first makes the next one due. A delivery is
+only left waiting by somebody who holds the row of the first one: its settlement needs that row, so
+it comes afterwards and sees who waits. Nobody waits for that row: where somebody else holds it, the
+delivery is due at once, and the claim finds out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from orderbus.storage.database import Connection
+
+_OF_ORDERS: Final = """
+    WITH concerned AS MATERIALIZED (
+        SELECT DISTINCT order_id, endpoint_id
+          FROM ops.webhook_deliveries
+         WHERE order_id = ANY ($1::bigint[]) AND state = 'pending'
+"""
+_AFTER: Final = """
+    WITH concerned AS MATERIALIZED (
+        SELECT DISTINCT order_id, endpoint_id
+          FROM unnest($1::bigint[], $2::uuid[]) AS settled (order_id, endpoint_id)
+"""
+_LET_GO: Final = """
+    ), heads AS MATERIALIZED (
+        SELECT concerned.*, head.id, head.sequence, head.due_at = 'infinity' AS waits
+          FROM concerned
+         CROSS JOIN LATERAL (
+                SELECT id, sequence, due_at
+                  FROM ops.webhook_deliveries
+                 WHERE order_id = concerned.order_id
+                   AND endpoint_id = concerned.endpoint_id
+                   AND state = 'pending'
+                 ORDER BY sequence
+                 LIMIT 1) AS head
+    ), held AS MATERIALIZED (
+        SELECT id
+          FROM ops.webhook_deliveries
+         WHERE id = ANY (ARRAY(SELECT id FROM heads WHERE NOT waits)) AND state = 'pending'
+         ORDER BY id
+           FOR KEY SHARE SKIP LOCKED
+    ), ready AS (
+        SELECT heads.id
+          FROM heads
+          JOIN ops.watermarks USING (order_id)
+         WHERE heads.waits AND heads.sequence <= watermarks.sequence
+         UNION ALL
+        -- Whoever holds the first one may settle it without seeing who waits.
+        SELECT next.id
+          FROM heads
+         CROSS JOIN LATERAL (
+                SELECT id
+                  FROM ops.webhook_deliveries
+                 WHERE order_id = heads.order_id
+                   AND endpoint_id = heads.endpoint_id
+                   AND state = 'pending'
+                   AND due_at = 'infinity'
+                 ORDER BY sequence
+                 LIMIT 1) AS next
+         WHERE NOT heads.waits AND heads.id NOT IN (SELECT id FROM held)
+    ), free AS (
+        SELECT id
+          FROM ops.webhook_deliveries
+         WHERE id = ANY (ARRAY(SELECT id FROM ready)) AND due_at = 'infinity'
+         ORDER BY id
+           FOR NO KEY UPDATE SKIP LOCKED
+    ), made_due AS (
+        UPDATE ops.webhook_deliveries
+           SET due_at = now()
+         WHERE id = ANY (ARRAY(SELECT id FROM free))
+        RETURNING id, endpoint_id
+    )
+    SELECT made_due.id
+      FROM made_due
+      JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = made_due.endpoint_id
+     WHERE disabled_at IS NULL
+     ORDER BY made_due.id
+"""
+
+
+async def begin(connection: Connection, orders: Sequence[int]) -> list[int]:
+    """Make due what these orders' events that came back let go, and returns it.
+
+    In the transaction that records them, once their watermarks have moved and before it lets go of
+    them.
+    """
+    records = await connection.fetch(_OF_ORDERS + _LET_GO, orders)
+    return [record["id"] for record in records]
+
+
+async def go_on(connection: Connection, settled: Sequence[tuple[int, UUID]]) -> None:
+    """Make due what comes next of these orders to these endpoints.
+
+    In the transaction that settled what was before, in a statement of its own: it sees who waits.
+    """
+    await connection.execute(
+        _AFTER + _LET_GO,
+        [order_pk for order_pk, _ in settled],
+        [endpoint_id for _, endpoint_id in settled],
+    )
+
+
+async def wait(connection: Connection, deliveries: Sequence[int]) -> None:
+    """Let deliveries wait for the first one of their order, where that is open and nobody's."""
+    await connection.execute(
+        """
+        WITH waits AS MATERIALIZED (
+            SELECT delivery.id, head.id AS head
+              FROM ops.webhook_deliveries AS delivery
+             CROSS JOIN LATERAL (
+                    SELECT id
+                      FROM ops.webhook_deliveries
+                     WHERE order_id = delivery.order_id
+                       AND endpoint_id = delivery.endpoint_id
+                       AND state = 'pending'
+                     ORDER BY sequence
+                     LIMIT 1) AS head
+             WHERE delivery.id = ANY ($1::bigint[]) AND head.id <> delivery.id
+        ), held AS MATERIALIZED (
+            SELECT id
+              FROM ops.webhook_deliveries
+             WHERE id = ANY (ARRAY(SELECT head FROM waits)) AND state = 'pending'
+             ORDER BY id
+               FOR KEY SHARE SKIP LOCKED
+        )
+        UPDATE ops.webhook_deliveries AS delivery
+           SET due_at = 'infinity'
+          FROM waits
+          JOIN held ON held.id = waits.head
+         WHERE delivery.id = waits.id
+        """,
+        deliveries,
+    )
