@@ -43,18 +43,35 @@ async def due_to_enqueue(database: Database, settings: Settings) -> int:
 async def publish_due(database: Database, publisher: Publisher, settings: Settings) -> int:
     """Publish one batch of what is due; returns how many events Pub/Sub took.
 
-    While Pub/Sub takes nothing, nobody's attempts are charged: the breaker opens, one caller per
-    pause probes with a single event, and the first that gets through closes it. An event that can
-    never be published is parked with its reason, alone. Raises ``Unavailable`` where PostgreSQL
-    is away; what was leased then is due again when the lease ends.
+    Where that is all that is due, one pointer follows, alone, that may have killed its relay. While
+    Pub/Sub takes nothing, nobody's attempts are charged: the breaker opens, one caller per pause
+    probes with a single event, and the first that gets through closes it. An event that can never
+    be published is parked with its reason, alone. Raises ``Unavailable`` where PostgreSQL is away;
+    what was leased then is due again when the lease ends.
     """
+    most = settings.relay_batch
+    taken, published = await _publish(database, publisher, settings, at_most=most)
+    if taken < most:
+        published += (await _publish(database, publisher, settings, at_most=1, suspects=True))[1]
+    return published
+
+
+async def _publish(
+    database: Database,
+    publisher: Publisher,
+    settings: Settings,
+    *,
+    at_most: int,
+    suspects: bool = False,
+) -> tuple[int, int]:
+    """Lease, publish and settle; returns how many were leased and how many Pub/Sub took."""
     token = uuid4()
     async with database.connection() as connection:
         batch = await storage.outbox.lease(
-            connection, token, at_most=settings.relay_batch, length=settings.relay_lease
+            connection, token, at_most=at_most, length=settings.relay_lease, suspects=suspects
         )
     if not batch:
-        return 0
+        return 0, 0
     sendable: list[tuple[Leased, Message]] = []
     hopeless: list[tuple[Leased, Poisoned]] = []
     for leased in batch:
@@ -74,7 +91,7 @@ async def publish_due(database: Database, publisher: Publisher, settings: Settin
         for (leased, _), answer in zip(sendable, answers, strict=True)
         if isinstance(answer, Poisoned)
     ]
-    return await _settle(database, token, sendable, answers, hopeless)
+    return len(batch), await _settle(database, token, sendable, answers, hopeless)
 
 
 async def _give_back(database: Database, token: UUID, batch: Sequence[Leased]) -> None:

@@ -87,23 +87,16 @@ _LEASE: Final = """
         UPDATE ops.relay_breaker
            SET probe_at = now() + $3::interval
          WHERE probe_at <= now()
+           AND EXISTS (SELECT FROM ops.outbox WHERE due_at <= now() AND (leases >= $4) = $5)
         RETURNING 1
-    ), oldest AS (
-        SELECT event_id, leases >= $4 AS suspect
-          FROM ops.outbox
-         WHERE due_at <= now()
-         ORDER BY due_at
-         LIMIT 1
     ), due AS (
-        SELECT outbox.event_id
-          FROM ops.outbox, oldest
-         WHERE outbox.due_at <= now()
-           AND (outbox.leases < $4 OR outbox.event_id = oldest.event_id)
-           AND (NOT oldest.suspect OR outbox.event_id = oldest.event_id)
-         ORDER BY outbox.due_at
+        SELECT event_id
+          FROM ops.outbox
+         WHERE due_at <= now() AND (leases >= $4) = $5
+         ORDER BY due_at
          LIMIT (SELECT CASE WHEN NOT open THEN $2 ELSE (SELECT count(*) FROM probe) END
                   FROM breaker)
-           FOR UPDATE OF outbox SKIP LOCKED
+           FOR UPDATE SKIP LOCKED
     ), leased AS (
         UPDATE ops.outbox
            SET due_at = now() + $3::interval, lease = $1, leases = leases + 1,
@@ -129,22 +122,21 @@ _LEASE: Final = """
 
 
 async def lease(
-    connection: Connection, token: UUID, *, at_most: int, length: timedelta
+    connection: Connection,
+    token: UUID,
+    *,
+    at_most: int,
+    length: timedelta,
+    suspects: bool = False,
 ) -> list[Leased]:
     """Take up to ``at_most`` due pointers with their events, oldest first, for ``length``.
 
     No other relay sees them meanwhile; a relay that dies gives them back by doing nothing. While
     the breaker is open one caller per pause gets a single pointer, as the probe, and all others
-    get none. A pointer that was leased ``SUSPECT_AFTER`` times without a word is taken alone, so
-    that one that kills its process harms no other.
+    get none. Only ``suspects``, which were leased ``SUSPECT_AFTER`` times without a word, or none
+    of them: one that kills its process harms no other that way.
     """
-    rows = await connection.fetch(
-        _LEASE,
-        token,
-        at_most,
-        length,
-        SUSPECT_AFTER,
-    )
+    rows = await connection.fetch(_LEASE, token, at_most, length, SUSPECT_AFTER, suspects)
     return [Leased(row["event_id"], event_of(row), row["leases"]) for row in rows]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -161,7 +162,10 @@ async def test_a_pointer_that_keeps_killing_its_relay_is_taken_alone_and_then_pa
     killer = (await scenario.events(database))[1].event_id
     await outbox_rows.lease_in_vain(database, killer, 3)
 
-    alone = await scenario.lease(database, length=timedelta(0))
+    async with database.connection() as connection:
+        alone = await storage.outbox.lease(
+            connection, uuid4(), at_most=9, length=timedelta(0), suspects=True
+        )
     await outbox_rows.lease_in_vain(database, killer, 8)
     for _ in range(4):
         await outbox_rows.end_pauses(database)
@@ -170,6 +174,36 @@ async def test_a_pointer_that_keeps_killing_its_relay_is_taken_alone_and_then_pa
     assert len(topic.taken) == 2
     assert [leased.event_id for leased in alone] == [killer]
     assert await letter_rows.reasons(database) == ["crashed"]
+
+
+async def test_however_many_may_have_killed_their_relay_the_others_are_published_at_once(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    for _ in range(30):
+        await scenario.place(database)
+    for event in (await scenario.events(database))[:20]:
+        await outbox_rows.lease_in_vain(database, event.event_id, 3)
+
+    first = await publish(database, topic, settings)
+    later = [await publish(database, topic, settings) for _ in range(20)]
+
+    assert first == 11
+    assert later == [1] * 19 + [0]
+
+
+async def test_a_suspect_is_the_probe_where_nothing_else_is_due(
+    database: Database, settings: Settings, topic: Topic
+) -> None:
+    await scenario.place(database)
+    topic.away = True
+    await publish(database, topic, settings)
+    (event,) = await scenario.events(database)
+    await outbox_rows.lease_in_vain(database, event.event_id, 3)
+    topic.away = False
+
+    await outbox_rows.end_pauses(database)
+
+    assert await publish(database, topic, settings) == 1
 
 
 async def test_when_the_subscription_is_gone_everything_on_its_way_is_published_again(
