@@ -100,7 +100,7 @@ class _Rabbitmq:
 def _timeout_by(command: str) -> timedelta | None:
     asked = (command, "--quiet", "eval", "application:get_env(rabbit, consumer_timeout).")
     try:
-        done = run(asked, stdin=DEVNULL, capture_output=True, check=False, timeout=10)  # noqa: S603 - fixed
+        done = run(asked, stdin=DEVNULL, capture_output=True, check=False, timeout=30)  # noqa: S603 - fixed
     except (OSError, TimeoutExpired):
         return None
     match = re.search(rb"\{ok,\s*(\d+)\}", done.stdout)

@@ -156,14 +156,19 @@ COLUMNS: Final = """
     o.id AS order_pk, o.public_id, o.external_ref, o.source, o.customer_name, o.customer_email,
     o.customer_ref, o.shipping_address, o.total, o.created_at, o.event_seq, o.cart_uuid, o.status,
     o.status_reason,
-    ARRAY(SELECT ROW(i.sku, i.name, i.quantity, i.unit_price)
-            FROM orders.order_items i WHERE i.order_id = o.id ORDER BY i.line) AS items
+    (SELECT coalesce(jsonb_agg(jsonb_build_object('sku', i.sku, 'name', i.name,
+                'quantity', i.quantity, 'unit_price', i.unit_price::text)
+                ORDER BY i.line), '[]')
+       FROM orders.order_items i
+      WHERE i.order_id = o.id) AS items
 """
 
 
 def order_of(record: Record) -> Order:
-    """Make an order of a record with ``COLUMNS``: a row of its items is as ``OrderItem`` is."""
-    items = [OrderItem(*item) for item in record["items"]]
+    """Make an order of a record with ``COLUMNS``."""
+    items = [
+        OrderItem(**{**item, "unit_price": Decimal(item["unit_price"])}) for item in record["items"]
+    ]
     return rows.one(Order, record, items=items, status=Status(record["status"]))
 
 
