@@ -142,7 +142,8 @@ class Sender:
         except asyncio.CancelledError:
             if outcome is None:
                 with suppress(Unavailable):  # the lease ends by itself
-                    await to_the_end(self._settle(Outcome(claimed, attempts.HANDED_BACK)))
+                    handed_back = Outcome(claimed, attempts.HANDED_BACK)
+                    await self._settle_patiently(handed_back, within=_SETTLES_WITHIN)
             raise
 
     async def _until_alone(self) -> None:
@@ -152,16 +153,16 @@ class Sender:
         if others:
             await asyncio.wait(others, timeout=spare.total_seconds())
 
-    async def _settle_patiently(self, outcome: Outcome) -> None:
+    async def _settle_patiently(self, outcome: Outcome, within: timedelta = PATIENCE) -> None:
         # Nobody else can take the lease: what we know would be lost, and the endpoint get it twice
         # or be charged an attempt it never had.
         settle = partial(self._settle, outcome)
-        await to_the_end(waiting.until_it_works(settle, retries.DELIVERY_STEP, within=PATIENCE))
+        await to_the_end(waiting.until_it_works(settle, retries.DELIVERY_STEP, within=within))
 
     async def _settle(self, outcome: Outcome) -> None:
         if outcome.settlement.disabled_reason is None:
             settled = await self._settling.hand_in(outcome)
-        else:  # alone, since it may wait for its endpoint
+        else:  # alone: somebody else may hold its endpoint
             (settled,) = await self._settle_all([outcome])
         if settled.busy:
             raise Busy("Somebody else holds the delivery", dependency="postgres")

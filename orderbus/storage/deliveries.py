@@ -165,7 +165,7 @@ class Outcome:
 class Settled:
     """What was settled, if the lease was still ours, and the seconds since the event's commit.
 
-    ``busy``: somebody holds the delivery at this moment; nothing was written.
+    ``busy``: somebody holds it, or what waits for it, at this moment; nothing was written.
     """
 
     ours: bool
@@ -182,14 +182,31 @@ _SETTLE: Final = """
                AS given (id, lease, number, state, after, charged, without_result, outcome, reason,
                          why, status, error, detail, address, head)
     ), ours AS MATERIALIZED (
-        SELECT delivery.id
+        SELECT delivery.id, next.id AS next
           FROM given
           JOIN ops.webhook_deliveries AS delivery USING (id)
+          LEFT JOIN LATERAL (
+               SELECT id
+                 FROM ops.webhook_deliveries
+                WHERE order_id = delivery.order_id
+                  AND endpoint_id = delivery.endpoint_id
+                  AND state = 'pending'
+                  AND NOT isfinite(due_at)  -- else a plan without numbers reads all who wait
+                ORDER BY sequence
+                LIMIT 1) AS next ON given.state <> 'pending'
          WHERE delivery.lease = given.lease
+    ), next AS MATERIALIZED (
+        -- Whoever holds it may leave it waiting, with nobody left to make it due.
+        SELECT id
+          FROM ops.webhook_deliveries
+         WHERE id = ANY (ARRAY(SELECT next FROM ours))
+         ORDER BY id
+           FOR NO KEY UPDATE SKIP LOCKED
     ), free AS MATERIALIZED (
         SELECT id
           FROM ops.webhook_deliveries
-         WHERE id = ANY (ARRAY(SELECT id FROM ours))
+         WHERE id = ANY (ARRAY(SELECT id FROM ours
+                                WHERE next IS NULL OR next IN (SELECT id FROM next)))
          ORDER BY id
            FOR UPDATE SKIP LOCKED
     ), settled AS (
@@ -233,7 +250,7 @@ async def settle(connection: Connection, outcomes: Sequence[Outcome]) -> list[Se
     """Close attempts and move their deliveries on; answers for each, in order.
 
     What is next in their orders is due then. In the caller's transaction. Waits for no delivery
-    that somebody else holds.
+    that somebody else holds, and settles none whose next one somebody else holds.
     """
     records = await connection.fetch(_SETTLE, *_columns(outcomes))
     ended = [record for record in records if record["ended"]]

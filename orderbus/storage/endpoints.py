@@ -163,12 +163,17 @@ async def skip_owed(connection: Connection, *, at_most: int) -> int:
 async def disable(
     connection: Connection, endpoint_id: UUID, *, reason: str, delivery_id: int, lease: UUID
 ) -> None:
-    """Hold what an endpoint is owed until a person enables it, if the lease is still ours."""
+    """Hold what an endpoint is owed until a person enables it, if the lease is still ours.
+
+    Raises ``Busy`` where somebody else holds the endpoint: it may answer 410 to many at once, and
+    they would take every connection from all others while they wait.
+    """
     await connection.execute(
         """
         UPDATE ops.webhook_endpoints
            SET disabled_at = now(), disabled_reason = $2
-         WHERE id = $1
+         WHERE id = (SELECT id FROM ops.webhook_endpoints
+                      WHERE id = $1 FOR NO KEY UPDATE NOWAIT)
            AND disabled_at IS NULL
            AND EXISTS (SELECT FROM ops.webhook_deliveries WHERE id = $3 AND lease = $4)
         """,

@@ -59,7 +59,7 @@ _LET_GO: Final = """
                  WHERE order_id = heads.order_id
                    AND endpoint_id = heads.endpoint_id
                    AND state = 'pending'
-                   AND due_at = 'infinity'
+                   AND NOT isfinite(due_at)  -- else a plan without numbers reads all who wait
                  ORDER BY sequence
                  LIMIT 1) AS next
          WHERE NOT heads.waits AND heads.id NOT IN (SELECT id FROM held)

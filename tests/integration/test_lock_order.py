@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import FunctionType
 from typing import Any
@@ -36,13 +37,15 @@ async def settle(connection: Connection, world: World) -> None:
 
 
 async def gone(connection: Connection, world: World) -> None:
-    await storage.endpoints.disable(
-        connection,
-        world.endpoint,
-        reason="410",
-        delivery_id=world.claimed.delivery_id,
-        lease=world.claimed.lease,
-    )
+    with suppress(asyncpg.LockNotAvailableError):  # it waits for nobody, and comes again
+        async with connection.transaction():
+            await storage.endpoints.disable(
+                connection,
+                world.endpoint,
+                reason="410",
+                delivery_id=world.claimed.delivery_id,
+                lease=world.claimed.lease,
+            )
     settlement = Settlement("pending", "failed", disabled_reason="410")
     await storage.deliveries.settle(connection, [Outcome(world.claimed, settlement)])
 
