@@ -188,8 +188,7 @@ _SETTLE: Final = """
           LEFT JOIN LATERAL (
                SELECT id
                  FROM ops.webhook_deliveries
-                WHERE order_id = delivery.order_id
-                  AND endpoint_id = delivery.endpoint_id
+                WHERE order_id = delivery.order_id AND endpoint_id = delivery.endpoint_id
                   AND state = 'pending'
                   AND NOT isfinite(due_at)  -- else a plan without numbers reads all who wait
                 ORDER BY sequence
@@ -197,8 +196,7 @@ _SETTLE: Final = """
          WHERE delivery.lease = given.lease
     ), next AS MATERIALIZED (
         -- Whoever holds it may leave it waiting, with nobody left to make it due.
-        SELECT id
-          FROM ops.webhook_deliveries
+        SELECT id FROM ops.webhook_deliveries
          WHERE id = ANY (ARRAY(SELECT next FROM ours))
          ORDER BY id
            FOR NO KEY UPDATE SKIP LOCKED

@@ -14,7 +14,7 @@ from orderbus.services.deliveries import Sender
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Claimed, Outcome
-from tests.support import delivery_rows, many_rows, scenario
+from tests.support import delivery_rows, endpoint_rows, many_rows, scenario
 from tests.support.receiver import Receiver
 from tests.support.waiting import PATIENCE, until_here
 
@@ -106,9 +106,7 @@ async def test_nobody_waits_for_an_endpoint_that_answered_410_and_is_held(
             await storage.endpoints.disable(connection, endpoint, **about)  # type: ignore[arg-type]
 
     async with database.transaction() as operator:
-        await operator.execute(
-            "SELECT FROM ops.webhook_endpoints WHERE id = $1 FOR UPDATE", endpoint
-        )
+        await endpoint_rows.lock(operator, endpoint)
         with pytest.raises(Busy, match="could not obtain lock"):
             await disable()
     await disable()
@@ -121,11 +119,8 @@ async def test_a_settlement_reads_few_of_those_who_wait_where_nothing_was_analys
 ) -> None:
     claimed = await first_of_two(database)
     async with database.connection() as connection:
-        await connection.execute(
-            "ALTER TABLE ops.webhook_deliveries SET (autovacuum_enabled = off)"
-        )
         await many_rows.deliveries_that_wait(
-            connection, claimed.endpoint_id, orders=2_000, each=10, analyse=False
+            connection, claimed.endpoint_id, orders=10_000, each=10, analyse=False
         )
 
     async with database.transaction() as connection:

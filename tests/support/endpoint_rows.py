@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from orderbus.storage.database import Database
+from orderbus.storage.database import Connection, Database
 from tests.support.scenario import value
 
 
@@ -47,3 +47,8 @@ async def add_as_first_kept(database: Database, pattern: str) -> None:
         " VALUES ('https://shop.example/', '{whsec_x}', 'event', ARRAY[$1])",
         pattern,
     )
+
+
+async def lock(connection: Connection, endpoint: UUID) -> None:
+    """Lock an endpoint, as a person in ``psql`` may."""
+    await connection.execute("SELECT FROM ops.webhook_endpoints WHERE id = $1 FOR UPDATE", endpoint)

@@ -72,6 +72,8 @@ async def deliveries_that_wait(
     connection: Connection, endpoint: UUID, *, orders: int, each: int, analyse: bool = True
 ) -> None:
     """Let the first delivery of each of so many orders have failed, and the others wait for it."""
+    if not analyse:
+        await connection.execute("ALTER TABLE ops.webhook_deliveries SET (autovacuum_enabled=off)")
     await connection.execute(
         """
         INSERT INTO ops.webhook_deliveries
