@@ -99,6 +99,8 @@ class Publisher:
         if left <= 0:
             raise TimeoutError("the deadline came before its turn")
         answer = await channels.call(self._ask, request, timeout=left, metadata=self._metadata)
+        if len(answer.message_ids) != len(wires):  # nobody can tell which one was taken
+            raise TimeoutError(f"{len(answer.message_ids)} ids came for {len(wires)} messages")
         return list(answer.message_ids)
 
     def _topic_is_there(self, until: float) -> bool:

@@ -148,3 +148,15 @@ async def test_a_topic_that_vanished_is_made_again_and_the_message_waits(
 
     assert reasons(answers) == ["unavailable"]
     assert create_topic.call_args.kwargs["name"] == TOPIC
+
+
+@pytest.mark.parametrize("ids", [[], ["m-1"], ["m-1", "m-2", "m-3"]])
+async def test_an_answer_with_another_number_of_ids_leaves_every_message_to_be_tried_again(
+    publisher: Publisher, call: AsyncMock, ids: list[str]
+) -> None:
+    call.return_value = taken(ids)
+    batch = [messages.encode(samples.event(number)) for number in (1, 2)]
+
+    answers = await publisher.publish(batch, deadline=DEADLINE)
+
+    assert [type(answer) for answer in answers] == [Unavailable, Unavailable]
