@@ -55,6 +55,7 @@ class Sender:
         self._settings = settings
         self._pacing = Pacing(most=settings.webhook_in_flight)
         self._under_way: set[asyncio.Task[None]] = set()
+        self._interrupted = False
         self._suspect: asyncio.Task[None] | None = None
         self._looks_for_suspects = 0.0
         self._settling = Together(self._settle_all, at_most=PLACES)
@@ -82,6 +83,7 @@ class Sender:
 
     async def interrupt(self) -> None:
         """Interrupt what is under way, and wait until it is handed back, uncharged."""
+        self._interrupted = True
         for attempt in self._under_way:
             attempt.cancel()
         if self._under_way:
@@ -131,6 +133,8 @@ class Sender:
     async def _deliver(self, claimed: Claimed, send_before: float, *, alone: bool) -> None:
         outcome = None
         try:
+            if self._interrupted:  # while it was claimed
+                raise asyncio.CancelledError  # noqa: TRY301 - as the others hear it
             if alone:
                 await self._until_alone()
             outcome = await attempts.attempt(

@@ -57,7 +57,7 @@ def event_of(row: Record) -> Event | None:
 
 async def hint(connection: Connection, *, at_most: int, again_after: timedelta) -> int:
     """Count up to ``at_most`` due pointers that were not hinted lately; they are from now on."""
-    due: int = await connection.fetchval(
+    return await connection.fetchval(
         """
         WITH hinted AS (
             UPDATE ops.outbox
@@ -77,7 +77,6 @@ async def hint(connection: Connection, *, at_most: int, again_after: timedelta) 
         at_most,
         again_after,
     )
-    return due
 
 
 _LEASE: Final = """
@@ -154,7 +153,7 @@ async def settle(
     again after ``again_after``. Also closes the breaker if anything was published. Returns
     PostgreSQL's time.
     """
-    moment: datetime = await connection.fetchval(
+    return await connection.fetchval(
         """
         WITH ours AS (
             SELECT event_id
@@ -187,7 +186,6 @@ async def settle(
         given_back,
         again_after,
     )
-    return moment
 
 
 async def park(
@@ -223,10 +221,9 @@ async def park(
 
 async def happened_at(connection: Connection, event_id: UUID) -> datetime | None:
     """Tell when the event happened that a pointer stands for; None where there is no pointer."""
-    at: datetime | None = await connection.fetchval(
+    return await connection.fetchval(
         "SELECT occurred_at FROM ops.outbox WHERE event_id = $1", event_id
     )
-    return at
 
 
 async def unpark(connection: Connection, event_id: UUID) -> bool:
@@ -260,5 +257,4 @@ async def open_breaker(connection: Connection, *, pauses: Sequence[timedelta]) -
 
 async def breaker_is_open(connection: Connection) -> bool:
     """Say whether publishing is paused."""
-    is_open: bool = await connection.fetchval("SELECT opened_at IS NOT NULL FROM ops.relay_breaker")
-    return is_open
+    return await connection.fetchval("SELECT opened_at IS NOT NULL FROM ops.relay_breaker")

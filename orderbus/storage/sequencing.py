@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
+from orderbus.errors import Busy
 from orderbus.storage.database import Connection
 
 _OF_ORDERS: Final = """
@@ -45,13 +46,13 @@ _LET_GO: Final = """
          ORDER BY id
            FOR KEY SHARE SKIP LOCKED
     ), ready AS (
-        SELECT heads.id
+        SELECT heads.id, waits AS for_nobody
           FROM heads
           JOIN ops.watermarks USING (order_id)
          WHERE heads.waits AND heads.sequence <= watermarks.sequence
          UNION ALL
         -- Whoever holds the first one may settle it without seeing who waits.
-        SELECT next.id
+        SELECT next.id, false
           FROM heads
          CROSS JOIN LATERAL (
                 SELECT id
@@ -75,22 +76,25 @@ _LET_GO: Final = """
          WHERE id = ANY (ARRAY(SELECT id FROM free))
         RETURNING id, endpoint_id
     )
-    SELECT made_due.id
-      FROM made_due
-      JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = made_due.endpoint_id
-     WHERE disabled_at IS NULL
-     ORDER BY made_due.id
+    SELECT ARRAY(SELECT made_due.id
+                   FROM made_due
+                   JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = made_due.endpoint_id
+                  WHERE disabled_at IS NULL
+                  ORDER BY made_due.id) AS due,
+           EXISTS (SELECT FROM ready WHERE for_nobody AND id NOT IN (SELECT id FROM free)) AS missed
 """
 
 
 async def begin(connection: Connection, orders: Sequence[int]) -> list[int]:
     """Make due what these orders' events that came back let go, and returns it.
 
-    In the transaction that records them, once their watermarks have moved and before it lets go of
-    them.
+    In the transaction that records them, once their watermarks have moved. Raises ``Busy`` where
+    somebody else holds one of them: nobody would make it due later.
     """
-    records = await connection.fetch(_OF_ORDERS + _LET_GO, orders)
-    return [record["id"] for record in records]
+    (row,) = await connection.fetch(_OF_ORDERS + _LET_GO, orders)
+    if row["missed"]:
+        raise Busy("Somebody else holds a delivery that may go now", dependency="postgres")
+    return row["due"]
 
 
 async def go_on(connection: Connection, settled: Sequence[tuple[int, UUID]]) -> None:

@@ -128,3 +128,35 @@ async def test_a_settlement_reads_few_of_those_who_wait_where_nothing_was_analys
         read = await delivery_rows.count_read(connection)
 
     assert read < 100
+
+
+async def test_what_a_closed_gap_lets_go_is_put_off_while_somebody_holds_it(
+    database: Database,
+) -> None:
+    await scenario.add_endpoint(database, events=["order.noted"])
+    await scenario.append(database, await scenario.place(database))
+    first, second = await scenario.events(database)
+    await scenario.come_back(database, second)
+    (waiting,) = await delivery_rows.ids(database)
+
+    async with database.transaction() as somebody:
+        await delivery_rows.lock(somebody, waiting)
+        with pytest.raises(Busy):
+            await scenario.come_back(database, first)
+
+    assert await scenario.come_back(database, first) == [waiting]
+
+
+async def test_what_is_claimed_while_the_worker_ends_is_handed_back_unsent(
+    database: Database, settings: Settings, http: Session, receiver: Receiver
+) -> None:
+    due = await scenario.one_due(database, receiver.url)
+    sender = Sender(database, http, settings)
+    await sender.interrupt()
+
+    await sender.send_due()
+    await sender.idle()
+
+    row = await scenario.state(database, due)
+    assert receiver.requests == []
+    assert (row["attempts"], row["lease"], row["state"]) == (0, None, "pending")
