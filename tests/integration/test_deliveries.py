@@ -12,12 +12,25 @@ from orderbus.domain import retries, webhooks
 from orderbus.domain.deliveries import Settlement
 from orderbus.egress.session import Session
 from orderbus.services import pacing
+from orderbus.services.deliveries import Sender
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.support import delivery_rows, letter_rows, scenario
 from tests.support.receiver import Receiver
 from tests.support.scenario import NO_TIME, deliver, one_due, state
 from tests.support.waiting import until_here
+
+
+async def deliver_all(database: Database, http: Session, settings: Settings) -> None:
+    """Go on as a worker does, until this is cancelled."""
+    sender = Sender(database, http, settings)
+    try:
+        while True:
+            sender.woken.clear()
+            await sender.send_due()
+            await sender.woken.wait()
+    finally:
+        await sender.interrupt()
 
 
 async def test_a_delivery_is_signed_and_verifies_with_the_reference_library(
@@ -190,6 +203,27 @@ async def test_an_endpoint_that_hangs_takes_its_places_and_no_others(
 
     assert under_way == places
     assert len(receiver.requests) == places + 2, "a free place takes the next that waits"
+
+
+async def test_however_many_endpoints_hang_another_one_is_told_of_everything(
+    database: Database, settings: Settings, http: Session, receiver: Receiver
+) -> None:
+    async with Receiver().listening() as hanging:
+        hanging.may_answer.clear()
+        for _ in range(5):
+            await scenario.add_endpoint(database, hanging.url)
+        await scenario.add_endpoint(database, receiver.url)
+        for _ in range(20):
+            await scenario.place(database)
+        await scenario.come_back(database, *await scenario.events(database))
+
+        delivering = asyncio.create_task(deliver_all(database, http, settings))
+        await until_here(lambda: len(receiver.accepted) == 20, "the healthy one has everything")
+        asked = len(hanging.requests)
+        delivering.cancel()
+        await asyncio.gather(delivering, return_exceptions=True)
+
+    assert asked == 5 * pacing.FIRST
 
 
 async def test_a_worker_that_woke_up_after_its_lease_changes_nothing(database: Database) -> None:
