@@ -14,6 +14,7 @@ from orderbus import services, storage
 from orderbus.domain.deliveries import Settlement
 from orderbus.services.deliveries import Sender
 from orderbus.settings import Settings
+from orderbus.storage import migrations
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.deliveries import Claimed, Outcome
 from orderbus.storage.inbox import Returned
@@ -175,3 +176,25 @@ async def test_whatever_bridges_and_workers_do_at_once_each_order_is_told_whole_
 
     assert set(map(tuple, endpoints.told.values())) == {(1, 2, 3, 4, 5, 6)}
     assert len(endpoints.told) == 2 * len(orders)
+
+
+async def test_a_migration_from_the_version_before_leaves_due_what_may_go_and_nothing_else(
+    database: Database, settings: Settings
+) -> None:
+    names = sorted({path.name.split(".")[0] for path in migrations.FOLDER.glob("[0-9]*.sql")})
+    newer = len(names) - names.index("0015")
+    for ordering in ("order", "none"):
+        await scenario.add_endpoint(database, ordering=ordering)
+    orders = [await scenario.place(database) for _ in range(2)]
+    for order in orders * 2:
+        await scenario.append(database, order)
+    events = await scenario.events(database)
+    await scenario.come_back(database, *events[:2], *events[3:])  # one order has a gap
+    before = await scenario.due(database)
+
+    await asyncio.to_thread(migrations.rollback, settings, newest=newer, agreed=[])
+    await asyncio.to_thread(migrations.migrate, settings)
+
+    assert await scenario.due(database) == before
+    assert await delivery_rows.count_forgotten(database) == 0
+    assert await delivery_rows.count_waiting(database) > 0

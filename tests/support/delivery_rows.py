@@ -243,6 +243,12 @@ async def count_left_behind(database: Database) -> int:
     return int(await value(database, query))
 
 
+async def count_waiting(database: Database) -> int:
+    """Count what waits for the one before it, or for the watermark."""
+    query = "SELECT count(*) FROM ops.webhook_deliveries WHERE due_at = 'infinity'"
+    return int(await value(database, query))
+
+
 async def count_forgotten(database: Database) -> int:
     """Count what may be delivered now, and waits all the same."""
     query = """
