@@ -14,6 +14,7 @@ from orderbus.domain import retries
 from orderbus.egress import exchange
 from orderbus.egress.session import Session
 from orderbus.errors import Unavailable
+from orderbus.services.deliveries import Sender
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
 from tests.support import delivery_rows, forced, letter_rows, scenario
@@ -183,6 +184,27 @@ async def test_a_worker_told_to_stop_hands_its_delivery_back_uncharged(
 
     row = await state(database, due)
     assert (row["attempts"], row["lease"], row["state"]) == (0, None, "pending")
+
+
+async def test_a_hundred_exchanges_under_way_are_all_handed_back_uncharged(
+    database: Database, settings: Settings, http: Session, receiver: Receiver
+) -> None:
+    for _ in range(25):
+        await scenario.add_endpoint(database, receiver.url)
+    for _ in range(4):
+        await scenario.place(database)
+    await scenario.come_back(database, *await scenario.events(database))
+    receiver.may_answer.clear()
+    sender = Sender(database, http, settings)
+    await sender.send_due()
+    await until_here(lambda: len(receiver.requests) == 100, "all are asked")
+
+    await sender.interrupt()
+
+    rows = [await state(database, one) for one in await delivery_rows.ids(database)]
+    left = {(row["state"], row["attempts"], row["crashes"], row["lease"]) for row in rows}
+    assert left == {("pending", 0, 0, None)}
+    assert len(await scenario.due(database)) == 100
 
 
 async def test_a_worker_frozen_for_longer_than_its_lease_sends_nothing_any_more(
