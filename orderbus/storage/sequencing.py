@@ -20,7 +20,7 @@ _OF_ORDERS: Final = """
     WITH concerned AS MATERIALIZED (
         SELECT DISTINCT order_id, endpoint_id
           FROM ops.webhook_deliveries
-         WHERE order_id = ANY ($1::bigint[]) AND state = 'pending'
+         WHERE order_id = ANY ($1::bigint[]) AND state IN ('pending', 'held')  -- deliveries_in_line
 """
 _AFTER: Final = """
     WITH concerned AS MATERIALIZED (

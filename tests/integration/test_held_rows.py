@@ -114,7 +114,7 @@ async def test_nobody_waits_for_an_endpoint_that_answered_410_and_is_held(
     assert await services.endpoints.enable(database, endpoint) == 2
 
 
-async def test_a_settlement_reads_few_of_those_who_wait_where_nothing_was_analysed(
+async def test_settlement_and_bridge_read_of_those_who_wait_their_own_where_nothing_was_analysed(
     database: Database,
 ) -> None:
     claimed = await first_of_two(database)
@@ -125,9 +125,13 @@ async def test_a_settlement_reads_few_of_those_who_wait_where_nothing_was_analys
 
     async with database.transaction() as connection:
         await storage.deliveries.settle(connection, [Outcome(claimed, DELIVERED)])
-        read = await delivery_rows.count_read(connection)
+        settling = await delivery_rows.count_read(connection)
+    async with database.transaction() as connection:
+        await storage.sequencing.begin(connection, range(1_000_001, 1_000_201))
+        bringing_back = await delivery_rows.count_read(connection)
 
-    assert read < 100
+    assert settling < 100
+    assert bringing_back < 200 * 50
 
 
 async def test_what_a_closed_gap_lets_go_is_put_off_while_somebody_holds_it(
