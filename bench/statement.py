@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 from bench.parts import ORDER
-from orderbus import storage
+from orderbus import services
 from orderbus.domain import orders
-
-_REFERENCE = 2
+from orderbus.errors import Unavailable
 
 
 class _Recorder:
@@ -20,28 +21,21 @@ class _Recorder:
     arguments: tuple[Any, ...] = ()
     follow_ups: tuple[Any, ...] = ()
 
-    async def fetchrow(self, query: str, *arguments: Any) -> None:  # noqa: ANN401 - as asyncpg's
-        self.query, self.arguments = query, arguments
+    async def fetch(self, query: str, *arguments: Any) -> list[Any]:  # noqa: ANN401 - as asyncpg's
+        if not self.query:
+            self.query, self.arguments = query, arguments
+        return []
 
 
 async def script() -> str:
     """Take the statement from the code, with a new reference for each transaction."""
     order = orders.parse(json.dumps(ORDER).encode())
     recorder = _Recorder()
-    await storage.orders.add(
-        recorder,  # type: ignore[arg-type]
-        order,
-        type="order.created",
-        content=order.content(),
-        details={},
-        traceparent=None,
-    )
+    with suppress(Unavailable):  # nothing is stored
+        await services.orders.accept(recorder, order, traceparent=None)  # type: ignore[arg-type]
 
     def literal(match: re.Match[str]) -> str:
-        number = int(match[1])
-        if number == _REFERENCE:
-            return "(:reference)::text"
-        return _literal(recorder.arguments[number - 1])
+        return _literal(recorder.arguments[int(match[1]) - 1])
 
     statement = re.sub(r"\$(\d+)", literal, recorder.query)
     return f"\\set reference random(1, 9000000000000000)\n{' '.join(statement.split())};\n"
@@ -49,14 +43,20 @@ async def script() -> str:
 
 def _literal(value: object) -> str:
     match value:
-        case None:
-            return "NULL"
+        case tuple():
+            return "ARRAY[" + ", ".join(_literal(one) for one in value) + "]"
         case bytes():
             return f"'\\x{value.hex()}'::bytea"
-        case list():
-            return "ARRAY[" + ", ".join(_literal(one) for one in value) + "]"
-        case dict():
-            return "'" + json.dumps(value).replace(":", ": ") + "'::jsonb"
+        case UUID():
+            return "md5((:reference)::text)::uuid"
         case str():
-            return f"'{value}'"
-    return str(value)
+            return _text(value)
+    return "NULL" if value is None else str(value)
+
+
+def _text(value: str) -> str:
+    if value == ORDER["order_id"]:
+        return "(:reference)::text"
+    if value.startswith("{"):  # pgbench reads :name as a variable
+        value = json.dumps(json.loads(value))
+    return f"'{value}'"

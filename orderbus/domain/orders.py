@@ -156,18 +156,23 @@ class PlaceOrder:
         return {
             "order_id": self.external_ref,
             "customer": self.customer.content(),
-            "items": [item.model_dump(mode="json") for item in self.items],
+            "items": [{**item.__dict__, "unit_price": str(item.unit_price)} for item in self.items],
             "shipping_address": self.shipping_address,
             "total": str(self.total),
         }
 
-    def content_hash(self) -> bytes:
-        """Give equal orders equal hashes, however their JSON was written (SHA-256)."""
-        return hashlib.sha256(json.dumps(self.content()).encode()).digest()
+    def canonical(self) -> str:
+        """Write the content so that equal orders give equal texts, however their JSON was."""
+        return json.dumps(self.content())
 
     def items_total(self) -> Decimal:
         """Add up the lines; it may differ from ``total`` (tax, shipping, discounts)."""
         return sum((item.quantity * item.unit_price for item in self.items), Decimal(0))
+
+
+def content_hash(canonical: str) -> bytes:
+    """Give equal orders equal hashes (SHA-256)."""
+    return hashlib.sha256(canonical.encode()).digest()
 
 
 def parse(

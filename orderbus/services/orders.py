@@ -6,21 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
-from uuid import UUID
+from typing import Any, Final
+from uuid import UUID, uuid4
 
 from orderbus import storage, telemetry
 from orderbus.domain import states
 from orderbus.domain.events import ORDER_CREATED
-from orderbus.domain.orders import Customer, OrderId, PlaceOrder
+from orderbus.domain.orders import Customer, OrderId, PlaceOrder, content_hash
 from orderbus.domain.states import Action, Status
 from orderbus.domain.text import brief
-from orderbus.errors import Changed, Conflict, KeyReused, Unavailable
+from orderbus.errors import Busy, Changed, Conflict, KeyReused, Unavailable
+from orderbus.services.shared import Together
 from orderbus.storage.database import Connection, Database, after_commit
 from orderbus.storage.events import HistoryEntry
 from orderbus.storage.journey import Journey
 from orderbus.storage.order_lists import Filter
-from orderbus.storage.orders import Kept, Order
+from orderbus.storage.orders import Kept, New, Order
+
+#: Orders of one statement.
+_AT_MOST: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,34 @@ class Placed:
     external_ref: str
     created_at: datetime
     created: bool
+
+
+class Accepting:
+    """Stores orders that come at the same time in one statement; one that comes alone at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._together = Together(self._store, at_most=_AT_MOST)
+
+    async def accept(self, order: PlaceOrder, *, traceparent: str | None) -> Placed:
+        """Store an order as ``accept`` does, in a statement that it may share with others."""
+        new = _new(order, traceparent=traceparent)
+        kept = await self._together.hand_in(new)
+        if kept is None:
+            async with self._database.connection() as connection:
+                return await _same_again(connection, new)
+        _announce(kept, None, self._database)
+        return _placed(kept)
+
+    async def _store(self, new: Sequence[New]) -> Sequence[Kept | None]:
+        try:
+            async with self._database.connection() as connection:
+                return await storage.orders.add(connection, new)
+        except Busy as error:
+            if len(new) == 1:
+                raise
+            # Of many only one waited for somebody's lock: each is tried alone.
+            raise RuntimeError("An order waits for a lock") from error
 
 
 async def accept(
@@ -48,26 +80,38 @@ async def accept(
     its source nor who closed its cart. Raises ``Conflict`` where the reference stands for another
     content, ``KeyReused`` where the idempotency key does, ``Unavailable``.
     """
-    kept = await storage.orders.add(
-        connection,
-        order,
+    new = _new(order, traceparent=traceparent, order_id=order_id, actor=actor)
+    (kept,) = await storage.orders.add(connection, [new])
+    if kept is None:
+        return await _same_again(connection, new)
+    after_commit(connection, partial(_announce, kept, order.cart_uuid))
+    return _placed(kept)
+
+
+def _new(
+    order: PlaceOrder,
+    *,
+    traceparent: str | None,
+    order_id: OrderId | None = None,
+    actor: str | None = None,
+) -> New:
+    canonical = order.canonical()
+    return New(
+        order_id=order_id or OrderId(uuid4()),
+        order=order,
+        content_hash=content_hash(canonical),
         type=ORDER_CREATED,
-        content={**order.content(), "source": order.source, "status": Status.CREATED},
+        # What was ordered is written as JSON once; an event says two things more of it.
+        content=f'{canonical[:-1]},"source":"{order.source}","status":"{Status.CREATED}"}}',
         details=_details(order),
-        traceparent=traceparent,
-        order_id=order_id,
         actor=actor,
+        traceparent=traceparent,
+        request_id=telemetry.request_id(),
     )
-    if kept is not None:
-        after_commit(connection, partial(_announce, kept, order.cart_uuid))
-        return Placed(kept.order_id, kept.external_ref, kept.created_at, created=True)
-    taken = await storage.orders.find_taken(
-        connection,
-        source=order.source,
-        external_ref=order.external_ref,
-        idempotency_key=order.idempotency_key,
-    )
-    return _same_again(order, taken)
+
+
+def _placed(kept: Kept) -> Placed:
+    return Placed(kept.order_id, kept.external_ref, kept.created_at, created=True)
 
 
 def _announce(kept: Kept, cart_uuid: UUID | None, _: Database) -> None:
@@ -78,17 +122,23 @@ def _announce(kept: Kept, cart_uuid: UUID | None, _: Database) -> None:
     )
 
 
-def _details(order: PlaceOrder) -> dict[str, str]:
+def _details(order: PlaceOrder) -> str:
     """Note in the history where the total is not the sum of priced lines; it may well be right."""
     items_total = order.items_total()
-    return {} if items_total in {order.total, 0} else {"items_total": f"{items_total:.2f}"}
+    return "{}" if items_total in {order.total, 0} else f'{{"items_total":"{items_total:.2f}"}}'
 
 
-def _same_again(order: PlaceOrder, taken: list[Kept]) -> Placed:
-    content_hash = order.content_hash()
+async def _same_again(connection: Connection, new: New) -> Placed:
+    order = new.order
+    taken = await storage.orders.find_taken(
+        connection,
+        source=order.source,
+        external_ref=order.external_ref,
+        idempotency_key=order.idempotency_key,
+    )
     for kept in taken:
-        if kept.content_hash == content_hash:
-            return Placed(kept.order_id, kept.external_ref, kept.created_at, created=False)
+        if kept.content_hash == new.content_hash:
+            return replace(_placed(kept), created=False)
     if any(kept.external_ref == order.external_ref for kept in taken):
         raise Conflict(f"Order {brief(order.external_ref)} exists with another content")
     if taken:

@@ -16,27 +16,27 @@ from orderbus.storage.database import Connection, after_commit
 
 #: Parts of a statement that write down what its part ``happened`` lists: ``order_pk``,
 #: ``order_public_id``, ``order_created_at``, ``sequence``, ``type``, ``content``, ``traceparent``,
-#: ``request_id``, ``occurred_at``. So an order and its event are one statement, and one round trip.
+#: ``request_id``, ``occurred_at``; of one order, or of many. So orders and their events are one
+#: statement, and one round trip.
 INTO_OUTBOX: Final = """
-    event AS (
-        INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,
-               content, traceparent, request_id, occurred_at)
-        SELECT order_pk, order_public_id, order_created_at, sequence, type, content, traceparent,
-               request_id, occurred_at
-          FROM happened
-        RETURNING event_id, order_id, sequence, type, occurred_at
+    named AS (
+        SELECT gen_random_uuid() AS event_id, * FROM happened
+    ), event AS (
+        INSERT INTO ops.events (event_id, order_id, order_public_id, order_created_at, sequence,
+               type, content, traceparent, request_id, occurred_at)
+        SELECT event_id, order_pk, order_public_id, order_created_at, sequence, type, content,
+               traceparent, request_id, occurred_at
+          FROM named
     ), pointer AS (
         INSERT INTO ops.outbox (event_id, occurred_at)
-        SELECT event_id, occurred_at FROM event ORDER BY sequence
+        SELECT event_id, occurred_at FROM named ORDER BY order_pk, sequence
     )
 """
 #: The same for an order, whose ``happened`` also lists ``actor`` and ``details``.
 INTO_HISTORY_AND_OUTBOX: Final = f"""
     {INTO_OUTBOX}, history AS (
         INSERT INTO orders.order_history (order_id, sequence, event_id, type, actor, at, details)
-        SELECT event.order_id, sequence, event_id, event.type, actor, event.occurred_at, details
-          FROM event
-          JOIN happened USING (sequence)
+        SELECT order_pk, sequence, event_id, type, actor, occurred_at, details FROM named
     )
 """  # noqa: S608 - a constant of ours
 

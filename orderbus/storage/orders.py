@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from asyncpg import Record
 
-from orderbus import telemetry
 from orderbus.domain.orders import OrderId, PlaceOrder
 from orderbus.domain.states import Status
 from orderbus.domain.text import brief
@@ -62,77 +61,111 @@ class Order:
 
 
 _ADD: Final = f"""
-    WITH placed AS (
-        INSERT INTO orders.orders (source, external_ref, idempotency_key, content_hash,
-               customer_name, customer_email, shipping_address, total, event_seq,
-               customer_ref, cart_uuid, public_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1, $17, $18,
-                coalesce($19, gen_random_uuid()))
+    WITH given AS (
+        SELECT *
+          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[],
+                      $7::text[], $8::text[], $9::text[], $10::text[], $11::uuid[], $12::text[],
+                      $13::text[], $14::text[], $15::text[], $16::text[], $17::text[])
+               AS given (public_id, source, external_ref, idempotency_key, content_hash,
+                         customer_name, customer_email, customer_ref, shipping_address, total,
+                         cart_uuid, type, content, details, actor, traceparent, request_id)
+    ), placed AS (
+        INSERT INTO orders.orders (public_id, source, external_ref, idempotency_key, content_hash,
+               customer_name, customer_email, customer_ref, shipping_address, total, cart_uuid,
+               event_seq)
+        SELECT public_id, source, external_ref, idempotency_key, content_hash, customer_name,
+               customer_email, customer_ref, shipping_address, total::numeric, cart_uuid, 1
+          FROM given
         ON CONFLICT DO NOTHING
         RETURNING id, public_id, created_at
     ), items AS (
         INSERT INTO orders.order_items (order_id, line, sku, name, quantity, unit_price)
-        SELECT placed.id, item.line, item.sku, item.name, item.quantity, item.unit_price
-          FROM placed,
-               unnest($9::text[], $10::text[], $11::int[], $12::numeric[])
-               WITH ORDINALITY AS item (sku, name, quantity, unit_price, line)
+        SELECT placed.id, line, sku, name, quantity, unit_price::numeric
+          FROM placed
+          JOIN unnest($18::uuid[], $19::int[], $20::text[], $21::text[], $22::int[], $23::text[])
+               AS item (public_id, line, sku, name, quantity, unit_price) USING (public_id)
     ), happened AS (
         SELECT id AS order_pk, public_id AS order_public_id, created_at AS order_created_at,
-               1 AS sequence, $13 AS type, $14::jsonb AS content, $15 AS traceparent,
-               $21 AS request_id, created_at AS occurred_at, $16::jsonb AS details,
-               coalesce($20, (SELECT closed_by FROM orders.carts WHERE uuid = $18), $1) AS actor
+               1 AS sequence, type, content::jsonb AS content, traceparent, request_id,
+               created_at AS occurred_at, details::jsonb AS details,
+               coalesce(actor, (SELECT closed_by FROM orders.carts WHERE uuid = given.cart_uuid),
+                        source) AS actor
           FROM placed
+          JOIN given USING (public_id)
     ), {events.INTO_HISTORY_AND_OUTBOX}
     SELECT public_id, created_at FROM placed
 """  # noqa: S608 - constants of ours
 
 
-async def add(
-    connection: Connection,
-    order: PlaceOrder,
-    *,
-    type: str,  # noqa: A002 - the event's type
-    content: Mapping[str, Any],
-    details: Mapping[str, Any],
-    traceparent: str | None,
-    order_id: OrderId | None = None,
-    actor: str | None = None,
-) -> Kept | None:
-    """Store an order with its items, history, first event and outbox pointer, all or nothing.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class New:
+    """An order to be stored, with its first event.
 
-    ``actor`` is who placed it: whoever closed its cart, or else its source, where it is not given.
-    One statement, one round trip. Returns None where an order with this reference or this
-    idempotency key, or of this cart, is there already; ``find_taken`` then tells which.
+    ``content`` and ``details`` are JSON; ``actor`` is who placed it: whoever closed its cart, or
+    else its source, where it is not given.
     """
-    content_hash = order.content_hash()
-    row = await connection.fetchrow(
+
+    order_id: OrderId
+    order: PlaceOrder
+    content_hash: bytes
+    type: str
+    content: str
+    details: str
+    actor: str | None
+    traceparent: str | None
+    request_id: str | None
+
+
+async def add(connection: Connection, new: Sequence[New]) -> list[Kept | None]:
+    """Store orders with their items, history, first events and outbox pointers, all or nothing.
+
+    One statement, one round trip, however many. Answers None for each where an order with its
+    reference or its idempotency key, or of its cart, is there already; ``find_taken`` tells which.
+    """
+    # In one order, whoever sends them: two statements that share references do not deadlock.
+    orders = sorted(new, key=lambda one: one.order.external_ref)
+    lines = [
+        (one.order_id, line, item.sku, item.name, item.quantity, str(item.unit_price))
+        for one in orders
+        for line, item in enumerate(one.order.items, 1)
+    ]
+    stored = await connection.fetch(
         _ADD,
+        *zip(*map(_columns, orders), strict=True),
+        *(zip(*lines, strict=True) if lines else [()] * 6),
+    )
+    if stored:
+        events.wake_dispatcher(connection)
+    since = {row["public_id"]: row["created_at"] for row in stored}
+    return [
+        Kept(one.order_id, one.order.external_ref, since[one.order_id], one.content_hash)
+        if one.order_id in since
+        else None
+        for one in new
+    ]
+
+
+def _columns(new: New) -> Sequence[object]:
+    order, customer = new.order, new.order.customer
+    return (
+        new.order_id,
         order.source,
         order.external_ref,
         order.idempotency_key,
-        content_hash,
-        order.customer.name,
-        order.customer.email,
+        new.content_hash,
+        customer.name,
+        customer.email,
+        customer.ref,
         order.shipping_address,
-        order.total,
-        [item.sku for item in order.items],
-        [item.name for item in order.items],
-        [item.quantity for item in order.items],
-        [item.unit_price for item in order.items],
-        type,
-        content,
-        traceparent,
-        details,
-        order.customer.ref,
+        str(order.total),
         order.cart_uuid,
-        order_id,
-        actor,
-        telemetry.request_id(),
+        new.type,
+        new.content,
+        new.details,
+        new.actor,
+        new.traceparent,
+        new.request_id,
     )
-    if row is None:
-        return None
-    events.wake_dispatcher(connection)
-    return rows.one(Kept, row, external_ref=order.external_ref, content_hash=content_hash)
 
 
 async def find_taken(

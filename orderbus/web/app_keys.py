@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 from orderbus.services.health import Found
+from orderbus.services.orders import Accepting
 from orderbus.services.shared import Shared
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
@@ -38,6 +39,7 @@ class Metrics(NamedTuple):
 
 SETTINGS: Final = web.AppKey("settings", Settings)
 DATABASE: Final = web.AppKey("database", Database)
+ACCEPTING: Final = web.AppKey("accepting", Accepting)
 HEALTH: Final = web.AppKey("health", Shared[Found])
 METRICS: Final = web.AppKey("metrics", Shared[Metrics])
 IN_FLIGHT: Final = web.AppKey("in_flight", InFlight)

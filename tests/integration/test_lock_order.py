@@ -109,9 +109,7 @@ CALLS: dict[str, Call] = {
     "lost_events.take_back": lambda c, _: storage.lost_events.take_back(
         c, published_before=datetime.now(UTC), pauses=[timedelta(0)], at_most=9
     ),
-    "orders.add": lambda c, _: storage.orders.add(
-        c, samples.order(), type="order.created", content={}, details={}, traceparent=None
-    ),
+    "orders.add": lambda c, _: services.orders.accept(c, samples.order(), traceparent=None),
     "events.append": append,
     "orders.lock": append,
     "outbox.hint": lambda c, _: storage.outbox.hint(c, **HINT),

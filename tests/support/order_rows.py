@@ -30,6 +30,28 @@ async def names(database: Database) -> list[tuple[str, str]]:
     return await value(database, query) or []
 
 
+async def whole(database: Database) -> list[str]:
+    """The references of all orders with their two items, history, event and pointer, sorted."""
+    query = """
+        SELECT array_agg(external_ref ORDER BY external_ref)
+          FROM orders.orders
+          JOIN orders.order_history AS history ON history.order_id = orders.id
+          JOIN ops.events ON events.event_id = history.event_id AND events.order_id = orders.id
+          JOIN ops.outbox ON outbox.event_id = events.event_id
+         WHERE (SELECT count(*) FROM orders.order_items WHERE order_id = orders.id) = 2
+           AND content ->> 'order_id' = external_ref
+    """
+    return await value(database, query) or []
+
+
+async def requests(database: Database) -> dict[str, tuple[str, str]]:
+    """The request and the trace by which each order came, by its reference."""
+    query = "SELECT content ->> 'order_id' AS ref, request_id, traceparent FROM ops.events"
+    async with database.connection() as connection:
+        rows = await connection.fetch(query)
+    return {row["ref"]: (row["request_id"], row["traceparent"]) for row in rows}
+
+
 async def totals(database: Database) -> list[str]:
     query = "SELECT array_agg(total::text ORDER BY id) FROM orders.orders"
     return await value(database, query) or []

@@ -15,7 +15,7 @@ from orderbus.domain.orders import IncomingOrder, OrderId
 from orderbus.errors import Conflict, IllegalMove, NotFound
 from orderbus.storage.database import Connection, after_commit
 from orderbus.web import open_access, queries, requests
-from orderbus.web.app_keys import DATABASE, SETTINGS
+from orderbus.web.app_keys import ACCEPTING, DATABASE, SETTINGS
 from orderbus.web.idempotency import REPLAYED, answer_once
 from orderbus.web.requests import CALLER
 from orderbus.web.routes import Routes
@@ -67,8 +67,7 @@ async def receive(request: web.Request) -> web.Response:
         )
     order = orders.parse(body, idempotency_key=requests.idempotency_key(request))
     traceparent = requests.traceparent(request)
-    async with request.app[DATABASE].connection() as connection:
-        placed = await services.orders.accept(connection, order, traceparent=traceparent)
+    placed = await request.app[ACCEPTING].accept(order, traceparent=traceparent)
     headers = {"Location": f"/orders/{placed.order_id}", "traceparent": traceparent}
     if not placed.created:
         headers[REPLAYED] = "true"

@@ -1,0 +1,143 @@
+"""Orders that come at the same time are stored together, and each is answered for itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+
+import asyncpg
+import pytest
+
+from orderbus import services
+from orderbus.domain.orders import PlaceOrder
+from orderbus.errors import Busy, Conflict, KeyReused
+from orderbus.services.orders import Accepting, Placed
+from orderbus.settings import Settings
+from orderbus.storage import database as sessions
+from orderbus.storage.database import Database, open_database
+from tests.support import order_rows, samples, scenario, statements
+from tests.support.api_client import Client, body, post
+
+MANY = 20
+
+
+@pytest.fixture
+def sent() -> Iterator[list[str]]:
+    with statements.recorded() as sent:
+        yield sent
+
+
+async def ready(database: Database, sent: list[str]) -> None:
+    """Let the driver learn the types of the statement."""
+    await scenario.place(database, "READY")
+    sent.clear()
+
+
+async def accept(database: Database, *orders: PlaceOrder) -> list[Placed | BaseException]:
+    accepting = Accepting(database)
+    calls = [accepting.accept(order, traceparent=None) for order in orders]
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_many_orders_that_come_at_once_are_stored_whole_by_one_statement(
+    database: Database, sent: list[str]
+) -> None:
+    orders = [samples.order(f"SO-{number:02}") for number in range(MANY)]
+    await ready(database, sent)
+
+    placed = await accept(database, *reversed(orders))
+
+    assert len(sent) == 1
+    assert [one.external_ref for one in placed if isinstance(one, Placed) and one.created] == [
+        order.external_ref for order in reversed(orders)
+    ]
+    assert await order_rows.whole(database) == ["READY", *(order.external_ref for order in orders)]
+
+
+async def test_orders_that_come_while_others_are_being_stored_share_the_next_statement(
+    database: Database, sent: list[str]
+) -> None:
+    await ready(database, sent)
+    accepting = Accepting(database)
+    first = asyncio.create_task(accepting.accept(samples.order("SO-0"), traceparent=None))
+    while not sent:
+        await asyncio.sleep(0)
+        if first.done():
+            break
+    calls = [accepting.accept(samples.order(f"SO-{n}"), traceparent=None) for n in range(1, MANY)]
+
+    await asyncio.gather(first, *calls)
+
+    assert len(sent) == 2
+
+
+async def test_the_same_order_twice_at_once_is_stored_once_and_both_are_told_its_name(
+    database: Database,
+) -> None:
+    one, same, other = await accept(
+        database, samples.order("SO-1"), samples.order("SO-1"), samples.order("SO-2")
+    )
+
+    assert isinstance(one, Placed)
+    assert isinstance(same, Placed)
+    assert isinstance(other, Placed)
+    assert sorted([one.created, same.created]) == [False, True]
+    assert one.order_id == same.order_id != other.order_id
+    assert await order_rows.whole(database) == ["SO-1", "SO-2"]
+
+
+async def test_of_orders_that_contradict_each_other_one_is_stored_and_the_others_refused(
+    database: Database,
+) -> None:
+    first = samples.order("SO-1", idempotency_key="k")
+    found = await accept(
+        database, first, samples.order("SO-1", total=1), samples.order("SO-2", idempotency_key="k")
+    )
+
+    assert [type(one) for one in found] == [Placed, Conflict, KeyReused]
+    assert await order_rows.whole(database) == ["SO-1"]
+
+
+async def test_an_order_that_cannot_be_stored_costs_itself_alone(database: Database) -> None:
+    too_long = replace(samples.order(), external_ref="x" * 300)
+    orders = [samples.order("SO-1"), too_long, samples.order("SO-2")]
+
+    found = await accept(database, *orders)
+
+    assert [type(one) for one in found] == [Placed, asyncpg.CheckViolationError, Placed]
+    assert await order_rows.whole(database) == ["SO-1", "SO-2"]
+
+
+async def test_an_order_that_waits_for_somebodys_lock_costs_itself_alone(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sessions.SESSION, "lock_timeout", "100ms")
+    async with open_database(settings) as impatient, database.transaction() as connection:
+        await services.orders.accept(connection, samples.order("SO-2"), traceparent=None)
+
+        orders = [samples.order(f"SO-{number}") for number in (1, 2, 3)]
+        found = await accept(impatient, *orders)
+
+    assert [type(one) for one in found] == [Placed, Busy, Placed]
+
+
+async def test_each_order_keeps_the_request_and_the_trace_it_came_by(
+    client: Client, database: Database
+) -> None:
+    traces = {f"SO-{number}": f"{number + 1:032x}" for number in range(MANY)}
+
+    async def send(reference: str, trace: str) -> None:
+        parent = f"00-{trace}-00000000000000aa-01"
+        answer = await post(
+            client, body(reference), Correlation_ID=f"request-{reference}", traceparent=parent
+        )
+        assert (answer.status, await answer.json()) == (201, {"ok": True, "order_id": reference})
+
+    await asyncio.gather(*(send(*one) for one in traces.items()))
+
+    kept = await order_rows.requests(database)
+    assert kept == {
+        reference: (f"request-{reference}", f"00-{trace}-00000000000000aa-01")
+        for reference, trace in traces.items()
+    }
