@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from orderbus import actors, services, storage, telemetry
 from orderbus.pubsub.messages import encode
 from orderbus.pubsub.subscription import Received
 from orderbus.resources import Resources
+from orderbus.services.consumptions import Consuming
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
 from tests.support import statements
@@ -21,8 +21,6 @@ from tests.support import statements
 BATCH = 200
 #: How many consumers want every event.
 CONSUMERS = (1, 3, 10)
-#: Orders processed at the same time.
-TOGETHER = 10
 TURNS = 3
 
 
@@ -83,23 +81,28 @@ async def _processing(database: Database, settings: Settings, share: int) -> Goa
     nobody: Any = None
     held = Resources(settings, database, publisher=nobody, http=nobody)
     received = await _placed(database, share)
-    due = await services.inbox.receive(database, received, wanted={"process_order": "*.created"})
-    ids = iter(due.consumptions["process_order"])
-
-    async def worker() -> None:
-        for one in ids:
-            await services.consumptions.consume(held, processing.name, one, processing.work)
+    for start in range(0, share, BATCH):
+        batch = received[start : start + BATCH]
+        await services.inbox.receive(database, batch, wanted={processing.name: "*.created"})
+    consuming = Consuming(held, processing.name, processing.work)
+    left = share
 
     with statements.recorded() as sent:
         began = time.perf_counter()
-        await asyncio.gather(*(worker() for _ in range(TOGETHER)))
+        while left:
+            consuming.woken.clear()
+            await consuming.take_due()
+            await consuming.idle()
+            async with database.connection() as connection:
+                pending = await storage.consumptions.pending_by_consumer(connection)
+            left = pending.get(processing.name, 0)
         took = time.perf_counter() - began
     detail = (
-        f"{share / took:.0f} orders/s, {TOGETHER} at a time, durable; each three events more; "
+        f"{share / took:.0f} orders/s in one process, durable; each three events more; "
         "transactions' own statements included"
     )
     return Goal(
-        "statements per processed order", len(sent) / share, 20, at_least=False, detail=detail
+        "statements per processed order", len(sent) / share, 0.3, at_least=False, detail=detail
     )
 
 

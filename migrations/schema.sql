@@ -229,17 +229,18 @@ CREATE TABLE ops.consumptions (
     state text DEFAULT 'pending'::text NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
     due_at timestamp with time zone DEFAULT now() NOT NULL,
-    hinted_at timestamp with time zone,
     lease uuid,
     leased_until timestamp with time zone,
     error text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     settled_at timestamp with time zone,
+    crashes integer DEFAULT 0 NOT NULL,
     CONSTRAINT consumptions_attempts_check CHECK ((attempts >= 0)),
     CONSTRAINT consumptions_check CHECK (((lease IS NULL) = (leased_until IS NULL))),
     CONSTRAINT consumptions_check1 CHECK (((lease IS NULL) OR (state = 'pending'::text))),
     CONSTRAINT consumptions_check2 CHECK (((settled_at IS NULL) = (state = 'pending'::text))),
     CONSTRAINT consumptions_consumer_check CHECK ((consumer ~ '^[a-z_]{1,100}$'::text)),
+    CONSTRAINT consumptions_crashes_check CHECK ((crashes >= 0)),
     CONSTRAINT consumptions_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'done'::text, 'dead'::text])))
 )
 WITH (fillfactor='80', autovacuum_vacuum_scale_factor='0.05');
@@ -251,6 +252,13 @@ ALTER TABLE ops.consumptions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE ops.counted (
+    description text NOT NULL,
+    more bigint NOT NULL,
+    CONSTRAINT counted_description_check CHECK ((description ~ '^[a-z_]{1,100}$'::text)),
+    CONSTRAINT counted_more_check CHECK ((more > 0))
 );
 
 CREATE TABLE ops.dead_letters (
@@ -632,8 +640,6 @@ ALTER TABLE ONLY orders.orders
 CREATE INDEX consumptions_by_age ON ops.consumptions USING btree (occurred_at);
 
 CREATE INDEX consumptions_due ON ops.consumptions USING btree (consumer, due_at) WHERE (state = 'pending'::text);
-
-CREATE INDEX consumptions_hinted ON ops.consumptions USING btree (consumer, hinted_at) WHERE ((state = 'pending'::text) AND (hinted_at IS NOT NULL));
 
 CREATE INDEX dead_letters_by_age ON ops.dead_letters USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
 

@@ -49,8 +49,7 @@ async def run(
                 return
             # What is due is committed: a wake-up message that gets lost is sent again.
             with suppress(Unavailable):
-                await consumers.enqueue(due.consumptions)
-                await broker.enqueue_deliver_webhook(len(due.deliveries))
+                await broker.wake_up({**due.consumptions, "deliver_webhook": len(due.deliveries)})
             subscription.settle(batch, later=due.later)
             left = None if left is None else left - len(batch) + len(due.later)
 

@@ -18,8 +18,8 @@ from orderbus.rabbitmq.memory_broker import MemoryBroker
 from orderbus.worker.event_loop import Loop
 from orderbus.worker.retries import Retries
 
-#: Deliveries that became due for which one more process is woken up.
-DELIVERIES_EACH: Final = 50
+#: How much has to become due of one kind of work for one more process to be woken up.
+DUE_FOR_EACH: Final = 50
 
 
 def _choose() -> Broker | MemoryBroker:
@@ -39,13 +39,18 @@ broker: Final = _choose()
 dramatiq.set_broker(broker)
 
 
-async def enqueue_deliver_webhook(deliveries: int) -> None:
-    """Wake up as many processes as ``deliveries`` that became due keep at work.
+async def wake_up(due: Mapping[str, int]) -> None:
+    """Wake up as many processes as the work that became due, counted by actor, keeps at work.
 
     Some may be woken up where it raises ``Unavailable``.
     """
-    actor = broker.get_actor("deliver_webhook")
-    await broker.put([actor.message() for _ in range(-(-deliveries // DELIVERIES_EACH))])
+    await broker.put(
+        [
+            broker.get_actor(name).message()
+            for name, count in due.items()
+            for _ in range(-(-count // DUE_FOR_EACH))
+        ]
+    )
 
 
 async def enqueue_publish_outbox(count: int) -> None:

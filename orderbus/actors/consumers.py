@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import dramatiq
 
-from orderbus import services
 from orderbus.actors.broker import broker
 from orderbus.domain.events import check_pattern
 from orderbus.errors import Invalid, Misconfigured
-from orderbus.services.consumptions import LEASE, OnDeadLetter, Prepare, Work
+from orderbus.services.consumptions import Begin, OnDeadLetter, Prepare, Work
 from orderbus.settings import Settings
 from orderbus.worker import lifecycle
-
-#: Milliseconds: the lease must not end before the work does.
-_TIME_LIMIT: Final = int(LEASE.total_seconds() * 1000) - 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +32,8 @@ _registered: Final[dict[str, Consumer]] = {}
 def consumer(
     events: str,
     *,
+    together: bool = False,
+    begin: Begin | None = None,
     prepare: Prepare | None = None,
     on_dead_letter: OnDeadLetter | None = None,
     give_up: OnDeadLetter | None = None,
@@ -43,21 +41,22 @@ def consumer(
     """Make an actor of a function that consumes events whose type fits ``events``.
 
     A ``*`` stands for one or more words between dots: ``order.*``, ``*.created``, ``*``. For
-    ``prepare`` and ``on_dead_letter`` see ``Work``; ``give_up`` is the old name of the latter.
+    the others see ``Work``; ``give_up`` is the old name of ``on_dead_letter``. The actor wakes a
+    process up, with or without the consumption that messages named before version 0.2.
     Raises ``Invalid`` for a pattern that is none, ``ValueError`` for a name that is taken.
     """
     check_pattern(events)
 
     def register(effect: Callable[..., Awaitable[None]]) -> dramatiq.Actor[..., Any]:
         name = effect.__name__
-        work = Work(effect, prepare, on_dead_letter or give_up)
+        work = Work(effect, prepare, on_dead_letter or give_up, together, begin)
 
-        async def consume(consumption: int, **_of_later_versions: object) -> None:
-            await services.consumptions.consume(lifecycle.resources(), name, consumption, work)
+        async def consume(**_: object) -> None:
+            lifecycle.wake(name)
 
         consume.__doc__ = effect.__doc__
         declare = dramatiq.actor(
-            actor_name=name, queue_name=name, broker=broker, time_limit=_TIME_LIMIT, max_retries=3
+            actor_name=name, queue_name=name, broker=broker, time_limit=10_000, max_retries=3
         )
         actor = declare(consume)
         _registered[name] = Consumer(name, events, work)
@@ -75,9 +74,3 @@ def installed(settings: Settings) -> Sequence[Consumer]:
             message = f"ORDERBUS_CONSUMERS names {module}, which cannot be had: {error}"
             raise Misconfigured(message) from error
     return tuple(_registered.values())
-
-
-async def enqueue(consumptions: Mapping[str, Sequence[int]]) -> None:
-    """Send wake-up messages, by consumer; some may be sent where it raises ``Unavailable``."""
-    pairs = [(name, each) for name, ids in consumptions.items() for each in ids]
-    await broker.put([broker.get_actor(name).message(each) for name, each in pairs])

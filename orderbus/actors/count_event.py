@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from orderbus import storage
 from orderbus.actors.consumers import consumer
 from orderbus.domain.events import Event
 from orderbus.storage.database import Connection
 
 
-@consumer("order.created")
-async def count_event(connection: Connection, event: Event) -> None:  # noqa: ARG001 - one more is one more
-    """Count one more order, exactly once."""
-    await storage.metrics.count(connection, "orders_created")
+@consumer("order.created", together=True)
+async def count_event(connection: Connection, events: Sequence[Event]) -> None:
+    """Count orders, each exactly once."""
+    await storage.metrics.count(connection, "orders_created", len(events))

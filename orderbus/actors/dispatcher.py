@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from orderbus import services, telemetry
-from orderbus.actors import bridge, consumers
+from orderbus.actors import bridge
 from orderbus.actors.broker import broker, enqueue_publish_outbox
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources
@@ -35,11 +35,9 @@ RETENTION_LOOKS: Final = timedelta(seconds=10)
 async def run(resources: Resources, queues: Collection[str], lost: Callable[[], list[str]]) -> None:
     """Dispatch for as long as the worker runs, whatever is away; ``lost`` names threads that ended.
 
-    Consumers are told of events only where this worker works on their ``queues``: what nobody works
-    on would pile up.
+    What is due is taken where this worker works on the ``queues`` of its kind.
     """
     settings, database = resources.settings, resources.database
-    names = [each.name for each in consumers.installed(settings) if each.name in queues]
     notified = database.outbox_written
 
     async def listen() -> None:
@@ -50,20 +48,18 @@ async def run(resources: Resources, queues: Collection[str], lost: Callable[[], 
                     notified.set()
 
     outbox = partial(services.outbox.due_to_enqueue, database, settings)
-    consumptions = partial(services.consumptions.due_to_enqueue, database, names)
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
         "listen": listen,
         "enqueue_outbox": partial(_enqueue, outbox, enqueue_publish_outbox),
-        "enqueue_consumptions": partial(_enqueue, consumptions, consumers.enqueue),
         "upkeep": Maintenance(database).tick,
         "retention": partial(services.retention.tick, database, settings),
         "end_without_master": partial(_end_without_master, os.getppid()),
     }
-    if "deliver_webhook" in queues:
-        tasks["deliver"] = lifecycle.sender().send_due
+    takers = {name: each for name, each in lifecycle.takers().items() if name in queues}
+    tasks |= {name: each.take_due for name, each in takers.items()}
     if settings.queues_in_memory:
         tasks["bring_back"] = partial(bridge.run, settings, database, stop=asyncio.Event())
-    woken = {"enqueue_outbox": notified, "deliver": lifecycle.sender().woken}
+    woken = {"enqueue_outbox": notified, **{name: each.woken for name, each in takers.items()}}
     async with asyncio.TaskGroup() as group:
         group.create_task(Dependencies(resources, broker, lost).watch_all())
         for name, work in tasks.items():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import dramatiq
 
@@ -11,6 +12,10 @@ from orderbus import services
 from orderbus.actors import consumers, dispatcher
 from orderbus.actors.broker import broker
 from orderbus.errors import Misconfigured
+from orderbus.resources import Resources
+from orderbus.services.consumptions import Consuming
+from orderbus.services.deliveries import Sender
+from orderbus.services.taking import Taker
 from orderbus.settings import Settings
 from orderbus.worker.event_loop import Loop
 from orderbus.worker.lifecycle import Lifecycle
@@ -26,6 +31,16 @@ def prepare(settings: Settings) -> None:
     services.processing.chosen(settings)
 
 
+def take(held: Resources) -> Mapping[str, Taker[Any, Any]]:
+    """Make what works on what is due, by the actor that wakes it up."""
+    sender = Sender(held.database, held.http, held.settings)
+    consuming = {
+        each.name: Consuming(held, each.name, each.work)
+        for each in consumers.installed(held.settings)
+    }
+    return {"deliver_webhook": sender, **consuming}
+
+
 def check_time_limit(settings: Settings, broker: dramatiq.Broker) -> None:
     """See that publishing has time for what the settings let it wait; raises ``Misconfigured``."""
     limit = timedelta(milliseconds=broker.get_actor("publish_outbox").options["time_limit"])
@@ -39,4 +54,4 @@ def check_time_limit(settings: Settings, broker: dramatiq.Broker) -> None:
 
 # The actors need the broker and this needs the actors, so it joins the broker last. It runs right
 # after the event loop has begun, and before that ends.
-broker.add_middleware(Lifecycle(prepare, dispatcher.run), after=Loop)
+broker.add_middleware(Lifecycle(prepare, take, dispatcher.run), after=Loop)

@@ -129,7 +129,7 @@ async def _enqueue(deliveries: list[int] | tuple[int, ...]) -> None:
     if deliveries:
         try:
             async with asyncio.timeout(5):
-                await broker.enqueue_deliver_webhook(len(deliveries))
+                await broker.wake_up({"deliver_webhook": len(deliveries)})
         except (Unavailable, TimeoutError):
             terminal.say(
                 "RabbitMQ took no wake-up message: it goes on when the dispatcher looks next",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from typing import TYPE_CHECKING, Final
 
 from orderbus import telemetry
@@ -12,14 +11,13 @@ from orderbus.domain.deliveries import Settlement
 from orderbus.domain.text import of_error
 from orderbus.domain.webhooks import EndpointResponse
 from orderbus.egress import exchange
+from orderbus.services import taking
 from orderbus.settings import Settings
 from orderbus.storage.deliveries import Claimed, Outcome
 
 if TYPE_CHECKING:
     from orderbus.egress.session import Session
 
-#: Counts on while a process is stopped, so it tells of a lease that ended meanwhile.
-clock: Final = time.monotonic
 #: What was not sent is due again at once, uncharged.
 HANDED_BACK: Final = Settlement("pending", "not_charged", charged=False)
 
@@ -57,7 +55,7 @@ async def _attempt(
         timestamp=int(claimed.now.timestamp()),
         body=body,
     )
-    if clock() > send_before:
+    if taking.clock() > send_before:
         return Outcome(claimed, HANDED_BACK)
     response = await exchange.post(
         http, claimed.url, body=body, headers=headers, deadline=settings.webhook_timeout

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
-from uuid import uuid4
+from uuid import UUID
 
 from orderbus import storage, telemetry
 from orderbus.domain.events import Event
@@ -24,21 +24,25 @@ from orderbus.domain.retries import (
 from orderbus.domain.text import of_error
 from orderbus.errors import OrderbusError, Unavailable
 from orderbus.resources import Resources
-from orderbus.services.interruptions import ended, to_the_end
-from orderbus.storage.consumptions import Claim
-from orderbus.storage.database import Connection, Database
+from orderbus.services.shared import Together
+from orderbus.services.taking import PLACES, Taker
+from orderbus.storage.consumptions import Claim, PutOff
+from orderbus.storage.database import Connection
 
-#: How long a claim stays with its worker; longer than an actor may take.
+#: How long a claim stays with its worker.
 LEASE: Final = timedelta(seconds=60)
-#: How long a wake-up message has to have an effect before the dispatcher sends another.
-_ENQUEUE_AGAIN_AFTER: Final = timedelta(seconds=10)
-#: For how many events that it has not taken yet each consumer is sent wake-up messages.
-_ENQUEUE_AT_MOST: Final = 1000
+#: Seconds that the work on one event may take.
+TIME_LIMIT: Final = 50.0
+#: How long a suspect waits to be alone: with its work, within the lease.
+_WAITS_ALONE: Final = timedelta(seconds=5)
+#: Transactions that a consumer whose effects are not had together has open at once.
+_SIDE_BY_SIDE: Final = 4
 
 OnDeadLetter = Callable[[Connection, Event, str], Awaitable[None]]
 #: Opens a transaction that only commits while the event is still ours to consume.
 Ours = Callable[[], AbstractAsyncContextManager[Connection]]
-Prepare = Callable[[Resources, Event, Ours], Awaitable[Any]]
+Begin = Callable[[Resources, Connection, Sequence[Event]], Awaitable[Sequence[Any]]]
+Prepare = Callable[..., Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,162 +50,175 @@ class Work:
     """What a consumer does with an event.
 
     ``effect`` has its effect through the connection, in the transaction that marks the event as
-    consumed: once. What takes long or goes outside belongs into ``prepare``, which runs before, in
-    no transaction, and perhaps more than once; its result is handed to ``effect``. What it writes
-    down of its own goes through ``ours``, a transaction that a worker without the lease cannot
-    commit. ``on_dead_letter`` is called instead, in the transaction that writes the dead letter,
-    with the reason; where the payload is gone, the event it gets has an empty ``order``.
+    consumed: once. Where effects are had ``together``, it gets a list of events instead, and all of
+    their marks commit with it; where it raises, the list is taken apart. What takes long or goes
+    outside belongs into ``prepare(held, event, ours)``, which runs before, in no transaction, and
+    perhaps more than once; its result is handed to ``effect``. What it writes down of its own goes
+    through ``ours``, a transaction that a worker without the lease cannot commit. ``begin`` does
+    that for many events at once, before ``prepare``, which is handed its answer for its event.
+    ``on_dead_letter`` is called instead, in the transaction that writes the dead letter, with the
+    reason; where the payload is gone, the event it gets has an empty ``order``.
     """
 
     effect: Callable[..., Awaitable[None]]
     prepare: Prepare | None = None
     on_dead_letter: OnDeadLetter | None = None
+    together: bool = False
+    begin: Begin | None = None
 
 
-async def consume(held: Resources, consumer: str, consumption_id: int, work: Work) -> bool:
-    """Do ``work`` on an event if it is due; returns whether this changed anything for good.
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of a claimed event; without a verdict its effect is had."""
 
-    Called twice, too early or for what is another consumer's, it does nothing. Work that raises is
-    tried again as often as the settings say, and then a dead letter; so is work whose worker died
-    as often. ``Unavailable`` is tried again for as long as it takes, ``Poisoned`` and ``Refused``
-    never. Raises ``Unavailable`` where PostgreSQL is away.
+    claim: Claim
+    verdict: Retry | NotCharged | DeadLetter | None = None
+    error: str = ""
+
+
+class Consuming(Taker[Claim, Decision]):
+    """Has one consumer's work done on its events, in this process.
+
+    Work that raises is tried again as often as the settings say, and then a dead letter; so is work
+    whose worker died as often. ``Unavailable`` is tried again for as long as it takes, ``Poisoned``
+    and ``Refused`` never.
     """
-    claiming = asyncio.create_task(_claim(held.database, consumer, consumption_id))
-    try:
-        claim = await asyncio.shield(claiming)
-        if claim is None:
-            return False
-        with telemetry.bound(**_about(claim)):
-            return await _attempt(held, claim, work)
-    except asyncio.CancelledError:
-        await to_the_end(_hand_back(held, claiming))
-        raise
 
-
-async def _claim(database: Database, consumer: str, consumption_id: int) -> Claim | None:
-    async with database.connection() as connection:
-        return await storage.consumptions.claim(
-            connection, consumer, consumption_id, lease=uuid4(), length=LEASE
+    def __init__(self, held: Resources, consumer: str, work: Work) -> None:
+        """Have nothing under way."""
+        super().__init__(waits_alone=_WAITS_ALONE, settles_within=LEASE)
+        self._held = held
+        self._consumer = consumer
+        self._work = work
+        self._pauses = Pauses(held.settings.retry_delay_base, LONGEST_OF_CONSUMPTION)
+        self._transactions = asyncio.Semaphore(_SIDE_BY_SIDE)
+        self._beginning = work.begin and Together(
+            partial(self._begin_all, work.begin), at_most=PLACES
         )
+        self._having_effect = Together(self._have_effect, at_most=PLACES)
+        self._putting_off = Together(self._put_off_all, at_most=PLACES)
 
-
-async def _hand_back(held: Resources, claiming: asyncio.Task[Claim | None]) -> None:
-    """Let go of an event whose work was interrupted, which only a time limit is charged for."""
-    claim = await ended(claiming)
-    if claim is None:
-        return
-    with telemetry.bound(**_about(claim)), suppress(Unavailable):  # the lease ends by itself
-        if held.ending.is_set():
-            await _put_off(held, claim, "The worker is stopping", NotCharged(timedelta(0)))
-        else:
-            await _put_off(
-                held, claim, "It took too long", Retry(_pauses(held).after(claim.attempt))
+    async def _claim(self, lease: UUID, at_most: int, *, suspects: bool) -> Sequence[Claim]:
+        async with self._held.database.connection() as connection:
+            return await storage.consumptions.claim(
+                connection,
+                self._consumer,
+                lease=lease,
+                length=LEASE,
+                at_most=at_most,
+                suspects=suspects,
             )
+
+    async def _attempt(self, claimed: Claim, taken_at: float) -> Decision:  # noqa: ARG002 - marks are lost with the lease
+        if claimed.event is None:
+            return Decision(claimed, DeadLetter("payload_gone"), "The event's payload is gone")
+        if claimed.crashes > self._held.settings.max_retry_attempts:
+            crashed = f"{claimed.crashes} attempts in a row had no end"
+            return Decision(claimed, DeadLetter("crashed"), crashed)
+        limit = asyncio.timeout(TIME_LIMIT)
+        with telemetry.bound(**_about(claimed)):
+            try:
+                async with limit:
+                    await self._consume(claimed, claimed.event)
+            except Exception as error:  # noqa: BLE001 - a door: what becomes of it is decided here
+                if limit.expired():
+                    pause = Retry(self._pauses.after(claimed.attempt))
+                    return Decision(claimed, pause, "It took too long")
+                return self._judge(claimed, error)
+            return Decision(claimed)
+
+    async def _consume(self, claim: Claim, event: Event) -> None:
+        work = self._work
+        begun = () if self._beginning is None else (await self._beginning.hand_in(claim),)
+        prepared: tuple[Any, ...] = ()
+        if work.prepare is not None:
+            prepared = (await work.prepare(self._held, event, partial(self._ours, claim), *begun),)
+        if work.together:
+            await self._having_effect.hand_in((claim, *prepared))
+        else:
+            async with self._transactions:
+                await self._have_effect([(claim, *prepared)])
+
+    async def _begin_all(self, begin: Begin, claims: Sequence[Claim]) -> Sequence[Any]:
+        async with self._held.database.transaction() as connection:
+            events = [claim.event for claim in claims if claim.event is not None]
+            begun = await begin(self._held, connection, events)
+            await storage.consumptions.hold(connection, claims)
+        return begun
+
+    async def _have_effect(self, given: Sequence[tuple[Any, ...]]) -> Sequence[None]:
+        claims, *prepared = ([*column] for column in zip(*given, strict=True))
+        columns = ([claim.event for claim in claims], *prepared)
+        async with self._held.database.transaction() as connection:
+            if self._work.together:
+                await self._work.effect(connection, *columns)
+            else:
+                await self._work.effect(connection, *(column[0] for column in columns))
+            await storage.consumptions.mark_done(connection, claims)
+        return [None] * len(given)
+
+    @asynccontextmanager
+    async def _ours(self, claim: Claim) -> AsyncIterator[Connection]:
+        async with self._held.database.transaction() as connection:
+            yield connection
+            await storage.consumptions.hold(connection, [claim])
+
+    def _judge(self, claim: Claim, error: Exception) -> Decision:
+        failed = claim.attempt - 1
+        allowed = self._held.settings.max_retry_attempts
+        verdict = judge_error(error, self._pauses, failures=failed, waits=failed, allowed=allowed)
+        if isinstance(verdict, Retry) and not isinstance(error, OrderbusError):
+            telemetry.log.error("consumer_failed", consumer=claim.consumer, exc_info=error)
+        return Decision(claim, verdict, of_error(error))
+
+    def _handed_back(self, claimed: Claim) -> Decision:
+        return Decision(claimed, NotCharged(timedelta(0)), "The worker is stopping")
+
+    async def _settle(self, decision: Decision) -> None:
+        claim, error, outcome = decision.claim, decision.error, "done"
+        log = telemetry.log.bind(consumer=claim.consumer, **_about(claim))
+        match decision.verdict:
+            case None:
+                log.info("event_consumed", attempt=claim.attempt)
+            case DeadLetter(reason):
+                outcome = "buried"
+                await self._write_dead_letter(claim, reason, error)
+                telemetry.DEAD_LETTERS.labels(kind="consumption").inc()
+                log.error("dead_letter_written", kind="consumption", reason=reason, error=error)
+            case Retry(after) | NotCharged(after) as verdict:
+                outcome = "again"
+                charged = isinstance(verdict, Retry)
+                await self._putting_off.hand_in(PutOff(claim, after, charged, error))
+                log.warning("event_consumed_later", again_in=after.total_seconds(), error=error)
+        telemetry.CONSUMED.labels(consumer=claim.consumer, outcome=outcome).inc()
+
+    async def _put_off_all(self, later: Sequence[PutOff]) -> Sequence[None]:
+        async with self._held.database.connection() as connection:
+            await storage.consumptions.put_off(connection, later)
+        return [None] * len(later)
+
+    async def _write_dead_letter(self, claim: Claim, reason: str, error: str) -> None:
+        try:
+            await self._mark_dead(self._work.on_dead_letter, claim, reason, error)
+        except Unavailable:
+            raise
+        except Exception as failure:  # noqa: BLE001 - a door: a dead letter is written whatever else fails
+            telemetry.log.error("giving_up_failed", consumer=claim.consumer, exc_info=failure)
+            await self._mark_dead(None, claim, reason, error)
+
+    async def _mark_dead(
+        self, on_dead_letter: OnDeadLetter | None, claim: Claim, reason: str, error: str
+    ) -> None:
+        async with self._held.database.transaction() as connection:
+            # The order's lock comes before the consumption's, here as everywhere.
+            event = claim.event or await storage.events.remembered(
+                connection, claim.event_id, claim.occurred_at
+            )
+            if on_dead_letter is not None and event is not None:
+                await on_dead_letter(connection, event, error)
+            await storage.consumptions.mark_dead(connection, claim, reason=reason, error=error)
 
 
 def _about(claim: Claim) -> dict[str, Any]:
     """Name the event in every line about it, those of the work's own included."""
     return {"event_id": str(claim.event_id), **telemetry.about(claim.event)}
-
-
-async def _attempt(held: Resources, claim: Claim, work: Work) -> bool:
-    database = held.database
-    if claim.event is None:
-        return await _write_dead_letter(
-            database, claim, work, "payload_gone", "The event's payload is gone"
-        )
-    if claim.attempt > 1 + held.settings.max_retry_attempts:
-        crashed = f"{claim.attempt - 1} attempts in a row had no end"
-        return await _write_dead_letter(database, claim, work, "crashed", crashed)
-    try:
-        ours = partial(_ours, database, claim)
-        prepared = () if work.prepare is None else (await work.prepare(held, claim.event, ours),)
-        async with database.transaction() as connection:
-            await work.effect(connection, claim.event, *prepared)
-            await storage.consumptions.mark_done(connection, claim)
-    except Exception as error:  # noqa: BLE001 - a door: what becomes of it is decided here
-        return await _failed(held, claim, work, error)
-    telemetry.CONSUMED.labels(consumer=claim.consumer, outcome="done").inc()
-    telemetry.log.info("event_consumed", consumer=claim.consumer, attempt=claim.attempt)
-    return True
-
-
-@asynccontextmanager
-async def _ours(database: Database, claim: Claim) -> AsyncIterator[Connection]:
-    async with database.transaction() as connection:
-        yield connection
-        await storage.consumptions.hold(connection, claim)
-
-
-async def due_to_enqueue(database: Database, consumers: Sequence[str]) -> Mapping[str, list[int]]:
-    """List by consumer what the dispatcher should send wake-up messages for now."""
-    async with database.connection() as connection:
-        return await storage.consumptions.hint(
-            connection, consumers, at_most=_ENQUEUE_AT_MOST, again_after=_ENQUEUE_AGAIN_AFTER
-        )
-
-
-async def _failed(held: Resources, claim: Claim, work: Work, error: Exception) -> bool:
-    database, settings = held.database, held.settings
-    message = of_error(error)
-    failed = claim.attempt - 1
-    verdict = judge_error(
-        error, _pauses(held), failures=failed, waits=failed, allowed=settings.max_retry_attempts
-    )
-    if isinstance(verdict, DeadLetter):
-        return await _write_dead_letter(database, claim, work, verdict.reason, message)
-    if not isinstance(error, OrderbusError):
-        telemetry.log.error("consumer_failed", consumer=claim.consumer, exc_info=error)
-    return await _put_off(held, claim, message, verdict)
-
-
-def _pauses(held: Resources) -> Pauses:
-    return Pauses(held.settings.retry_delay_base, LONGEST_OF_CONSUMPTION)
-
-
-async def _put_off(held: Resources, claim: Claim, error: str, verdict: Retry | NotCharged) -> bool:
-    pause, charged = verdict.after, isinstance(verdict, Retry)
-    async with held.database.connection() as connection:
-        await storage.consumptions.put_off(
-            connection, claim, after=pause, charged=charged, error=error
-        )
-    telemetry.CONSUMED.labels(consumer=claim.consumer, outcome="again").inc()
-    telemetry.log.warning(
-        "event_consumed_later", consumer=claim.consumer, again_in=pause.total_seconds(), error=error
-    )
-    return False
-
-
-async def _write_dead_letter(
-    database: Database, claim: Claim, work: Work, reason: str, error: str
-) -> bool:
-    try:
-        await _mark_dead(work.on_dead_letter, database, claim, reason, error)
-    except Unavailable:
-        raise
-    except Exception as failure:  # noqa: BLE001 - a door: a dead letter is written whatever else fails
-        telemetry.log.error("giving_up_failed", consumer=claim.consumer, exc_info=failure)
-        await _mark_dead(None, database, claim, reason, error)
-    telemetry.CONSUMED.labels(consumer=claim.consumer, outcome="buried").inc()
-    telemetry.DEAD_LETTERS.labels(kind="consumption").inc()
-    telemetry.log.error(
-        "dead_letter_written",
-        kind="consumption",
-        consumer=claim.consumer,
-        reason=reason,
-        error=error,
-    )
-    return True
-
-
-async def _mark_dead(
-    on_dead_letter: OnDeadLetter | None, database: Database, claim: Claim, reason: str, error: str
-) -> None:
-    async with database.transaction() as connection:
-        # The order's lock comes before the consumption's, here as everywhere.
-        event = claim.event or await storage.events.remembered(
-            connection, claim.event_id, claim.occurred_at
-        )
-        if on_dead_letter is not None and event is not None:
-            await on_dead_letter(connection, event, error)
-        await storage.consumptions.mark_dead(connection, claim, reason=reason, error=error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -26,21 +27,20 @@ _VAIN_WAITS: Final = 10
 
 @dataclass(slots=True)
 class Due:
-    """What may go now: deliveries, and consumptions by consumer.
+    """What may go now: deliveries, and how many consumptions by consumer.
 
     ``later`` are messages that have to be received again: somebody else is at work on their orders.
     """
 
     deliveries: list[int] = field(default_factory=list)
-    consumptions: dict[str, Sequence[int]] = field(default_factory=dict)
+    consumptions: Counter[str] = field(default_factory=Counter)
     later: list[Received] = field(default_factory=list)
 
     def add(self, other: Due) -> None:
         """Take in what else may go."""
         self.deliveries += other.deliveries
         self.later += other.later
-        for name, ids in other.consumptions.items():
-            self.consumptions[name] = [*self.consumptions.get(name, ()), *ids]
+        self.consumptions += other.consumptions
 
 
 @dataclass(slots=True)
@@ -190,7 +190,7 @@ async def record(
     if locked:
         added = await storage.inbox.add(connection, locked, wanted=wanted)
         recorded.new = added.new
-        recorded.consumptions |= added.consumptions
+        recorded.consumptions.update(added.consumptions)
         recorded.deliveries = [*added.unordered, *await _advance(connection, locked)]
     return recorded
 

@@ -28,6 +28,7 @@ class Maintenance:
         """Do what is due of it. Raises ``Unavailable``."""
         async with self._database.connection() as connection:
             ended = await storage.maintenance.end_frozen_sessions(connection, silent_for=SILENT_FOR)
+            await storage.metrics.fold(connection)
         if ended:
             telemetry.log.warning("frozen_sessions_ended", count=ended)
         lost = await lost_events.take_back_lost(self._database)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -15,10 +15,10 @@ from orderbus.domain.events import ORDER_CREATED
 from orderbus.domain.orders import Customer, OrderId, PlaceOrder, content_hash
 from orderbus.domain.states import Action, Status
 from orderbus.domain.text import brief
-from orderbus.errors import Busy, Changed, Conflict, KeyReused, Unavailable
+from orderbus.errors import Changed, Conflict, KeyReused, Unavailable
 from orderbus.services.shared import Together
 from orderbus.storage.database import Connection, Database, after_commit
-from orderbus.storage.events import HistoryEntry
+from orderbus.storage.events import Happened, HistoryEntry
 from orderbus.storage.journey import Journey
 from orderbus.storage.order_lists import Filter
 from orderbus.storage.orders import Kept, New, Order
@@ -55,14 +55,8 @@ class Accepting:
         return _placed(kept)
 
     async def _store(self, new: Sequence[New]) -> Sequence[Kept | None]:
-        try:
-            async with self._database.connection() as connection:
-                return await storage.orders.add(connection, new)
-        except Busy as error:
-            if len(new) == 1:
-                raise
-            # Of many only one waited for somebody's lock: each is tried alone.
-            raise RuntimeError("An order waits for a lock") from error
+        async with self._database.connection() as connection:
+            return await storage.orders.add(connection, new)
 
 
 async def accept(
@@ -209,9 +203,15 @@ async def cancel(
     where the order is no longer as it was seen.
     """
     order = await lock_as_seen(connection, id_or_ref, seen)
-    await move(
-        connection, order, Action.CANCEL, reason=reason, actor=actor, traceparent=traceparent
+    cancelled = Moving(
+        order,
+        Action.CANCEL,
+        actor,
+        reason=reason,
+        traceparent=traceparent,
+        request_id=telemetry.request_id(),
     )
+    await move(connection, [cancelled])
     return await storage.orders.get(connection, str(order.order_id))
 
 
@@ -225,36 +225,55 @@ async def lock_as_seen(connection: Connection, id_or_ref: str, seen: int | None)
     return order
 
 
-async def move(
-    connection: Connection,
-    order: Order,
-    action: Action,
-    *,
-    actor: str,
-    reason: str | None = None,
-    also: str | None = None,
-    beside: Mapping[str, Any] | None = None,
-    traceparent: str | None = None,
-) -> int:
-    """Move an order whose row is locked, with history, event and outbox pointer; its new sequence.
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """An order whose row is locked, and what is done to it.
 
-    ``also`` is a second event's type, ``beside`` what both carry. Raises ``IllegalMove``.
+    ``also`` is a second event's type, ``beside`` what both events carry.
     """
-    found = states.move(order.status, action)
-    why = {"reason": reason} if reason else {}
-    sequence = await storage.events.append(
-        connection,
-        order.order_pk,
-        types=[found.event, also] if also else [found.event],
-        actor=actor,
-        content={**content_of(replace(order, status=found.target)), **(beside or {})},
-        details={"from": order.status, "to": found.target, **why},
-        traceparent=traceparent,
-        move=storage.events.Move(found.target, reason),
-    )
-    counter = telemetry.MOVES.labels(source=order.status, target=found.target)
-    after_commit(connection, lambda _: counter.inc())
-    return sequence
+
+    order: Order
+    action: Action
+    actor: str
+    reason: str | None = None
+    also: str | None = None
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    traceparent: str | None = None
+    request_id: str | None = None
+
+    def happens(self) -> Happened:
+        """Say what happens to the order. Raises ``IllegalMove``."""
+        order, found = self.order, states.move(self.order.status, self.action)
+        why = {"reason": self.reason} if self.reason else {}
+        return Happened(
+            order.order_pk,
+            found.event,
+            self.actor,
+            content={**content_of(replace(order, status=found.target)), **self.beside},
+            details={"from": order.status, "to": found.target, **why},
+            traceparent=self.traceparent,
+            request_id=self.request_id,
+            also=self.also,
+            status=found.target,
+            reason=self.reason,
+        )
+
+    def count(self, _: Database) -> None:
+        """Count the move, which is committed."""
+        target = states.move(self.order.status, self.action).target
+        telemetry.MOVES.labels(source=self.order.status, target=target).inc()
+
+
+async def move(connection: Connection, moving: Sequence[Moving]) -> list[int]:
+    """Move orders, with history, event and outbox pointer; their new sequences.
+
+    Raises ``IllegalMove``, and none is moved.
+    """
+    happened = [each.happens() for each in moving]
+    sequences = await storage.events.append(connection, happened)
+    for each in moving:
+        after_commit(connection, each.count)
+    return sequences
 
 
 def content_of(order: Order) -> dict[str, Any]:

@@ -7,6 +7,9 @@ living worker is gone on with by the next one, under the same idempotency key.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Final, cast
 
@@ -20,6 +23,7 @@ from orderbus.errors import Conflict, IllegalMove, Misconfigured
 from orderbus.resources import Resources
 from orderbus.services import orders
 from orderbus.services.consumptions import Ours
+from orderbus.services.orders import Moving
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection
 from orderbus.storage.orders import Order
@@ -54,17 +58,34 @@ def _made(path: str) -> Processor:
     return cast("Processor", made)
 
 
-async def process(held: Resources, event: Event, ours: Ours) -> Outcome | None:
+async def begin(
+    held: Resources, connection: Connection, events: Sequence[Event]
+) -> Sequence[int | None]:
+    """Take orders into progress, or go on with those whose worker died, visibly from here on.
+
+    Answers for each with the number of the event it began with, None where nothing is to be done.
+    """
+    if chosen(held.settings) is None:
+        return [None] * len(events)
+    found = await storage.orders.lock_all(connection, [event.order_id for event in events])
+    pairs = list(zip(found, events, strict=True))
+    starting = [pair for pair in pairs if pair[0].status in {Status.CREATED, Status.FAILED}]
+    going_on = [order.order_pk for order in found if order.status == Status.IN_PROGRESS]
+    began = await _start(connection, starting) if starting else {}
+    if going_on:
+        began |= await storage.processing.go_on(connection, going_on)
+    return [began.get(order.order_pk) for order in found]
+
+
+async def process(
+    held: Resources, event: Event, ours: Ours, began_with: int | None
+) -> Outcome | None:
     """Have an order processed; returns what came of it, None where nothing is to be done about it.
 
-    It is in progress from here on, visibly. A worker that was frozen for longer than its lease
-    cannot begin: the order may be done with. What the processor raises is raised.
+    What the processor raises is raised.
     """
     processor = chosen(held.settings)
-    if processor is None:
-        return None
-    began_with = await _begin(event, ours)
-    if began_with is None:
+    if processor is None or began_with is None:
         return None
     task = Task(event, idempotency_key=f"{event.order_id}:{began_with}")
     try:
@@ -76,24 +97,33 @@ async def process(held: Resources, event: Event, ours: Ours) -> Outcome | None:
         raise
 
 
-async def finish(connection: Connection, event: Event, outcome: Outcome | None) -> None:
-    """Write down what came of an order, in the transaction that consumes its event."""
-    if outcome is None:
-        return
-    order = await storage.orders.lock(connection, event.order_id)
-    if order.status == Status.IN_PROGRESS:
-        await _end(connection, order, outcome, event)
-        return
+async def finish(
+    connection: Connection, events: Sequence[Event], outcomes: Sequence[Outcome | None]
+) -> None:
+    """Write down what came of orders, in the transaction that consumes their events."""
+    processed = [
+        (event, outcome)
+        for event, outcome in zip(events, outcomes, strict=True)
+        if outcome is not None
+    ]
+    found = await storage.orders.lock_all(connection, [event.order_id for event, _ in processed])
+    ending = [_Ending(order, *pair) for order, pair in zip(found, processed, strict=True)]
+    await _end(connection, [each for each in ending if each.order.status == Status.IN_PROGRESS])
     # What was charged stays written down: somebody has to pay it back.
-    said = f"The order was {order.status} meanwhile"
-    await storage.processing.finish(connection, order.order_pk, amount=outcome.amount, error=said)
+    moved_meanwhile = [
+        (each.order.order_pk, each.outcome.amount, f"The order was {each.order.status} meanwhile")
+        for each in ending
+        if each.order.status != Status.IN_PROGRESS
+    ]
+    if moved_meanwhile:
+        await storage.processing.finish(connection, moved_meanwhile)
 
 
 async def fail(connection: Connection, event: Event, error: str) -> None:
     """Let an order fail that could not be processed, in the transaction of its dead letter."""
     order = await storage.orders.lock(connection, event.order_id)
     if order.status in {Status.CREATED, Status.IN_PROGRESS}:
-        await _end(connection, order, Outcome(reason=error), event)
+        await _end(connection, [_Ending(order, event, Outcome(reason=error))])
 
 
 async def retry(
@@ -117,54 +147,61 @@ async def retry(
     return order
 
 
-async def _begin(event: Event, ours: Ours) -> int | None:
-    """Take an order into progress, or go on with one whose worker died."""
-    async with ours() as connection:
-        order = await storage.orders.lock(connection, event.order_id)
-        match order.status:
-            case Status.CREATED | Status.FAILED:
-                sequence = await orders.move(
-                    connection,
-                    order,
-                    Action.START,
-                    actor=await _starter(connection, order),
-                    traceparent=event.traceparent,
-                )
-                await storage.processing.begin(connection, order.order_pk, began_with=sequence)
-            case Status.IN_PROGRESS:
-                return await storage.processing.go_on(connection, order.order_pk)
-            case _:
-                return None
-    return sequence
+async def _start(connection: Connection, starting: Sequence[tuple[Order, Event]]) -> dict[int, int]:
+    """Take orders into progress; those that had failed in the name of whoever asked for it."""
+    failed = [order.order_pk for order, _ in starting if order.status == Status.FAILED]
+    asked_by = await storage.processing.asked_by(connection, failed) if failed else {}
+    keys = [order.order_pk for order, _ in starting]
+    actors = [f"{ACTOR} for {asked_by[key]}" if key in asked_by else ACTOR for key in keys]
+    moving = [
+        Moving(
+            *(order, Action.START, actor),
+            traceparent=event.traceparent,
+            request_id=event.request_id,
+        )
+        for (order, event), actor in zip(starting, actors, strict=True)
+    ]
+    sequences = await orders.move(connection, moving)
+    await storage.processing.begin(connection, keys, began_with=sequences)
+    return dict(zip(keys, sequences, strict=True))
 
 
-async def _starter(connection: Connection, order: Order) -> str:
-    """Name who begins: this consumer, and for another try whoever asked for it."""
-    if order.status != Status.FAILED:
-        return ACTOR
-    asked_by = await storage.processing.asked_by(connection, order.order_pk)
-    return f"{ACTOR} for {asked_by}" if asked_by else ACTOR
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """An order that is locked, and what came of its processing."""
+
+    order: Order
+    event: Event
+    outcome: Outcome
+
+    @property
+    def reason(self) -> str | None:
+        """What is kept of why it was refused."""
+        reason = self.outcome.reason
+        return None if reason is None else storable(reason)[:LONGEST_KEPT]
+
+    def moving(self, at: datetime) -> Moving:
+        """Say how the order ends."""
+        amount, refused = self.outcome.amount, self.outcome.refused
+        return Moving(
+            *(self.order, Action.FAIL if refused else Action.COMPLETE, ACTOR),
+            reason=self.reason,
+            also=ORDER_PROCESSED,
+            beside={
+                "processing": {
+                    "status": "FAILED" if refused else "SUCCESS",
+                    "error_message": self.reason,
+                    "processed_at": rfc3339(at),
+                    "amount": None if amount is None else str(amount),
+                }
+            },
+            traceparent=self.event.traceparent,
+            request_id=self.event.request_id,
+        )
 
 
-async def _end(connection: Connection, order: Order, outcome: Outcome, event: Event) -> None:
-    reason = None if outcome.reason is None else storable(outcome.reason)[:LONGEST_KEPT]
-    processed_at = await storage.processing.finish(
-        connection, order.order_pk, amount=outcome.amount, error=reason
-    )
-    await orders.move(
-        connection,
-        order,
-        Action.FAIL if outcome.refused else Action.COMPLETE,
-        actor=ACTOR,
-        reason=reason,
-        also=ORDER_PROCESSED,
-        beside={
-            "processing": {
-                "status": "FAILED" if outcome.refused else "SUCCESS",
-                "error_message": reason,
-                "processed_at": rfc3339(processed_at),
-                "amount": None if outcome.amount is None else str(outcome.amount),
-            }
-        },
-        traceparent=event.traceparent,
-    )
+async def _end(connection: Connection, ending: Sequence[_Ending]) -> None:
+    if ending:
+        finished = [(each.order.order_pk, each.outcome.amount, each.reason) for each in ending]
+        at = await storage.processing.finish(connection, finished)
+        await orders.move(connection, [each.moving(at) for each in ending])

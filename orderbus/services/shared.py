@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from threading import Lock
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from orderbus.errors import Unavailable
+from orderbus.errors import Busy, Unavailable
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+#: Waits for a lock in vain that finding those which are locked among many may cost; it may be a
+#: table that is locked.
+_VAIN: Final = 10
 #: Seconds for which an answer, or an error, is given again.
 FRESH: Final = 1.0
 
@@ -65,8 +69,9 @@ class SharedByThreads(Generic[T]):
 class Together(Generic[T, R]):
     """Deals with what many hand in, together with all that came while the last was under way.
 
-    One that comes alone waits for nothing. Where the work raises, each is tried alone, so that one
-    that cannot be dealt with costs itself only; ``Unavailable`` is for all of them to hear.
+    One that comes alone waits for nothing. Where the work raises, what was handed in is taken apart
+    by halves, so that one that cannot be dealt with costs itself only. ``Unavailable`` is for all
+    to hear, and ``Busy`` once so much was ``_VAIN``.
     """
 
     def __init__(
@@ -83,7 +88,8 @@ class Together(Generic[T, R]):
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
         if self._under_way is None or self._under_way.done():
-            self._under_way = asyncio.create_task(self._run())
+            # In a context of its own: no line about one shall name another.
+            self._under_way = asyncio.create_task(self._run(), context=Context())
         return await answer
 
     async def _run(self) -> None:
@@ -92,17 +98,29 @@ class Together(Generic[T, R]):
             await self._deal_with(batch)
 
     async def _deal_with(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
-        try:
-            answers = await self._work([item for item, _ in batch])
-        except Exception as error:  # noqa: BLE001 - a door: whoever handed in decides
-            if len(batch) > 1 and not isinstance(error, Unavailable):
-                for one in batch:
-                    await self._deal_with([one])
-                return
-            for _, answer in batch:
-                if not answer.done():
-                    answer.set_exception(error)
-            return
-        for (_, answer), given in zip(batch, answers, strict=True):
-            if not answer.done():
-                answer.set_result(given)
+        vain, left = 0, [batch]
+        while left:
+            some = left.pop()
+            try:
+                answers = await self._work([item for item, _ in some])
+            except Exception as error:  # noqa: BLE001 - a door: whoever handed in decides
+                is_busy = isinstance(error, Busy)
+                vain += is_busy
+                is_away = isinstance(error, Unavailable) and (not is_busy or vain > _VAIN)
+                if len(some) > 1 and not is_away:
+                    middle = len(some) // 2
+                    left += [some[middle:], some[:middle]]
+                else:
+                    _answer(some, [error] * len(some), asyncio.Future.set_exception)
+            else:
+                _answer(some, answers, asyncio.Future.set_result)
+
+
+def _answer(
+    some: Sequence[tuple[object, asyncio.Future[Any]]],
+    answers: Sequence[Any],
+    give: Callable[[asyncio.Future[Any], Any], None],
+) -> None:
+    for (_, answer), given in zip(some, answers, strict=True):
+        if not answer.done():  # else whoever handed it in went away
+            give(answer, given)

@@ -6,13 +6,15 @@ was consumed commits together with the consumer's effect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from orderbus.domain.events import Event
-from orderbus.errors import Unavailable
+from orderbus.domain.retries import CRASHES_UNSUSPECTED
+from orderbus.errors import Busy
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
 from orderbus.storage.outbox import event_of
@@ -20,15 +22,29 @@ from orderbus.storage.outbox import event_of
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An event that is ours to consume for the length of the lease; None if its payload is gone."""
+    """An event that is ours to consume for the length of the lease; None if its payload is gone.
+
+    ``crashes`` are the claims in a row that nobody heard the end of.
+    """
 
     consumption_id: int
     consumer: str
     lease: UUID
     attempt: int
+    crashes: int
     event_id: UUID
     occurred_at: datetime
     event: Event | None
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """What was claimed is due again after a pause; ``charged`` false gives the attempt back."""
+
+    claim: Claim
+    after: timedelta
+    charged: bool
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,97 +58,128 @@ class ConsumerBacklog:
     dead: int = 0
 
 
-async def claim(
-    connection: Connection, consumer: str, consumption_id: int, *, lease: UUID, length: timedelta
-) -> Claim | None:
-    """Take an event for one attempt, counted now; None if it may not go now, or to this consumer.
-
-    Asked again with the same ``lease``, it is taken once: the answer may have got lost.
-    """
-    record = await connection.fetchrow(
-        """
-        WITH claimed AS (
-            UPDATE ops.consumptions
-               SET lease = $2, leased_until = now() + $3::interval, hinted_at = NULL,
-                   attempts = attempts + (lease IS DISTINCT FROM $2)::int
-             WHERE id = $1
-               AND consumer = $4
-               AND state = 'pending'
-               AND due_at <= now()
-               AND (leased_until IS NULL OR leased_until <= now() OR lease = $2)
-            RETURNING *
-        )
-        SELECT claimed.id AS consumption_id, claimed.consumer, claimed.attempts AS attempt,
-               claimed.event_id, claimed.occurred_at, type, sequence,
-               order_public_id, order_created_at, content, traceparent, request_id
-          FROM claimed
-          LEFT JOIN ops.events
-            ON events.occurred_at = claimed.occurred_at AND events.event_id = claimed.event_id
-        """,
-        consumption_id,
-        lease,
-        length,
-        consumer,
+_CLAIM: Final = """
+    WITH due AS MATERIALIZED (
+        SELECT id
+          FROM ops.consumptions
+         WHERE state = 'pending'
+           AND consumer = $1
+           AND due_at <= now()
+           AND (leased_until IS NULL OR leased_until <= now() OR lease = $2)
+           AND $5 = (crashes + coalesce(lease <> $2, false)::int >= $6)
+         ORDER BY due_at
+         LIMIT $4
+           FOR NO KEY UPDATE SKIP LOCKED
+    ), claimed AS (
+        UPDATE ops.consumptions
+           SET lease = $2, leased_until = now() + $3::interval,
+               attempts = attempts + (lease IS NULL)::int,
+               crashes = crashes + coalesce(lease <> $2, false)::int
+         WHERE id = ANY (ARRAY(SELECT id FROM due))
+        RETURNING *
     )
-    if record is None:
-        return None
-    return rows.one(Claim, record, lease=lease, event=event_of(record))
+    SELECT claimed.id AS consumption_id, claimed.consumer, claimed.attempts AS attempt,
+           claimed.crashes, claimed.event_id, claimed.occurred_at, type, sequence,
+           order_public_id, order_created_at, content, traceparent, request_id
+      FROM claimed
+      -- Each is looked up: a plan that knows no number would read all events for a batch.
+      LEFT JOIN LATERAL (
+           SELECT * FROM ops.events
+            WHERE occurred_at = claimed.occurred_at AND event_id = claimed.event_id
+            LIMIT 1) AS events ON true
+     ORDER BY claimed.id
+"""
 
 
-async def mark_done(connection: Connection, claim: Claim) -> None:
-    """Note in the effect's transaction that it is consumed. Raises ``Unavailable`` as ``hold``."""
+async def claim(
+    connection: Connection,
+    consumer: str,
+    *,
+    lease: UUID,
+    length: timedelta,
+    at_most: int,
+    suspects: bool = False,
+) -> list[Claim]:
+    """Take what is due to a consumer for one attempt each, counted now, the oldest first.
+
+    Only ``suspects``, whose last claims ended without a word too often, or none of them; such a
+    claim goes on with the attempt before. Asked again with the same ``lease``, what was taken is
+    taken once: the answer may have got lost.
+    """
+    records = await connection.fetch(
+        _CLAIM, consumer, lease, length, at_most, suspects, CRASHES_UNSUSPECTED
+    )
+    return [rows.one(Claim, record, lease=lease, event=event_of(record)) for record in records]
+
+
+#: The part of a statement that keeps those of the claims that are still ours; always in this order.
+_OURS: Final = """
+    WITH ours AS MATERIALIZED (
+        SELECT consumptions.id
+          FROM unnest($1::bigint[], $2::uuid[]) AS claimed (id, lease)
+          JOIN ops.consumptions USING (id, lease)
+         WHERE state = 'pending'
+         ORDER BY consumptions.id
+           FOR UPDATE OF consumptions
+    )
+"""
+
+
+def _keys(claims: Sequence[Claim]) -> tuple[list[int], list[UUID]]:
+    return [claim.consumption_id for claim in claims], [claim.lease for claim in claims]
+
+
+async def mark_done(connection: Connection, claims: Sequence[Claim]) -> None:
+    """Note in the effects' transaction that all are consumed. Raises ``Busy`` as ``hold``."""
     status = await connection.execute(
-        """
+        f"""
+        {_OURS}
         UPDATE ops.consumptions
            SET state = 'done', settled_at = now(), lease = NULL, leased_until = NULL, error = NULL
-         WHERE id = $1 AND lease = $2 AND state = 'pending'
-        """,
-        claim.consumption_id,
-        claim.lease,
+         WHERE id = ANY (ARRAY(SELECT id FROM ours))
+        """,  # noqa: S608 - a constant of ours
+        *_keys(claims),
     )
-    if status != "UPDATE 1":
+    if status != f"UPDATE {len(claims)}":
         raise _lost()
 
 
-async def hold(connection: Connection, claim: Claim) -> None:
-    """Keep a claimed event ours until the transaction ends; comes after the lock of the order.
+async def hold(connection: Connection, claims: Sequence[Claim]) -> None:
+    """Keep what was claimed ours until the transaction ends; comes after the locks of the orders.
 
-    Raises ``Unavailable`` if the lease is lost: another worker may have done the work since.
+    Raises ``Busy`` if a lease is lost: another worker may have done the work since.
     """
-    held = await connection.fetchval(
-        "SELECT true FROM ops.consumptions WHERE id = $1 AND lease = $2 FOR UPDATE",
-        claim.consumption_id,
-        claim.lease,
-    )
-    if not held:
+    held = await connection.fetchval(f"{_OURS} SELECT count(*) FROM ours", *_keys(claims))  # noqa: S608 - as above
+    if held != len(claims):
         raise _lost()
 
 
-def _lost() -> Unavailable:
-    return Unavailable("The lease ended before the work did")
+def _lost() -> Busy:
+    return Busy("The lease ended before the work did")
 
 
-async def put_off(
-    connection: Connection, claim: Claim, *, after: timedelta, charged: bool, error: str
-) -> None:
-    """Let it be tried again later; ``charged`` false gives the attempt back."""
+async def put_off(connection: Connection, later: Sequence[PutOff]) -> None:
+    """Let what is still ours be tried again later."""
     await connection.execute(
-        """
+        f"""
+        {_OURS}
         UPDATE ops.consumptions
-           SET due_at = now() + $3::interval, lease = NULL, leased_until = NULL, error = $5,
-               attempts = attempts - (NOT $4)::int
-         WHERE id = $1 AND lease = $2
-        """,
-        claim.consumption_id,
-        claim.lease,
-        after,
-        charged,
-        error,
+           SET due_at = now() + given.after, lease = NULL, leased_until = NULL, crashes = 0,
+               error = given.error, attempts = attempts - (NOT charged)::int
+          FROM unnest($1::bigint[], $3::interval[], $4::bool[], $5::text[])
+               AS given (id, after, charged, error)
+         WHERE consumptions.id = given.id
+           AND consumptions.id = ANY (ARRAY(SELECT id FROM ours))
+        """,  # noqa: S608 - as above
+        *_keys([each.claim for each in later]),
+        [each.after for each in later],
+        [each.charged for each in later],
+        [each.error for each in later],
     )
 
 
 async def mark_dead(connection: Connection, claim: Claim, *, reason: str, error: str) -> None:
-    """Write a dead letter for it. Raises ``Unavailable`` if the lease is lost."""
+    """Write a dead letter for it. Raises ``Busy`` as ``hold``."""
     dead: int = await connection.fetchval(
         """
         WITH dead AS (
@@ -158,58 +205,12 @@ async def mark_dead(connection: Connection, claim: Claim, *, reason: str, error:
         raise _lost()
 
 
-async def hint(
-    connection: Connection, consumers: Sequence[str], *, at_most: int, again_after: timedelta
-) -> Mapping[str, list[int]]:
-    """List by consumer what is due and was not hinted lately, and note that it is now.
-
-    No consumer has more than ``at_most`` hints that it has not taken yet: it would not be faster.
-    """
-    records = await connection.fetch(
-        """
-        WITH due AS (
-            SELECT waiting.id
-              FROM unnest($1::text[]) AS consumers (name)
-             CROSS JOIN LATERAL (
-                    SELECT id
-                      FROM ops.consumptions
-                     WHERE state = 'pending'
-                       AND consumer = consumers.name
-                       AND due_at <= now()
-                       AND (hinted_at IS NULL OR hinted_at < now() - $3::interval)
-                       AND (leased_until IS NULL OR leased_until <= now())
-                     ORDER BY due_at
-                     LIMIT $2 - (SELECT count(*)
-                                   FROM (SELECT
-                                           FROM ops.consumptions
-                                          WHERE state = 'pending'
-                                            AND consumer = consumers.name
-                                            AND hinted_at >= now() - $3::interval
-                                          LIMIT $2) AS hinted)
-                       FOR UPDATE SKIP LOCKED) AS waiting
-        )
-        UPDATE ops.consumptions
-           SET hinted_at = now()
-          FROM due
-         WHERE consumptions.id = due.id
-        RETURNING consumer, consumptions.id
-        """,
-        consumers,
-        at_most,
-        again_after,
-    )
-    due: dict[str, list[int]] = {}
-    for record in records:
-        due.setdefault(record["consumer"], []).append(record["id"])
-    return due
-
-
 async def redrive(connection: Connection, consumption_id: int) -> bool:
     """Let a dead one begin again; false if it is not dead."""
     status = await connection.execute(
         """
         UPDATE ops.consumptions
-           SET state = 'pending', attempts = 0, due_at = now(), hinted_at = NULL, settled_at = NULL
+           SET state = 'pending', attempts = 0, crashes = 0, due_at = now(), settled_at = NULL
          WHERE id = $1 AND state = 'dead'
         """,
         consumption_id,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from orderbus import telemetry
 from orderbus.domain.events import Event
 from orderbus.domain.orders import OrderId
 from orderbus.storage import rows
@@ -47,11 +46,22 @@ def wake_dispatcher(connection: Connection) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
-    """Where an order goes, and why if somebody said so."""
+class Happened:
+    """What happened to an order: an event, and perhaps one ``also`` that carries the same.
 
-    status: str
-    reason: str | None
+    ``status`` is where it brings the order, if anywhere, and ``reason`` why, if somebody said so.
+    """
+
+    order_pk: int
+    type: str
+    actor: str
+    content: Mapping[str, Any]
+    details: Mapping[str, Any] = field(default_factory=dict)
+    traceparent: str | None = None
+    request_id: str | None = None
+    also: str | None = None
+    status: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,53 +76,47 @@ class HistoryEntry:
     details: Mapping[str, str]
 
 
-async def append(
-    connection: Connection,
-    order_pk: int,
-    *,
-    types: Sequence[str],
-    actor: str,
-    content: Mapping[str, Any],
-    details: Mapping[str, Any],
-    traceparent: str | None,
-    move: Move | None = None,
-) -> int:
-    """Give an order its next events, with history and outbox pointers; returns the last sequence.
+_APPEND: Final = f"""
+    WITH given AS (
+        SELECT *
+          FROM unnest($1::bigint[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[], $6::text[],
+                      $7::text[], $8::text[], $9::text[], $10::text[])
+               AS given (order_pk, type, actor, content, details, traceparent, request_id, also,
+                         status, reason)
+    ), moved AS (
+        UPDATE orders.orders
+           SET event_seq = event_seq + 1 + (also IS NOT NULL)::int,
+               status = coalesce(given.status, orders.status),
+               status_reason = CASE WHEN given.status IS NULL THEN status_reason ELSE reason END
+          FROM given
+         WHERE id = order_pk
+        RETURNING order_pk, public_id AS order_public_id, created_at AS order_created_at,
+                  event_seq, type, also, content, traceparent, request_id, actor, details
+    ), happened AS (
+        SELECT order_pk, order_public_id, order_created_at, added.sequence, added.type, content,
+               traceparent, request_id, clock_timestamp() AS occurred_at, actor, details
+          FROM moved
+         CROSS JOIN LATERAL (
+                VALUES (event_seq - (also IS NOT NULL)::int, moved.type), (event_seq, also)
+                ) AS added (sequence, type)
+         WHERE added.type IS NOT NULL
+    ), {INTO_HISTORY_AND_OUTBOX}
+    SELECT order_pk, event_seq FROM moved
+"""  # noqa: S608 - as above
 
-    ``move`` is where they bring the order; the database refuses a move that is none. The order's
-    row stays locked until the transaction ends, so an order's numbers have no gap and follow the
-    order of commits.
+
+async def append(connection: Connection, happened: Sequence[Happened]) -> list[int]:
+    """Give each order its next events, with history and outbox pointers; their last sequences.
+
+    The database refuses a move that is none. An order's row stays locked until the transaction
+    ends, so an order's numbers have no gap and follow the order of commits; where there are many,
+    the caller has locked them.
     """
-    sequence: int = await connection.fetchval(
-        f"""
-        WITH moved AS (
-            UPDATE orders.orders
-               SET event_seq = event_seq + cardinality($2::text[]),
-                   status = coalesce($7, status),
-                   status_reason = CASE WHEN $7 IS NULL THEN status_reason ELSE $8 END
-             WHERE id = $1
-            RETURNING id, public_id, created_at, event_seq
-        ), happened AS (
-            SELECT id AS order_pk, public_id AS order_public_id, created_at AS order_created_at,
-                   event_seq - cardinality($2::text[]) + number AS sequence, type,
-                   $4::jsonb AS content, $5 AS traceparent, $9 AS request_id,
-                   clock_timestamp() AS occurred_at, $3 AS actor, $6::jsonb AS details
-              FROM moved, unnest($2::text[]) WITH ORDINALITY AS added (type, number)
-        ), {INTO_HISTORY_AND_OUTBOX}
-        SELECT event_seq FROM moved
-        """,  # noqa: S608 - as above
-        order_pk,
-        types,
-        actor,
-        content,
-        traceparent,
-        details,
-        None if move is None else move.status,
-        None if move is None else move.reason,
-        telemetry.request_id(),
-    )
+    columns = [[getattr(each, name.name) for each in happened] for name in fields(Happened)]
+    records = await connection.fetch(_APPEND, *columns)
     wake_dispatcher(connection)
-    return sequence
+    sequences = {record["order_pk"]: record["event_seq"] for record in records}
+    return [sequences[each.order_pk] for each in happened]
 
 
 async def remembered(connection: Connection, event_id: UUID, occurred_at: datetime) -> Event | None:

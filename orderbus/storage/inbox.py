@@ -54,7 +54,7 @@ class Recorded:
 
     new: int
     unordered: Sequence[int]
-    consumptions: Mapping[str, Sequence[int]]
+    consumptions: Mapping[str, int]
 
 
 async def recognise(
@@ -170,21 +170,21 @@ _ADD: Final = """
         ON CONFLICT DO NOTHING
         RETURNING id, due_at
     ), wanted AS (
-        INSERT INTO ops.consumptions (consumer, event_id, occurred_at, hinted_at)
-        SELECT consumers.name, new.event_id, new.occurred_at, now()
+        INSERT INTO ops.consumptions (consumer, event_id, occurred_at)
+        SELECT consumers.name, new.event_id, new.occurred_at
           FROM new
           JOIN came USING (event_id)
           JOIN consumers USING (type)
          WHERE new.message_id IS NOT NULL
         ON CONFLICT DO NOTHING
-        RETURNING consumer, id
+        RETURNING consumer
     )
     SELECT (SELECT count(*) FROM new) AS new,
            (SELECT coalesce(array_agg(id ORDER BY id), '{}')
               FROM owed WHERE due_at <= now()) AS unordered,
-           (SELECT jsonb_object_agg(consumer, ids)
-              FROM (SELECT consumer, jsonb_agg(id ORDER BY id) AS ids
-                      FROM wanted GROUP BY consumer) AS each) AS consumptions
+           (SELECT jsonb_object_agg(consumer, count)
+              FROM (SELECT consumer, count(*) FROM wanted GROUP BY consumer) AS each)
+               AS consumptions
 """
 
 

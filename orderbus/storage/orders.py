@@ -14,7 +14,7 @@ from asyncpg import Record
 from orderbus.domain.orders import OrderId, PlaceOrder
 from orderbus.domain.states import Status
 from orderbus.domain.text import brief
-from orderbus.errors import NotFound
+from orderbus.errors import Busy, NotFound
 from orderbus.storage import events, rows
 from orderbus.storage.database import Connection
 
@@ -237,6 +237,31 @@ async def lock(connection: Connection, order_id: OrderId) -> Order:
     if row is None:
         raise NotFound(f"No order {order_id}")
     return order_of(row)
+
+
+async def lock_all(connection: Connection, order_ids: Sequence[OrderId]) -> list[Order]:
+    """Lock orders in one order, for whoever changes many; shows them as asked for.
+
+    Waits for nobody: raises ``Busy`` where somebody else is at work on one. Raises ``NotFound``.
+    """
+    rows = await connection.fetch(
+        f"""
+        SELECT {COLUMNS}
+          FROM orders.orders o
+         WHERE o.public_id = ANY ($1::uuid[])
+         ORDER BY o.id
+           FOR UPDATE SKIP LOCKED
+        """,  # noqa: S608 - as above
+        order_ids,
+    )
+    found = {row["public_id"]: row for row in rows}
+    for missing in (order_id for order_id in order_ids if order_id not in found):
+        if await connection.fetchval(
+            "SELECT true FROM orders.orders WHERE public_id = $1", missing
+        ):
+            raise Busy("Somebody else is at work on an order")
+        raise NotFound(f"No order {missing}")
+    return [order_of(found[order_id]) for order_id in order_ids]
 
 
 def _as_uuid(text: str) -> UUID | None:

@@ -1,7 +1,8 @@
-"""How far the processing of each order is."""
+"""How far the processing of each order is; the caller has locked the order."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -9,39 +10,46 @@ from typing import Literal
 from orderbus.storage.database import Connection
 
 
-async def begin(connection: Connection, order_pk: int, *, began_with: int) -> None:
-    """Note that an order is being processed, from the event numbered ``began_with`` on."""
+async def begin(
+    connection: Connection, orders: Sequence[int], *, began_with: Sequence[int]
+) -> None:
+    """Note that orders are being processed, from their events numbered ``began_with`` on."""
     await connection.execute(
         """
         INSERT INTO orders.order_processing (order_id, status, began_with)
-        VALUES ($1, 'PROCESSING', $2)
+        SELECT order_id, 'PROCESSING', began_with
+          FROM unnest($1::bigint[], $2::bigint[]) AS given (order_id, began_with)
         ON CONFLICT (order_id) DO UPDATE
-           SET status = 'PROCESSING', began_with = $2, attempts = 1, amount = NULL,
+           SET status = 'PROCESSING', began_with = excluded.began_with, attempts = 1, amount = NULL,
                error_message = NULL, asked_by = NULL, started_at = now(), processed_at = NULL
         """,
-        order_pk,
+        orders,
         began_with,
     )
 
 
-async def asked_by(connection: Connection, order_pk: int) -> str | None:
-    """Say who asked for the try that begins now; None where nobody did."""
-    return await connection.fetchval(
-        "SELECT asked_by FROM orders.order_processing WHERE order_id = $1", order_pk
+async def asked_by(connection: Connection, orders: Sequence[int]) -> dict[int, str]:
+    """Say who asked for the tries that begin now, where somebody did."""
+    records = await connection.fetch(
+        "SELECT order_id, asked_by FROM orders.order_processing"
+        " WHERE order_id = ANY ($1::bigint[]) AND asked_by IS NOT NULL",
+        orders,
     )
+    return {record["order_id"]: record["asked_by"] for record in records}
 
 
-async def go_on(connection: Connection, order_pk: int) -> int:
-    """Note one more attempt at an order that is in progress; returns the event it began with."""
-    return await connection.fetchval(
+async def go_on(connection: Connection, orders: Sequence[int]) -> dict[int, int]:
+    """Note one more attempt at orders that are in progress; the events they began with."""
+    records = await connection.fetch(
         """
         UPDATE orders.order_processing
            SET status = 'PROCESSING', attempts = attempts + 1
-         WHERE order_id = $1
-        RETURNING began_with
+         WHERE order_id = ANY ($1::bigint[])
+        RETURNING order_id, began_with
         """,
-        order_pk,
+        orders,
     )
+    return {record["order_id"]: record["began_with"] for record in records}
 
 
 async def wait(connection: Connection, order_pk: int, *, error: str) -> None:
@@ -55,21 +63,25 @@ async def wait(connection: Connection, order_pk: int, *, error: str) -> None:
 
 
 async def finish(
-    connection: Connection, order_pk: int, *, amount: Decimal | None, error: str | None
+    connection: Connection, finished: Sequence[tuple[int, Decimal | None, str | None]]
 ) -> datetime:
-    """Note what came of it; returns when."""
+    """Note what came of orders: their amounts, and their errors; returns when."""
+    orders, amounts, errors = zip(*finished, strict=True)
     return await connection.fetchval(
         """
-        INSERT INTO orders.order_processing AS processing
+        INSERT INTO orders.order_processing
                (order_id, status, began_with, amount, error_message, processed_at)
-        VALUES ($1, CASE WHEN $3::text IS NULL THEN 'SUCCESS' ELSE 'FAILED' END, 0, $2, $3, now())
+        SELECT order_id, CASE WHEN error IS NULL THEN 'SUCCESS' ELSE 'FAILED' END, 0, amount,
+               error, now()
+          FROM unnest($1::bigint[], $2::numeric[], $3::text[]) AS given (order_id, amount, error)
         ON CONFLICT (order_id) DO UPDATE
-           SET status = excluded.status, amount = $2, error_message = $3, processed_at = now()
+           SET status = excluded.status, amount = excluded.amount,
+               error_message = excluded.error_message, processed_at = now()
         RETURNING processed_at
         """,
-        order_pk,
-        amount,
-        error,
+        orders,
+        amounts,
+        errors,
     )
 
 
@@ -100,8 +112,7 @@ async def begin_again(
                FOR UPDATE
         ), again AS (
             UPDATE ops.consumptions
-               SET state = 'pending', attempts = 0, due_at = now(), hinted_at = NULL,
-                   settled_at = NULL
+               SET state = 'pending', attempts = 0, crashes = 0, due_at = now(), settled_at = NULL
              WHERE id = (SELECT id FROM first WHERE is_kept)
                AND state <> 'pending'
                AND (SELECT count(*) FROM letter) >= 0

@@ -8,7 +8,7 @@ from typing import Final
 from orderbus.storage.database import Connection
 
 #: The newest of ``migrations/`` (a test compares); one that a later version added is no fault.
-NEWEST: Final = "0015.heads-are-due"
+NEWEST: Final = "0016.consumptions-in-batches"
 
 
 @dataclass(frozen=True, slots=True)

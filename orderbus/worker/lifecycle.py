@@ -12,7 +12,7 @@ import itertools
 import os
 import signal
 import threading
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
@@ -28,7 +28,7 @@ from orderbus import settings as settings_module
 from orderbus import telemetry
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources, open_resources
-from orderbus.services.deliveries import Sender
+from orderbus.services.taking import Taker
 from orderbus.settings import Settings
 from orderbus.worker import health_server, shared_state, threads
 from orderbus.worker.broker import Broker
@@ -36,6 +36,8 @@ from orderbus.worker.event_loop import LoopThread
 
 T = TypeVar("T")
 
+#: What works on each kind of what is due, by its actor.
+Takers = Mapping[str, Taker[Any, Any]]
 #: What a worker does for as long as it runs, with what it holds open: for which queues, and what
 #: names its threads that ended.
 Dispatch = Callable[
@@ -50,7 +52,7 @@ BROKE: Final = 1
 _ENDS_WITHIN: Final = 30.0
 
 _open: Resources | None = None
-_sender: Sender | None = None
+_takers: Takers = {}
 _broken = False
 
 
@@ -61,11 +63,15 @@ def resources() -> Resources:
     return _open
 
 
-def sender() -> Sender:
-    """Hand out what attempts this worker's deliveries; raises ``Unavailable`` as ``resources``."""
-    if _sender is None:
-        raise Unavailable("The worker is not up yet")
-    return _sender
+def takers() -> Takers:
+    """Hand out what works on what is due here; raises ``Unavailable`` as ``resources``."""
+    resources()
+    return _takers
+
+
+def wake(actor: str) -> None:
+    """Have what is due to ``actor`` begun with; no message and no thread waits for that."""
+    takers()[actor].woken.set()
 
 
 def submit(work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
@@ -96,12 +102,18 @@ def exit_misconfigured(error: BaseException) -> NoReturn:
 class Lifecycle(Middleware):
     """Opens the resources before the first message and closes them after the last."""
 
-    def __init__(self, prepare: Callable[[Settings], None], dispatch: Dispatch) -> None:
+    def __init__(
+        self,
+        prepare: Callable[[Settings], None],
+        take: Callable[[Resources], Takers],
+        dispatch: Dispatch,
+    ) -> None:
         """Hold nothing until the worker boots.
 
         ``prepare`` runs before the worker asks for its queues and may raise ``Misconfigured``.
         """
         self._prepare = prepare
+        self._take = take
         self._dispatch = dispatch
         self._stack = AsyncExitStack()
         self._dispatching: concurrent.futures.Future[None] | None = None
@@ -127,13 +139,13 @@ class Lifecycle(Middleware):
 
         Dramatiq would go on after an error here, with nothing open.
         """
-        global _open, _sender  # noqa: PLW0603 - one per worker process, as Dramatiq's event loop is
+        global _open, _takers  # noqa: PLW0603 - one per worker process, as Dramatiq's event loop is
         cast("Broker", broker).gate.clear()
         shared_state.report({})
         try:
             opening = self._stack.enter_async_context(open_resources(settings_module.load()))
             _open = submit(opening).result(timeout=30)
-            _sender = Sender(_open.database, _open.http, _open.settings)
+            _takers = self._take(_open)
         except Exception as error:  # noqa: BLE001 - a door: a worker without resources must not go on
             exit_misconfigured(error)
 
@@ -164,13 +176,13 @@ class Lifecycle(Middleware):
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
         """Close what was opened, when nothing works with it any more."""
-        global _open, _sender  # noqa: PLW0603 - see before_worker_boot
-        if _sender is not None:
-            submit(_sender.idle()).result()  # at the latest when the grace is over
+        global _open  # noqa: PLW0603 - see before_worker_boot
+        for taker in _takers.values():
+            submit(taker.idle()).result()  # at the latest when the grace is over
         if self._ending is not None:
             self._ending.cancel()
         submit(_interrupt_after(timedelta(0))).result(timeout=30)
-        _open = _sender = None
+        _open = None
         submit(self._stack.aclose()).result(timeout=30)
         if _broken:
             os._exit(BROKE)
@@ -181,8 +193,7 @@ async def _interrupt_after(grace: timedelta) -> None:
     if _open is not None:  # else it has ended meanwhile
         _open.ending.set()
         await cast("LoopThread", get_event_loop_thread()).interrupt()
-        if _sender is not None:
-            await _sender.interrupt()
+        await asyncio.gather(*(taker.interrupt() for taker in _takers.values()))
 
 
 def _hear_signals(hurry: Callable[[], None]) -> None:

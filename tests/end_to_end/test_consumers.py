@@ -77,7 +77,7 @@ async def test_a_closed_cart_becomes_an_order_whose_webhooks_tell_its_whole_stor
     "point",
     [
         "worker between an effect and its mark",
-        "worker between an effect's commit and its ack",
+        "worker between an effect's commit and its end",
         "worker between processing and its commit",
     ],
 )

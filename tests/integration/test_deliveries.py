@@ -27,7 +27,7 @@ async def deliver_all(database: Database, http: Session, settings: Settings) -> 
     try:
         while True:
             sender.woken.clear()
-            await sender.send_due()
+            await sender.take_due()
             await sender.woken.wait()
     finally:
         await sender.interrupt()

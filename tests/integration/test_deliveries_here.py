@@ -196,7 +196,7 @@ async def test_a_hundred_exchanges_under_way_are_all_handed_back_uncharged(
     await scenario.come_back(database, *await scenario.events(database))
     receiver.may_answer.clear()
     sender = Sender(database, http, settings)
-    await sender.send_due()
+    await sender.take_due()
     await until_here(lambda: len(receiver.requests) == 100, "all are asked")
 
     await sender.interrupt()

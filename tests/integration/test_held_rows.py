@@ -79,7 +79,7 @@ async def test_what_somebody_holds_is_handed_back_uncharged_once_it_is_free(
 
     monkeypatch.setattr(storage.deliveries, "settle", watched)
     sender = Sender(database, http, settings)
-    await sender.send_due()
+    await sender.take_due()
     await until_here(lambda: receiver.requests, "the endpoint is asked")
     async with database.transaction() as bridge:
         await delivery_rows.lock(bridge, due)
@@ -158,7 +158,7 @@ async def test_what_is_claimed_while_the_worker_ends_is_handed_back_unsent(
     sender = Sender(database, http, settings)
     await sender.interrupt()
 
-    await sender.send_due()
+    await sender.take_due()
     await sender.idle()
 
     row = await scenario.state(database, due)

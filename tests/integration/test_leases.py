@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -58,23 +59,21 @@ class Ice:
             await self.thawed.wait()
 
 
-async def due(database: Database) -> tuple[UUID, int]:
+async def due(database: Database) -> UUID:
     placed = await scenario.place(database)
-    _, found = await scenario.record(
-        database, await scenario.events(database), wanted={NAME: "order.created"}
-    )
-    return placed.order_id, found.consumptions[NAME][0]
+    await scenario.record(database, await scenario.events(database), wanted={NAME: "order.created"})
+    return placed.order_id
 
 
 def frozen_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> Ice:
     """Freeze the first worker that has claimed an order and not begun with it."""
-    ice, lock = Ice(), storage.orders.lock
+    ice, lock = Ice(), storage.orders.lock_all
 
-    async def slow_lock(connection: Any, public_id: OrderId) -> Order:
+    async def slow_lock(connection: Any, order_ids: Sequence[OrderId]) -> list[Order]:
         await ice.hold()
-        return await lock(connection, public_id)
+        return await lock(connection, order_ids)
 
-    monkeypatch.setattr(storage.orders, "lock", slow_lock)
+    monkeypatch.setattr(storage.orders, "lock_all", slow_lock)
     return ice
 
 
@@ -86,13 +85,13 @@ async def test_a_worker_that_lost_its_lease_before_it_began_does_not_begin(
     monkeypatch: pytest.MonkeyPatch,
     outcome: Outcome,
 ) -> None:
-    public_id, one = await due(database)
+    public_id = await due(database)
     processor.outcome = outcome
     ice = frozen_before_it_begins(monkeypatch)
-    frozen = asyncio.create_task(scenario.consume(database, settings, NAME, one))
+    frozen = asyncio.create_task(scenario.consume(database, settings, NAME))
     await ice.reached.wait()
     await consumption_rows.end_leases(database)
-    await scenario.consume(database, settings, NAME, one)
+    await scenario.consume(database, settings, NAME)
     before = await services.orders.find(database, str(public_id))
 
     ice.thawed.set()
@@ -108,12 +107,12 @@ async def test_a_worker_that_lost_its_lease_before_it_began_does_not_begin(
 async def test_an_order_whose_worker_froze_in_the_middle_is_processed_under_the_same_key(
     database: Database, settings: Settings, processor: Counting
 ) -> None:
-    public_id, one = await due(database)
+    public_id = await due(database)
     processor.go_on.clear()
-    frozen = asyncio.create_task(scenario.consume(database, settings, NAME, one))
+    frozen = asyncio.create_task(scenario.consume(database, settings, NAME))
     await processor.called.wait()
     await consumption_rows.end_leases(database)
-    await scenario.consume(database, settings, NAME, one)
+    await scenario.consume(database, settings, NAME)
 
     processor.go_on.set()
     await frozen
@@ -127,7 +126,7 @@ async def test_an_order_whose_worker_froze_in_the_middle_is_processed_under_the_
 async def test_a_worker_that_lost_its_lease_says_nothing_of_another_ones_try(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, one = await due(database)
+    await due(database)
     called, go_on, first = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     class Fails:
@@ -141,10 +140,10 @@ async def test_a_worker_that_lost_its_lease_says_nothing_of_another_ones_try(
             raise AssertionError
 
     monkeypatch.setattr(services.processing, "chosen", lambda _: Fails())
-    frozen = asyncio.create_task(scenario.consume(database, settings, NAME, one))
+    frozen = asyncio.create_task(scenario.consume(database, settings, NAME))
     await first.wait()
     await consumption_rows.end_leases(database)
-    working = asyncio.create_task(scenario.consume(database, settings, NAME, one))
+    working = asyncio.create_task(scenario.consume(database, settings, NAME))
     await called.wait()
 
     go_on.set()
@@ -161,12 +160,12 @@ async def test_a_worker_that_lost_its_lease_says_nothing_of_another_ones_try(
 async def test_an_id_of_another_consumers_is_not_claimed_and_changes_nothing(
     database: Database, settings: Settings, processor: Counting
 ) -> None:
-    _, one = await due(database)
+    await due(database)
     before = await consumption_rows.only(database)
 
-    await scenario.consume(database, settings, "count_event", one)
+    await scenario.consume(database, settings, "count_event")
 
     assert await consumption_rows.only(database) == before
     assert await consumption_rows.counted(database) == 0
-    await scenario.consume(database, settings, NAME, one)
+    await scenario.consume(database, settings, NAME)
     assert len(processor.keys) == 1

@@ -17,6 +17,7 @@ import pytest
 
 from orderbus import services, storage
 from orderbus.domain.deliveries import Settlement
+from orderbus.errors import Busy
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.deliveries import Outcome
@@ -52,16 +53,13 @@ async def gone(connection: Connection, world: World) -> None:
 
 async def append(connection: Connection, world: World) -> None:
     order = await storage.orders.lock(connection, world.order)
-    await storage.events.append(
-        connection,
-        order.order_pk,
-        types=["order.noted"],
-        actor="test",
-        content={},
-        details={},
-        traceparent=None,
-        move=storage.events.Move(order.status, None),
-    )
+    noted = storage.events.Happened(order.order_pk, "order.noted", "test", {}, status=order.status)
+    await storage.events.append(connection, [noted])
+
+
+async def lock_all(connection: Connection, world: World) -> None:
+    with suppress(Busy):  # it waits for nobody
+        await storage.orders.lock_all(connection, [world.order])
 
 
 async def settle_pointers(connection: Connection, world: World) -> None:
@@ -112,6 +110,7 @@ CALLS: dict[str, Call] = {
     "orders.add": lambda c, _: services.orders.accept(c, samples.order(), traceparent=None),
     "events.append": append,
     "orders.lock": append,
+    "orders.lock_all": lock_all,
     "outbox.hint": lambda c, _: storage.outbox.hint(c, **HINT),
     "outbox.lease": lambda c, _: storage.outbox.lease(c, uuid4(), at_most=9, length=SOON),
     "outbox.park": lambda c, w: storage.outbox.park(

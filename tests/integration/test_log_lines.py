@@ -73,11 +73,10 @@ async def test_the_bridge_names_the_order_of_a_message_it_buries(
 async def consume(database: Database, settings: Settings, work: Work, times: int = 1) -> None:
     """Let a consumer have the order's event."""
     wanted = {"count_event": "*"}
-    _, due = await scenario.record(database, await scenario.events(database), wanted=wanted)
-    [one] = due.consumptions["count_event"]
+    await scenario.record(database, await scenario.events(database), wanted=wanted)
     held = scenario.resources(database, settings)
     for _ in range(times):
-        await services.consumptions.consume(held, "count_event", one, work)
+        await scenario.have_consumed(held, "count_event", work)
 
 
 async def say(_: Connection, __: Event) -> None:

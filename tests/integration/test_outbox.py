@@ -72,15 +72,8 @@ async def test_an_event_whose_order_cannot_be_announced_parks_itself(
     order = await scenario.place(database)
     async with database.transaction() as connection:
         locked = await storage.orders.lock(connection, order.order_id)
-        await storage.events.append(
-            connection,
-            locked.order_pk,
-            types=["order.odd"],
-            actor="test",
-            content={},
-            details={},
-            traceparent=None,
-        )
+        odd = storage.events.Happened(locked.order_pk, "order.odd", "test", content={})
+        await storage.events.append(connection, [odd])
 
     published = await publish(database, topic, settings)
 

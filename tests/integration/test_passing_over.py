@@ -73,14 +73,12 @@ async def test_an_order_whose_event_lost_its_payload_fails_instead_of_waiting_fo
     database: Database, settings: Settings
 ) -> None:
     placed = await scenario.place(database)
-    _, found = await scenario.record(
+    await scenario.record(
         database, await scenario.events(database), wanted={"process_order": "order.created"}
     )
     await event_rows.lose_all(database)
 
-    await scenario.consume(
-        database, settings, "process_order", found.consumptions["process_order"][0]
-    )
+    await scenario.consume(database, settings, "process_order")
 
     order = await services.orders.find(database, str(placed.order_id))
     assert (order.status, order.status_reason) == ("failed", "The event's payload is gone")
@@ -102,7 +100,7 @@ async def test_discarding_the_processing_of_an_order_leaves_it_in_progress_for_n
 ) -> None:
     """Where giving it up failed, the order is still in progress, and its dead letter open."""
     placed = await scenario.place(database)
-    _, found = await scenario.record(
+    await scenario.record(
         database, await scenario.events(database), wanted={"process_order": "order.created"}
     )
 
@@ -114,8 +112,7 @@ async def test_discarding_the_processing_of_an_order_leaves_it_in_progress_for_n
     held = scenario.resources(
         database, settings.model_copy(update={"max_retry_attempts": 0, "processor": "priced"})
     )
-    one = found.consumptions["process_order"][0]
-    await services.consumptions.consume(held, "process_order", one, work)
+    await scenario.have_consumed(held, "process_order", work)
     before = await services.orders.find(database, str(placed.order_id))
 
     letter = await letter_rows.only_id(database)

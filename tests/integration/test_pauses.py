@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orderbus import services, storage
+from orderbus import storage
 from orderbus.domain import retries
 from orderbus.domain.events import Event
 from orderbus.errors import Unavailable
@@ -23,16 +23,16 @@ LONGEST = timedelta(minutes=5)
 
 
 @pytest.fixture
-async def due(database: Database) -> int:
+async def due(database: Database) -> None:
     await scenario.place(database)
-    _, due = await scenario.record(database, await scenario.events(database), wanted={"probe": "*"})
-    return int(due.consumptions["probe"][0])
+    await scenario.record(database, await scenario.events(database), wanted={"probe": "*"})
 
 
+@pytest.mark.usefixtures("due")
 @pytest.mark.parametrize("base", [0.001, 5, 300])
 @pytest.mark.parametrize("error", [Unavailable, ZeroDivisionError])
 async def test_a_consumer_is_tried_again_after_a_doubling_pause_of_five_minutes_at_most(
-    database: Database, settings: Settings, due: int, base: float, error: type[Exception]
+    database: Database, settings: Settings, base: float, error: type[Exception]
 ) -> None:
     first = timedelta(seconds=base)
     patient = settings.model_copy(update={"max_retry_attempts": 1000, "retry_delay_base": first})
@@ -44,7 +44,7 @@ async def test_a_consumer_is_tried_again_after_a_doubling_pause_of_five_minutes_
     for times in TIMES:
         await consumption_rows.set_attempts(database, times - 1)
         before = await scenario.clock(database)
-        await services.consumptions.consume(held, "probe", due, Work(fails))
+        await scenario.have_consumed(held, "probe", Work(fails))
         after = await scenario.clock(database)
         pause = min(LONGEST, first * 2 ** min(times - 1, 30))
         due_at = (await consumption_rows.only(database))["due_at"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
-from orderbus import services, storage
+from orderbus import services
 from orderbus.domain.processing import Outcome, Task
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
@@ -40,9 +40,9 @@ async def order(database: Database, public_id: UUID) -> Order:
 async def test_an_order_that_is_processed_is_completed_and_told_of(
     database: Database, settings: Settings
 ) -> None:
-    public_id, one = await due(database)
+    public_id = await due(database)
 
-    await process(database, settings, one)
+    await process(database, settings)
 
     found, row = await order(database, public_id), await order_rows.processing(database)
     assert (found.status, found.event_seq) == ("completed", 4)
@@ -57,10 +57,10 @@ async def test_an_order_that_is_processed_is_completed_and_told_of(
 async def test_an_order_processed_already_is_not_processed_again(
     database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
-    _, one = await due(database)
+    await due(database)
 
-    await asyncio.gather(*(process(database, settings, one) for _ in range(3)))
-    await process(database, settings, one)
+    await asyncio.gather(*(process(database, settings) for _ in range(3)))
+    await process(database, settings)
 
     assert len({task.idempotency_key for task in scripted.tasks}) == 1
     assert await event_rows.count(database) == 4
@@ -69,10 +69,10 @@ async def test_an_order_processed_already_is_not_processed_again(
 async def test_a_processor_that_says_no_fails_the_order_at_once_with_its_reason(
     database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
-    public_id, one = await due(database)
+    public_id = await due(database)
     scripted.script = [Outcome(reason="Simulated processing failure")]
 
-    await process(database, settings, one)
+    await process(database, settings)
 
     found, row = await order(database, public_id), await order_rows.processing(database)
     assert (found.status, found.status_reason) == ("failed", "Simulated processing failure")
@@ -83,13 +83,13 @@ async def test_a_processor_that_says_no_fails_the_order_at_once_with_its_reason(
 async def test_a_processor_that_raises_is_tried_again_and_the_order_stays_in_progress(
     database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
-    public_id, one = await due(database)
+    public_id = await due(database)
     scripted.script = [OSError("the bank is away"), OSError("still")]
 
-    await process(database, settings, one)
+    await process(database, settings)
     waiting, row = await order(database, public_id), await order_rows.processing(database)
     for _ in range(2):
-        await process(database, settings, one)
+        await process(database, settings)
 
     assert (waiting.status, row["status"]) == ("in_progress", "PENDING")
     assert row["error_message"] == "OSError: the bank is away"
@@ -102,7 +102,7 @@ async def test_a_processor_that_raises_is_tried_again_and_the_order_stays_in_pro
 async def test_a_processor_that_always_raises_fails_the_order_with_its_reason(
     database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
-    public_id, _ = await given_up(database, settings, scripted)
+    public_id = await given_up(database, settings, scripted)
 
     found = await order(database, public_id)
     assert (found.status, found.status_reason) == ("failed", "OSError: the bank is gone")
@@ -112,12 +112,12 @@ async def test_a_processor_that_always_raises_fails_the_order_with_its_reason(
 async def test_a_failed_order_that_is_redriven_is_tried_anew_under_another_key(
     database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
-    public_id, one = await given_up(database, settings, scripted)
+    public_id = await given_up(database, settings, scripted)
     letter = await letter_rows.only_id(database)
     async with database.transaction() as connection:
         await services.dead_letters.redrive(connection, letter)
 
-    await process(database, settings, one)
+    await process(database, settings)
 
     assert (await order(database, public_id)).status == "completed"
     assert len({task.idempotency_key for task in scripted.tasks}) == 2
@@ -131,7 +131,7 @@ async def test_a_failed_order_that_is_redriven_is_tried_anew_under_another_key(
 async def test_no_transaction_is_open_while_the_processor_works(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, one = await due(database)
+    await due(database)
     found: list[int] = []
 
     class Looks:
@@ -144,7 +144,7 @@ async def test_no_transaction_is_open_while_the_processor_works(
             return Outcome()
 
     monkeypatch.setattr(services.processing, "chosen", lambda _: Looks())
-    await process(database, settings, one)
+    await process(database, settings)
 
     assert found == [0]
 
@@ -152,17 +152,17 @@ async def test_no_transaction_is_open_while_the_processor_works(
 async def test_the_settings_say_how_often_and_after_which_pause_it_is_tried_again(
     database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
-    _, one = await due(database)
+    await due(database)
     scripted.script = [OSError("the bank is away")] * 2
     changed = settings.model_copy(
         update={"max_retry_attempts": 1, "retry_delay_base": timedelta(seconds=40)}
     )
 
     before = await scenario.clock(database)
-    await process(database, changed, one)
+    await process(database, changed)
     after = await scenario.clock(database)
     due_at = (await consumption_rows.only(database))["due_at"]
-    await process(database, changed, one)
+    await process(database, changed)
 
     assert before <= due_at - timedelta(seconds=40) <= after
     assert (await consumption_rows.only(database))["state"] == "dead"
@@ -172,20 +172,18 @@ async def test_an_order_whose_worker_died_in_the_middle_is_gone_on_with_by_the_n
     database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
     """What SIGKILL leaves: the order in progress, the lease of a worker that is no more."""
-    public_id, one = await due(database)
+    public_id = await due(database)
     held = scenario.resources(database, settings)
-    async with database.connection() as connection:
-        claim = await storage.consumptions.claim(
-            connection, NAME, one, lease=uuid4(), length=scenario.LEASE
-        )
-    assert claim is not None
+    (claim,) = await scenario.claim_consumptions(database, NAME, length=scenario.LEASE)
     assert claim.event is not None
-    await services.processing.process(held, claim.event, database.transaction)
+    async with database.transaction() as connection:
+        (began,) = await services.processing.begin(held, connection, [claim.event])
+    await services.processing.process(held, claim.event, database.transaction, began)
     assert (await order(database, public_id)).status == "in_progress"
-    await scenario.consume(database, settings, NAME, one)  # the lease still holds
+    await scenario.consume(database, settings, NAME)  # the lease still holds
     assert (await order(database, public_id)).status == "in_progress"
 
-    await process(database, settings, one)
+    await process(database, settings)
 
     assert (await order(database, public_id)).status == "completed"
     assert len({task.idempotency_key for task in scripted.tasks}) == 1
@@ -194,14 +192,10 @@ async def test_an_order_whose_worker_died_in_the_middle_is_gone_on_with_by_the_n
 async def test_an_order_that_kills_every_worker_fails_and_is_a_dead_letter(
     database: Database, settings: Settings
 ) -> None:
-    public_id, one = await due(database)
-    async with database.connection() as connection:
-        for _ in range(ATTEMPTS):
-            await storage.consumptions.claim(
-                connection, NAME, one, lease=uuid4(), length=timedelta(seconds=0)
-            )
+    public_id = await due(database)
+    await scenario.crash(database, NAME, times=ATTEMPTS)
 
-    await process(database, settings, one)
+    await process(database, settings)
 
     assert (await order(database, public_id)).status == "failed"
     assert await letter_rows.reasons(database) == ["crashed"]
@@ -210,7 +204,7 @@ async def test_an_order_that_kills_every_worker_fails_and_is_a_dead_letter(
 async def test_an_order_cancelled_while_it_is_processed_stays_cancelled(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    public_id, one = await due(database)
+    public_id = await due(database)
 
     class Slow:
         async def process(self, _: Task) -> Outcome:
@@ -226,7 +220,7 @@ async def test_an_order_cancelled_while_it_is_processed_stays_cancelled(
             return Outcome(amount=Decimal(7))
 
     monkeypatch.setattr(services.processing, "chosen", lambda _: Slow())
-    await process(database, settings, one)
+    await process(database, settings)
 
     assert (await order(database, public_id)).status == "cancelled"
     row = await order_rows.processing(database)
@@ -238,13 +232,13 @@ async def test_an_order_cancelled_while_it_is_processed_stays_cancelled(
 async def test_a_cancelled_order_is_not_processed(
     database: Database, settings: Settings, scripted: ScriptedProcessor
 ) -> None:
-    public_id, one = await due(database)
+    public_id = await due(database)
     async with database.transaction() as connection:
         await services.orders.cancel(
             connection, str(public_id), reason=None, actor="test", seen=None, traceparent=None
         )
 
-    await process(database, settings, one)
+    await process(database, settings)
 
     assert scripted.tasks == []
 
@@ -252,9 +246,9 @@ async def test_a_cancelled_order_is_not_processed(
 async def test_with_no_processor_an_order_stays_as_it_is(
     database: Database, settings: Settings
 ) -> None:
-    public_id, one = await due(database)
+    public_id = await due(database)
 
-    await process(database, settings.model_copy(update={"processor": "none"}), one)
+    await process(database, settings.model_copy(update={"processor": "none"}))
 
     assert (await order(database, public_id)).status == "created"
 

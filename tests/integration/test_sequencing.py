@@ -148,7 +148,7 @@ async def bridge(database: Database, events: Sequence[Returned]) -> None:
 async def work(database: Database, settings: Settings, done: asyncio.Event) -> None:
     sender = Sender(database, None, settings)  # type: ignore[arg-type]
     while not done.is_set():
-        await sender.send_due()
+        await sender.take_due()
         await asyncio.sleep(0.005)
     await sender.idle()
 

@@ -8,13 +8,13 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from orderbus import services, storage
 from orderbus.errors import Unavailable
-from orderbus.services.consumptions import Work
+from orderbus.services.consumptions import Consuming, Work
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from orderbus.worker import lifecycle
@@ -42,10 +42,9 @@ def _short_grace(env: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 async def one_due(database: Database, consumer: str = "count_event") -> int:
     await scenario.place(database)
-    _, due = await scenario.record(
-        database, await scenario.events(database), wanted={consumer: "*"}
-    )
-    return due.consumptions[consumer][0]
+    await scenario.record(database, await scenario.events(database), wanted={consumer: "*"})
+    (due,) = await consumption_rows.pending(database, consumer)
+    return due
 
 
 async def row(database: Database) -> tuple[str, int, bool, bool, str | None]:
@@ -62,10 +61,18 @@ def consuming(begun: threading.Event) -> WorkOn:
         begun.set()
         await asyncio.Event().wait()
 
-    work = Work(effect, prepare)
-    return lambda one: services.consumptions.consume(
-        lifecycle.resources(), "count_event", one, work
-    )
+    return working(Work(effect, prepare))
+
+
+def working(work: Work) -> WorkOn:
+    """Have the worker do this for ``count_event``, as its dispatcher would."""
+
+    async def take(_: int) -> None:
+        consuming = Consuming(lifecycle.resources(), "count_event", work)
+        cast("dict[str, Any]", lifecycle.takers())["count_event"] = consuming
+        await consuming.take_due()
+
+    return take
 
 
 async def test_a_consumer_stopped_four_times_in_a_row_is_charged_no_attempt(
@@ -81,13 +88,16 @@ async def test_a_consumer_stopped_four_times_in_a_row_is_charged_no_attempt(
         await asyncio.to_thread(worker.stop)
         assert await row(database) == ("pending", 0, False, True, "The worker is stopping")
 
-    await scenario.consume(database, settings, "count_event", due)
+    await scenario.consume(database, settings, "count_event")
     assert (await row(database))[:2] == ("done", 1)
 
 
-async def test_a_consumer_that_is_out_of_time_is_charged_an_attempt(database: Database) -> None:
+async def test_a_consumer_that_is_out_of_time_is_charged_an_attempt(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     due = await one_due(database)
-    worker = MemoryWorker(consuming(threading.Event()), time_limit=50)
+    monkeypatch.setattr(services.consumptions, "TIME_LIMIT", 0.05)
+    worker = MemoryWorker(consuming(threading.Event()))
     await asyncio.to_thread(worker.begin, due)
     try:
         async with asyncio.timeout(20):
@@ -135,10 +145,7 @@ async def test_what_ends_within_the_grace_is_not_interrupted(
     async def count(connection: Connection, _: object, __: None) -> None:
         await storage.metrics.count(connection, "orders_created")
 
-    work = Work(count, prepare)
-    worker = MemoryWorker(
-        lambda one: services.consumptions.consume(lifecycle.resources(), "count_event", one, work)
-    )
+    worker = MemoryWorker(working(Work(count, prepare)))
     await asyncio.to_thread(worker.begin, due)
     assert await asyncio.to_thread(begun.wait, 20)
     stopping = asyncio.create_task(asyncio.to_thread(worker.stop))
@@ -156,7 +163,7 @@ async def test_a_delivery_interrupted_four_times_is_neither_charged_nor_unknown(
     receiver.may_answer.clear()
 
     async def deliver(_: int) -> None:
-        await lifecycle.sender().send_due()
+        await lifecycle.takers()["deliver_webhook"].take_due()
 
     for times in range(1, 5):
         worker = MemoryWorker(deliver)
@@ -215,7 +222,6 @@ async def at_work(
         ORDERBUS_STOP_GRACE=str(grace),
         PROBE_FILE=str(page),
     )
-    await consumption_rows.forget_hints(database)
     await until_async(page.exists, "it is at work")
     return worker
 

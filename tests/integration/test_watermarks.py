@@ -36,15 +36,9 @@ async def forget(database: Database, at_most: int = 1000) -> int:
 async def note(database: Database, number: int) -> None:
     public_id = await order_rows.public_id(database, number)
     async with database.transaction() as connection:
-        await storage.events.append(
-            connection,
-            number,
-            types=["order.noted"],
-            actor="test",
-            content={"order_id": str(public_id)},
-            details={},
-            traceparent=None,
-        )
+        content = {"order_id": str(public_id)}
+        noted = storage.events.Happened(number, "order.noted", "test", content)
+        await storage.events.append(connection, [noted])
 
 
 async def test_the_watermarks_of_days_that_are_gone_go_and_no_others(database: Database) -> None:

@@ -151,8 +151,8 @@ async def test_the_key_that_asked_for_another_try_is_in_the_history(
     await signed(client, "SO-1")
     await go_on(database, settings)
     await shop.ask("POST", "/orders/SO-1/retry")
-    (again,) = await consumption_rows.pending(database, "process_order")
-    await consume(database, settings, "process_order", again)
+    assert len(await consumption_rows.pending(database, "process_order")) == 1
+    await consume(database, settings, "process_order")
 
     begun = [
         actor for event, actor in await shop.actors("SO-1") if event == "order.processing_started"

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from orderbus import services, storage
+from orderbus import storage
 from orderbus.domain.events import Event
 from orderbus.services.consumptions import Work
 from orderbus.settings import load
 from orderbus.storage.database import Connection, Database
-from tests.support import scenario
+from tests.support import consumption_rows, scenario
 
-Effect = Callable[[Connection, Event], Awaitable[None]]
+Effect = Callable[[Connection, Any], Awaitable[None]]
 
 
-async def consume(database: Database, due: int, effect: Effect, **more: Any) -> bool:
-    """Let a consumer of this effect have one event."""
+async def consume(database: Database, effect: Effect, **more: Any) -> None:
+    """Let a consumer of this effect have the events that are due to it."""
     settings = load(_env_file=None, secret_key="a key for tests")
     held = scenario.resources(database, settings)
-    return await services.consumptions.consume(held, "count_event", due, Work(effect, **more))
+    await scenario.have_consumed(held, "count_event", Work(effect, **more))
 
 
 async def count(connection: Connection, _: Event) -> None:
@@ -29,8 +29,8 @@ async def count(connection: Connection, _: Event) -> None:
 
 async def come_back(database: Database, wanted: dict[str, str]) -> dict[str, list[int]]:
     """Record every event as the bridge does; returns what each consumer has to do."""
-    _, due = await scenario.record(database, await scenario.events(database), wanted=wanted)
-    return {name: list(ids) for name, ids in due.consumptions.items()}
+    await scenario.record(database, await scenario.events(database), wanted=wanted)
+    return {name: await consumption_rows.pending(database, name) for name in wanted}
 
 
 async def one_due(database: Database) -> int:

@@ -38,32 +38,6 @@ async def add(database: Database, *consumers: str) -> None:
     )
 
 
-async def count_hinted(database: Database, consumer: str) -> int:
-    """Count what workers have been told that this consumer has to do."""
-    return int(
-        await value(
-            database,
-            "SELECT count(*) FROM ops.consumptions WHERE consumer = $1 AND hinted_at IS NOT NULL",
-            consumer,
-        )
-    )
-
-
-async def finish_hinted(database: Database, consumer: str) -> None:
-    """Have a consumer done with whatever workers have been told of."""
-    await value(
-        database,
-        "UPDATE ops.consumptions SET state = 'done', settled_at = now()"
-        " WHERE consumer = $1 AND hinted_at IS NOT NULL",
-        consumer,
-    )
-
-
-async def let_hints_be_lost(database: Database) -> None:
-    """Let so much time pass since workers were told that they may not have heard it."""
-    await value(database, "UPDATE ops.consumptions SET hinted_at = now() - interval '2 h'")
-
-
 async def fits(database: Database, event: str, pattern: str) -> bool:
     """Say whether a consumer that wants this pattern gets events of this type."""
     return bool(await value(database, "SELECT ops.fits($1, ARRAY[$2])", event, pattern))
@@ -73,14 +47,9 @@ async def hurry(database: Database) -> None:
     """Let the time pass that a later attempt waits for at whatever no worker is at."""
     await value(
         database,
-        "UPDATE ops.consumptions SET due_at = now(), hinted_at = NULL"
+        "UPDATE ops.consumptions SET due_at = now()"
         " WHERE state = 'pending' AND lease IS NULL AND due_at > now()",
     )
-
-
-async def forget_hints(database: Database) -> None:
-    """Let nobody have been told of any consumption."""
-    await value(database, "UPDATE ops.consumptions SET hinted_at = NULL")
 
 
 async def finish(database: Database) -> None:
@@ -99,7 +68,9 @@ async def counted(database: Database, name: str | None = None) -> int:
     return int(
         await value(
             database,
-            "SELECT coalesce(sum(count), 0) FROM ops.metrics"
+            "SELECT coalesce(sum(count), 0)"
+            "  FROM (SELECT description, count FROM ops.metrics"
+            "         UNION ALL SELECT description, more FROM ops.counted) AS counted"
             " WHERE $1::text IS NULL OR description = $1",
             name,
         )
@@ -155,3 +126,23 @@ async def add_mostly_done(database: Database, done: int, *, pending: int) -> Non
         pending,
     )
     await value(database, "ANALYZE ops.consumptions")
+
+
+async def error(database: Database, consumption: int) -> str:
+    """Why it is tried again."""
+    query = "SELECT error FROM ops.consumptions WHERE id = $1"
+    return str(await value(database, query, consumption))
+
+
+async def lose_lease(database: Database, consumption: int) -> None:
+    """Let another worker have taken it, as if the lease had ended."""
+    await value(
+        database,
+        "UPDATE ops.consumptions SET lease = gen_random_uuid(), leased_until = now() + '1 h'"
+        " WHERE id = $1",
+        consumption,
+    )
+
+
+async def most_attempts(database: Database) -> int:
+    return int(await value(database, "SELECT max(attempts) FROM ops.consumptions"))

@@ -23,8 +23,8 @@ VAIN_TRANSACTIONS = 2 * services.inbox._VAIN_WAITS + 1
 
 def wake_up_later(monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
     """Let a process that delivers have been frozen: its clock goes on by so much."""
-    clock = services.attempts.clock
-    monkeypatch.setattr(services.attempts, "clock", lambda: clock() + seconds)
+    clock = services.taking.clock
+    monkeypatch.setattr(services.taking, "clock", lambda: clock() + seconds)
 
 
 def never_take_oneself_for_stopped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from orderbus import services, storage
 from orderbus.actors import broker
 from orderbus.pubsub.publisher import Publisher
+from orderbus.services.consumptions import Consuming
 
 
 def die() -> NoReturn:
@@ -49,11 +50,11 @@ POINTS: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., A
     "worker between lease and publish": (Publisher, "publish", before),
     "worker between publish and mark": (storage.outbox, "settle", before),
     "bridge before its commit": (storage.inbox, "advance_watermarks", after),
-    "bridge after its commit": (broker, "enqueue_deliveries", before),
+    "bridge after its commit": (broker, "wake_up", before),
     "worker between claim and request": (storage.deliveries, "claim", after),
     "worker between answer and settlement": (storage.deliveries, "settle", before),
     "worker between an effect and its mark": (storage.consumptions, "mark_done", before),
-    "worker between an effect's commit and its ack": (services.consumptions, "consume", after),
+    "worker between an effect's commit and its end": (Consuming, "_have_effect", after),
     "worker between processing and its commit": (services.processing, "finish", before),
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 import dramatiq
 from dramatiq.middleware import ShutdownNotifications, TimeLimit
 
+from orderbus.actors import startup
 from orderbus.rabbitmq.memory_broker import MemoryBroker
 from orderbus.worker.event_loop import Loop
 from orderbus.worker.lifecycle import Lifecycle
@@ -26,7 +27,7 @@ class MemoryWorker:
 
     def __init__(self, work_on: WorkOn, *, time_limit: int = 60_000) -> None:
         limits = TimeLimit(interval=20)
-        life = Lifecycle(prepare=lambda _: None, dispatch=dispatch_nothing)
+        life = Lifecycle(prepare=lambda _: None, take=startup.take, dispatch=dispatch_nothing)
         self.broker = MemoryBroker([Loop(), life, limits, ShutdownNotifications(), Retries()])
         limits.after_process_boot(self.broker)  # type: ignore[no-untyped-call]
 

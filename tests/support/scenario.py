@@ -12,8 +12,10 @@ from orderbus import actors, services, storage
 from orderbus.domain import webhooks
 from orderbus.domain.deliveries import Settlement
 from orderbus.domain.orders import OrderId
+from orderbus.domain.retries import CRASHES_UNSUSPECTED
 from orderbus.egress.session import Session
 from orderbus.resources import Resources
+from orderbus.services.consumptions import Consuming, Work
 from orderbus.services.deliveries import Sender
 from orderbus.services.inbox import Due
 from orderbus.services.orders import Placed
@@ -45,15 +47,14 @@ async def append_event(database: Database, order_id: OrderId) -> int:
     async with database.transaction() as connection:
         order = await storage.orders.lock(connection, order_id)
         content = "SELECT content FROM ops.events WHERE order_id = $1 AND sequence = 1"
-        return await storage.events.append(
-            connection,
+        noted = storage.events.Happened(
             order.order_pk,
-            types=["order.noted"],
-            actor="test",
+            "order.noted",
+            "test",
             content=await connection.fetchval(content, order.order_pk),
-            details={},
-            traceparent=None,
         )
+        (sequence,) = await storage.events.append(connection, [noted])
+        return sequence
 
 
 async def add_endpoint(
@@ -144,7 +145,7 @@ async def deliver(database: Database, http: Session, settings: Settings) -> None
         async with asyncio.timeout(PATIENCE):
             while sender.woken.is_set():
                 sender.woken.clear()
-                await sender.send_due()
+                await sender.take_due()
                 await sender.idle()
     finally:
         await sender.interrupt()
@@ -190,11 +191,38 @@ def resources(database: Database, settings: Settings) -> Resources:
     return Resources(settings, database, publisher=nobody, http=nobody)
 
 
-async def consume(database: Database, settings: Settings, name: str, one: int) -> None:
-    """Let one consumer have one event."""
+async def consume(database: Database, settings: Settings, name: str) -> None:
+    """Let one consumer have the events that are due to it."""
     known = {consumer.name: consumer for consumer in actors.consumers.installed(settings)}
-    held = resources(database, settings)
-    await services.consumptions.consume(held, name, one, known[name].work)
+    await have_consumed(resources(database, settings), name, known[name].work)
+
+
+async def have_consumed(held: Resources, name: str, work: Work) -> None:
+    """Have this work done, by a worker of its own, on what is due to a consumer."""
+    consuming = Consuming(held, name, work)
+    try:
+        await consuming.take_due()
+        await consuming.idle()
+    except asyncio.CancelledError:
+        await consuming.interrupt()
+        raise
+
+
+async def claim_consumptions(
+    database: Database, name: str, *, length: timedelta, suspects: bool = False
+) -> list[storage.consumptions.Claim]:
+    """Claim all that is due to a consumer, as a worker that does nothing else."""
+    async with database.connection() as connection:
+        return await storage.consumptions.claim(
+            connection, name, lease=uuid4(), length=length, at_most=1000, suspects=suspects
+        )
+
+
+async def crash(database: Database, consumer: str, *, times: int) -> None:
+    """Let so many workers die over what a consumer has to do, and let their leases end."""
+    for crashes in range(times):
+        suspects = crashes >= CRASHES_UNSUSPECTED
+        await claim_consumptions(database, consumer, length=timedelta(0), suspects=suspects)
 
 
 async def go_on(database: Database, settings: Settings) -> None:
@@ -202,9 +230,8 @@ async def go_on(database: Database, settings: Settings) -> None:
     wanted = {each.name: each.pattern for each in actors.consumers.installed(settings)}
     while True:
         new, due = await record(database, await events(database), wanted=wanted)
-        for name, ids in due.consumptions.items():
-            for one in ids:
-                await consume(database, settings, name, one)
+        for name in due.consumptions:
+            await consume(database, settings, name)
         if not new:
             return
 

@@ -27,25 +27,23 @@ class ScriptedProcessor:
         return step
 
 
-async def due(database: Database) -> tuple[UUID, int]:
+async def due(database: Database) -> UUID:
     """Place an order and bring its event back."""
     placed = await scenario.place(database)
     returned = await scenario.events(database)
-    _, found = await scenario.record(database, returned, wanted={NAME: "order.created"})
-    return placed.order_id, found.consumptions[NAME][0]
+    await scenario.record(database, returned, wanted={NAME: "order.created"})
+    return placed.order_id
 
 
-async def process(database: Database, settings: Settings, one: int) -> None:
+async def process(database: Database, settings: Settings) -> None:
     await consumption_rows.make_due(database)
-    await scenario.consume(database, settings, NAME, one)
+    await scenario.consume(database, settings, NAME)
 
 
-async def given_up(
-    database: Database, settings: Settings, scripted: ScriptedProcessor
-) -> tuple[UUID, int]:
+async def given_up(database: Database, settings: Settings, scripted: ScriptedProcessor) -> UUID:
     """Let the processor raise as often as an order is tried."""
-    public_id, one = await due(database)
+    public_id = await due(database)
     scripted.script = [OSError("the bank is gone")] * ATTEMPTS
     for _ in range(ATTEMPTS):
-        await process(database, settings, one)
-    return public_id, one
+        await process(database, settings)
+    return public_id

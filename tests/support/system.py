@@ -170,7 +170,7 @@ class System:
 
         Only where no worker lives: what a living one has begun would be begun again.
         """
-        tables = {"ops.webhook_deliveries": "", "ops.consumptions": ", hinted_at = NULL"}
+        tables = {"ops.webhook_deliveries": "", "ops.consumptions": ""}
         for table, more in tables.items():
             await scenario.value(
                 self.database,

@@ -1,0 +1,11 @@
+INSERT INTO ops.metrics AS metric (description, count)
+SELECT description, sum(more) FROM ops.counted GROUP BY description
+ON CONFLICT (description) DO UPDATE SET count = metric.count + excluded.count;
+DROP TABLE ops.counted;
+
+ALTER TABLE ops.consumptions ADD COLUMN hinted_at timestamptz;
+CREATE INDEX consumptions_hinted ON ops.consumptions (consumer, hinted_at)
+    WHERE state = 'pending' AND hinted_at IS NOT NULL;
+-- What its workers charged as an attempt.
+UPDATE ops.consumptions SET attempts = attempts + crashes WHERE crashes > 0;
+ALTER TABLE ops.consumptions DROP COLUMN crashes;

@@ -1,0 +1,13 @@
+-- Consumptions are taken, done and settled many at once, and those that may have killed a worker go
+-- alone. Wake-up messages are no longer noted in the rows. What is counted is appended and added up
+-- later: whoever counts waits for nobody.
+-- depends: 0015.heads-are-due
+
+ALTER TABLE ops.consumptions ADD COLUMN crashes integer NOT NULL DEFAULT 0 CHECK (crashes >= 0);
+DROP INDEX ops.consumptions_hinted;
+ALTER TABLE ops.consumptions DROP COLUMN hinted_at;
+
+CREATE TABLE ops.counted (
+    description text NOT NULL CHECK (description ~ '^[a-z_]{1,100}$'),
+    more        bigint NOT NULL CHECK (more > 0)
+);
