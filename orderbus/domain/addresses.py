@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
@@ -64,6 +65,7 @@ def is_private(network: Network) -> bool:
     return any(network.overlaps(other) for other in (*_RESERVED, *_PRIVATE))
 
 
+@lru_cache(maxsize=256)  # asked of every request
 def is_loopback(host: str) -> bool:
     """Say whether binding to ``host`` keeps other machines out."""
     if host == "localhost":

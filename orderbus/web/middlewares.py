@@ -68,8 +68,8 @@ async def _answer_and_log(request: web.Request, handler: Handler) -> web.StreamR
 
 async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     route = requests.route_of(request)
-    allowed = {"*", host_name(request)} & set(request.app[SETTINGS].allowed_hosts)
-    if not (allowed or (route and route.any_host)):
+    allowed = request.app[SETTINGS].allowed_hosts
+    if not (host_name(request) in allowed or "*" in allowed or (route and route.any_host)):
         detail = f"The host {brief(host_name(request))!r} is not among ALLOWED_HOSTS"
         return problems.problem(request, 400, "unknown_host", detail)
     try:

@@ -54,7 +54,8 @@ def _why_not(request: web.Request) -> str:
     if not request.app[SETTINGS].is_open:
         return NO_KEY
     for name in request.headers:
-        if name.lower() in _PROXY or name.lower().startswith(_PROXY_PREFIXES):
+        small = name.lower()
+        if small in _PROXY or small.startswith(_PROXY_PREFIXES):
             return f"AUTH=open does not hold through a proxy ({name}): sign it, or send an API key"
     if not is_loopback(request.remote or "") or not is_loopback(host_name(request)):
         return "AUTH=open holds for this machine under its own name: sign it, or send an API key"

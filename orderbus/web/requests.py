@@ -34,18 +34,11 @@ _ENTITY_TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
 async def body(request: web.Request) -> bytes:
     """Read the body up to its cap; raises ``TooLarge``, ``UnknownMediaType``, ``Invalid``."""
     at_most = request.app[SETTINGS].max_body
-    kind = request.content_type
-    if kind != "application/json" and not (
-        kind.startswith("application/") and kind.endswith("+json")
-    ):
-        raise UnknownMediaType(f"Content-Type is {brief(kind)!r}: must be application/json")
-    encoding = request.headers.get("Content-Encoding", "identity")
-    if encoding != "identity":
-        raise UnknownMediaType(f"Content-Encoding is {brief(encoding, 40)!r}: none is allowed")
-    if (request.content_length or 0) > at_most:
-        raise _too_large(at_most)
-    pieces, size = [], 0
+    _look_at_head(request, at_most)
     try:
+        if request.content_length and request.content.is_eof():  # it came with the head
+            return request.content.read_nowait()
+        pieces, size = [], 0
         async with asyncio.timeout(READ_TIMEOUT):
             async for piece in request.content.iter_chunked(65_536):
                 size += len(piece)
@@ -58,6 +51,19 @@ async def body(request: web.Request) -> bytes:
         message = "The body is incomplete: the connection ended before it did"
         raise Invalid(message, [Fault("", "incomplete", message)]) from None
     return b"".join(pieces)
+
+
+def _look_at_head(request: web.Request, at_most: int) -> None:
+    kind = request.content_type
+    if kind != "application/json" and not (
+        kind.startswith("application/") and kind.endswith("+json")
+    ):
+        raise UnknownMediaType(f"Content-Type is {brief(kind)!r}: must be application/json")
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding != "identity":
+        raise UnknownMediaType(f"Content-Encoding is {brief(encoding, 40)!r}: none is allowed")
+    if (request.content_length or 0) > at_most:
+        raise _too_large(at_most)
 
 
 async def model_or_none(request: web.Request, model: type[Model]) -> tuple[bytes, Model]:
@@ -100,8 +106,10 @@ def traceparent(request: web.Request) -> str:
     """Go on with the caller's trace (W3C Trace Context), or begin one: once for each request."""
     if _TRACEPARENT not in request:
         given = request.headers.get("traceparent", "")
-        new = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
-        request[_TRACEPARENT] = new if trace_id(given) is None else given
+        if trace_id(given) is None:
+            ids = secrets.token_hex(24)
+            given = f"00-{ids[:32]}-{ids[32:]}-01"
+        request[_TRACEPARENT] = given
     return request[_TRACEPARENT]
 
 

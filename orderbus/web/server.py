@@ -7,6 +7,7 @@ a taken port is an error at once, and a worker that dies is replaced without ref
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import signal
@@ -75,6 +76,8 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     await runner.setup()
     try:
         server = await loop.create_server(lambda: _let_in(runner, app), sock=listening)
+        gc.collect()
+        gc.freeze()  # what is loaded stays: it need not be looked through for garbage
         telemetry.log.info("web_ready", url=url_of(listening))
         await stop.wait()
         server.close()
