@@ -13,7 +13,7 @@ from pathlib import Path
 from bench import parts, statement
 from bench.report import Goal
 from orderbus.devtools import postgres
-from orderbus.devtools.client import answers
+from orderbus.devtools.client import ask
 from orderbus.devtools.processes import Process, free_port, until
 
 CONNECTIONS = 32
@@ -36,7 +36,7 @@ async def measure(folder: Path, *, quick: bool) -> list[Goal]:
         )
         try:
             ready = f"http://127.0.0.1:{port}/readyz"
-            await until(lambda: answers(ready), web, seconds=30, what="The web process")
+            await until(lambda: ask("GET", ready), web, seconds=30, what="The web process")
             await load(port, 1)
             bare, ours, waits = [], [], []
             for _ in range(ROUNDS):

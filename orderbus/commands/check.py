@@ -117,8 +117,6 @@ def _webhooks(settings: Settings) -> Iterator[Finding]:
     elif private := [str(network) for network in networks if is_private(network)]:
         found = f"lets an endpoint's URL reach private networks: {', '.join(private)}"
         yield fault(subject, found, _FEWER)
-    if is_published(settings.webhook_outgoing_secret):
-        yield fault("WEBHOOK_OUTGOING_SECRET", _PUBLISHED, "unset it, or: orderbus endpoints add")
     target = settings.webhook_outgoing_url
     if target and not target.lower().startswith("https://"):
         found = "is not https: anyone on the way can read the orders"

@@ -9,7 +9,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from http import HTTPStatus
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -19,10 +18,10 @@ from orderbus import files, services, waiting
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
 from orderbus.commands.up import with_provider
-from orderbus.devtools.client import Send, open_client
+from orderbus.devtools.client import ask
 from orderbus.devtools.dependencies import Provider
 from orderbus.devtools.folders import default_data, free_folder
-from orderbus.devtools.stack import Stack, check_settings, first_error, for_settings, running_stack
+from orderbus.devtools.stack import Stack, check_settings, first_error, running_stack
 from orderbus.domain import retries
 from orderbus.domain.events import ORDER_PROCESSED
 from orderbus.errors import Died
@@ -91,31 +90,28 @@ async def _demo(provider: Provider | None, *, as_json: bool) -> None:
 async def _send(running: Stack) -> dict[str, Any]:
     order = json.loads(files.path_of("examples/order.json").read_text())
     order["order_id"] = f"{order['order_id']}-{uuid4().hex[:8]}"
-    async with open_client() as send:
-        began = time.time()
-        url = f"{running.urls['api']}/webhooks/orders/create/"
-        await _expect(HTTPStatus.CREATED, send("POST", url, order))
-        accepted = time.time()
-        webhook = await _received(send, running, order["order_id"])
-        cart = await _close_a_cart(send, running)
-    settings = settings_module.load(_env_file=None, **for_settings(running.env))
+    began = time.time()
+    await ask("POST", f"{running.urls['api']}/webhooks/orders/create/", order)
+    accepted = time.time()
+    webhook = await _received(f"{running.urls['receiver']}received", order["order_id"])
+    cart = await _close_a_cart(running.urls["api"])
+    settings = settings_module.load(_env_file=None, **running.env)
     async with open_database(settings) as database:
         journey = await _journey(database, order["order_id"])
     return {**_report(running, journey, webhook, began=began, accepted=accepted), "cart": cart}
 
 
-async def _close_a_cart(send: Send, running: Stack) -> dict[str, Any]:
+async def _close_a_cart(api: str) -> dict[str, Any]:
     """Check a cart out, and wait until the order it became has been processed."""
-    api = running.urls["api"]
     began = time.time()
-    opening = send("POST", f"{api}/carts", {"total_amount": "100.50"})
-    cart = (await _expect(HTTPStatus.CREATED, opening))["cart_uuid"]
-    await _expect(HTTPStatus.OK, send("PUT", f"{api}/carts/{cart}/checkout"))
+    opened = await ask("POST", f"{api}/carts", {"total_amount": "100.50"})
+    cart = json.loads(opened)["cart_uuid"]
+    await ask("PUT", f"{api}/carts/{cart}/checkout")
     closed = time.time()
 
     async def processed() -> list[dict[str, Any]]:
-        asking = send("GET", f"{api}/orders/{cart}/history")
-        history: list[dict[str, Any]] = (await _expect(HTTPStatus.OK, asking))["history"]
+        asked = await ask("GET", f"{api}/orders/{cart}/history")
+        history: list[dict[str, Any]] = json.loads(asked)["history"]
         if all(event["type"] != ORDER_PROCESSED for event in history):
             raise Died(f"The cart's order was not processed within {PATIENCE.seconds} s")
         return history
@@ -124,14 +120,6 @@ async def _close_a_cart(send: Send, running: Stack) -> dict[str, Any]:
     steps = [("cart checked out", closed, f"cart {cart}")]
     steps += [(event["type"], event["at"], f"by {event['actor']}") for event in history]
     return {"cart_uuid": cart, "steps": _steps(steps, began)}
-
-
-async def _expect(status: HTTPStatus, sending: Awaitable[tuple[int, str]]) -> Any:  # noqa: ANN401 - JSON
-    """Read the JSON of an answer; raises ``Died`` where it has another status."""
-    came, text = await sending
-    if came != status:
-        raise Died(f"orderbus answered with {came} instead of {status}: {text}")
-    return json.loads(text)
 
 
 async def _until(seen: Callable[[], Awaitable[T]], within: timedelta = PATIENCE) -> T:
@@ -145,10 +133,9 @@ def _steps(steps: Sequence[tuple[str, str | float, str]], began: float) -> list[
     ]
 
 
-async def _received(send: Send, running: Stack, reference: str) -> dict[str, Any]:
+async def _received(url: str, reference: str) -> dict[str, Any]:
     async def arrived() -> dict[str, Any]:
-        asking = send("GET", f"{running.urls['receiver']}received")
-        for webhook in await _expect(HTTPStatus.OK, asking):
+        for webhook in json.loads(await ask("GET", url)):
             if json.loads(webhook["body"])["order_id"] == reference and webhook["verified"]:
                 return dict(webhook)
         raise Died(f"No verified webhook arrived within {PATIENCE.seconds} s")

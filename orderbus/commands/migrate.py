@@ -11,7 +11,7 @@ from orderbus import settings as settings_module
 from orderbus import storage, waiting
 from orderbus.commands import terminal
 from orderbus.domain import retries, webhooks
-from orderbus.errors import Invalid, Misconfigured, Refused
+from orderbus.errors import Misconfigured, Refused
 from orderbus.pubsub import topology
 from orderbus.services import lost_events, maintenance
 from orderbus.settings import Settings
@@ -54,7 +54,6 @@ def migrate(
 
 def _migrate(wait: timedelta, *, as_json: bool) -> None:
     settings = settings_module.load()
-    _check_outgoing(settings)
     with migrations.locked(settings, wait=wait, waiting=_say):
         applied = migrations.migrate(settings)
         made = asyncio.run(_prepare(settings, wait))
@@ -116,20 +115,6 @@ async def _prepare(settings: Settings, wait: timedelta) -> bool:
     if problems := await topology.check(settings):
         raise Misconfigured("\n".join(problems))
     return made
-
-
-def _check_outgoing(settings: Settings) -> None:
-    given = settings.webhook_outgoing_secret
-    secret = None if given is None else given.get_secret_value()
-    for name, check, value in (
-        ("WEBHOOK_OUTGOING_URL", webhooks.check_url, settings.webhook_outgoing_url),
-        ("WEBHOOK_OUTGOING_SECRET", webhooks.check_secret, secret),
-    ):
-        try:
-            if value is not None:
-                check(value)
-        except Invalid as error:
-            raise Misconfigured(f"{name}: {error}") from error
 
 
 def _say(sentence: str) -> None:

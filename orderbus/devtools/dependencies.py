@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from orderbus.devtools import docker, emulator, postgres, rabbitmq
-from orderbus.devtools.dependency import Dependency
+from orderbus.devtools.dependency import Dependency, urls_of
 from orderbus.errors import Misconfigured
-from orderbus.settings import QUEUES_IN_MEMORY, Settings
+from orderbus.settings import QUEUES_IN_MEMORY
 
 
 class Provider(StrEnum):
@@ -45,11 +44,11 @@ def find(
 def _find(
     name: str, data: Path, environ: Mapping[str, str], provider: Provider | None, *, safe: bool
 ) -> Dependency:
-    naming, more, urls = _NAMED[name]
+    naming, more = _NAMED[name]
     env = {variable: environ[variable] for variable in (*naming, *more) if environ.get(variable)}
     named = [variable for variable in naming if variable in env]
     if provider is None and named:
-        return Dependency(name, f"named by {named[0]}", env=env, urls=urls(env))
+        return Dependency(name, f"named by {named[0]}", env=env, urls=urls_of(env))
     for each in Provider if provider is None else [provider]:
         dependency = _had(name, each, data, safe=safe)
         if dependency is not None:
@@ -85,38 +84,9 @@ def _had(name: str, provider: Provider, data: Path, *, safe: bool) -> Dependency
     return had
 
 
-def _postgres_urls(env: Mapping[str, str]) -> dict[str, str]:
-    """Tell where PostgreSQL is, without the password."""
-    host = env["DB_HOST"]
-    user, port, name = (
-        env.get(variable, Settings.model_fields[variable.lower()].default)
-        for variable in ("DB_USER", "DB_PORT", "DB_NAME")
-    )
-    if host.startswith("/"):  # the folder of its socket
-        return {"postgres": f"postgresql://{user}@/{name}?host={host}&port={port}"}
-    return {"postgres": f"postgresql://{user}@{host}:{port}/{name}"}
-
-
-def _rabbitmq_urls(env: Mapping[str, str]) -> dict[str, str]:
-    """Tell where RabbitMQ is, without the password, and where its page is unless moved."""
-    url = urlsplit(env["RABBITMQ_URL"])
-    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
-    port = f":{url.port}" if url.port else ""
-    return {
-        "rabbitmq": f"{url.scheme}://{host}{port}{url.path}",
-        "rabbitmq_management": f"http://{host}:15672/",
-    }
-
-
-def _pubsub_urls(env: Mapping[str, str]) -> dict[str, str]:
-    host = env.get("PUBSUB_EMULATOR_HOST")
-    return {"pubsub_emulator": host} if host else {}
-
-
-#: For each dependency the variables any of which names one, those that say more about it, and what
-#: URLs they make.
+#: For each dependency the variables any of which names one, and those that say more about it.
 _NAMED: Final = {
-    "PostgreSQL": (("DB_HOST",), ("DB_PORT", "DB_NAME", "DB_USER", "DB_PASS"), _postgres_urls),
-    "RabbitMQ": (("RABBITMQ_URL",), (), _rabbitmq_urls),
-    "Pub/Sub": (("PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS"), (), _pubsub_urls),
+    "PostgreSQL": (("DB_HOST",), ("DB_PORT", "DB_NAME", "DB_USER", "DB_PASS")),
+    "RabbitMQ": (("RABBITMQ_URL",), ()),
+    "Pub/Sub": (("PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS"), ()),
 }

@@ -7,11 +7,17 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
-from orderbus.devtools.dependency import Dependency
+from orderbus.devtools.dependency import Dependency, urls_of
 from orderbus.devtools.processes import HTTP_GREETING, Sink, free_port, speaks, until
 
+_IMAGES: Final = {
+    "PostgreSQL": "postgres:15-alpine",
+    "RabbitMQ": "rabbitmq:3-management",
+    "Pub/Sub": "gcr.io/google.com/cloudsdktool/cloud-sdk:emulators",
+}
 _EMULATOR: Final = ("gcloud", "beta", "emulators", "pubsub", "start", "--host-port=0.0.0.0:8085")
 
 
@@ -31,7 +37,7 @@ def available() -> bool:
 class Container(Dependency):
     """One container that is removed when it stops; it keeps nothing.
 
-    ``given`` is its environment. ``named`` and ``shown`` become settings and URLs once the names of
+    ``given`` is its environment. ``named`` and ``pages`` become settings and URLs once the names of
     its ``ports`` in them are replaced by ports of this machine.
     """
 
@@ -39,15 +45,16 @@ class Container(Dependency):
     ports: Mapping[str, int]
     given: Mapping[str, str] = field(default_factory=dict)
     named: Mapping[str, str]
-    shown: Mapping[str, str]
     greeting: bytes
+    pages: Mapping[str, str] = field(default_factory=dict)
     command: Sequence[str] = ()
 
     async def start(self, sink: Sink) -> None:
         """Start the container, and wait until its first port speaks."""
         local = {name: free_port() for name in self.ports}
         self.env = {name: value.format(**local) for name, value in self.named.items()}
-        self.urls = {name: value.format(**local) for name, value in self.shown.items()}
+        pages = {name: value.format(**local) for name, value in self.pages.items()}
+        self.urls = urls_of(self.env) | pages
         name = self.image.split(":", maxsplit=1)[0].rpartition("/")[2]
         process = await self.launch(name, self.run(local), sink=sink, env=self.given)
         port = next(iter(local.values()))
@@ -67,13 +74,11 @@ class Container(Dependency):
 
 def container(name: str) -> Container:
     """Describe the container of a dependency."""
-    password = secrets.token_urlsafe(16)
+    password, image = secrets.token_urlsafe(16), _IMAGES[name]
+    make = partial(Container, name, f"Docker, {image}", image=image)
     match name:
         case "PostgreSQL":
-            return Container(
-                name,
-                "Docker, postgres:15-alpine",
-                image="postgres:15-alpine",
+            return make(
                 ports={"sql": 5432},
                 given={"POSTGRES_USER": "orderbus", "POSTGRES_PASSWORD": password},
                 named={
@@ -83,15 +88,11 @@ def container(name: str) -> Container:
                     "DB_USER": "orderbus",
                     "DB_PASS": password,
                 },
-                shown={"postgres": "postgresql://orderbus@127.0.0.1:{sql}/orderbus"},
                 # May I speak TLS? Answered by one byte.
                 greeting=b"\x00\x00\x00\x08\x04\xd2\x16\x2f",
             )
         case "RabbitMQ":
-            return Container(
-                name,
-                "Docker, rabbitmq:3-management",
-                image="rabbitmq:3-management",
+            return make(
                 ports={"amqp": 5672, "management": 15672},
                 given={"RABBITMQ_DEFAULT_USER": "orderbus", "RABBITMQ_DEFAULT_PASS": password},
                 named={
@@ -99,20 +100,13 @@ def container(name: str) -> Container:
                     "RABBIT_USER": "orderbus",
                     "RABBIT_PASS": password,
                 },
-                shown={
-                    "rabbitmq": "amqp://127.0.0.1:{amqp}/",
-                    "rabbitmq_management": "http://127.0.0.1:{management}/",
-                },
+                pages={"rabbitmq_management": "http://127.0.0.1:{management}/"},
                 greeting=b"AMQP\x00\x00\x09\x01",
             )
         case _:
-            return Container(
-                name,
-                "Docker, gcr.io/google.com/cloudsdktool/cloud-sdk:emulators",
-                image="gcr.io/google.com/cloudsdktool/cloud-sdk:emulators",
+            return make(
                 ports={"grpc": 8085},
                 named={"PUBSUB_EMULATOR_HOST": "127.0.0.1:{grpc}"},
-                shown={"pubsub_emulator": "127.0.0.1:{grpc}"},
                 greeting=HTTP_GREETING,
                 command=_EMULATOR,
             )

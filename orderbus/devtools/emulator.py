@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from orderbus.devtools.client import answers
-from orderbus.devtools.dependency import Dependency
+from orderbus.devtools.client import ask
+from orderbus.devtools.dependency import Dependency, urls_of
 from orderbus.devtools.processes import HTTP_GREETING, Sink, free_port, speaks, until
 
 _SDKS: Final = (
@@ -49,7 +49,7 @@ class NativeEmulator(Dependency):
         """Start the emulator, and wait until it answers."""
         port = self._port = self._port or free_port()  # the same again after a restart
         self.env = {"PUBSUB_EMULATOR_HOST": f"127.0.0.1:{port}"}
-        self.urls = {"pubsub_emulator": f"127.0.0.1:{port}"}
+        self.urls = urls_of(self.env)
         java = [os.environ.get("JAVA", "java"), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
         command = [*java, "-Xmx512m", "-jar", str(self._jar), "--host=127.0.0.1", f"--port={port}"]
         process = await self.launch("pubsub", command, sink=sink, grace=5)
@@ -70,8 +70,8 @@ class DoublePubsub(Dependency):
         port, admin = self._ports = self._ports or (free_port(), free_port())
         page = f"http://127.0.0.1:{admin}/"
         self.env = {"PUBSUB_EMULATOR_HOST": f"127.0.0.1:{port}"}
-        self.urls = {"pubsub_emulator": f"127.0.0.1:{port}", "pubsub_double": page}
+        self.urls = urls_of(self.env) | {"pubsub_double": page}
         ports = ["--port", str(port), "--admin-port", str(admin)]
         command = [sys.executable, "-m", "orderbus", "pubsub-double", *ports]
         process = await self.launch("pubsub", command, sink=sink, grace=5)
-        await until(lambda: answers(page), process, seconds=30, what="The double")
+        await until(lambda: ask("GET", page), process, seconds=30, what="The double")

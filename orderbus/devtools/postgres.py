@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from orderbus import settings as settings_module
-from orderbus.devtools.dependency import Dependency
+from orderbus.devtools.dependency import Dependency, urls_of
 from orderbus.devtools.folders import ELSEWHERE, write_private
 from orderbus.devtools.processes import Sink, free_port, run, until
 from orderbus.storage.database import open_database
@@ -98,10 +98,8 @@ class NativePostgres(Dependency):
             "DB_USER": "orderbus",
             "DB_PASS": password_file.read_text().strip(),
         }
-        self.urls = {"postgres": f"postgresql://orderbus@127.0.0.1:{port}/postgres"}
-        settings = settings_module.load(
-            _env_file=None, debug=True, **{key.lower(): value for key, value in self.env.items()}
-        )
+        self.urls = urls_of(self.env)
+        settings = settings_module.load(_env_file=None, debug=True, **self.env)
         async with open_database(settings) as database:
             await until(database.ping, process, seconds=30, what="PostgreSQL")
 

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from orderbus.devtools.dependency import Dependency
+from orderbus.devtools.dependency import Dependency, urls_of
 from orderbus.devtools.folders import write_private
 from orderbus.devtools.processes import Sink, free_port, speaks, until
 from orderbus.errors import Died
@@ -76,10 +76,8 @@ class NativeRabbitmq(Dependency):
             "RABBIT_USER": USER,
             "RABBIT_PASS": password,
         }
-        self.urls = {
-            "rabbitmq": f"amqp://127.0.0.1:{amqp}/",
-            "rabbitmq_management": f"http://127.0.0.1:{management}/",
-        }
+        page = {"rabbitmq_management": f"http://127.0.0.1:{management}/"}
+        self.urls = urls_of(self.env) | page
         self._configure(password)
         epmd = _first(shutil.which("epmd"), *_EPMDS)
         if epmd is not None:

@@ -14,12 +14,11 @@ from typing import Final
 
 from orderbus import files
 from orderbus import settings as settings_module
-from orderbus.devtools.client import answers
+from orderbus.devtools.client import ask
 from orderbus.devtools.dependencies import Provider, find
 from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.processes import Process, Sink, free_port, run, until
-from orderbus.domain.webhooks import check_secret, new_secret
-from orderbus.errors import Invalid, Misconfigured
+from orderbus.domain.webhooks import new_secret
 from orderbus.settings import QUEUES_IN_MEMORY
 
 #: In this order they stop: nothing new comes in before what is under way is finished.
@@ -57,7 +56,7 @@ class Stack:
             env={**self.env, **env},
             cwd=self.data,  # and not where a .env for other dependencies may lie
         )
-        await until(lambda: answers(url), process, seconds=60, what=f"The {name} process")
+        await until(lambda: ask("GET", url), process, seconds=60, what=f"The {name} process")
 
     async def stop(self) -> None:
         """Stop everything in order; all at once where the caller is cancelled meanwhile."""
@@ -170,23 +169,7 @@ def check_settings(changes: Mapping[str, str]) -> None:
 
     ``changes`` as for ``running_stack``. Raises ``Misconfigured``.
     """
-    env = {**_made_up(), **changes}
-    settings = settings_module.load(_env_file=None, **for_settings(env))
-    if settings.webhook_outgoing_secret is not None:
-        try:
-            check_secret(settings.webhook_outgoing_secret.get_secret_value())
-        except Invalid as error:
-            raise Misconfigured(f"WEBHOOK_OUTGOING_SECRET: {error}") from None
-
-
-def for_settings(env: Mapping[str, str]) -> dict[str, object]:
-    """Hand on what a run made up, without touching this process's environment."""
-    return {
-        field: env[alias]
-        for field, info in settings_module.Settings.model_fields.items()
-        for alias in getattr(info.validation_alias, "choices", ())
-        if alias in env
-    }
+    settings_module.load(_env_file=None, **{**_made_up(), **changes})
 
 
 def _made_up() -> dict[str, str]:

@@ -116,10 +116,6 @@ def _rules(settings: Settings) -> tuple[tuple[bool, str], ...]:
             "it is taken while DEBUG is true alone",
         ),
         (
-            is_published(settings.webhook_outgoing_secret) and not settings.debug,
-            "WEBHOOK_OUTGOING_SECRET is a published one: anyone could send webhooks as you",
-        ),
-        (
             not all(can_sign(secret.get_secret_value()) for secret in settings.webhook_secrets),
             "WEBHOOK_SECRET holds a whsec_ secret that is not base64 of 24 to 64 bytes: "
             "anyone could sign with an empty one",

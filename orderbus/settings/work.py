@@ -1,15 +1,17 @@
 """What workers do: webhooks that are sent, and consumers, the processor of orders among them."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, SecretStr, field_validator
+from pydantic import AfterValidator, BeforeValidator, SecretStr, field_validator
 
 from orderbus.domain.addresses import Network
 from orderbus.domain.events import check_pattern
 from orderbus.domain.processing import BUILT_IN
+from orderbus.domain.webhooks import check_secret, check_url
 from orderbus.errors import Invalid
 from orderbus.settings.types import Many, Section, Time, setting
 
@@ -23,14 +25,29 @@ def _network(value: object) -> object:
         raise ValueError(f"{error}: write 10.0.0.0/8 or fd00::/8") from None
 
 
+def _held_to(check: Callable[[str], None]) -> AfterValidator:
+    def held(value: str | SecretStr) -> str | SecretStr:
+        try:
+            check(value if isinstance(value, str) else value.get_secret_value())
+        except Invalid as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    return AfterValidator(held)
+
+
 class Webhooks(Section):
     """The built-in endpoint, and the limits of every exchange."""
 
-    webhook_outgoing_url: str | None = setting(None, "WEBHOOK_OUTGOING_URL")
+    webhook_outgoing_url: Annotated[str, _held_to(check_url)] | None = setting(
+        None, "WEBHOOK_OUTGOING_URL"
+    )
     """An endpoint that exists from the start, told in the compact format."""
-    webhook_outgoing_secret: SecretStr | None = setting(None, "WEBHOOK_OUTGOING_SECRET")
+    webhook_outgoing_secret: Annotated[SecretStr, _held_to(check_secret)] | None = setting(
+        None, "WEBHOOK_OUTGOING_SECRET"
+    )
     """``whsec_`` secret of that endpoint; made up and kept when unset."""
-    webhook_outgoing_events: Many[str] = setting(
+    webhook_outgoing_events: Many[Annotated[str, _held_to(check_pattern)]] = setting(
         ("order.created",), "ORDERBUS_WEBHOOK_OUTGOING_EVENTS", min_length=1, max_length=20
     )
     """Types of events that endpoint is told of, comma-separated: order.created, order.*, *."""
@@ -46,16 +63,6 @@ class Webhooks(Section):
         (), "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS"
     )
     """Private networks (CIDR, comma-separated) that webhooks may reach all the same."""
-
-    @field_validator("webhook_outgoing_events")
-    @classmethod
-    def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in value:
-            try:
-                check_pattern(pattern)
-            except Invalid as error:
-                raise ValueError(str(error)) from None
-        return value
 
 
 class Work(Section):

@@ -19,7 +19,7 @@ SECRETS = {
     "webhook_secrets": "secret-of-one-sender,secret-of-another",
     "db_pass": "secret-of-the-database",
     "rabbitmq_url": "amqp://user:secret-of-the-queues@rabbit:5672/",
-    "webhook_outgoing_secret": "whsec_secret-of-the-endpoint",
+    "webhook_outgoing_secret": "whsec_secret+of+the+endpoint++++++++++",
 }
 SECRET_WORDS = (
     "secret-of-the-keys",
@@ -27,7 +27,7 @@ SECRET_WORDS = (
     "secret-of-another",
     "secret-of-the-database",
     "secret-of-the-queues",
-    "secret-of-the-endpoint",
+    "secret+of+the+endpoint",
 )
 
 
