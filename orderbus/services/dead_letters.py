@@ -96,14 +96,13 @@ async def discard(database: Database, letter_id: int, *, note: str) -> list[int]
     """
     async with database.connection() as connection:
         letter = await storage.dead_letters.get(connection, letter_id)
-        place = None
-        if letter.kind == "outbox" and letter.event_id and letter.occurred_at:
-            place = await inbox.find_place(connection, letter.event_id, letter.occurred_at)
     async with database.transaction() as connection:
         await _fail_order(connection, letter, note)
         await storage.dead_letters.lock_open(connection, letter_id)
         await storage.dead_letters.resolve(connection, letter_id, resolution="discarded", note=note)
-        return [] if place is None else await inbox.pass_over(connection, place)
+        if letter.kind == "outbox" and letter.event_id and letter.occurred_at:
+            return await inbox.pass_over(connection, letter.event_id, letter.occurred_at)
+        return []
 
 
 async def _fail_order(connection: Connection, letter: DeadLetter, note: str) -> None:

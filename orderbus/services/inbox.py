@@ -184,59 +184,39 @@ async def record(
     connection: Connection, returned: Sequence[Returned], *, wanted: Mapping[str, str]
 ) -> Recorded:
     """Put the events that are ours into the inbox, in the caller's transaction."""
-    known = await storage.inbox.recognise(connection, returned)
-    locked = await storage.inbox.lock_watermarks(connection, known) if known else []
-    recorded = Recorded(known=_ids(known), done=_ids(locked))
-    if locked:
-        added = await storage.inbox.add(connection, locked, wanted=wanted)
+    known = await storage.inbox.hold(connection, returned)
+    held = [event for event in known if event.held]
+    recorded = Recorded(known=_ids(known), done=_ids(held))
+    if held:
+        added = await storage.inbox.add(connection, held, wanted=wanted)
         recorded.new = added.new
         recorded.consumptions.update(added.consumptions)
-        recorded.deliveries = [*added.unordered, *await _advance(connection, locked)]
+        recorded.deliveries = [*added.due, *await _let_go(connection, added.waiting)]
     return recorded
 
 
-async def _advance(connection: Connection, locked: Sequence[Known]) -> list[int]:
-    await storage.inbox.advance_watermarks(connection, locked)
-    return await storage.sequencing.begin(connection, [event.order_pk for event in locked])
+async def _let_go(connection: Connection, orders: Sequence[int]) -> list[int]:
+    return await storage.sequencing.begin(connection, orders) if orders else []
 
 
 def _ids(known: Sequence[Known]) -> set[UUID]:
     return {event.returned.event_id for event in known}
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an event stands in its order, if anywhere, and whether its payload is kept."""
-
-    event_id: UUID
-    known: Sequence[Known]
-    kept: bool
-
-
-async def find_place(connection: Connection, event_id: UUID, occurred_at: datetime) -> Place:
-    """Find the place of an event that its order shall pass over; its payload may be gone."""
-    event = Returned(event_id, occurred_at, None, None)
-    known = await storage.inbox.recognise(connection, [event])
-    kept = bool(known)
-    if not kept:
-        known = await storage.inbox.recognise(connection, [event], without_payload=True)
-    return Place(event_id, known, kept)
-
-
-async def pass_over(connection: Connection, place: Place) -> list[int]:
+async def pass_over(connection: Connection, event_id: UUID, occurred_at: datetime) -> list[int]:
     """Let an order go on without an event, in the caller's transaction.
 
     Returns the deliveries that may go now. A cart has one event and no history: only its pointer is
     let go of. Raises ``Busy`` where somebody else is at work on the order.
     """
-    locked = await storage.inbox.lock_watermarks(connection, place.known)
-    if len(locked) < len(place.known):
+    event = Returned(event_id, occurred_at, None, None)
+    kept = await storage.inbox.hold(connection, [event])
+    known = kept or await storage.inbox.hold(connection, [event], without_payload=True)
+    if not all(event.held for event in known):
         raise Busy("An event of the same order is being recorded at this moment: try again")
-    if place.kept:
-        await storage.inbox.add(connection, locked, wanted={})
-    else:
-        await storage.outbox.forget(connection, place.event_id)
-    return await _advance(connection, locked)
+    passed = await storage.inbox.add(connection, known, wanted={}, keep=bool(kept))
+    await storage.outbox.forget(connection, event_id)  # one that no history knows
+    return await _let_go(connection, passed.waiting)
 
 
 def _about(came: _Came) -> dict[str, Any]:

@@ -189,7 +189,7 @@ async def forget_watermarks(connection: Connection, *, at_most: int) -> int:
     """Let go of watermarks of orders none of whose events is kept; returns how many.
 
     Looks at ``at_most`` of those whose turn it is, so it may return fewer. A later event of such an
-    order restores its watermark: see ``storage.inbox.recognise``.
+    order restores its watermark: see ``storage.inbox.hold``.
     """
     return await connection.fetchval("SELECT ops.forget_watermarks($1)", at_most)
 

@@ -1,10 +1,11 @@
 """Which of an order's deliveries to an endpoint is due: the first one, and the others wait.
 
 The first pending delivery at or below the order's watermark is due; the others have ``due_at`` at
-infinity and cost nobody anything. Whoever settles the first makes the next one due. A delivery is
-only left waiting by somebody who holds the row of the first one: its settlement needs that row, so
-it comes afterwards and sees who waits. Nobody waits for that row: where somebody else holds it, the
-delivery is due at once, and the claim finds out.
+infinity and cost nobody anything. One that nobody is ahead of is recorded as due: see
+``storage.inbox``. Whoever settles the first makes the next one due. A delivery is only left waiting
+by somebody who holds the row of the first one: its settlement needs that row, so it comes
+afterwards and sees who waits. Nobody waits for that row: where somebody else holds it, the delivery
+is due at once, and the claim finds out.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ _LET_GO: Final = """
 async def begin(connection: Connection, orders: Sequence[int]) -> list[int]:
     """Make due what these orders' events that came back let go, and returns it.
 
-    In the transaction that records them, once their watermarks have moved. Raises ``Busy`` where
+    In the transaction that records them, where some wait that this transaction cannot judge, or
+    where a watermark moved over what came too early. Raises ``Busy`` where
     somebody else holds one of them: nobody would make it due later.
     """
     (row,) = await connection.fetch(_OF_ORDERS + _LET_GO, orders)

@@ -173,7 +173,7 @@ async def test_discarding_an_event_of_a_busy_order_is_refused_and_decides_nothin
     await letter_rows.add_of_every_event(database)
     letter = await letter_rows.only(database)
     async with database.connection() as connection:
-        await storage.inbox.recognise(connection, [event])
+        await storage.inbox.hold(connection, [event])
     async with database.transaction() as connection:
         await watermark_rows.hold(connection)
         with pytest.raises(Busy):

@@ -168,7 +168,7 @@ async def test_a_message_that_only_names_an_events_id_parks_nothing(
     async def fails(*_: object, **__: object) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(storage.inbox, "recognise", fails)
+    monkeypatch.setattr(storage.inbox, "hold", fails)
     await services.inbox.receive(database, [forged], wanted={})
 
     assert await outbox_rows.count_parked(database) == 0

@@ -49,7 +49,7 @@ POINTS: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., A
     "web after its commit": (services.orders, "accept", after),
     "worker between lease and publish": (Publisher, "publish", before),
     "worker between publish and mark": (storage.outbox, "settle", before),
-    "bridge before its commit": (storage.inbox, "advance_watermarks", after),
+    "bridge before its commit": (storage.inbox, "add", after),
     "bridge after its commit": (broker, "wake_up", before),
     "worker between claim and request": (storage.deliveries, "claim", after),
     "worker between answer and settlement": (storage.deliveries, "settle", before),

@@ -25,3 +25,9 @@ async def plan(database: Database, table: str, where: str) -> str:
         await connection.execute("SET LOCAL enable_seqscan = off")
         rows = await connection.fetch(f"EXPLAIN SELECT FROM {table} WHERE {where}")
     return "\n".join(row[0] for row in rows)
+
+
+async def count_updated(connection: Connection, schema: str) -> int:
+    """Count the rows of a schema that this transaction has written anew."""
+    query = "SELECT sum(n_tup_upd) FROM pg_stat_xact_user_tables WHERE schemaname = $1"
+    return int(await connection.fetchval(query, schema))
