@@ -6,6 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from functools import partial
 
 import click
 
@@ -27,8 +28,8 @@ _COLOURS = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAULT: "red"
 class Finding:
     """One thing that was looked at; ``todo`` says what to type where it is not well."""
 
-    subject: str
     verdict: Verdict
+    subject: str
     found: str
     todo: str = ""
 
@@ -37,19 +38,10 @@ class Finding:
 Examinations = dict[str, tuple[Callable[[], Awaitable[Finding]], str]]
 
 
-def ok(subject: str, found: str, todo: str = "") -> Finding:
-    """Find that something is well."""
-    return Finding(subject, Verdict.OK, found, todo)
-
-
-def warning(subject: str, found: str, todo: str) -> Finding:
-    """Find that somebody should look at something."""
-    return Finding(subject, Verdict.WARNING, found, todo)
-
-
-def fault(subject: str, found: str, todo: str) -> Finding:
-    """Find that something does not work, or must not go to production."""
-    return Finding(subject, Verdict.FAULT, found, todo)
+#: Something is well; somebody should look at it; it does not work, or must not go to production.
+ok = partial(Finding, Verdict.OK)
+warning = partial(Finding, Verdict.WARNING)
+fault = partial(Finding, Verdict.FAULT)
 
 
 def report(findings: Sequence[Finding], *, as_json: bool) -> None:

@@ -12,14 +12,12 @@ import inspect
 import json
 import math
 import re
-import types
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
-from typing import Any, Final, Union, get_args, get_origin
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+from typing import Any, Final
 
 import dramatiq
 from dramatiq.common import current_millis, q_name
-from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from orderbus.domain import json as strict_json
 from orderbus.domain.text import brief, storable
@@ -28,8 +26,6 @@ from orderbus.telemetry import UNKNOWN_ACTOR
 
 #: Bytes of a message. Ours have 300: they name rows.
 AT_MOST: Final = 65_536
-#: Arrays and objects within one another.
-DEPTH_AT_MOST: Final = 16
 #: Milliseconds a message may ask to wait. Ours ask for 30 s; the rest is for clocks that differ.
 WAIT_AT_MOST: Final = 600_000
 
@@ -38,9 +34,6 @@ _ID: Final = re.compile(r"[\x21-\x7e]{1,100}")
 _SHOWN: Final = 100
 _BIGINT: Final = range(-(2**63), 2**63)
 _COUNT: Final = range(2**31)
-#: Types that JSON knows, and what is made of them.
-_JSON: Final = (int, str, bool, float, None, type(None), list, dict)
-_JSON_OF: Final = (list, dict, Union, types.UnionType)
 
 
 def check(body: bytes, queue: str, actors: Mapping[str, dramatiq.Actor[..., Any]]) -> None:
@@ -74,30 +67,24 @@ def _members(body: bytes) -> dict[str, Any]:
         members = json.loads(body)
     except Invalid as error:
         raise BadMessage(f"The message is {error.faults[0].detail}") from error
-    except (ValueError, RecursionError) as error:
-        raise BadMessage(f"The message is not JSON: {error}") from error
     if not isinstance(members, dict) or members.keys() != _MEMBERS.keys():
         raise BadMessage(f"The message is not an object with the members {', '.join(_MEMBERS)}")
-    for depth, value in _all_within(members):
-        if depth > DEPTH_AT_MOST:
-            raise BadMessage(f"The message is nested more than {DEPTH_AT_MOST} deep")
+    for value in _all_within(members):
         if not _is_plain(value):
             raise BadMessage(f"The message holds {_shown(value)}, which is not allowed")
     return members
 
 
-def _all_within(value: object) -> Iterator[tuple[int, object]]:
-    """List every value and every name within, with its depth, without recursion."""
-    waiting = [(0, value)]
-    while waiting:
-        depth, each = waiting.pop()
-        yield depth, each
-        if depth > DEPTH_AT_MOST:
-            continue
-        if isinstance(each, dict):
-            waiting += [(depth + 1, inner) for pair in each.items() for inner in pair]
-        elif isinstance(each, list):
-            waiting += [(depth + 1, inner) for inner in each]
+def _all_within(value: object) -> Iterator[object]:
+    """List every value and every name within."""
+    yield value
+    inner: Iterable[object] = ()
+    if isinstance(value, dict):
+        inner = chain(*value.items())
+    elif isinstance(value, list):
+        inner = value
+    for each in inner:
+        yield from _all_within(each)
 
 
 def _is_plain(value: object) -> bool:
@@ -163,46 +150,11 @@ def _check_arguments(
         raise BadMessage(
             f"The actor {actor.actor_name} works on queue {actor.queue_name}", message=message
         )
-    signature, kinds = _asks_for(actor.fn)
     try:
-        given = signature.bind(*message.args, **message.kwargs).arguments
+        inspect.signature(actor.fn).bind(*message.args, **message.kwargs)
     except TypeError as error:
         why = f"The actor {actor.actor_name} does not take these arguments: {error}"
         raise BadMessage(why, message=message) from error
-    for name, value in given.items():
-        try:
-            kinds[name].validate_python(value)
-        except ValidationError as error:
-            why = f"The actor {actor.actor_name} does not take {_shown(value)} as {name}"
-            raise BadMessage(why, message=message) from error
-
-
-@cache
-def _asks_for(fn: Callable[..., Any]) -> tuple[inspect.Signature, Mapping[str, TypeAdapter[Any]]]:
-    """Tell what an actor's function takes, and of which type; what has no plain type is any."""
-    try:
-        signature = inspect.signature(fn, eval_str=True)
-    except Exception:  # noqa: BLE001 - a type that is only there while types are checked, for one
-        signature = inspect.signature(fn)
-    return signature, {name: _kind(one) for name, one in signature.parameters.items()}
-
-
-def _kind(parameter: inspect.Parameter) -> TypeAdapter[Any]:
-    several = parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}
-    asked = parameter.annotation
-    if several or not _is_json(asked):
-        return TypeAdapter(Any)
-    return TypeAdapter(asked, config=ConfigDict(strict=True))
-
-
-def _is_json(asked: object) -> bool:
-    """Whether values of this type come out of JSON as they are: actors get them unconverted."""
-    if asked in _JSON:
-        return True
-    inner = get_args(asked)
-    if get_origin(asked) is dict and inner[0] is not str:
-        return False
-    return get_origin(asked) in _JSON_OF and all(map(_is_json, inner))
 
 
 def _shown(value: object) -> str:

@@ -12,7 +12,6 @@ import random
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final, cast
@@ -40,31 +39,19 @@ _TRACEBACK_AT_MOST: Final = 20_000
 _BYTES_AT_MOST: Final = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Again:
-    """Try the message again after ``delay`` milliseconds, with what was counted so far."""
+def judge(
+    error: BaseException, *, waits: int, retries: int, max_retries: int
+) -> Retry | NotCharged | DeadLetter | None:
+    """Say what becomes of a message after an error; None: RabbitMQ shall give it out again.
 
-    delay: int
-    waits: int
-    retries: int
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """Let RabbitMQ give the message out again."""
-
-
-Verdict = Again | DeadLetter | Leave
-
-
-def judge(error: BaseException, *, waits: int, retries: int, max_retries: int) -> Verdict:
-    """Say what becomes of a message after an error; ``waits`` and ``retries`` so far."""
+    ``waits`` were not charged so far, and ``retries`` were.
+    """
     match error:
         case Shutdown() | asyncio.CancelledError():
-            return Leave()
+            return None
         case ActorNotFound():
             return DeadLetter("unknown_actor")
-    verdict = judge_error(
+    return judge_error(
         error,
         MESSAGE,
         failures=retries,
@@ -73,12 +60,6 @@ def judge(error: BaseException, *, waits: int, retries: int, max_retries: int) -
         asked=getattr(error, "retry_after", None),
         jitter=random.random(),  # noqa: S311 - spreads messages, guards nothing
     )
-    match verdict:
-        case Retry(after):
-            return Again(after // _MILLISECOND, waits, retries + 1)
-        case NotCharged(after):
-            return Again(after // _MILLISECOND, waits + 1, retries)
-    return verdict
 
 
 def failed_message(message: TakenMessage, reason: str, error: BaseException) -> FailedMessage:
@@ -146,19 +127,16 @@ class Retries(Middleware):
 
     def _decide(self, broker: Broker, message: TakenMessage, error: BaseException) -> None:
         message.leave()  # unless something better is found
-        options = message.options
+        waits, retries = (message.options.get(name, 0) for name in ("waits", "retries"))
         actor = broker.actors.get(message.actor_name)
         allowed = 0 if actor is None else actor.options.get("max_retries", MAX_RETRIES)
-        verdict = judge(
-            error,
-            waits=options.get("waits", 0),
-            retries=options.get("retries", 0),
-            max_retries=allowed,
-        )
+        again = partial(_again, broker, message, error)
         outcome, settling = "left", None
-        match verdict:
-            case Again():
-                outcome, settling = "again", _again(broker, message, verdict, error)
+        match judge(error, waits=waits, retries=retries, max_retries=allowed):
+            case Retry(after):
+                outcome, settling = "again", again(after, waits=waits, retries=retries + 1)
+            case NotCharged(after):
+                outcome, settling = "again", again(after, waits=waits + 1, retries=retries)
             case DeadLetter(reason):
                 outcome, settling = "buried", self._write_dead_letter(message, reason, error)
         _count(broker, message, outcome)
@@ -174,16 +152,16 @@ class Retries(Middleware):
 
 
 async def _again(
-    broker: Broker, message: TakenMessage, verdict: Again, error: BaseException
+    broker: Broker, message: TakenMessage, error: BaseException, after: timedelta, **counted: int
 ) -> None:
+    delay = after // _MILLISECOND
     telemetry.log.warning(
-        "message_again", actor=message.actor_name, in_ms=verdict.delay, error=_sentence(error)
+        "message_again", actor=message.actor_name, in_ms=delay, error=_sentence(error)
     )
-    counted = {"waits": verdict.waits, "retries": verdict.retries}
 
     async def put() -> None:
         again = message._message.copy(options=counted)  # noqa: SLF001 - as it was sent
-        await broker.put([again], delay=verdict.delay, within=None)
+        await broker.put([again], delay=delay, within=None)
 
     await _until_done(message, put)
 

@@ -72,6 +72,37 @@ def nothing() -> None:
     """Do nothing, well."""
 
 
+class Sent(dramatiq.Middleware):
+    """Keeps what each message carried that was put on a queue."""
+
+    def __init__(self) -> None:
+        self.options: list[dict[str, Any]] = []
+
+    def before_enqueue(self, _: object, message: dramatiq.Message[Any], __: int | None) -> None:
+        self.options.append(message.options)
+
+
+@pytest.mark.parametrize(
+    ("error", "counted"),
+    [(Unavailable("away"), {"waits": 8, "retries": 2}), (KeyError(), {"waits": 7, "retries": 3})],
+)
+def test_a_message_that_is_tried_again_carries_what_was_counted(
+    worker: Worker, error: Exception, counted: dict[str, int]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    sent = Sent()
+    worker.broker.add_middleware(sent)
+    actor = worker.actor(fail, max_retries=3)
+    worker.start()
+
+    worker.broker.enqueue(actor.message("a").copy(options={"waits": 7, "retries": 2}))
+
+    until(lambda: len(sent.options) > 1)
+    assert {name: sent.options[1].get(name) for name in counted} == counted
+
+
 async def test_what_is_put_is_processed(worker: Worker) -> None:
     actor = worker.actor(nothing)
     worker.start()

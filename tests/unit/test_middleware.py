@@ -16,7 +16,7 @@ from dramatiq.middleware.time_limit import TimeLimitExceeded
 
 from orderbus.actors import startup
 from orderbus.actors.broker import broker
-from orderbus.domain.retries import DeadLetter
+from orderbus.domain.retries import DeadLetter, NotCharged, Retry
 from orderbus.errors import (
     Conflict,
     Invalid,
@@ -25,8 +25,7 @@ from orderbus.errors import (
     Poisoned,
     Unavailable,
 )
-from orderbus.worker import retries
-from orderbus.worker.retries import Again, Leave, judge
+from orderbus.worker.retries import judge
 from tests.conftest import settings_from
 from tests.support.forced import fit_for_a_row
 from tests.support.waiting import PATIENCE
@@ -44,12 +43,12 @@ CONSUMER_TIMEOUT = timedelta(minutes=15)
         (Invalid("no"), DeadLetter("invalid")),
         (Conflict("no"), DeadLetter("conflict")),
         (ActorNotFound("newer"), DeadLetter("unknown_actor")),  # type: ignore[no-untyped-call]
-        (Shutdown(), Leave()),
-        (asyncio.CancelledError(), Leave()),
+        (Shutdown(), None),
+        (asyncio.CancelledError(), None),
     ],
 )
 def test_what_cannot_succeed_is_buried_and_what_was_interrupted_is_left(
-    error: BaseException, verdict: retries.Verdict
+    error: BaseException, verdict: DeadLetter | None
 ) -> None:
     assert judge(error, waits=0, retries=0, max_retries=3) == verdict
 
@@ -61,8 +60,7 @@ def test_a_neighbour_that_is_away_is_waited_for_and_never_counted(
 ) -> None:
     verdict = judge(error, waits=waits, retries=3, max_retries=3)
 
-    assert isinstance(verdict, Again)
-    assert (verdict.waits, verdict.retries) == (waits + 1, 3)
+    assert isinstance(verdict, NotCharged)
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), TimeLimitExceeded(), SystemExit(1)])
@@ -70,9 +68,8 @@ def test_a_bug_is_tried_again_as_often_as_its_actor_says(error: BaseException) -
     verdicts = [judge(error, waits=5, retries=times, max_retries=2) for times in range(3)]
 
     first, second, third = verdicts
-    assert isinstance(first, Again)
-    assert isinstance(second, Again)
-    assert (first.retries, second.retries, second.waits) == (1, 2, 5)
+    assert isinstance(first, Retry)
+    assert isinstance(second, Retry)
     assert third == DeadLetter("retries_exhausted")
 
 
@@ -80,9 +77,9 @@ def test_a_bug_is_tried_again_as_often_as_its_actor_says(error: BaseException) -
 def test_pauses_grow_from_one_second_to_thirty(waits: int) -> None:
     verdict = judge(Unavailable("away"), waits=waits, retries=0, max_retries=3)
 
-    assert isinstance(verdict, Again)
-    assert 1_000 <= verdict.delay <= 30_000
-    assert waits < 10 or verdict.delay >= 15_000
+    assert isinstance(verdict, NotCharged)
+    assert 1 <= verdict.after.total_seconds() <= 30
+    assert waits < 10 or verdict.after.total_seconds() >= 15
 
 
 def test_a_neighbour_may_ask_for_a_longer_pause_but_not_for_hours() -> None:
@@ -91,7 +88,7 @@ def test_a_neighbour_may_ask_for_a_longer_pause_but_not_for_hours() -> None:
 
     verdicts = [judge(error, waits=0, retries=0, max_retries=3) for error in (slow, slower)]
 
-    assert [verdict.delay for verdict in verdicts if isinstance(verdict, Again)] == [20_000, 30_000]
+    assert verdicts == [NotCharged(timedelta(seconds=20)), NotCharged(timedelta(seconds=30))]
 
 
 @pytest.mark.parametrize(

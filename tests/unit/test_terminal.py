@@ -78,7 +78,7 @@ def test_no_line_lets_a_text_steer_the_terminal(
     text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     terminal.say(f"name: {text}")
-    findings.report([Finding("name", Verdict.OK, f"it said {text}", f"do {text}")], as_json=False)
+    findings.report([Finding(Verdict.OK, "name", f"it said {text}", f"do {text}")], as_json=False)
     with pytest.raises(SystemExit):
         terminal.fail(f"no {text}", code=1)
 
