@@ -614,10 +614,7 @@ ALTER TABLE ONLY orders.moves
     ADD CONSTRAINT moves_pkey PRIMARY KEY (from_status, to_status);
 
 ALTER TABLE ONLY orders.orders
-    ADD CONSTRAINT one_order_per_idempotency_key UNIQUE (source, idempotency_key);
-
-ALTER TABLE ONLY orders.orders
-    ADD CONSTRAINT one_order_per_reference UNIQUE (source, external_ref);
+    ADD CONSTRAINT one_order_per_reference UNIQUE (external_ref, source);
 
 ALTER TABLE ONLY orders.order_history
     ADD CONSTRAINT order_history_pkey PRIMARY KEY (order_id, sequence);
@@ -627,9 +624,6 @@ ALTER TABLE ONLY orders.order_items
 
 ALTER TABLE ONLY orders.order_processing
     ADD CONSTRAINT order_processing_pkey PRIMARY KEY (order_id);
-
-ALTER TABLE ONLY orders.orders
-    ADD CONSTRAINT orders_cart_uuid_key UNIQUE (cart_uuid);
 
 ALTER TABLE ONLY orders.orders
     ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
@@ -675,9 +669,11 @@ CREATE INDEX outbox_due ON ops.outbox USING btree (due_at);
 
 CREATE INDEX watermarks_by_day ON ops.watermarks USING btree (day);
 
+CREATE UNIQUE INDEX one_order_per_idempotency_key ON orders.orders USING btree (source, idempotency_key) WHERE (idempotency_key IS NOT NULL);
+
 CREATE INDEX order_history_by_time ON orders.order_history USING brin (at) WITH (pages_per_range='16', autosummarize='on');
 
-CREATE INDEX orders_by_reference ON orders.orders USING btree (external_ref);
+CREATE UNIQUE INDEX orders_cart_uuid_key ON orders.orders USING btree (cart_uuid) WHERE (cart_uuid IS NOT NULL);
 
 CREATE INDEX orders_listed ON orders.orders USING btree (source, status, created_at, id);
 

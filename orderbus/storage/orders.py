@@ -176,7 +176,11 @@ async def find_taken(
         """
         SELECT public_id, external_ref, created_at, content_hash
           FROM orders.orders
-         WHERE source = $1 AND (external_ref = $2 OR idempotency_key = $3)
+         WHERE source = $1 AND external_ref = $2
+         UNION
+        SELECT public_id, external_ref, created_at, content_hash
+          FROM orders.orders
+         WHERE source = $1 AND idempotency_key = $3
         """,
         source,
         external_ref,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,7 +11,7 @@ from orderbus import services
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration.test_inbox import messages
-from tests.support import cart_rows, outbox_rows, scenario, statements
+from tests.support import cart_rows, many_rows, outbox_rows, scenario, statements, table_rows
 from tests.support.topic import Topic
 
 
@@ -95,3 +96,22 @@ async def test_an_accepted_order_writes_less_than_6_kib_of_wal(database: Databas
 
     # Other tests may write to the same PostgreSQL meanwhile: the quietest round tells.
     assert min(rounds) / 20 < 6 * 1024
+
+
+async def test_a_webhooks_order_makes_no_entry_for_a_key_or_a_cart_that_it_has_not(
+    database: Database,
+) -> None:
+    async with database.connection() as connection:
+        await many_rows.orders(connection, datetime(2026, 1, 1, tzinfo=UTC), 2000)
+
+    pages = await table_rows.pages_of_indexes(database, "orders.orders")
+    entered = {name for name, count in pages.items() if count > 2}  # its head, and one empty leaf
+
+    assert entered == {
+        "orders_pkey",
+        "orders_public_id_key",
+        "one_order_per_reference",
+        "orders_listed",
+        "orders_of_customer_listed",
+        "orders_of_customer_ref_listed",  # every third of them has one
+    }

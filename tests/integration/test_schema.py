@@ -100,7 +100,18 @@ async def test_the_days_that_are_kept_are_told_whatever_other_tables_are_called(
             "endpoint_id = gen_random_uuid() AND lease IS NOT NULL",
             "deliveries_in_flight",
         ),
-        ("orders.orders", "external_ref = 'SO-1'", "orders_by_reference"),
+        ("orders.orders", "external_ref = 'SO-1'", "one_order_per_reference"),
+        (
+            "orders.orders",
+            "source = 'webhook' AND external_ref = 'SO-1'",
+            "one_order_per_reference",
+        ),
+        (
+            "orders.orders",
+            "source = 'webhook' AND idempotency_key = 'k'",
+            "one_order_per_idempotency_key",
+        ),
+        ("orders.orders", "cart_uuid = gen_random_uuid()", "orders_cart_uuid_key"),
     ],
 )
 async def test_what_is_asked_all_the_time_uses_an_index(

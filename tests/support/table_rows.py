@@ -31,3 +31,14 @@ async def count_updated(connection: Connection, schema: str) -> int:
     """Count the rows of a schema that this transaction has written anew."""
     query = "SELECT sum(n_tup_upd) FROM pg_stat_xact_user_tables WHERE schemaname = $1"
     return int(await connection.fetchval(query, schema))
+
+
+async def pages_of_indexes(database: Database, table: str) -> dict[str, int]:
+    """How many pages each index of a table has."""
+    query = """
+        SELECT relname, pg_relation_size(oid) / current_setting('block_size')::integer AS pages
+          FROM pg_class JOIN pg_index ON indexrelid = pg_class.oid
+         WHERE indrelid = $1::text::regclass
+    """
+    async with database.connection() as connection:
+        return {row["relname"]: row["pages"] for row in await connection.fetch(query, table)}
