@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -203,10 +203,8 @@ async def cancel(
     where the order is no longer as it was seen.
     """
     order = await lock_as_seen(connection, id_or_ref, seen)
-    cancelled = Moving(
-        order,
-        Action.CANCEL,
-        actor,
+    cancelled = moving(
+        *(order, Action.CANCEL, actor),
         reason=reason,
         traceparent=traceparent,
         request_id=telemetry.request_id(),
@@ -225,55 +223,43 @@ async def lock_as_seen(connection: Connection, id_or_ref: str, seen: int | None)
     return order
 
 
-@dataclass(frozen=True, slots=True)
-class Moving:
-    """An order whose row is locked, and what is done to it.
+def moving(
+    order: Order,
+    action: Action,
+    actor: str,
+    *,
+    reason: str | None = None,
+    beside: Mapping[str, Any] | None = None,
+    **more: Any,  # noqa: ANN401 - as there
+) -> Happened:
+    """Say what happens to an order whose row is locked; raises ``IllegalMove``.
 
-    ``also`` is a second event's type, ``beside`` what both events carry.
+    ``beside`` is what its events carry beside the order; for ``more`` see ``Happened``.
     """
-
-    order: Order
-    action: Action
-    actor: str
-    reason: str | None = None
-    also: str | None = None
-    beside: Mapping[str, Any] = field(default_factory=dict)
-    traceparent: str | None = None
-    request_id: str | None = None
-
-    def happens(self) -> Happened:
-        """Say what happens to the order. Raises ``IllegalMove``."""
-        order, found = self.order, states.move(self.order.status, self.action)
-        why = {"reason": self.reason} if self.reason else {}
-        return Happened(
-            order.order_pk,
-            found.event,
-            self.actor,
-            content={**content_of(replace(order, status=found.target)), **self.beside},
-            details={"from": order.status, "to": found.target, **why},
-            traceparent=self.traceparent,
-            request_id=self.request_id,
-            also=self.also,
-            status=found.target,
-            reason=self.reason,
-        )
-
-    def count(self, _: Database) -> None:
-        """Count the move, which is committed."""
-        target = states.move(self.order.status, self.action).target
-        telemetry.MOVES.labels(source=self.order.status, target=target).inc()
+    found = states.move(order.status, action)
+    why = {"reason": reason} if reason else {}
+    return Happened(
+        order.order_pk,
+        found.event,
+        actor,
+        content={**content_of(order), "status": found.target, **(beside or {})},
+        details={"from": order.status, "to": found.target, **why},
+        status=found.target,
+        reason=reason,
+        **more,
+    )
 
 
-async def move(connection: Connection, moving: Sequence[Moving]) -> list[int]:
-    """Move orders, with history, event and outbox pointer; their new sequences.
-
-    Raises ``IllegalMove``, and none is moved.
-    """
-    happened = [each.happens() for each in moving]
-    sequences = await storage.events.append(connection, happened)
-    for each in moving:
-        after_commit(connection, each.count)
+async def move(connection: Connection, moves: Sequence[Happened]) -> list[int]:
+    """Move orders, with history, event and outbox pointer; their new sequences."""
+    sequences = await storage.events.append(connection, moves)
+    after_commit(connection, partial(_count, moves))
     return sequences
+
+
+def _count(moves: Sequence[Happened], _: Database) -> None:
+    for each in moves:
+        telemetry.MOVES.labels(source=each.details["from"], target=each.status).inc()
 
 
 def content_of(order: Order) -> dict[str, Any]:
@@ -282,7 +268,15 @@ def content_of(order: Order) -> dict[str, Any]:
     return {
         "order_id": order.external_ref,
         "customer": customer.content(),
-        "items": [{**asdict(item), "unit_price": str(item.unit_price)} for item in order.items],
+        "items": [
+            {
+                "sku": item.sku,
+                "name": item.name,
+                "quantity": item.quantity,
+                "unit_price": str(item.unit_price),
+            }
+            for item in order.items
+        ],
         "shipping_address": order.shipping_address,
         "total": str(order.total),
         "source": order.source,

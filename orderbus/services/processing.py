@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from orderbus import storage
 from orderbus.domain import processing
@@ -23,9 +23,9 @@ from orderbus.errors import Conflict, IllegalMove, Misconfigured
 from orderbus.resources import Resources
 from orderbus.services import orders
 from orderbus.services.consumptions import Ours
-from orderbus.services.orders import Moving
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection
+from orderbus.storage.events import Happened
 from orderbus.storage.orders import Order
 
 ACTOR: Final = "process_order"
@@ -153,17 +153,18 @@ async def _start(connection: Connection, starting: Sequence[tuple[Order, Event]]
     asked_by = await storage.processing.asked_by(connection, failed) if failed else {}
     keys = [order.order_pk for order, _ in starting]
     actors = [f"{ACTOR} for {asked_by[key]}" if key in asked_by else ACTOR for key in keys]
-    moving = [
-        Moving(
-            *(order, Action.START, actor),
-            traceparent=event.traceparent,
-            request_id=event.request_id,
-        )
+    moves = [
+        orders.moving(order, Action.START, actor, **_follows(event))
         for (order, event), actor in zip(starting, actors, strict=True)
     ]
-    sequences = await orders.move(connection, moving)
+    sequences = await orders.move(connection, moves)
     await storage.processing.begin(connection, keys, began_with=sequences)
     return dict(zip(keys, sequences, strict=True))
+
+
+def _follows(event: Event) -> dict[str, Any]:
+    """Name what follows from an event as it is named."""
+    return {"traceparent": event.traceparent, "request_id": event.request_id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,11 +181,13 @@ class _Ending:
         reason = self.outcome.reason
         return None if reason is None else storable(reason)[:LONGEST_KEPT]
 
-    def moving(self, at: datetime) -> Moving:
+    def moving(self, at: datetime) -> Happened:
         """Say how the order ends."""
         amount, refused = self.outcome.amount, self.outcome.refused
-        return Moving(
-            *(self.order, Action.FAIL if refused else Action.COMPLETE, ACTOR),
+        return orders.moving(
+            self.order,
+            Action.FAIL if refused else Action.COMPLETE,
+            ACTOR,
             reason=self.reason,
             also=ORDER_PROCESSED,
             beside={
@@ -195,8 +198,7 @@ class _Ending:
                     "amount": None if amount is None else str(amount),
                 }
             },
-            traceparent=self.event.traceparent,
-            request_id=self.event.request_id,
+            **_follows(self.event),
         )
 
 

@@ -25,7 +25,7 @@ PAIRS = {(str(source), str(move.target)) for move in MOVES for source in move.so
 async def act(database: Database, order_id: OrderId, action: Action) -> None:
     async with database.transaction() as connection:
         order = await storage.orders.lock(connection, order_id)
-        await services.orders.move(connection, [services.orders.Moving(order, action, "test")])
+        await services.orders.move(connection, [services.orders.moving(order, action, "test")])
 
 
 async def bring_to(database: Database, status: Status) -> OrderId:
