@@ -8,7 +8,7 @@ from functools import partial
 
 import click
 
-from orderbus import actors, services, telemetry
+from orderbus import actors, event_loop, services, telemetry
 from orderbus import settings as settings_module
 from orderbus.actors import broker
 from orderbus.commands import terminal
@@ -26,7 +26,7 @@ def bridge(*, max_messages: int | None) -> None:
 
     Sends wake-up messages for the deliveries and consumptions that are due.
     """
-    terminal.with_exit_code(lambda: asyncio.run(_run(settings_module.load(), max_messages)))
+    terminal.with_exit_code(lambda: event_loop.run(_run(settings_module.load(), max_messages)))
 
 
 #: The name it had in the source document.

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 
 import click
 
+from orderbus import event_loop, telemetry
 from orderbus import settings as settings_module
-from orderbus import telemetry
 from orderbus.commands import terminal
 from orderbus.domain.addresses import is_loopback
 from orderbus.errors import Misconfigured
@@ -58,7 +57,7 @@ def _run(given: Mapping[str, object], inherited: socket.socket | None, workers: 
     elif workers > 1:
         telemetry.log.info("web_bound", url=server.url_of(listening), workers=workers)
         return server.Supervisor(listening, workers=workers).run()
-    _serve(server.serve(settings, listening))
+    event_loop.run(server.serve(settings, listening))
     return 0
 
 
@@ -69,15 +68,6 @@ def _bind(settings: Settings) -> socket.socket:
         place = f"{settings.web_host}:{settings.web_port}"
         message = f"cannot listen on {place}: {error}. Choose another --host or --port."
         terminal.fail(message, code=1)
-
-
-def _serve(serving: Coroutine[object, object, None]) -> None:
-    try:
-        import uvloop  # noqa: PLC0415 - not on every system
-    except ImportError:
-        asyncio.run(serving)
-    else:
-        uvloop.run(serving)
 
 
 def _end_with_parent() -> None:

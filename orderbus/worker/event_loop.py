@@ -11,6 +11,8 @@ import dramatiq
 from dramatiq.asyncio import EventLoopThread, set_event_loop_thread
 from dramatiq.middleware import AsyncIO, Shutdown
 
+from orderbus import event_loop
+
 T = TypeVar("T")
 
 #: Seconds that interrupted work has to hand back what it had taken.
@@ -22,6 +24,8 @@ class LoopThread(EventLoopThread):
 
     def __init__(self, logger: Any) -> None:  # noqa: ANN401 - Dramatiq's, untyped
         super().__init__(logger)
+        self.loop.close()
+        self.loop = event_loop.new()
         self.daemon = True  # or a process whose main thread has ended would go on for ever
         self._under_way: set[asyncio.Task[Any]] = set()
         self._interrupted = False

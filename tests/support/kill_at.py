@@ -46,7 +46,7 @@ def after(call: Callable[..., Any]) -> Callable[..., Any]:
 
 POINTS: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]]] = {
     "web before its commit": (storage.orders, "add", before),
-    "web after its commit": (services.orders, "accept", after),
+    "web after its commit": (storage.orders, "add", after),
     "worker between lease and publish": (Publisher, "publish", before),
     "worker between publish and mark": (storage.outbox, "settle", before),
     "bridge before its commit": (storage.inbox, "add", after),
