@@ -8,4 +8,6 @@ CREATE INDEX consumptions_hinted ON ops.consumptions (consumer, hinted_at)
     WHERE state = 'pending' AND hinted_at IS NOT NULL;
 -- What its workers charged as an attempt.
 UPDATE ops.consumptions SET attempts = attempts + crashes WHERE crashes > 0;
+DROP INDEX ops.consumptions_due;
 ALTER TABLE ops.consumptions DROP COLUMN crashes;
+CREATE INDEX consumptions_due ON ops.consumptions (consumer, due_at) WHERE state = 'pending';

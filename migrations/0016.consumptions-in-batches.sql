@@ -4,6 +4,9 @@
 -- depends: 0015.heads-are-due
 
 ALTER TABLE ops.consumptions ADD COLUMN crashes integer NOT NULL DEFAULT 0 CHECK (crashes >= 0);
+DROP INDEX ops.consumptions_due;
+CREATE INDEX consumptions_due ON ops.consumptions (consumer, (crashes > 0), due_at)
+    WHERE state = 'pending';
 DROP INDEX ops.consumptions_hinted;
 ALTER TABLE ops.consumptions DROP COLUMN hinted_at;
 

@@ -633,7 +633,7 @@ ALTER TABLE ONLY orders.orders
 
 CREATE INDEX consumptions_by_age ON ops.consumptions USING btree (occurred_at);
 
-CREATE INDEX consumptions_due ON ops.consumptions USING btree (consumer, due_at) WHERE (state = 'pending'::text);
+CREATE INDEX consumptions_due ON ops.consumptions USING btree (consumer, ((crashes > 0)), due_at) WHERE (state = 'pending'::text);
 
 CREATE INDEX dead_letters_by_age ON ops.dead_letters USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
 

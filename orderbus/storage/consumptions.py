@@ -13,7 +13,6 @@ from typing import Final
 from uuid import UUID
 
 from orderbus.domain.events import Event
-from orderbus.domain.retries import CRASHES_UNSUSPECTED
 from orderbus.errors import Busy
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
@@ -66,7 +65,7 @@ _CLAIM: Final = """
            AND consumer = $1
            AND due_at <= now()
            AND (leased_until IS NULL OR leased_until <= now() OR lease = $2)
-           AND $5 = (crashes + coalesce(lease <> $2, false)::int >= $6)
+           AND (crashes > 0) = $5  -- as consumptions_due has it: neither reads past the others
          ORDER BY due_at
          LIMIT $4
            FOR NO KEY UPDATE SKIP LOCKED
@@ -102,13 +101,11 @@ async def claim(
 ) -> list[Claim]:
     """Take what is due to a consumer for one attempt each, counted now, the oldest first.
 
-    Only ``suspects``, whose last claims ended without a word too often, or none of them; such a
-    claim goes on with the attempt before. Asked again with the same ``lease``, what was taken is
-    taken once: the answer may have got lost.
+    Only ``suspects``, whose worker died over them before, and not for the first time, or none of
+    them; a claim that follows on one without an end goes on with the same attempt. Asked again with
+    the same ``lease``, what was taken is taken once: the answer may have got lost.
     """
-    records = await connection.fetch(
-        _CLAIM, consumer, lease, length, at_most, suspects, CRASHES_UNSUSPECTED
-    )
+    records = await connection.fetch(_CLAIM, consumer, lease, length, at_most, suspects)
     return [rows.one(Claim, record, lease=lease, event=event_of(record)) for record in records]
 
 

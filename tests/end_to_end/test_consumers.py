@@ -88,7 +88,7 @@ async def test_a_consumer_killed_in_the_middle_has_its_effect_once(
     dying = await system.start("workers", killed_at=point, ready=False)
     for _ in range(5):
         await system.post()
-    await system.ended(dying)
+    await system.killed(dying)
     await system.end_leases()
     await system.start("workers")
 

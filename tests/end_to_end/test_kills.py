@@ -36,7 +36,7 @@ async def test_every_order_is_delivered_although_a_process_was_killed(
     for _ in range(ORDERS):
         await system.post()
 
-    await system.ended(dying)
+    await system.killed(dying)
     if victim == "workers":
         await system.end_leases()
     await system.start(victim)
@@ -59,7 +59,7 @@ async def test_an_order_whose_answer_was_lost_is_stored_and_told_of_once(
     await system.start_all(but="web")
     dying = await system.start("web", killed_at=point)
     posting = asyncio.create_task(system.post("SO-10045"))
-    await system.ended(dying)
+    await system.killed(dying)
     stored = await order_rows.count(system.database)
 
     await system.start("web")

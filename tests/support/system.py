@@ -18,7 +18,7 @@ import aiohttp
 from orderbus.domain import webhooks
 from orderbus.settings import QUEUES_IN_MEMORY, Settings
 from orderbus.storage.database import Database
-from tests.support import reaper, samples, scenario
+from tests.support import kill_at, reaper, samples, scenario
 from tests.support.ports import kept_port
 from tests.support.receiver import Receiver
 from tests.support.waiting import PATIENCE
@@ -178,6 +178,11 @@ class System:
                 f" FROM {table} WHERE lease IS NOT NULL AND state = 'pending' ORDER BY id"
                 " FOR UPDATE)",
             )
+
+    async def killed(self, process: asyncio.subprocess.Process) -> None:
+        """Wait until a process killed itself where it was to, and at no other place."""
+        await self.ended(process)
+        assert kill_at.LAST_WORDS in Path(self.env["LOG"]).read_text()
 
     async def close(self) -> None:
         for process in self._running:
