@@ -239,7 +239,6 @@ CREATE TABLE ops.consumptions (
     CONSTRAINT consumptions_check CHECK (((lease IS NULL) = (leased_until IS NULL))),
     CONSTRAINT consumptions_check1 CHECK (((lease IS NULL) OR (state = 'pending'::text))),
     CONSTRAINT consumptions_check2 CHECK (((settled_at IS NULL) = (state = 'pending'::text))),
-    CONSTRAINT consumptions_consumer_check CHECK ((consumer ~ '^[a-z_]{1,100}$'::text)),
     CONSTRAINT consumptions_crashes_check CHECK ((crashes >= 0)),
     CONSTRAINT consumptions_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'done'::text, 'dead'::text])))
 )
@@ -552,6 +551,9 @@ ALTER TABLE ONLY identity.api_keys
 
 ALTER TABLE ONLY identity.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ops.consumptions
+    ADD CONSTRAINT consumptions_consumer_check CHECK (((consumer ~ '^[a-z_]+$'::text) AND (length(consumer) <= 100))) NOT VALID;
 
 ALTER TABLE ONLY ops.consumptions
     ADD CONSTRAINT consumptions_event_id_consumer_key UNIQUE (event_id, consumer);
