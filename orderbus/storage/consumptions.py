@@ -112,12 +112,13 @@ async def claim(
 #: The part of a statement that keeps those of the claims that are still ours; always in this order.
 _OURS: Final = """
     WITH ours AS MATERIALIZED (
-        SELECT consumptions.id
-          FROM unnest($1::bigint[], $2::uuid[]) AS claimed (id, lease)
-          JOIN ops.consumptions USING (id, lease)
-         WHERE state = 'pending'
-         ORDER BY consumptions.id
-           FOR UPDATE OF consumptions
+        SELECT held.id
+          FROM (SELECT * FROM unnest($1::bigint[], $2::uuid[]) AS given (id, lease) ORDER BY id)
+               AS claimed
+         CROSS JOIN LATERAL (
+                SELECT id FROM ops.consumptions
+                 WHERE id = claimed.id AND lease = claimed.lease  -- who has one is pending
+                   FOR UPDATE) AS held
     )
 """
 

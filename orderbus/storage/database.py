@@ -40,6 +40,10 @@ SESSION: Final = {
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
+#: Plans that stay good while a table grows. A prepared statement keeps the plan that was made when
+#: the day's partition was empty or tiny, and then reads it from end to end for the rest of the day.
+#: Every statement of ours finds its rows by an index, or reads so much that it does not matter.
+PLANS: Final = {"jit": "off", "enable_seqscan": "off"}
 #: The same for our end of the connection, by the names of libpq; times in seconds but the last.
 KEEPALIVE: Final = {
     "keepalives_idle": 10,
@@ -237,7 +241,7 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         max_inactive_connection_lifetime=300,
         command_timeout=COMMAND_TIMEOUT,
         timeout=ACQUIRE_TIMEOUT,
-        server_settings={"application_name": "orderbus", **SESSION},
+        server_settings={"application_name": "orderbus", **SESSION, **PLANS},
         connection_class=_Remembering,
         init=_prepare,
         reset=_leave_as_it_is,

@@ -189,7 +189,7 @@ _SETTLE: Final = """
                SELECT id
                  FROM ops.webhook_deliveries
                 WHERE order_id = delivery.order_id AND endpoint_id = delivery.endpoint_id
-                  AND state = 'pending'
+                  AND state IN ('pending', 'held')  -- deliveries_in_line
                   AND NOT isfinite(due_at)  -- else a plan without numbers reads all who wait
                 ORDER BY sequence
                 LIMIT 1) AS next ON given.state <> 'pending'

@@ -89,7 +89,7 @@ _APPEND: Final = f"""
                status = coalesce(given.status, orders.status),
                status_reason = CASE WHEN given.status IS NULL THEN status_reason ELSE reason END
           FROM given
-         WHERE id = order_pk
+         WHERE id = order_pk AND id = ANY ($1)  -- else a plan may walk through all orders
         RETURNING order_pk, public_id AS order_public_id, created_at AS order_created_at,
                   event_seq, type, also, content, traceparent, request_id, actor, details
     ), happened AS (

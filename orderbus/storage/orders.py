@@ -251,10 +251,11 @@ async def lock_all(connection: Connection, order_ids: Sequence[OrderId]) -> list
     rows = await connection.fetch(
         f"""
         SELECT {COLUMNS}
-          FROM orders.orders o
-         WHERE o.public_id = ANY ($1::uuid[])
-         ORDER BY o.id
-           FOR UPDATE SKIP LOCKED
+          FROM (SELECT DISTINCT unnest($1::uuid[]) AS given ORDER BY 1) AS asked
+         CROSS JOIN LATERAL (
+                SELECT * FROM orders.orders
+                 WHERE public_id = asked.given
+                   FOR UPDATE SKIP LOCKED) AS o
         """,  # noqa: S608 - as above
         order_ids,
     )

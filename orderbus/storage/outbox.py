@@ -157,22 +157,22 @@ async def settle(
         """
         WITH ours AS (
             SELECT event_id
-              FROM ops.outbox
-             WHERE event_id = ANY ($2::uuid[] || $4::uuid[]) AND lease = $1
-             ORDER BY event_id
-               FOR UPDATE
+              FROM (SELECT unnest($2::uuid[] || $4::uuid[]) AS event ORDER BY 1) AS batch
+             CROSS JOIN LATERAL (
+                    SELECT event_id FROM ops.outbox
+                     WHERE event_id = batch.event AND lease = $1
+                       FOR UPDATE) AS pointer
         ), went AS (
             UPDATE ops.outbox
                SET due_at = 'infinity', lease = NULL, leases = 0, publishes = publishes + 1,
                    published_at = clock_timestamp(), message_id = gone.message_id
-              FROM ours
-              JOIN unnest($2::uuid[], $3::text[]) AS gone (event_id, message_id) USING (event_id)
-             WHERE outbox.event_id = ours.event_id
+              FROM unnest($2::uuid[], $3::text[]) AS gone (event_id, message_id)
+             WHERE outbox.event_id = gone.event_id
+               AND outbox.event_id = ANY (ARRAY(SELECT event_id FROM ours))
         ), back AS (
             UPDATE ops.outbox
                SET due_at = now() + $5::interval, lease = NULL, leases = 0
-              FROM ours
-             WHERE outbox.event_id = ours.event_id AND outbox.event_id = ANY ($4::uuid[])
+             WHERE event_id = ANY (ARRAY(SELECT event_id FROM ours WHERE event_id = ANY ($4)))
         ), closed AS (
             UPDATE ops.relay_breaker
                SET opened_at = NULL, probe_at = NULL, failures = 0

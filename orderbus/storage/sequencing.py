@@ -19,9 +19,13 @@ from orderbus.storage.database import Connection
 
 _OF_ORDERS: Final = """
     WITH concerned AS MATERIALIZED (
-        SELECT DISTINCT order_id, endpoint_id
-          FROM ops.webhook_deliveries
-         WHERE order_id = ANY ($1::bigint[]) AND state IN ('pending', 'held')  -- deliveries_in_line
+        SELECT DISTINCT delivery.*
+          FROM (SELECT DISTINCT unnest($1::bigint[]) AS order_pk) AS orders
+         CROSS JOIN LATERAL (
+                SELECT order_id, endpoint_id FROM ops.webhook_deliveries
+                 WHERE order_id = orders.order_pk
+                   AND state IN ('pending', 'held')  -- deliveries_in_line
+                OFFSET 0) AS delivery
 """
 _AFTER: Final = """
     WITH concerned AS MATERIALIZED (
@@ -37,20 +41,25 @@ _LET_GO: Final = """
                   FROM ops.webhook_deliveries
                  WHERE order_id = concerned.order_id
                    AND endpoint_id = concerned.endpoint_id
-                   AND state = 'pending'
+                   AND state IN ('pending', 'held')  -- deliveries_in_line
                  ORDER BY sequence
                  LIMIT 1) AS head
     ), held AS MATERIALIZED (
-        SELECT id
-          FROM ops.webhook_deliveries
-         WHERE id = ANY (ARRAY(SELECT id FROM heads WHERE NOT waits)) AND state = 'pending'
-         ORDER BY id
-           FOR KEY SHARE SKIP LOCKED
+        SELECT head.id
+          FROM (SELECT id FROM heads WHERE NOT waits ORDER BY id) AS open
+         CROSS JOIN LATERAL (
+                SELECT id, state FROM ops.webhook_deliveries
+                 WHERE id = open.id
+                 LIMIT 1  -- else an index of what is pending is read, however much that is by now
+                   FOR KEY SHARE SKIP LOCKED) AS head
+         WHERE state = 'pending'
     ), ready AS (
         SELECT heads.id, waits AS for_nobody
           FROM heads
-          JOIN ops.watermarks USING (order_id)
-         WHERE heads.waits AND heads.sequence <= watermarks.sequence
+         CROSS JOIN LATERAL (
+                SELECT sequence FROM ops.watermarks WHERE order_id = heads.order_id LIMIT 1
+               ) AS watermark
+         WHERE heads.waits AND heads.sequence <= watermark.sequence
          UNION ALL
         -- Whoever holds the first one may settle it without seeing who waits.
         SELECT next.id, false
@@ -60,17 +69,18 @@ _LET_GO: Final = """
                   FROM ops.webhook_deliveries
                  WHERE order_id = heads.order_id
                    AND endpoint_id = heads.endpoint_id
-                   AND state = 'pending'
+                   AND state IN ('pending', 'held')  -- deliveries_in_line
                    AND NOT isfinite(due_at)  -- else a plan without numbers reads all who wait
                  ORDER BY sequence
                  LIMIT 1) AS next
          WHERE NOT heads.waits AND heads.id NOT IN (SELECT id FROM held)
     ), free AS (
-        SELECT id
-          FROM ops.webhook_deliveries
-         WHERE id = ANY (ARRAY(SELECT id FROM ready)) AND due_at = 'infinity'
-         ORDER BY id
-           FOR NO KEY UPDATE SKIP LOCKED
+        SELECT delivery.id
+          FROM (SELECT DISTINCT id FROM ready ORDER BY id) AS ready
+         CROSS JOIN LATERAL (
+                SELECT id FROM ops.webhook_deliveries
+                 WHERE id = ready.id AND due_at = 'infinity'
+                   FOR NO KEY UPDATE SKIP LOCKED) AS delivery
     ), made_due AS (
         UPDATE ops.webhook_deliveries
            SET due_at = now()
@@ -123,16 +133,19 @@ async def wait(connection: Connection, deliveries: Sequence[int]) -> None:
                       FROM ops.webhook_deliveries
                      WHERE order_id = delivery.order_id
                        AND endpoint_id = delivery.endpoint_id
-                       AND state = 'pending'
+                       AND state IN ('pending', 'held')  -- deliveries_in_line
                      ORDER BY sequence
                      LIMIT 1) AS head
              WHERE delivery.id = ANY ($1::bigint[]) AND head.id <> delivery.id
         ), held AS MATERIALIZED (
-            SELECT id
-              FROM ops.webhook_deliveries
-             WHERE id = ANY (ARRAY(SELECT head FROM waits)) AND state = 'pending'
-             ORDER BY id
-               FOR KEY SHARE SKIP LOCKED
+            SELECT head.id
+              FROM (SELECT DISTINCT head FROM waits ORDER BY 1) AS first
+             CROSS JOIN LATERAL (
+                    SELECT id, state FROM ops.webhook_deliveries
+                     WHERE id = first.head
+                     LIMIT 1  -- as above
+                       FOR KEY SHARE SKIP LOCKED) AS head
+             WHERE state = 'pending'
         )
         UPDATE ops.webhook_deliveries AS delivery
            SET due_at = 'infinity'

@@ -36,6 +36,14 @@ async def test_every_session_of_the_pool_has_its_limits(database: Database) -> N
     assert await scenario.value(database, SETTINGS) == SAID
 
 
+async def test_no_session_of_the_pool_reads_end_to_end_what_has_an_index_or_compiles_statements(
+    database: Database,
+) -> None:
+    query = "SELECT ARRAY[current_setting('enable_seqscan'), current_setting('jit')]"
+
+    assert await scenario.value(database, query) == ["off", "off"]
+
+
 async def test_the_session_that_listens_has_its_limits(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from orderbus.storage.database import Connection
+from tests.support.waiting import PATIENCE
 
 
 async def orders(connection: Connection, began: datetime, count: int) -> None:
@@ -88,3 +89,65 @@ async def deliveries_that_wait(
     )
     if analyse:
         await connection.execute("ANALYZE ops.webhook_deliveries")
+
+
+async def a_busy_day(connection: Connection, endpoint: UUID, count: int) -> None:
+    """Add so many events of today to every table of the way, four an order, and count nothing.
+
+    Of the pointers half wait to come back and half are leased; of what is owed half is done.
+    """
+    await connection.execute(
+        """
+        CREATE TEMP TABLE busy ON COMMIT DROP AS
+        SELECT n, 1000000 + n / 4 AS order_id, n % 4 + 1 AS sequence, $1::uuid AS endpoint,
+               gen_random_uuid() AS event_id, now() AS at
+          FROM generate_series(0, $2::integer - 1) AS n
+        """,
+        endpoint,
+        count,
+    )
+    await connection.execute(_BUSY_DAY, timeout=5 * PATIENCE)
+
+
+_BUSY_DAY = """
+    INSERT INTO orders.orders (id, source, external_ref, content_hash, customer_name,
+           customer_email, shipping_address, total, event_seq) OVERRIDING SYSTEM VALUE
+    SELECT order_id, 'webhook', 'BUSY-' || order_id, sha256('x'), 'Jane', 'jane@shop.example',
+           'Road 1', 1, 4
+      FROM busy WHERE sequence = 1;
+    INSERT INTO orders.order_items
+    SELECT order_id, 1, 'MUG', 'Mug', 1, 1 FROM busy WHERE sequence = 1;
+    INSERT INTO orders.order_processing (order_id, status, began_with)
+    SELECT order_id, 'PROCESSING', 2 FROM busy WHERE sequence = 1;
+    INSERT INTO ops.watermarks (order_id, sequence, day)
+    SELECT order_id, 4, current_date FROM busy WHERE sequence = 1;
+    INSERT INTO ops.early_events (order_id, sequence)
+    SELECT order_id, 9 FROM busy WHERE sequence = 1;
+    INSERT INTO orders.order_history
+    SELECT order_id, sequence, event_id, 'order.noted', 'test', at, '{}' FROM busy;
+    INSERT INTO ops.events (event_id, order_id, order_public_id, order_created_at, sequence, type,
+           content, occurred_at)
+    SELECT event_id, order_id, event_id, at, sequence, 'order.noted', '{}', at FROM busy;
+    INSERT INTO ops.inbox (event_id, occurred_at, order_id, sequence, message_id, published_at)
+    SELECT event_id, at, order_id, sequence, 'm', at FROM busy;
+    INSERT INTO ops.outbox (event_id, occurred_at, due_at, publishes, published_at, message_id)
+    SELECT event_id, at, 'infinity', 1, at, 'm' FROM busy WHERE n % 2 = 0;
+    INSERT INTO ops.outbox (event_id, occurred_at, due_at)
+    SELECT event_id, at, now() + interval '1 hour' FROM busy WHERE n % 2 = 1;
+    INSERT INTO ops.consumptions (consumer, event_id, occurred_at, state, due_at, settled_at)
+    SELECT consumer, event_id, at, 'pending', now() + interval '1 hour', NULL::timestamptz
+      FROM busy, unnest('{count_event,process_order}'::text[]) AS consumer WHERE n % 4 = 0
+     UNION ALL
+    SELECT 'count_event', event_id, at, 'done', now(), now() FROM busy WHERE n % 4 > 0;
+    INSERT INTO ops.webhook_deliveries
+           (endpoint_id, event_id, occurred_at, order_id, sequence, state, due_at, settled_at)
+    SELECT endpoint, event_id, at, order_id, sequence, 'pending',
+           CASE n % 8 WHEN 1 THEN now() + interval '1 hour' ELSE 'infinity' END, NULL::timestamptz
+      FROM busy WHERE n / 4 % 2 = 0
+     UNION ALL
+    SELECT endpoint, event_id, at, order_id, sequence, 'delivered', now(), now()
+      FROM busy WHERE n / 4 % 2 = 1;
+    INSERT INTO ops.webhook_attempts (delivery_id, number, finished_at, outcome)
+    SELECT id, 1, now(), 'delivered' FROM ops.webhook_deliveries
+     WHERE state = 'delivered' AND order_id >= 1000000
+"""
