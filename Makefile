@@ -16,7 +16,7 @@ export PYTHON
 .PHONY: help demo run venv install services test test-unit test-integration test-fuzz test-e2e test-long test-py313 \
     integration-tests test-stop install-orders install-processor add-dependency check-deploy \
     migrate-orders migrate-processor start stop restart restart-web rebuild logs-orders logs-processor \
-    check format lint lint-fix bench lock schema migrate runserver workers subscriber shell createsuperuser \
+    check format lint lint-fix bench bench-long lock schema migrate runserver workers subscriber shell createsuperuser \
     parts setup up down logs db-logs pubsub-logs emulator clean reset
 
 help: ## List the targets
@@ -67,8 +67,10 @@ lint: install ## Lint the code
 	$(BIN)/ruff check .
 lint-fix: install ## Lint the code and mend what can be mended
 	$(BIN)/ruff check --fix .
-bench: install parts ## Measure beside pgbench and a bare Pub/Sub client
+bench: install parts ## Measure beside peers and pgbench, write the report; ARGS=--quick, or names
 	@$(BIN)/python -m bench $(ARGS)
+bench-long: install parts ## The same for minutes each, with ten million rows and half an hour's memory
+	@$(BIN)/python -m bench --long $(ARGS)
 
 ## One process each, on the dependencies that .env or the environment names
 migrate: venv ## Bring the database, the topics and the subscriptions up to date

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from bench import parts
-from bench.report import Goal
+from bench.report import Goal, Result, Run
 from orderbus import actors, services, storage, telemetry
+from orderbus.domain.events import Event
 from orderbus.pubsub.messages import encode
 from orderbus.pubsub.subscription import Received
 from orderbus.resources import Resources
-from orderbus.services.consumptions import Consuming
+from orderbus.services.consumptions import Consuming, Work
 from orderbus.settings import Settings
-from orderbus.storage.database import Database, open_database
+from orderbus.storage.database import Connection, Database, open_database
 from tests.support import statements
 
 BATCH = 200
@@ -24,20 +25,21 @@ CONSUMERS = (1, 3, 10)
 TURNS = 3
 
 
-async def measure(folder: Path, *, quick: bool) -> list[Goal]:
+async def measure(folder: Path, run: Run) -> list[Result]:
     """Record events for 1, 3 and 10 consumers in turns; then process orders."""
-    share = 400 if quick else 2_000
+    share = int(run.pick(400, 2_000))
     async with parts.parts(folder, ["PostgreSQL", "Pub/Sub"]) as env:
         settings = parts.settings_of(env, log_level="ERROR")
         telemetry.configure_logging(settings, process="bench")
         async with open_database(settings) as database:
             return [
-                *await _bridge(database, share),
-                await _processing(database, settings, share),
+                *await _bridge(database, share, run),
+                *await _processing(database, settings, share, run),
+                await _own_consumer(database, settings, share),
             ]
 
 
-async def _bridge(database: Database, share: int) -> list[Goal]:
+async def _bridge(database: Database, share: int, run: Run) -> list[Result]:
     took = dict.fromkeys(CONSUMERS, 0.0)
     counts = dict.fromkeys(CONSUMERS, 0)
     for _ in range(TURNS):
@@ -52,41 +54,61 @@ async def _bridge(database: Database, share: int) -> list[Goal]:
                 took[count] += time.perf_counter() - began
             counts[count] += len(sent)
     events = share * TURNS
-    detail = ", ".join(
-        f"{count}: {events / took[count]:.0f}/s with {counts[count] / events:.3f} statements"
-        for count in CONSUMERS
-    )
-    few, most = CONSUMERS[0], CONSUMERS[-1]
+    rates = {count: events / took[count] for count in CONSUMERS}
+    told = ", ".join(f"{count}: {rate:,.0f}/s" for count, rate in rates.items())
+    detail = f"by consumers: {told}; batches of {BATCH}, durable"
+    most = CONSUMERS[-1]
+    goals: list[Result] = [
+        Goal(f"bridge, events/s, {count} consumers", rates[count], goal * run.scale, True, detail)  # noqa: FBT003
+        for count, goal in ((3, 10_000), (10, 6_000))
+    ]
+    each, sent_in_all = counts[most] / events, f"{counts[most]} statements for {events} events"
+    name = f"bridge, statements per event, {most} consumers"
+    return [*goals, Goal(name, each, 0.1, at_least=False, detail=sent_in_all)]
+
+
+async def _processing(database: Database, settings: Settings, share: int, run: Run) -> list[Result]:
+    installed = {each.name: each for each in actors.consumers.installed(settings)}
+    work = installed["process_order"].work
+    took, sent = await _consumed(database, settings, share, "process_order", work)
+    each = "each three events more; transactions' own statements included"
+    detail = f"alone, durable, {each}"
+    goal = 2_000 * run.scale
     return [
-        Goal(
-            f"bridge rate, {most} consumers / {few}",
-            took[few] / took[most],
-            0.3,
-            at_least=True,
-            detail=f"events through the bridge by consumers: {detail}; batches of {BATCH}",
-        ),
-        Goal(
-            f"bridge statements per event, {most} consumers",
-            counts[most] / events,
-            0.1,
-            at_least=False,
-            detail=f"{counts[most]} statements for {events} events",
-        ),
+        Goal("orders processed a second", share / took, goal, at_least=True, detail=detail),
+        Goal("statements per processed order", sent / share, 0.3, at_least=False, detail=each),
     ]
 
 
-async def _processing(database: Database, settings: Settings, share: int) -> Goal:
-    installed = {each.name: each for each in actors.consumers.installed(settings)}
-    processing = installed["process_order"]
+async def _own_consumer(database: Database, settings: Settings, share: int) -> Goal:
+    """Let a consumer of one's own, whose effect is one statement, consume as many events."""
+
+    async def effect(connection: Connection, event: Event) -> None:
+        await connection.execute("SELECT $1::bigint", event.sequence)
+
+    work = Work(effect, None, None)
+    took, sent = await _consumed(database, settings, share, "bench_own", work)
+    detail = f"its own one included; {share / took:,.0f} events/s"
+    name = "statements per event of a consumer of one's own"
+    return Goal(name, sent / share, 4, at_least=False, detail=detail)
+
+
+async def _consumed(
+    database: Database,
+    settings: Settings,
+    share: int,
+    name: str,
+    work: Work,
+) -> tuple[float, int]:
+    """Have a consumer consume so many events; returns the seconds, and the statements it took."""
     nobody: Any = None
     held = Resources(settings, database, publisher=nobody, http=nobody)
     received = await _placed(database, share)
     for start in range(0, share, BATCH):
         batch = received[start : start + BATCH]
-        await services.inbox.receive(database, batch, wanted={processing.name: "*.created"})
-    consuming = Consuming(held, processing.name, processing.work)
+        await services.inbox.receive(database, batch, wanted={name: "*.created"})
+    consuming = Consuming(held, name, work)
     left = share
-
     with statements.recorded() as sent:
         began = time.perf_counter()
         while left:
@@ -95,15 +117,8 @@ async def _processing(database: Database, settings: Settings, share: int) -> Goa
             await consuming.idle()
             async with database.connection() as connection:
                 pending = await storage.consumptions.pending_by_consumer(connection)
-            left = pending.get(processing.name, 0)
-        took = time.perf_counter() - began
-    detail = (
-        f"{share / took:.0f} orders/s in one process, durable; each three events more; "
-        "transactions' own statements included"
-    )
-    return Goal(
-        "statements per processed order", len(sent) / share, 0.3, at_least=False, detail=detail
-    )
+            left = pending.get(name, 0)
+        return time.perf_counter() - began, len(sent)
 
 
 async def _placed(database: Database, count: int) -> list[Received]:

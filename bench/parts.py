@@ -17,10 +17,11 @@ from orderbus.devtools import dependencies
 from orderbus.devtools.processes import run
 from orderbus.domain import orders
 from orderbus.settings import Settings
-from orderbus.storage.database import Database
+from orderbus.storage.database import Database, open_database
 
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = json.loads((ROOT / "examples" / "order.json").read_text())
+SECRET_KEY = "a key for measurements"  # noqa: S105 - of nobody
 
 
 def silent(_name: str, _line: str) -> None:
@@ -35,7 +36,7 @@ async def parts(folder: Path, names: Sequence[str]) -> AsyncIterator[dict[str, s
     try:
         await asyncio.gather(*(part.start(silent) for part in chosen))
         env = {
-            "SECRET_KEY": "a key for measurements",
+            "SECRET_KEY": SECRET_KEY,
             "AUTH": "open",
             "PYTHONPATH": str(ROOT),
             **{name: value for part in chosen for name, value in part.env.items()},
@@ -45,6 +46,13 @@ async def parts(folder: Path, names: Sequence[str]) -> AsyncIterator[dict[str, s
         yield env
     finally:
         await asyncio.gather(*(part.stop() for part in chosen))
+
+
+@asynccontextmanager
+async def opened(env: dict[str, str]) -> AsyncIterator[Database]:
+    """Open the database that the variables name."""
+    async with open_database(settings_of(env)) as database:
+        yield database
 
 
 def settings_of(env: dict[str, str], **changes: Any) -> Settings:  # noqa: ANN401 - any setting

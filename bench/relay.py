@@ -1,4 +1,4 @@
-"""How fast is a backlog published, beside a bare client with equal batches?"""
+"""How fast is a backlog published, beside a bare client and a relay library with equal batches?"""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from google.cloud import pubsub_v1
 from google.cloud.pubsub_v1.types import BatchSettings
 
-from bench import parts
-from bench.report import Goal
+from bench import parts, peer
+from bench.report import Goal, Result, Run, Table
 from orderbus import services, telemetry
 from orderbus.pubsub import channels, topology
 from orderbus.pubsub.messages import encode
@@ -25,24 +25,51 @@ TOGETHER = 4
 TURNS = 4
 
 
-async def measure(folder: Path, *, quick: bool) -> list[Goal]:
-    """Publish a backlog by the relay, and as many messages bare, in turns."""
-    rows = 2_400 if quick else 20_000
+async def measure(folder: Path, run: Run) -> list[Result]:
+    """Publish a backlog by the relay, as many messages bare, and by the library, in turns."""
+    rows = int(run.pick(2_400, 20_000))
     share = rows // TURNS
     async with parts.parts(folder, ["PostgreSQL", "Pub/Sub"]) as env:
         settings = parts.settings_of(env, relay_batch=BATCH, log_level="WARNING")
         telemetry.configure_logging(settings, process="bench")
         async with open_database(settings) as database, open_publisher(settings) as publisher:
-            ours = bare = 0.0
+            async with database.connection() as connection:
+                await connection.execute("CREATE SCHEMA peers")
+            ours = bare = library = 0.0
             for _ in range(TURNS):
                 await parts.accept(database, share)
                 bare += await asyncio.to_thread(_publish_bare, settings, share)
                 ours += await _drain(database, publisher, settings, share)
+                library += await _by_library(env, settings, share)
+    seconds = {"orderbus": ours, "Google's bare client": bare, "faststream-outbox": library}
     detail = (
-        f"{rows} rows: {rows / ours:.0f}/s beside {rows / bare:.0f}/s bare; batches of {BATCH}, "
-        f"{TOGETHER} at a time"
+        f"{rows:,} rows: {rows / ours:,.0f}/s beside {rows / bare:,.0f}/s bare; batches of "
+        f"{BATCH}, {TOGETHER} at a time"
     )
-    return [Goal("relay rate / bare client", bare / ours, 0.6, at_least=True, detail=detail)]
+    return [
+        Goal("relay / bare client", bare / ours, 0.85, at_least=True, detail=detail),
+        Table(
+            "relay",
+            ["what publishes", "events/s", "orderbus beside it"],
+            [[name, f"{rows / took:,.0f}", f"{took / ours:.2f}"] for name, took in seconds.items()],
+        ),
+    ]
+
+
+async def _by_library(env: dict[str, str], settings: Settings, rows: int) -> float:
+    """Have the relay library publish rows of as many bytes as our messages have; seconds."""
+    size = len(encode(samples.event()).data)
+    process = await asyncio.create_subprocess_exec(
+        *(peer.python(), "faststream_relay.py", str(rows), str(size)),
+        env={**peer.variables(env), "PUBSUB_PROJECT_ID": settings.pubsub_project_id},
+        cwd=peer.FOLDER,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(err.decode())
+    return float(out)
 
 
 async def _drain(database: Database, publisher: Publisher, settings: Settings, rows: int) -> float:

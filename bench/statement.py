@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -37,8 +38,7 @@ async def script() -> str:
     def literal(match: re.Match[str]) -> str:
         return _literal(recorder.arguments[int(match[1]) - 1])
 
-    statement = re.sub(r"\$(\d+)", literal, recorder.query)
-    return f"\\set reference random(1, 9000000000000000)\n{' '.join(statement.split())};\n"
+    return _script(re.sub(r"\$(\d+)", literal, recorder.query))
 
 
 def _literal(value: object) -> str:
@@ -60,3 +60,26 @@ def _text(value: str) -> str:
     if value.startswith("{"):  # pgbench reads :name as a variable
         value = json.dumps(json.loads(value))
     return f"'{value}'"
+
+
+def of_peers() -> str:
+    """Write the statement of those peers that have one, in the same way."""
+    text = (Path(__file__).with_name("peers") / "place.sql").read_text()
+    items = ORDER["items"]
+    values = [
+        ORDER["customer"]["name"],
+        ORDER["customer"]["email"],
+        ORDER["shipping_address"],
+        ORDER["total"],
+        *(
+            tuple(item[name] for item in items)
+            for name in ("sku", "name", "quantity", "unit_price")
+        ),
+        json.dumps(ORDER),
+    ]
+    row = ["(:reference)", *(_literal(value) for value in values)]
+    return _script(re.sub(r"\$(\d+)", lambda match: row[int(match[1]) - 1], text))
+
+
+def _script(text: str) -> str:
+    return f"\\set reference random(1, 9000000000000000)\n{' '.join(text.split())};\n"

@@ -1,0 +1,128 @@
+"""At which rate does the backlog stay flat, end to end, and how fast does a backlog drain?"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import load
+from bench.report import Goal, Plot, Raw, Result, Run
+from bench.system import Backlog, System, system
+
+#: The backlog may grow by so many rows a second for each order a second, and is flat: less than one
+#: order of a hundred is left behind, since each leaves five rows and more on its way.
+_FLAT = 0.05
+#: The first part of a run does not count: it fills what is under way.
+_WARM_UP = 1 / 3
+#: How far the next rate is from the best or the least, while one of them is unknown.
+_STEP = 1.4
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a rate did to the backlog."""
+
+    rate: float
+    accepted: float
+    refused: int
+    samples: Sequence[tuple[float, Backlog]]
+
+    @property
+    def growth(self) -> float:
+        """Rows a second by which the backlog grew (least squares), the beginning left out."""
+        last = self.samples[-1][0]
+        points = [(at, one.total) for at, one in self.samples if at >= last * _WARM_UP]
+        middle = sum(at for at, _ in points) / len(points)
+        mean = sum(total for _, total in points) / len(points)
+        spread = sum((at - middle) ** 2 for at, _ in points)
+        return sum((at - middle) * (total - mean) for at, total in points) / spread
+
+    @property
+    def flat(self) -> bool:
+        """Whether it could have gone on for ever."""
+        as_offered = not self.refused and self.accepted >= 0.98 * self.rate
+        return as_offered and self.growth <= _FLAT * self.rate
+
+
+async def measure(folder: Path, run: Run) -> list[Result]:
+    """One endpoint of order.created, then of every event; each from a new database."""
+    results: list[Result] = []
+    for events, goal in (("order.created", 400), ("*", 250)):
+        name = events.replace("*", "every event")
+        async with system(folder.with_name(f"sustained-{goal}"), events=events) as running:
+            results += await _highest(running, name, goal * run.scale, run)
+            if events != "*":
+                results.append(await _drain(running, run))
+    return results
+
+
+async def _highest(running: System, name: str, goal: float, run: Run) -> list[Result]:
+    """Hold the goal for long; then look for the highest rate that stays flat, up or down."""
+    held = await _hold(running, goal, run.pick(12, 60, 300))
+    tries = [held]
+    for _ in range(int(run.pick(1, 3, 6))):
+        await running.drained(within=600)
+        tries.append(await _hold(running, _next(tries), run.pick(8, 20, 60)))
+    best = max((one.rate for one in tries if one.flat), default=0.0)
+    told = "; ".join(
+        f"{one.rate:.0f}/s {'flat' if one.flat else f'grew by {one.growth:.0f} rows/s'}"
+        for one in tries
+    )
+    await running.drained(within=600)
+    backlog = [(at, one) for at, one in held.samples]
+    lines = {
+        "outbox": [(at, float(one.outbox)) for at, one in backlog],
+        "deliveries": [(at, float(one.deliveries)) for at, one in backlog],
+        "consumptions": [(at, float(one.consumptions)) for at, one in backlog],
+    }
+    title = f"Backlog at {goal:.0f} orders/s, endpoint of {name}"
+    return [
+        Goal(
+            f"sustained orders/s, endpoint of {name}",
+            best,
+            goal,
+            at_least=True,
+            detail=f"new database, all parts and load: {told}",
+        ),
+        Plot(f"backlog of {name}", title, "seconds", "rows that wait", lines),
+        Raw(f"sustained {name}", {"tries": [[one.rate, one.growth] for one in tries]}),
+    ]
+
+
+def _next(tries: Sequence[Held]) -> float:
+    """Go up while all is flat, down while nothing is, and else halfway between (by ratio)."""
+    flat = [one.rate for one in tries if one.flat]
+    grew = [one.rate for one in tries if not one.flat]
+    if not grew:
+        return max(flat) * _STEP
+    return (max(flat) * min(grew)) ** 0.5 if flat else min(grew) / _STEP
+
+
+async def _hold(running: System, rate: float, seconds: float) -> Held:
+    """Offer a rate for so long, and look at the backlog each second."""
+    samples: list[tuple[float, Backlog]] = []
+    began = time.perf_counter()
+    sending = asyncio.create_task(load.at_rate(running.port, rate, seconds))
+    while not sending.done():
+        backlog = await running.backlog()
+        samples.append((time.perf_counter() - began, backlog))
+        await asyncio.wait([sending], timeout=1)
+    sent = await sending
+    return Held(rate, sent.rate, sent.refused, samples)
+
+
+async def _drain(running: System, run: Run) -> Goal:
+    """Accept orders while nobody works; then start who does, and wait until nothing waits."""
+    count = int(run.pick(1_000, 20_000))
+    await running.stop("bridge", "workers")
+    count = len((await load.as_fast_as_they_go(running.port, 120, count=count)).waits)
+    await running.start_workers_and_bridge()
+    began = time.perf_counter()
+    await running.drained(within=900)
+    took = time.perf_counter() - began
+    detail = f"{count:,} orders in {took:.1f} s, from when workers and bridge were ready"
+    goal = 500 * run.scale
+    return Goal("backlog drains, orders/s", count / took, goal, at_least=True, detail=detail)
