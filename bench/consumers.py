@@ -108,7 +108,7 @@ async def _consumed(
         batch = received[start : start + BATCH]
         await services.inbox.receive(database, batch, wanted={name: "*.created"})
     consuming = Consuming(held, name, work)
-    left = share
+    left, looked = share, 0
     with statements.recorded() as sent:
         began = time.perf_counter()
         while left:
@@ -117,8 +117,8 @@ async def _consumed(
             await consuming.idle()
             async with database.connection() as connection:
                 pending = await storage.consumptions.pending_by_consumer(connection)
-            left = pending.get(name, 0)
-        return time.perf_counter() - began, len(sent)
+            left, looked = pending.get(name, 0), looked + 1
+        return time.perf_counter() - began, len(sent) - looked
 
 
 async def _placed(database: Database, count: int) -> list[Received]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench import capacity, plot, written
+from bench.parts import ROOT
 from bench.report import Goal, Plot, Raw, Run, Table
 from bench.sustained import Held
 from bench.system import Backlog
@@ -31,7 +32,7 @@ def held(*, growing: float, refused: int = 0) -> Held:
 
 def test_every_marked_table_is_one_that_is_measured() -> None:
     tables = TABLES | {table.name for table in capacity.of({"cpu": COSTS, "counted": COUNTED})}
-    pages = {page: (written.ROOT / page).read_text() for page in written.PAGES}
+    pages = {page: (ROOT / page).read_text() for page in written.PAGES}
 
     marked = {name for text in pages.values() for name in re.findall(r"<!-- bench: (.*) -->", text)}
 
