@@ -29,8 +29,7 @@ async def list_consumers(run: terminal.Run) -> None:
     One without a pattern has work and no code here.
     """
     patterns = {each.name: each.pattern for each in actors.consumers.installed(run.settings)}
-    async with run.database.connection() as connection:
-        backlogs = await storage.consumptions.list_by_consumer(connection)
+    backlogs = await run.database.ask(storage.consumptions.list_by_consumer)
     counted = {each.consumer: each for each in backlogs}
     rows = [
         {
@@ -51,9 +50,8 @@ async def forget(run: terminal.Run, *, name: str) -> None:
     if name in {each.name for each in actors.consumers.installed(run.settings)}:
         raise Conflict(f"{name} has its code here: stop its queue, or remove the code first")
     forgotten = 0
-    async with run.database.connection() as connection:
-        while step := await storage.consumptions.forget(connection, name, at_most=_AT_MOST):
-            forgotten += step
+    while step := await run.database.ask(storage.consumptions.forget, name, at_most=_AT_MOST):
+        forgotten += step
     run.answer(
         {"consumer": name, "forgotten": forgotten},
         f"{forgotten} events will not be consumed by {name}",

@@ -29,8 +29,7 @@ def dead_letters() -> None:
 @terminal.with_database
 async def list_letters(run: terminal.Run, *, kind: str | None, limit: int) -> None:
     """List the dead letters nobody has decided about, oldest first."""
-    async with run.database.connection() as connection:
-        rows = await storage.dead_letters.list_open(connection, kind=kind, at_most=limit)
+    rows = await run.database.ask(storage.dead_letters.list_open, kind=kind, at_most=limit)
     terminal.show_rows(rows, as_json=run.as_json, empty="No dead letters.")
 
 
@@ -39,8 +38,7 @@ async def list_letters(run: terminal.Run, *, kind: str | None, limit: int) -> No
 @terminal.with_database
 async def show(run: terminal.Run, *, letter: int) -> None:
     """Show one dead letter whole, with its error and what it carried."""
-    async with run.database.connection() as connection:
-        found = await storage.dead_letters.get(connection, letter)
+    found = await run.database.ask(storage.dead_letters.get, letter)
     row = dict(terminal.named(found, as_json=run.as_json))
     if row["data"] is not None:
         row["data"] = row["data"].decode("utf-8", "backslashreplace")
@@ -60,8 +58,7 @@ async def redrive(
     if everything == bool(letters):
         raise click.UsageError("Give either the IDs of dead letters, or --all.")
     if everything:
-        async with run.database.connection() as connection:
-            letters = tuple(await storage.dead_letters.list_open_ids(connection, kind=kind))
+        letters = tuple(await run.database.ask(storage.dead_letters.list_open_ids, kind=kind))
     done, refused, held = [], [], {}
     for letter in letters:
         try:

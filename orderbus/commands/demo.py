@@ -7,7 +7,6 @@ import json
 import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 from uuid import uuid4
@@ -30,7 +29,7 @@ from orderbus.storage.journey import Journey
 
 T = TypeVar("T")
 
-#: How long the webhook may take.
+#: How long each step may take.
 PATIENCE: Final = timedelta(seconds=30)
 
 #: Characters of the longest step, so that both tables have the same columns.
@@ -122,8 +121,8 @@ async def _close_a_cart(api: str) -> dict[str, Any]:
     return {"cart_uuid": cart, "steps": _steps(steps, began)}
 
 
-async def _until(seen: Callable[[], Awaitable[T]], within: timedelta = PATIENCE) -> T:
-    return await waiting.until_it_works(seen, retries.STARTED, retry_on=Died, within=within)
+async def _until(seen: Callable[[], Awaitable[T]]) -> T:
+    return await waiting.until_it_works(seen, retries.STARTED, retry_on=Died, within=PATIENCE)
 
 
 def _steps(steps: Sequence[tuple[str, str | float, str]], began: float) -> list[dict[str, Any]]:
@@ -146,15 +145,13 @@ async def _received(url: str, reference: str) -> dict[str, Any]:
 async def _journey(database: Database, reference: str) -> Journey:
     """Read the order's journey, once the worker has written down that it was delivered."""
 
-    async def delivered() -> None:
+    async def delivered() -> Journey:
         journey = await services.orders.journey(database, reference)
-        deliveries = journey.events[0].deliveries
-        if not deliveries or not deliveries[0].delivered_at:
-            raise Died("The worker has not written down that it delivered")
+        if not any(delivery.delivered_at for delivery in journey.events[0].deliveries):
+            raise Died(f"The worker did not note within {PATIENCE.seconds} s that it delivered")
+        return journey
 
-    with suppress(Died):
-        await _until(delivered, timedelta(seconds=5))
-    return await services.orders.journey(database, reference)
+    return await _until(delivered)
 
 
 def _report(

@@ -52,15 +52,14 @@ async def add(
     webhooks.check_secret(secret)
     for pattern in events:
         check_pattern(pattern)
-    async with run.database.connection() as connection:
-        endpoint_id = await storage.endpoints.add(
-            connection,
-            url=url,
-            secrets=[secret],
-            format=body_format,
-            ordering="none" if unordered else "order",
-            events=events,
-        )
+    endpoint_id = await run.database.ask(
+        storage.endpoints.add,
+        url=url,
+        secrets=[secret],
+        format=body_format,
+        ordering="none" if unordered else "order",
+        events=events,
+    )
     facts = {"id": endpoint_id, "url": url, "secret": secret}
     run.answer(facts, f"endpoint {endpoint_id}", f"secret   {secret}")
 
@@ -69,8 +68,7 @@ async def add(
 @terminal.with_database
 async def list_endpoints(run: terminal.Run) -> None:
     """List the endpoints and what each is owed."""
-    async with run.database.connection() as connection:
-        rows = await storage.endpoints.list_all(connection)
+    rows = await run.database.ask(storage.endpoints.list_all)
     empty = "No endpoints. Add one: orderbus endpoints add URL"
     terminal.show_rows(rows, as_json=run.as_json, empty=empty)
     disabled = [row.id for row in rows if row.disabled_at is not None]
@@ -86,8 +84,7 @@ async def list_endpoints(run: terminal.Run) -> None:
 @terminal.with_database
 async def owed(run: terminal.Run, *, endpoint_id: UUID, limit: int) -> None:
     """List what an endpoint is still owed, the next one first, and of which orders."""
-    async with run.database.connection() as connection:
-        rows = await storage.endpoints.list_owed(connection, endpoint_id, at_most=limit)
+    rows = await run.database.ask(storage.endpoints.list_owed, endpoint_id, at_most=limit)
     terminal.show_rows(rows, as_json=run.as_json, empty="Nothing is owed to this endpoint.")
 
 
@@ -96,8 +93,7 @@ async def owed(run: terminal.Run, *, endpoint_id: UUID, limit: int) -> None:
 @terminal.with_database
 async def secret(run: terminal.Run, *, endpoint_id: UUID) -> None:
     """Print the secret an endpoint's receiver verifies with."""
-    async with run.database.connection() as connection:
-        found = await storage.endpoints.get_secret(connection, endpoint_id)
+    found = await run.database.ask(storage.endpoints.get_secret, endpoint_id)
     run.answer({"id": endpoint_id, "secret": found}, found)
 
 

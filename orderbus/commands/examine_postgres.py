@@ -49,7 +49,7 @@ class _Postgres:
         self._database = database
 
     async def server(self) -> Finding:
-        facts = await self._facts()
+        facts = await self._database.ask(storage.diagnostics.facts)
         if facts.is_replica:
             found = f"{facts.version}, a replica that takes no orders"
             return fault("PostgreSQL", found, "set DB_HOST to the primary")
@@ -59,7 +59,7 @@ class _Postgres:
         return ok("PostgreSQL", facts.version)
 
     async def connections(self) -> Finding:
-        facts = await self._facts()
+        facts = await self._database.ask(storage.diagnostics.facts)
         size = self._settings.db_pool_size + 1  # each process may also hold one that listens
         room = facts.max_connections - facts.reserved - facts.taken_by_others
         processes = max(0, room // size)
@@ -73,7 +73,7 @@ class _Postgres:
         return judged("connections", found, "raise max_connections, or lower ORDERBUS_DB_POOL_SIZE")
 
     async def clock(self) -> Finding:
-        facts = await self._facts()
+        facts = await self._database.ask(storage.diagnostics.facts)
         ahead = facts.clock_ahead.total_seconds()
         found = f"PostgreSQL's is {abs(ahead):.3f} s {'ahead of' if ahead > 0 else 'behind'} ours"
         off = abs(facts.clock_ahead) - facts.round_trip
@@ -101,8 +101,7 @@ class _Postgres:
         return ok("schema", f"{level.newest}, up to date")
 
     async def partitions(self) -> Finding:
-        async with self._database.connection() as connection:
-            days = (await storage.maintenance.horizon(connection)).days
+        days = (await self._database.ask(storage.maintenance.horizon)).days
         found = f"{days} days ahead"
         if days >= _DAYS_WELL:
             return ok("partitions", found)
@@ -110,8 +109,7 @@ class _Postgres:
         return judged("partitions", found, "orderbus migrate; let a worker run")
 
     async def outbox(self) -> Finding:
-        async with self._database.connection() as connection:
-            backlog = await storage.diagnostics.backlog(connection)
+        backlog = await self._database.ask(storage.diagnostics.backlog)
         found = (
             f"{backlog.unpublished} unpublished, {backlog.awaiting_return} on the way back, "
             f"{backlog.undelivered} undelivered"
@@ -125,8 +123,7 @@ class _Postgres:
         return ok("outbox", found)
 
     async def endpoints(self) -> Finding:
-        async with self._database.connection() as connection:
-            rows = await storage.endpoints.list_all(connection)
+        rows = await self._database.ask(storage.endpoints.list_all)
         disabled = [row for row in rows if row.disabled_at is not None]
         found = f"{len(rows)} endpoint(s), {len(disabled)} disabled"
         if disabled:
@@ -142,8 +139,7 @@ class _Postgres:
 
     async def consumers(self) -> Finding:
         known = {each.name for each in actors.consumers.installed(self._settings)}
-        async with self._database.connection() as connection:
-            pending = await storage.consumptions.pending_by_consumer(connection)
+        pending = await self._database.ask(storage.consumptions.pending_by_consumer)
         found = f"{len(known)} here, {sum(pending.values())} events not consumed yet"
         missing = [name for name in pending if name not in known]
         if missing:
@@ -153,16 +149,11 @@ class _Postgres:
         return ok("consumers", found)
 
     async def letters(self) -> Finding:
-        async with self._database.connection() as connection:
-            backlog = await storage.diagnostics.backlog(connection)
+        backlog = await self._database.ask(storage.diagnostics.backlog)
         found = f"{backlog.dead_letters} open"
         if backlog.dead_letters:
             return warning("dead letters", found, "orderbus dead-letters list; redrive ID")
         return ok("dead letters", found)
-
-    async def _facts(self) -> storage.diagnostics.Facts:
-        async with self._database.connection() as connection:
-            return await storage.diagnostics.facts(connection)
 
 
 def _cut_off(endpoint: Endpoint) -> str:

@@ -33,8 +33,7 @@ async def create(run: terminal.Run, *, name: str) -> None:
 @terminal.with_database
 async def list_keys(run: terminal.Run) -> None:
     """List the keys, without anything that could be used as one."""
-    async with run.database.connection() as connection:
-        rows = await storage.api_keys.list_all(connection)
+    rows = await run.database.ask(storage.api_keys.list_all)
     empty = "No API keys. Make one: orderbus keys create NAME"
     terminal.show_rows(rows, as_json=run.as_json, empty=empty)
 
@@ -44,6 +43,5 @@ async def list_keys(run: terminal.Run) -> None:
 @terminal.with_database
 async def revoke(run: terminal.Run, *, key_id: int) -> None:
     """Refuse a key from now on."""
-    async with run.database.connection() as connection:
-        await storage.api_keys.revoke(connection, key_id)
+    await run.database.ask(storage.api_keys.revoke, key_id)
     run.answer({"revoked": key_id}, f"key {key_id} revoked")

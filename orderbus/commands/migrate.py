@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import click
 
@@ -17,6 +18,8 @@ from orderbus.services import lost_events, maintenance
 from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import open_database
+
+_say = partial(terminal.say, err=True)
 
 
 @click.command()
@@ -115,10 +118,6 @@ async def _prepare(settings: Settings, wait: timedelta) -> bool:
     if problems := await topology.check(settings):
         raise Misconfigured("\n".join(problems))
     return made
-
-
-def _say(sentence: str) -> None:
-    terminal.say(sentence, err=True)
 
 
 def _report(outcome: dict[str, object], *, as_json: bool) -> None:

@@ -19,8 +19,7 @@ def outbox() -> None:
 @terminal.with_database
 async def status(run: terminal.Run) -> None:
     """Show what waits at each hop, and since when."""
-    async with run.database.connection() as connection:
-        backlog = asdict(await storage.diagnostics.backlog(connection))
+    backlog = asdict(await run.database.ask(storage.diagnostics.backlog))
     if run.as_json:
         terminal.show(backlog)
         return

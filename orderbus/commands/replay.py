@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from orderbus import actors, services
 from orderbus.commands import terminal
@@ -79,13 +79,7 @@ async def replay(
 
 async def _give(chunks: AsyncIterator[Chunk], what: str, *, total: int) -> int:
     given = 0
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=terminal.errors,
-    ) as progress:
+    with Progress(console=terminal.errors) as progress:
         task = progress.add_task(what, total=total)
         async for chunk in chunks:
             given += chunk.added

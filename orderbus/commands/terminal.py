@@ -87,10 +87,7 @@ def _check_texts(given: Mapping[str, object]) -> None:
 
 
 def with_exit_code(run: Callable[[], object]) -> None:
-    """Call ``run``; an expected error becomes one line on stderr and an exit code.
-
-    1: refused, 2: settings that cannot work, 3: a dependency is away.
-    """
+    """Call ``run``; an expected error becomes one line on stderr and its exit code."""
     try:
         run()
     except OrderbusError as error:

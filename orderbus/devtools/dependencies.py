@@ -1,8 +1,4 @@
-"""Finds the PostgreSQL, the RabbitMQ and the Pub/Sub that a stack on this machine uses.
-
-The first of these that is here: one that a setting names; a private native one; Docker; embedded,
-which needs nothing but what pip installed.
-"""
+"""Finds the PostgreSQL, the RabbitMQ and the Pub/Sub that a stack on this machine uses."""
 
 from __future__ import annotations
 
@@ -19,7 +15,7 @@ from orderbus.settings import QUEUES_IN_MEMORY
 
 
 class Provider(StrEnum):
-    """Who provides a dependency that no setting names."""
+    """Who provides a dependency that no setting names: the first of these that is here."""
 
     NATIVE = "native"
     DOCKER = "docker"

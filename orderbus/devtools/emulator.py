@@ -40,14 +40,13 @@ class NativeEmulator(Dependency):
     """An emulator on a port of its own; it keeps all in memory, and forgets it at its end."""
 
     def __init__(self, jar: Path) -> None:
-        """Run ``jar``."""
         super().__init__("Pub/Sub", f"private, Google's emulator {jar.name}")
         self._jar = jar
-        self._port: int | None = None
+        self._port = free_port()  # also after a restart
 
     async def start(self, sink: Sink) -> None:
         """Start the emulator, and wait until it answers."""
-        port = self._port = self._port or free_port()  # the same again after a restart
+        port = self._port
         self.env = {"PUBSUB_EMULATOR_HOST": f"127.0.0.1:{port}"}
         self.urls = urls_of(self.env)
         java = [os.environ.get("JAVA", "java"), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
@@ -60,18 +59,16 @@ class DoublePubsub(Dependency):
     """A double in a process of its own; it keeps all in memory, and forgets it at its end."""
 
     def __init__(self) -> None:
-        """Run nothing yet."""
         how = "embedded double, in memory; what it forgets is published again from PostgreSQL"
         super().__init__("Pub/Sub", how)
-        self._ports: tuple[int, int] | None = None
+        self._port, self._admin = free_port(), free_port()  # also after a restart
 
     async def start(self, sink: Sink) -> None:
         """Start the double, and wait until it answers."""
-        port, admin = self._ports = self._ports or (free_port(), free_port())
-        page = f"http://127.0.0.1:{admin}/"
-        self.env = {"PUBSUB_EMULATOR_HOST": f"127.0.0.1:{port}"}
+        page = f"http://127.0.0.1:{self._admin}/"
+        self.env = {"PUBSUB_EMULATOR_HOST": f"127.0.0.1:{self._port}"}
         self.urls = urls_of(self.env) | {"pubsub_double": page}
-        ports = ["--port", str(port), "--admin-port", str(admin)]
+        ports = [f"--port={self._port}", f"--admin-port={self._admin}"]
         command = [sys.executable, "-m", "orderbus", "pubsub-double", *ports]
         process = await self.launch("pubsub", command, sink=sink, grace=5)
         await until(lambda: ask("GET", page), process, seconds=30, what="The double")

@@ -72,7 +72,7 @@ class NativePostgres(Dependency):
         self._binaries = binaries
         self._safe = safe
         self._user = _ordinary_user() if os.getuid() == 0 else "-"
-        self._port: int | None = None
+        self._port = free_port()  # also after a restart
 
     async def start(self, sink: Sink) -> None:
         """Make the data folder where it is new, start the server, wait until it answers."""
@@ -81,10 +81,9 @@ class NativePostgres(Dependency):
         password_file = self._folder.with_name(f"{self._folder.name}-password")
         if not (data / "PG_VERSION").exists() or not password_file.exists():
             await self._make(data, binaries, password_file, sink)
-        port = self._port = self._port or free_port()  # the same again after a restart
         process = await self.launch(
             "postgres",
-            [str(binaries / "postgres"), "-D", str(data), *self._options(port)],
+            [str(binaries / "postgres"), "-D", str(data), *self._options()],
             sink=sink,
             cwd=data,
             user=self._user,
@@ -93,7 +92,7 @@ class NativePostgres(Dependency):
         )
         self.env = {
             "DB_HOST": "127.0.0.1",
-            "DB_PORT": str(port),
+            "DB_PORT": str(self._port),
             "DB_NAME": "postgres",
             "DB_USER": "orderbus",
             "DB_PASS": password_file.read_text().strip(),
@@ -103,9 +102,9 @@ class NativePostgres(Dependency):
         async with open_database(settings) as database:
             await until(database.ping, process, seconds=30, what="PostgreSQL")
 
-    def _options(self, port: int) -> list[str]:
+    def _options(self) -> list[str]:
         settings = {
-            "port": port,
+            "port": self._port,
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "max_connections": 200,

@@ -52,14 +52,13 @@ class NativeRabbitmq(Dependency):
     """
 
     def __init__(self, data: Path, server: Path) -> None:
-        """Keep everything in ``data``."""
         super().__init__("RabbitMQ", f"private, {server}")
         #: What its control command needs to find the node.
         self.node_env: dict[str, str] = {}
         self._folder = data.absolute()
         self._mnesia = self._folder / "mnesia"
         self._server = server
-        self._ports: list[int] = []
+        self._ports = [free_port() for _ in range(4)]  # kept over a restart
 
     async def start(self, sink: Sink) -> None:
         """Start epmd and the node, and wait until both its doors are open.
@@ -67,7 +66,6 @@ class NativeRabbitmq(Dependency):
         A node that cannot read what an older version or a crash left begins anew: the queues hold
         wake-up messages only.
         """
-        self._ports = self._ports or [free_port() for _ in range(4)]  # kept over a restart
         amqp, management, _, names = self._ports
         password = self._password()
         self.env = {

@@ -68,16 +68,16 @@ def find(subscriber: pubsub_v1.SubscriberClient, settings: Settings) -> str | No
 
     Two answers that differ mean that it was made anew in between. Raises ``Unavailable``.
     """
-    path = subscription_path(settings)
+    path = {"subscription": subscription_path(settings)}
     try:
-        found = subscriber.get_subscription(subscription=path, timeout=TIMEOUT, retry=None)
-    except exceptions.NotFound:
-        return None
+        found = _look(subscriber.get_subscription, path)
     except exceptions.PermissionDenied:
         return ""  # whoever may pull need not be allowed to look
     except exceptions.GoogleAPICallError as error:
         raise Unavailable(f"Pub/Sub did not answer: {error}") from error
-    return None if found.topic == _DELETED_TOPIC else str(found.labels.get(_GENERATION, ""))
+    if found is None or found.topic == _DELETED_TOPIC:
+        return None
+    return str(found.labels.get(_GENERATION, ""))
 
 
 def _ensure(settings: Settings) -> bool:

@@ -25,8 +25,6 @@ T = TypeVar("T")
 PATIENCE: Final = 3.0
 #: Seconds a caller waits for RabbitMQ's confirmation.
 CONFIRM_WITHIN: Final = 5.0
-#: Messages under way together on behalf of one caller.
-WINDOW: Final = 1000
 
 
 class Publisher:
@@ -82,16 +80,14 @@ class Publisher:
         Raises ``Unavailable`` where it does not; some may have been taken then. With ``within``
         None it waits until the message is confirmed or the connection lost.
         """
-        for start in range(0, len(messages), WINDOW):
-            window = messages[start : start + WINDOW]
-            for queue in {message.queue for message in window}:
-                await self.declare(queue)
-            missing = await self._send(window, within)
-            if missing:  # the queue was deleted behind our back
-                for queue in {message.queue for message in missing}:
-                    await self.declare(queue, anew=True)
-                if await self._send(missing, within):
-                    raise Unroutable(f"RabbitMQ does not keep queue {missing[0].queue}")
+        for queue in {message.queue for message in messages}:
+            await self.declare(queue)
+        missing = await self._send(messages, within) if messages else []
+        if missing:  # the queue was deleted behind our back
+            for queue in {message.queue for message in missing}:
+                await self.declare(queue, anew=True)
+            if await self._send(missing, within):
+                raise Unroutable(f"RabbitMQ does not keep queue {missing[0].queue}")
 
     async def declare(self, queue: str, *, anew: bool = False) -> None:
         """See to it that the queue of that name is there. Raises ``Unavailable``."""
@@ -107,17 +103,17 @@ class Publisher:
         connection = await self.reach()
         await _answered(connection, connection.ask())
 
-    async def _send(self, window: Sequence[Outgoing], within: float | None) -> list[Outgoing]:
+    async def _send(self, messages: Sequence[Outgoing], within: float | None) -> list[Outgoing]:
         """Send messages together and wait for the answers; returns those without a queue."""
         connection = await self.reach()
-        answers = [connection.publish(message) for message in window]
+        answers = [connection.publish(message) for message in messages]
         _, silent = await asyncio.wait(answers, timeout=within)
         if silent:
             if not connection.blocked:
                 connection.close("it was silent")
             raise Unavailable(f"RabbitMQ did not confirm {len(silent)} messages in {within} s")
         missing = []
-        for message, answer in zip(window, answers, strict=True):
+        for message, answer in zip(messages, answers, strict=True):
             error = answer.exception()
             if isinstance(error, Unroutable):
                 missing.append(message)

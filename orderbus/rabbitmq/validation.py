@@ -1,8 +1,6 @@
-"""Refuses what a worker must not act on, whatever a queue gave it.
+"""Refuses what a worker must not act on: whoever can write to a queue could otherwise stop it.
 
-Whoever can write to a queue could otherwise stop a worker: Dramatiq believes a message's options,
-its actor and its queue. So its bytes are judged as those of a request are, before Dramatiq sees
-them. What is refused is buried with its bytes.
+Dramatiq believes a message's options, its actor and its queue, so its bytes are judged before.
 """
 
 from __future__ import annotations

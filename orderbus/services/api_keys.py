@@ -34,16 +34,14 @@ async def create(database: Database, settings: Settings, *, name: str) -> NewApi
         message = f"NAME must be 1 to {_LONGEST_NAME} printable characters, got {brief(name)!r}"
         raise Invalid(message)
     key = f"obk_{secrets.token_urlsafe(32)}"
-    async with database.connection() as connection:
-        key_id = await storage.api_keys.add(connection, name=name, key_hash=_hash(settings, key))
+    key_id = await database.ask(storage.api_keys.add, name=name, key_hash=_hash(settings, key))
     return NewApiKey(key_id, key)
 
 
 async def check(database: Database, settings: Settings, presented: str) -> str:
     """Name the holder of a valid key; raises ``Unauthenticated``, ``Unavailable``."""
     if _LOOKS_RIGHT.fullmatch(presented):  # anything else costs no query
-        async with database.connection() as connection:
-            holder = await storage.api_keys.holder(connection, _hash(settings, presented))
+        holder = await database.ask(storage.api_keys.holder, _hash(settings, presented))
         if holder is not None:
             return holder
     raise Unauthenticated("The API key is not valid")

@@ -40,10 +40,9 @@ class Redriven:
 async def add_message(database: Database, message: FailedMessage) -> int | None:
     """Keep a queue message that failed for good; returns its letter's id, None if it had one."""
     error, traceback = storable(message.error), message.traceback and storable(message.traceback)
-    async with database.connection() as connection:
-        kept = await storage.dead_letters.add(
-            connection, "message", [replace(message, error=error, traceback=traceback)]
-        )
+    kept = await database.ask(
+        storage.dead_letters.add, "message", [replace(message, error=error, traceback=traceback)]
+    )
     if not kept:
         return None
     telemetry.DEAD_LETTERS.labels(kind="message").inc()
@@ -94,8 +93,7 @@ async def discard(database: Database, letter_id: int, *, note: str) -> list[int]
     that is in progress for it fails. Returns the deliveries that may go now. Raises ``Busy`` where
     its order is being worked on.
     """
-    async with database.connection() as connection:
-        letter = await storage.dead_letters.get(connection, letter_id)
+    letter = await database.ask(storage.dead_letters.get, letter_id)
     async with database.transaction() as connection:
         await _fail_order(connection, letter, note)
         await storage.dead_letters.lock_open(connection, letter_id)

@@ -20,8 +20,7 @@ _STEP: Final = 5_000
 
 async def enable(database: Database, endpoint_id: UUID) -> int:
     """Tell a disabled endpoint again; what was held is due now and counted. Raises ``NotFound``."""
-    async with database.connection() as connection:
-        held = await storage.endpoints.enable(connection, endpoint_id)
+    held = await database.ask(storage.endpoints.enable, endpoint_id)
     if held:
         await _all(database, partial(storage.endpoints.make_due, endpoint_id=endpoint_id))
     return held
@@ -32,8 +31,7 @@ async def remove(database: Database, endpoint_id: UUID) -> int:
 
     An attempt that is under way ends as it ends. Raises ``NotFound``.
     """
-    async with database.connection() as connection:
-        await storage.endpoints.remove(connection, endpoint_id)
+    await database.ask(storage.endpoints.remove, endpoint_id)
     return await skip_owed(database)
 
 
@@ -45,7 +43,6 @@ async def skip_owed(database: Database) -> int:
 async def _all(database: Database, step: Callable[..., Awaitable[int]]) -> int:
     done, few = 0, _STEP
     while few == _STEP:
-        async with database.connection() as connection:
-            few = await step(connection, at_most=_STEP)
+        few = await database.ask(step, at_most=_STEP)
         done += few
     return done

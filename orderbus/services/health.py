@@ -38,8 +38,7 @@ Ask = Callable[[], Awaitable[Found | None]]
 async def look(database: Database) -> Found:
     """Ask PostgreSQL whether it answers, and then whether it has our schema and room for today."""
     try:
-        async with database.connection() as connection:
-            level = await storage.schema.level(connection)
+        level = await database.ask(storage.schema.level)
     except OrderbusError as error:
         return {"postgres": error}
     return {

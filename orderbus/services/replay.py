@@ -26,15 +26,14 @@ async def replay(
     """
     after = Place(since, _FIRST)
     while True:
-        async with database.connection() as connection:
-            chunk = await storage.replay.give(
-                connection,
-                consumer=consumer,
-                pattern=pattern,
-                after=after,
-                before=before,
-                at_most=min(_CHUNK, rate),
-            )
+        chunk = await database.ask(
+            storage.replay.give,
+            consumer=consumer,
+            pattern=pattern,
+            after=after,
+            before=before,
+            at_most=min(_CHUNK, rate),
+        )
         yield chunk
         if chunk.until is None:
             return
@@ -48,10 +47,9 @@ async def count(
     """Count the events that ``replay`` would look at, and those it would add."""
     events = added = 0
     after: Place | None = Place(since, _FIRST)
-    async with database.connection() as connection:
-        while after is not None:
-            chunk = await storage.replay.count(
-                connection, consumer=consumer, pattern=pattern, after=after, before=before
-            )
-            events, added, after = events + chunk.events, added + chunk.added, chunk.until
+    while after is not None:
+        chunk = await database.ask(
+            storage.replay.count, consumer=consumer, pattern=pattern, after=after, before=before
+        )
+        events, added, after = events + chunk.events, added + chunk.added, chunk.until
     return Chunk(events, added, None)

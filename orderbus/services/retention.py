@@ -47,8 +47,7 @@ class _Work:
         while True:
             bounds = Bounds(self.keep, self.at_most, self.after)
             try:
-                async with database.connection() as connection:
-                    step = await self.delete(connection, bounds)
+                step = await database.ask(self.delete, bounds)
             except Unavailable:
                 if self.at_most <= FEWEST:
                     raise
@@ -63,8 +62,7 @@ async def tick(database: Database, settings: Settings) -> None:
     holder = uuid4()
 
     async def holding() -> bool:
-        async with database.connection() as connection:
-            return await storage.retention.lease(connection, holder, length=LEASE)
+        return await database.ask(storage.retention.lease, holder, length=LEASE)
 
     if not await holding():
         return
@@ -72,10 +70,9 @@ async def tick(database: Database, settings: Settings) -> None:
     deleted, finished = await _delete(database, _kinds(settings), holding)
     if deleted:
         telemetry.log.info("old_rows_deleted", **deleted)
-    async with database.connection() as connection:
-        await storage.retention.give_back(
-            connection, holder, due_after=PAUSE if finished else timedelta(0)
-        )
+    await database.ask(
+        storage.retention.give_back, holder, due_after=PAUSE if finished else timedelta(0)
+    )
 
 
 async def _drop_days(database: Database, settings: Settings) -> None:

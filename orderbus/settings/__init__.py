@@ -1,8 +1,4 @@
-"""Every setting of orderbus, read once per process, at its door.
-
-A file for each subject says which there are and what they mean; ``loaded`` is what everybody else
-is handed, and says which of them contradict one another.
-"""
+"""Every setting of orderbus, read once per process, at its door."""
 
 from orderbus.settings.dependencies import QUEUES_IN_MEMORY
 from orderbus.settings.loaded import Settings, load

@@ -7,7 +7,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -22,6 +22,7 @@ else:  # asyncpg's own classes take no parameters while running
     _Session = asyncpg.Connection
     Connection = asyncpg.Connection | PoolConnectionProxy
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Longest wait for a free connection, and for one statement, in seconds.
@@ -172,6 +173,16 @@ class Database:
                 finally:
                     while follow_ups:  # the stack calls first what came last to it
                         following.callback(follow_ups.pop(), self)
+
+    async def ask(
+        self,
+        question: Callable[Concatenate[Connection, P], Awaitable[T]],
+        *given: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """Ask one thing on a connection, and give it back."""
+        async with self.connection() as connection:
+            return await question(connection, *given, **named)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -73,8 +73,7 @@ class Dependencies(Health):
             found = await services.health.look(database)
             takes_work = services.health.takes_work(found)
             if not any(found.values()):
-                async with database.connection() as connection:
-                    self._paused = await storage.outbox.breaker_is_open(connection)
+                self._paused = await database.ask(storage.outbox.breaker_is_open)
         finally:
             (self._broker.gate.set if takes_work else self._broker.gate.clear)()
         return found

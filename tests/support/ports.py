@@ -41,7 +41,7 @@ def with_kept_ports(part: P) -> P:
         case NativePostgres() | NativeEmulator():
             part._port = kept_port()
         case DoublePubsub():
-            part._ports = (kept_port(), kept_port())
+            part._port, part._admin = kept_port(), kept_port()
         case NativeRabbitmq():
             part._ports = [kept_port() for _ in range(4)]
     return part

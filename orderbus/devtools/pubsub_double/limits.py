@@ -20,7 +20,6 @@ class RefusedError(Exception):
     """A request is answered with an error; ``status`` is the name of a gRPC status code."""
 
     def __init__(self, status: str, reason: str) -> None:
-        """Answer with ``status``, and say why."""
         super().__init__(reason)
         self.status = status
 

@@ -33,10 +33,9 @@ class _Absence(BaseModel):
 
 
 class Double:
-    """Pub/Sub on a port of its own, which keeps everything in memory and has faults at will."""
+    """Pub/Sub on a port, 0 for any free one; keeps everything in memory, has faults at will."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Answer at ``host:port``; port 0 for any free one."""
         self.store = Store()
         self.host = host
         self._port = port
@@ -104,11 +103,7 @@ async def open_double(host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[D
 
 @asynccontextmanager
 async def open_admin(double: Double, port: int) -> AsyncIterator[str]:
-    """Open the door through which a double is told what to do, while the block runs; its URL.
-
-    GET / describes it; PUT /faults with a JSON object has those faults and no others; POST /forget
-    empties it; POST /away {"seconds": 5} closes its port for so long.
-    """
+    """Open the door through which a double is told what to do, while the block runs; its URL."""
 
     async def carry_out(request: web.Request) -> web.Response:
         body = await request.read()

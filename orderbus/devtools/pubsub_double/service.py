@@ -28,7 +28,6 @@ class Service:
     """Google's ``Publisher`` and ``Subscriber``, as far as they are of use without a console."""
 
     def __init__(self, store: Store) -> None:
-        """Answer from ``store``."""
         self._store = store
 
     def handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:

@@ -24,7 +24,6 @@ class Store:
     """All that the double keeps, in memory: its end forgets it."""
 
     def __init__(self) -> None:
-        """Know nothing, and have no faults."""
         self.topics: dict[str, Any] = {}
         self.subscriptions: dict[str, Subscription] = {}
         self.faults = Faults()
