@@ -12,5 +12,5 @@ CREATE INDEX consumptions_hinted ON ops.consumptions (consumer, hinted_at)
 -- What its workers charged as an attempt.
 UPDATE ops.consumptions SET attempts = attempts + crashes WHERE crashes > 0;
 DROP INDEX ops.consumptions_due;
-ALTER TABLE ops.consumptions DROP COLUMN crashes;
+ALTER TABLE ops.consumptions DROP COLUMN is_suspect, DROP COLUMN crashes;
 CREATE INDEX consumptions_due ON ops.consumptions (consumer, due_at) WHERE state = 'pending';

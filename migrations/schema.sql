@@ -235,10 +235,12 @@ CREATE TABLE ops.consumptions (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     settled_at timestamp with time zone,
     crashes integer DEFAULT 0 NOT NULL,
+    is_suspect boolean DEFAULT false NOT NULL,
     CONSTRAINT consumptions_attempts_check CHECK ((attempts >= 0)),
     CONSTRAINT consumptions_check CHECK (((lease IS NULL) = (leased_until IS NULL))),
     CONSTRAINT consumptions_check1 CHECK (((lease IS NULL) OR (state = 'pending'::text))),
     CONSTRAINT consumptions_check2 CHECK (((settled_at IS NULL) = (state = 'pending'::text))),
+    CONSTRAINT consumptions_check3 CHECK ((is_suspect = (crashes > 0))),
     CONSTRAINT consumptions_crashes_check CHECK ((crashes >= 0)),
     CONSTRAINT consumptions_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'done'::text, 'dead'::text])))
 )
@@ -635,7 +637,7 @@ ALTER TABLE ONLY orders.orders
 
 CREATE INDEX consumptions_by_age ON ops.consumptions USING btree (occurred_at);
 
-CREATE INDEX consumptions_due ON ops.consumptions USING btree (consumer, ((crashes > 0)), due_at) WHERE (state = 'pending'::text);
+CREATE INDEX consumptions_due ON ops.consumptions USING btree (consumer, is_suspect, due_at) WHERE (state = 'pending'::text);
 
 CREATE INDEX dead_letters_by_age ON ops.dead_letters USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
 

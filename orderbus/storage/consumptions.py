@@ -65,7 +65,7 @@ _CLAIM: Final = """
            AND consumer = $1
            AND due_at <= now()
            AND (leased_until IS NULL OR leased_until <= now() OR lease = $2)
-           AND (crashes > 0) = $5  -- as consumptions_due has it: neither reads past the others
+           AND is_suspect = $5
          ORDER BY due_at
          LIMIT $4
            FOR NO KEY UPDATE SKIP LOCKED
@@ -73,7 +73,8 @@ _CLAIM: Final = """
         UPDATE ops.consumptions
            SET lease = $2, leased_until = now() + $3::interval,
                attempts = attempts + (lease IS NULL)::int,
-               crashes = crashes + coalesce(lease <> $2, false)::int
+               crashes = crashes + coalesce(lease <> $2, false)::int,
+               is_suspect = is_suspect OR coalesce(lease <> $2, false)
          WHERE id = ANY (ARRAY(SELECT id FROM due))
         RETURNING *
     )
@@ -163,7 +164,7 @@ async def put_off(connection: Connection, later: Sequence[PutOff]) -> None:
         {_OURS}
         UPDATE ops.consumptions
            SET due_at = now() + given.after, lease = NULL, leased_until = NULL, crashes = 0,
-               error = given.error, attempts = attempts - (NOT charged)::int
+               is_suspect = false, error = given.error, attempts = attempts - (NOT charged)::int
           FROM unnest($1::bigint[], $3::interval[], $4::bool[], $5::text[])
                AS given (id, after, charged, error)
          WHERE consumptions.id = given.id
@@ -208,7 +209,8 @@ async def redrive(connection: Connection, consumption_id: int) -> bool:
     status = await connection.execute(
         """
         UPDATE ops.consumptions
-           SET state = 'pending', attempts = 0, crashes = 0, due_at = now(), settled_at = NULL
+           SET state = 'pending', attempts = 0, crashes = 0, is_suspect = false,
+               due_at = now(), settled_at = NULL
          WHERE id = $1 AND state = 'dead'
         """,
         consumption_id,

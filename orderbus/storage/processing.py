@@ -112,7 +112,8 @@ async def begin_again(
                FOR UPDATE
         ), again AS (
             UPDATE ops.consumptions
-               SET state = 'pending', attempts = 0, crashes = 0, due_at = now(), settled_at = NULL
+               SET state = 'pending', attempts = 0, crashes = 0, is_suspect = false,
+                   due_at = now(), settled_at = NULL
              WHERE id = (SELECT id FROM first WHERE is_kept)
                AND state <> 'pending'
                AND (SELECT count(*) FROM letter) >= 0
