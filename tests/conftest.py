@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from orderbus.devtools.dependencies import Provider
 from orderbus.devtools.dependency import Dependency
+from orderbus.devtools.providers import Provider
 from orderbus.errors import Misconfigured
 from orderbus.settings import Settings, load
 from orderbus.storage import migrations

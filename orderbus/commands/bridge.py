@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import signal
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
-from orderbus import actors, event_loop, services, telemetry
+from orderbus import actors, event_loop, services, storage, telemetry
 from orderbus import settings as settings_module
 from orderbus.actors import broker
 from orderbus.commands import terminal
 from orderbus.errors import Misconfigured
-from orderbus.services.health import Health
-from orderbus.settings import Settings
-from orderbus.storage.database import open_database
-from orderbus.web.health_server import open_health_server
+from orderbus.web import health_server
+
+if TYPE_CHECKING:
+    from orderbus.settings import Settings
 
 
 @click.command()
@@ -45,10 +46,12 @@ async def _run(settings: Settings, max_messages: int | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    health = Health(*services.health.POSTGRES, "pubsub", "rabbitmq")
+    health = services.health.Health(*services.health.POSTGRES, "pubsub", "rabbitmq")
     async with (
-        open_database(settings) as database,
-        open_health_server(settings.metrics_host, settings.bridge_metrics_port, health, database),
+        storage.database.open_database(settings) as database,
+        health_server.open_health_server(
+            settings.metrics_host, settings.bridge_metrics_port, health, database
+        ),
     ):
         watching = [
             asyncio.create_task(health.watch("postgres", partial(services.health.look, database))),

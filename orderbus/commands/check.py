@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 import click
-from pydantic import SecretStr
+import pydantic
 
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
 from orderbus.commands.findings import Finding, fault, ok, report, warning
 from orderbus.domain.addresses import is_loopback, is_private
-from orderbus.settings import Settings
-from orderbus.settings.published import is_published
+from orderbus.settings import published
+
+if TYPE_CHECKING:
+    from orderbus.settings import Settings
 
 #: Characters of a secret below which it can be guessed.
 _SHORT: Final = 16
@@ -51,7 +53,7 @@ def _development(settings: Settings) -> Iterator[Finding]:
 
 
 def _keys(settings: Settings) -> Iterator[Finding]:
-    if is_published(settings.secret_key):
+    if published.is_published(settings.secret_key):
         yield fault("SECRET_KEY", _PUBLISHED, _RANDOM)
     elif len(settings.secret_key.get_secret_value()) < _KEY_SHORT:
         yield fault("SECRET_KEY", f"is shorter than {_KEY_SHORT} characters", _RANDOM)
@@ -66,7 +68,7 @@ def _callers(settings: Settings) -> Iterator[Finding]:
         )
     if not settings.webhook_secrets:
         yield fault("WEBHOOK_SECRET", "is not set: nobody could tell who sends an order", _RANDOM)
-    if any(is_published(secret) for secret in settings.webhook_secrets):
+    if any(published.is_published(secret) for secret in settings.webhook_secrets):
         yield fault("WEBHOOK_SECRET", _PUBLISHED, _RANDOM)
     if any(len(secret.get_secret_value()) < _SHORT for secret in settings.webhook_secrets):
         yield fault("WEBHOOK_SECRET", f"holds one shorter than {_SHORT} characters", _RANDOM)
@@ -78,7 +80,7 @@ def _callers(settings: Settings) -> Iterator[Finding]:
 
 
 def _dependencies(settings: Settings) -> Iterator[Finding]:
-    is_known = is_published(settings.db_pass) or not settings.db_pass.get_secret_value()
+    is_known = published.is_published(settings.db_pass) or not settings.db_pass.get_secret_value()
     if is_known and not settings.db_host.startswith("/"):
         found = "is empty, or published with orderbus"
         yield fault("DB_PASS", found, "give the database user a password")
@@ -91,7 +93,11 @@ def _dependencies(settings: Settings) -> Iterator[Finding]:
     else:
         url = urlsplit(settings.rabbitmq_url.get_secret_value())
         user, password = unquote(url.username or ""), unquote(url.password or "")
-        if user in {"", "guest"} or not password or is_published(SecretStr(password)):
+        if (
+            user in {"", "guest"}
+            or not password
+            or published.is_published(pydantic.SecretStr(password))
+        ):
             found = "names the user guest or nobody, or a password that is empty or known to all"
             yield fault("RABBITMQ_URL", found, "rabbitmqctl add_user orderbus")
         if url.scheme == "amqp" and not is_loopback(url.hostname or ""):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader
 from typing import Final
 
 import click
@@ -30,6 +35,35 @@ COMMANDS: Final = {
 }
 
 
+class _Later:
+    """Has modules of ours loaded when something in them is used, and not before."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None, _target: object = None
+    ) -> ModuleSpec | None:
+        """Find all but the commands themselves."""
+        if not name.startswith("orderbus.") or name.startswith("orderbus.commands"):
+            return None
+        spec = PathFinder.find_spec(name, path)
+        if spec and spec.loader:
+            spec.loader = LazyLoader(spec.loader)
+        return spec
+
+
+@contextmanager
+def _as_asked_for() -> Iterator[None]:
+    """Load the command alone for whoever asks for its help: what it works with is not used."""
+    if not {"-h", "--help"} & set(sys.argv):
+        yield
+        return
+    sys.meta_path.insert(0, _Later)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(_Later)
+
+
 class _Commands(click.Group):
     """Loads a command when it is asked for, and nothing for the list of all of them."""
 
@@ -37,7 +71,8 @@ class _Commands(click.Group):
         """Import the module of the command."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"orderbus.commands.{COMMANDS[cmd_name][0]}")
+        with _as_asked_for():
+            module = import_module(f"orderbus.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 

@@ -10,7 +10,6 @@ import click
 from orderbus import actors, storage
 from orderbus.commands import terminal
 from orderbus.errors import Conflict
-from orderbus.storage.consumptions import ConsumerBacklog
 
 #: Events one statement forgets at most.
 _AT_MOST: Final = 2_000
@@ -35,7 +34,7 @@ async def list_consumers(run: terminal.Run) -> None:
         {
             "consumer": name,
             "wants": patterns.get(name),
-            **asdict(counted.get(name) or ConsumerBacklog(name)),
+            **asdict(counted.get(name) or storage.consumptions.ConsumerBacklog(name)),
         }
         for name in sorted({*patterns, *counted})
     ]

@@ -12,7 +12,7 @@ from orderbus import storage
 from orderbus.actors import broker
 from orderbus.commands import terminal
 from orderbus.errors import OrderbusError, Unavailable
-from orderbus.pubsub.publisher import open_publisher
+from orderbus.pubsub import publisher as pubsub
 from orderbus.services import dead_letters as desk
 
 _KINDS = ("delivery", "outbox", "pubsub", "message", "consumption")
@@ -97,7 +97,7 @@ async def _redrive(run: terminal.Run, letter: int) -> UUID | None:
         if owed.message is not None:
             await broker.enqueue_message(owed.message.actor, owed.message.arguments)
         if owed.publication is not None:
-            async with open_publisher(run.settings) as publisher:
+            async with pubsub.open_publisher(run.settings) as publisher:
                 (answer,) = await publisher.publish(
                     [owed.publication], deadline=run.settings.publish_timeout
                 )

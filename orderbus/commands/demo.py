@@ -8,24 +8,25 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
 import click
 
-from orderbus import files, services, waiting
+from orderbus import files, services, storage, waiting
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
 from orderbus.commands.up import with_provider
-from orderbus.devtools.client import ask
-from orderbus.devtools.dependencies import Provider
+from orderbus.devtools import client, stack
 from orderbus.devtools.folders import default_data, free_folder
-from orderbus.devtools.stack import Stack, check_settings, first_error, running_stack
-from orderbus.domain import retries
-from orderbus.domain.events import ORDER_PROCESSED
+from orderbus.domain import events, retries
 from orderbus.errors import Died
-from orderbus.storage.database import Database, open_database
-from orderbus.storage.journey import Journey
+
+if TYPE_CHECKING:
+    from orderbus.devtools.providers import Provider
+    from orderbus.devtools.stack import Stack
+    from orderbus.storage.database import Database
+    from orderbus.storage.journey import Journey
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ def demo(*, provider: Provider | None, as_json: bool) -> None:
 
 
 async def _demo(provider: Provider | None, *, as_json: bool) -> None:
-    check_settings(_UNSIGNED)
+    stack.check_settings(_UNSIGNED)
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - it runs
     loop = asyncio.get_running_loop()
@@ -73,7 +74,7 @@ async def _demo(provider: Provider | None, *, as_json: bool) -> None:
                 def say(sentence: str) -> None:
                     status.update(terminal.plain(sentence))
 
-                async with running_stack(
+                async with stack.running_stack(
                     folder, sink=sink, say=say, provider=provider, changes=_UNSIGNED
                 ) as running:
                     say("sending the order")
@@ -82,7 +83,7 @@ async def _demo(provider: Provider | None, *, as_json: bool) -> None:
             terminal.fail("stopped", code=130)
         except (Died, BaseExceptionGroup) as error:
             terminal.say((folder / "log").read_text()[-4000:], err=True, lines=True)
-            raise first_error(error) from None
+            raise stack.first_error(error) from None
     _show(report, as_json=as_json)
 
 
@@ -90,12 +91,12 @@ async def _send(running: Stack) -> dict[str, Any]:
     order = json.loads(files.path_of("examples/order.json").read_text())
     order["order_id"] = f"{order['order_id']}-{uuid4().hex[:8]}"
     began = time.time()
-    await ask("POST", f"{running.urls['api']}/webhooks/orders/create/", order)
+    await client.ask("POST", f"{running.urls['api']}/webhooks/orders/create/", order)
     accepted = time.time()
     webhook = await _received(f"{running.urls['receiver']}received", order["order_id"])
     cart = await _close_a_cart(running.urls["api"])
     settings = settings_module.load(_env_file=None, **running.env)
-    async with open_database(settings) as database:
+    async with storage.database.open_database(settings) as database:
         journey = await _journey(database, order["order_id"])
     return {**_report(running, journey, webhook, began=began, accepted=accepted), "cart": cart}
 
@@ -103,15 +104,15 @@ async def _send(running: Stack) -> dict[str, Any]:
 async def _close_a_cart(api: str) -> dict[str, Any]:
     """Check a cart out, and wait until the order it became has been processed."""
     began = time.time()
-    opened = await ask("POST", f"{api}/carts", {"total_amount": "100.50"})
+    opened = await client.ask("POST", f"{api}/carts", {"total_amount": "100.50"})
     cart = json.loads(opened)["cart_uuid"]
-    await ask("PUT", f"{api}/carts/{cart}/checkout")
+    await client.ask("PUT", f"{api}/carts/{cart}/checkout")
     closed = time.time()
 
     async def processed() -> list[dict[str, Any]]:
-        asked = await ask("GET", f"{api}/orders/{cart}/history")
+        asked = await client.ask("GET", f"{api}/orders/{cart}/history")
         history: list[dict[str, Any]] = json.loads(asked)["history"]
-        if all(event["type"] != ORDER_PROCESSED for event in history):
+        if all(event["type"] != events.ORDER_PROCESSED for event in history):
             raise Died(f"The cart's order was not processed within {PATIENCE.seconds} s")
         return history
 
@@ -134,7 +135,7 @@ def _steps(steps: Sequence[tuple[str, str | float, str]], began: float) -> list[
 
 async def _received(url: str, reference: str) -> dict[str, Any]:
     async def arrived() -> dict[str, Any]:
-        for webhook in json.loads(await ask("GET", url)):
+        for webhook in json.loads(await client.ask("GET", url)):
             if json.loads(webhook["body"])["order_id"] == reference and webhook["verified"]:
                 return dict(webhook)
         raise Died(f"No verified webhook arrived within {PATIENCE.seconds} s")

@@ -7,16 +7,19 @@ import platform
 from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import click
 
 from orderbus import settings as settings_module
+from orderbus import storage
 from orderbus.commands import examine_postgres, examine_rabbitmq, terminal
 from orderbus.commands.findings import Examinations, Finding, fault, ok, report, warning
 from orderbus.errors import Misconfigured, OrderbusError
 from orderbus.pubsub import topology
-from orderbus.settings import Settings
-from orderbus.storage.database import open_database
+
+if TYPE_CHECKING:
+    from orderbus.settings import Settings
 
 #: Seconds one examination may take.
 _PATIENCE = 15
@@ -38,7 +41,7 @@ async def _examine() -> list[Finding]:
     except Misconfigured as error:
         return [*found, fault("settings", str(error), "mend .env; .env.example explains each")]
     found += [ok("settings", "read and in agreement"), _ingress(settings)]
-    async with open_database(settings) as database:
+    async with storage.database.open_database(settings) as database:
         examinations: Examinations = {
             **examine_postgres.examinations(settings, database),
             **examine_rabbitmq.examinations(settings),

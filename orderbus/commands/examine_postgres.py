@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from orderbus import actors, storage
 from orderbus.commands.findings import Examinations, Finding, fault, ok, warning
-from orderbus.settings import Settings
 from orderbus.storage import migrations
-from orderbus.storage.database import Database
-from orderbus.storage.endpoints import Endpoint
+
+if TYPE_CHECKING:
+    from orderbus.settings import Settings
+    from orderbus.storage.database import Database
+    from orderbus.storage.endpoints import Endpoint
 
 #: Web, worker, bridge and a command: with less room than that, something will have to wait.
 _PROCESSES: Final = 4

@@ -6,14 +6,17 @@ import asyncio
 import re
 from datetime import timedelta
 from subprocess import DEVNULL, TimeoutExpired, run
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from orderbus import actors
 from orderbus.commands.findings import Examinations, Finding, fault, ok, warning
 from orderbus.devtools import rabbitmq
-from orderbus.rabbitmq.broker import Broker
-from orderbus.rabbitmq.diagnostics import Examined, examine, longest_held
-from orderbus.settings import Settings
+from orderbus.rabbitmq import broker as rabbitmq_broker
+from orderbus.rabbitmq import diagnostics
+
+if TYPE_CHECKING:
+    from orderbus.rabbitmq.diagnostics import Examined
+    from orderbus.settings import Settings
 
 #: The oldest version whose quorum queues count deliveries as we rely on.
 _OLDEST: Final = (3, 10)
@@ -75,7 +78,7 @@ class _Rabbitmq:
     async def consumer_timeout(self) -> Finding:
         """Ask the broker's own command: RabbitMQ tells it to no client."""
         await self._examined()
-        held = longest_held(actors.broker.broker)
+        held = diagnostics.longest_held(actors.broker.broker)
         need = f"a worker holds a message for {held.total_seconds():.0f} s at most"
         ask = "rabbitmqctl eval 'application:get_env(rabbit, consumer_timeout).'"
         timeout: timedelta | None = None
@@ -91,9 +94,9 @@ class _Rabbitmq:
 
     async def _examined(self) -> Examined:
         broker = actors.broker.broker
-        assert isinstance(broker, Broker)  # noqa: S101 - see examinations
+        assert isinstance(broker, rabbitmq_broker.Broker)  # noqa: S101 - see examinations
         if self._asking is None:
-            self._asking = asyncio.create_task(asyncio.to_thread(examine, broker))
+            self._asking = asyncio.create_task(asyncio.to_thread(diagnostics.examine, broker))
         return await asyncio.shield(self._asking)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,9 +16,10 @@ from orderbus.domain import retries, webhooks
 from orderbus.errors import Misconfigured, Refused
 from orderbus.pubsub import topology
 from orderbus.services import lost_events, maintenance
-from orderbus.settings import Settings
 from orderbus.storage import migrations
-from orderbus.storage.database import open_database
+
+if TYPE_CHECKING:
+    from orderbus.settings import Settings
 
 _say = partial(terminal.say, err=True)
 
@@ -88,7 +90,7 @@ def _ask(question: str) -> None:
 
 async def _prepare(settings: Settings, wait: timedelta) -> bool:
     """Make what is missing; returns whether the subscription was."""
-    async with open_database(settings) as database:
+    async with storage.database.open_database(settings) as database:
         async with database.connection() as connection:
             room = (await storage.diagnostics.facts(connection)).max_connections
             if settings.db_pool_size >= room:

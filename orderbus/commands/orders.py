@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
 from orderbus import services
 from orderbus.commands import terminal
-from orderbus.storage.journey import Attempt, Consumption, Delivery, Journey, JourneyEvent
+
+if TYPE_CHECKING:
+    from orderbus.storage.journey import Attempt, Consumption, Delivery, Journey, JourneyEvent
 
 
 @click.group()

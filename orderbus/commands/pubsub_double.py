@@ -8,7 +8,7 @@ import signal
 import click
 
 from orderbus.commands import terminal
-from orderbus.devtools.pubsub_double.server import open_admin, open_double
+from orderbus.devtools.pubsub_double import server
 
 
 @click.command("pubsub-double")
@@ -30,7 +30,10 @@ async def _run(host: str, port: int, admin_port: int, *, as_json: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with open_double(host, port) as double, open_admin(double, admin_port) as admin:
+    async with (
+        server.open_double(host, port) as double,
+        server.open_admin(double, admin_port) as admin,
+    ):
         if as_json:
             terminal.show({"PUBSUB_EMULATOR_HOST": double.address, "admin": admin})
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from rich.progress import Progress
@@ -14,8 +14,10 @@ from orderbus import actors, services
 from orderbus.commands import terminal
 from orderbus.domain.text import brief
 from orderbus.errors import NotFound
-from orderbus.settings import Settings
-from orderbus.storage.replay import Chunk
+
+if TYPE_CHECKING:
+    from orderbus.settings import Settings
+    from orderbus.storage.replay import Chunk
 
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

@@ -23,13 +23,15 @@ from rich.table import Table
 from rich.text import Text
 
 from orderbus import settings as settings_module
+from orderbus import storage
 from orderbus.domain.text import brief, printable, storable
 from orderbus.errors import Invalid, OrderbusError, Unavailable, handling
-from orderbus.settings import Settings
-from orderbus.storage.database import Database, open_database
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+
+    from orderbus.settings import Settings
+    from orderbus.storage.database import Database
 
 console = Console(emoji=False)
 errors = Console(stderr=True, emoji=False)
@@ -70,7 +72,7 @@ def with_database(command: Callable[..., Awaitable[None]]) -> Callable[..., None
         async def within() -> None:
             _check_texts(given)
             settings = settings_module.load()
-            async with open_database(settings) as database:
+            async with storage.database.open_database(settings) as database:
                 await command(Run(settings, database, as_json), **given)
 
         with_exit_code(lambda: asyncio.run(within()))

@@ -10,18 +10,20 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from orderbus.commands import terminal
-from orderbus.devtools import dotenv
-from orderbus.devtools.dependencies import Provider
-from orderbus.devtools.dotenv import Given
+from orderbus.devtools import dotenv, processes, stack
 from orderbus.devtools.folders import default_data, locked_folder, write_private
-from orderbus.devtools.processes import is_free
-from orderbus.devtools.stack import Stack, check_settings, first_error, running_stack
+from orderbus.devtools.providers import Provider
 from orderbus.domain import webhooks
 from orderbus.errors import Died, Invalid, Misconfigured
+
+if TYPE_CHECKING:
+    from orderbus.devtools.dotenv import Given
+    from orderbus.devtools.stack import Stack
 
 #: The option that chooses the provider of every dependency.
 with_provider = click.option(
@@ -43,7 +45,7 @@ def _url(_context: click.Context, _option: click.Parameter, url: str | None) -> 
     return url
 
 
-_Opening = Callable[..., AbstractAsyncContextManager[Stack]]
+_Opening = Callable[..., AbstractAsyncContextManager["Stack"]]
 
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta")
 
@@ -82,7 +84,7 @@ def up(
     folder = (data or default_data() / "up").absolute()
     given = dotenv.read(Path(".env"), os.environ)
     opening = partial(
-        running_stack,
+        stack.running_stack,
         folder,
         say=_say,
         provider=provider,
@@ -92,11 +94,11 @@ def up(
     )
 
     def run() -> None:
-        if port and not is_free(port):
+        if port and not processes.is_free(port):
             raise Misconfigured(
                 f"Port {port} is in use: name another with --port, or any free one with --port 0"
             )
-        check_settings(given.taken)
+        stack.check_settings(given.taken)
         _show_dotenv(given)
         with locked_folder(folder):
             stopped = asyncio.run(_up(opening, as_json=as_json))
@@ -125,7 +127,7 @@ async def _up(opening: _Opening, *, as_json: bool) -> bool:
         if not stopping.is_set():
             raise
     except BaseExceptionGroup as group:
-        raise first_error(group) from None
+        raise stack.first_error(group) from None
     return stopping.is_set()
 
 

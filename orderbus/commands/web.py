@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,8 +18,10 @@ from orderbus import settings as settings_module
 from orderbus.commands import terminal
 from orderbus.domain.addresses import is_loopback
 from orderbus.errors import Misconfigured
-from orderbus.settings import Settings
 from orderbus.web import server
+
+if TYPE_CHECKING:
+    from orderbus.settings import Settings
 
 
 @click.command()

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from orderbus.devtools import docker, emulator, postgres, rabbitmq
 from orderbus.devtools.dependency import Dependency, urls_of
+from orderbus.devtools.providers import Provider
 from orderbus.errors import Misconfigured
 from orderbus.settings import QUEUES_IN_MEMORY
-
-
-class Provider(StrEnum):
-    """Who provides a dependency that no setting names: the first of these that is here."""
-
-    NATIVE = "native"
-    DOCKER = "docker"
-    EMBEDDED = "embedded"
 
 
 def find(

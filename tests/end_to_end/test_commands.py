@@ -15,7 +15,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from orderbus.devtools.dependencies import Provider
+from orderbus.devtools.providers import Provider
 from tests.support import event_rows, order_rows, samples
 from tests.support.dependencies import in_the_way, open_folder, way
 from tests.support.system import ROOT, System

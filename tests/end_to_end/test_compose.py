@@ -23,9 +23,9 @@ import pytest
 from psycopg import sql
 
 from orderbus.devtools import dependencies
-from orderbus.devtools.dependencies import Provider
 from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.processes import free_port
+from orderbus.devtools.providers import Provider
 from orderbus.errors import Misconfigured
 from tests.conftest import settings_from
 from tests.end_to_end.compose import ROOT, Compose

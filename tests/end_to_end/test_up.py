@@ -16,7 +16,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from orderbus.devtools.dependencies import Provider
+from orderbus.devtools.providers import Provider
 from orderbus.settings import QUEUES_IN_MEMORY
 from tests.support import samples
 from tests.support.dependencies import in_the_way, open_folder, way

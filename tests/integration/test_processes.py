@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from orderbus.devtools import docker, emulator, postgres, processes, rabbitmq
-from orderbus.devtools.dependencies import Provider, find
+from orderbus.devtools.dependencies import find
 from orderbus.devtools.folders import free_folder, locked_folder
 from orderbus.devtools.processes import Process
+from orderbus.devtools.providers import Provider
 from orderbus.errors import Died, Misconfigured
 from tests.support.processes import descendants, until_gone
 from tests.support.waiting import PATIENCE

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
 from orderbus.devtools import dependencies
-from orderbus.devtools.dependencies import Provider
 from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.processes import Sink
+from orderbus.devtools.providers import Provider
 from orderbus.devtools.rabbitmq import NativeRabbitmq
 from orderbus.errors import Misconfigured
 from tests.support.waiting import PATIENCE

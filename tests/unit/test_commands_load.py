@@ -49,6 +49,17 @@ def test_a_command_that_needs_postgresql_alone_loads_no_other_client(command: st
     assert len(modules) < 800  # 1,137 while each command loaded all of them
 
 
+#: What takes longest to load: the clients, the servers and the settings.
+_SLOW: Final = {"aiohttp", "asyncpg", "dramatiq", "google", "grpc", "pika", "pydantic", "structlog"}
+#: Whose options are checked by what they are about.
+_NEEDED: Final = {"check": {"pydantic"}, "endpoints": {"pydantic"}, "workers": {"dramatiq"}}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_loads_nothing_that_it_works_with(command: str) -> None:
+    assert loaded(command, "--help") & _SLOW == _NEEDED.get(command, set())
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_says_of_a_command_what_the_command_says_first(name: str) -> None:
     command = main.get_command(click.Context(main), name)
