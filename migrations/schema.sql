@@ -7,6 +7,27 @@ CREATE SCHEMA ops;
 
 CREATE SCHEMA orders;
 
+CREATE FUNCTION ops.count_grown(rows bigint) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    grown regclass;
+    counted integer := 0;
+BEGIN
+    FOR grown IN
+        SELECT oid
+          FROM pg_class
+         WHERE relnamespace IN ('ops'::regnamespace, 'orders'::regnamespace)
+           AND relkind = 'r'
+           AND reltuples < rows
+           AND pg_stat_get_live_tuples(oid) >= rows
+    LOOP
+        EXECUTE format('ANALYZE (SKIP_LOCKED) %s', grown);
+        counted := counted + 1;
+    END LOOP;
+    RETURN counted;
+END $$;
+
 CREATE FUNCTION ops.drop_day(day date) RETURNS void
     LANGUAGE plpgsql
     SET lock_timeout TO '100ms'
@@ -244,7 +265,7 @@ CREATE TABLE ops.consumptions (
     CONSTRAINT consumptions_crashes_check CHECK ((crashes >= 0)),
     CONSTRAINT consumptions_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'done'::text, 'dead'::text])))
 )
-WITH (fillfactor='80', autovacuum_vacuum_scale_factor='0.05');
+WITH (autovacuum_vacuum_scale_factor='0.05', fillfactor='50');
 
 ALTER TABLE ops.consumptions ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME ops.consumptions_id_seq
@@ -377,7 +398,7 @@ CREATE TABLE ops.outbox (
     CONSTRAINT outbox_leases_check CHECK ((leases >= 0)),
     CONSTRAINT outbox_publishes_check CHECK ((publishes >= 0))
 )
-WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
+WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0', fillfactor='50');
 
 CREATE TABLE ops.relay_breaker (
     only_row boolean DEFAULT true NOT NULL,
@@ -417,7 +438,8 @@ CREATE TABLE ops.webhook_attempts (
     CONSTRAINT webhook_attempts_check CHECK (((finished_at IS NULL) = (outcome IS NULL))),
     CONSTRAINT webhook_attempts_number_check CHECK ((number >= 1)),
     CONSTRAINT webhook_attempts_outcome_check CHECK ((outcome = ANY (ARRAY['delivered'::text, 'failed'::text, 'not_charged'::text, 'unknown'::text])))
-);
+)
+WITH (fillfactor='50');
 
 ALTER TABLE ops.webhook_deliveries ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME ops.webhook_deliveries_id_seq
@@ -546,7 +568,8 @@ CREATE TABLE orders.order_processing (
     CONSTRAINT order_processing_attempts_check CHECK ((attempts >= 1)),
     CONSTRAINT order_processing_check CHECK (((processed_at IS NOT NULL) = (status = ANY (ARRAY['SUCCESS'::text, 'FAILED'::text])))),
     CONSTRAINT order_processing_status_check CHECK ((status = ANY (ARRAY['PENDING'::text, 'PROCESSING'::text, 'SUCCESS'::text, 'FAILED'::text])))
-);
+)
+WITH (fillfactor='50');
 
 ALTER TABLE ONLY identity.api_keys
     ADD CONSTRAINT api_keys_key_hash_key UNIQUE (key_hash);

@@ -13,6 +13,8 @@ from orderbus.storage.database import Database
 #: Daily partitions are made this far ahead, and an alarm is logged below the second figure.
 DAYS_AHEAD: Final = 21
 ALARM_BELOW: Final = 7
+#: Rows at which a table is counted, so that what was prepared while it was empty is planned anew.
+PLANNED_ANEW_AT: Final = 1000
 #: How long a session of ours may be silent in the middle of a statement; nothing takes so long.
 SILENT_FOR: Final = timedelta(seconds=15)
 
@@ -29,6 +31,7 @@ class Maintenance:
         async with self._database.connection() as connection:
             ended = await storage.maintenance.end_frozen_sessions(connection, silent_for=SILENT_FOR)
             await storage.metrics.fold(connection)
+            await storage.maintenance.count_grown(connection, rows=PLANNED_ANEW_AT)
         if ended:
             telemetry.log.warning("frozen_sessions_ended", count=ended)
         lost = await lost_events.take_back_lost(self._database)

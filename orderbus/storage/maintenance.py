@@ -35,6 +35,14 @@ async def make_ahead(connection: Connection, *, days: int) -> int:
     return made or 0
 
 
+async def count_grown(connection: Connection, *, rows: int) -> int:
+    """Have tables counted that have so many rows by now and had fewer; returns how many.
+
+    What was prepared while they were empty or tiny is planned anew then.
+    """
+    return await connection.fetchval("SELECT ops.count_grown($1)", rows)
+
+
 async def horizon(connection: Connection) -> timedelta:
     """Tell how far ahead of now the last partition ends."""
     return timedelta(days=await connection.fetchval(f"SELECT {DAYS_AHEAD}"))

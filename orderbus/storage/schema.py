@@ -8,7 +8,7 @@ from typing import Final
 from orderbus.storage.database import Connection
 
 #: The newest of ``migrations/`` (a test compares); one that a later version added is no fault.
-NEWEST: Final = "0017.accept-costs-less"
+NEWEST: Final = "0018.updates-in-place"
 
 
 @dataclass(frozen=True, slots=True)
