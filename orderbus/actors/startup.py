@@ -13,7 +13,7 @@ from orderbus.actors import consumers, dispatcher
 from orderbus.actors.broker import broker
 from orderbus.errors import Misconfigured
 from orderbus.resources import Resources
-from orderbus.services.consumptions import Consuming
+from orderbus.services.consumptions import SIDE_BY_SIDE, Consuming
 from orderbus.services.deliveries import Sender
 from orderbus.services.taking import Taker
 from orderbus.settings import Settings
@@ -32,11 +32,16 @@ def prepare(settings: Settings) -> None:
 
 
 def take(held: Resources) -> Mapping[str, Taker[Any, Any]]:
-    """Make what works on what is due, by the actor that wakes it up."""
+    """Make what works on what is due, by the actor that wakes it up.
+
+    However slow they are, all consumers together leave half of the connections to everybody else.
+    """
     sender = Sender(held.database, held.http, held.settings)
+    installed = consumers.installed(held.settings)
+    alone = sum(not each.work.together for each in installed)
+    share = max(1, min(SIDE_BY_SIDE, held.settings.db_pool_size // 2 // max(1, alone)))
     consuming = {
-        each.name: Consuming(held, each.name, each.work)
-        for each in consumers.installed(held.settings)
+        each.name: Consuming(held, each.name, each.work, side_by_side=share) for each in installed
     }
     return {"deliver_webhook": sender, **consuming}
 

@@ -35,8 +35,8 @@ LEASE: Final = timedelta(seconds=60)
 TIME_LIMIT: Final = 50.0
 #: How long a suspect waits to be alone: with its work, within the lease.
 _WAITS_ALONE: Final = timedelta(seconds=5)
-#: Transactions that a consumer whose effects are not had together has open at once.
-_SIDE_BY_SIDE: Final = 4
+#: Transactions that a consumer has open at once, of those that are for one event.
+SIDE_BY_SIDE: Final = 4
 
 OnDeadLetter = Callable[[Connection, Event, str], Awaitable[None]]
 #: Opens a transaction that only commits while the event is still ours to consume.
@@ -84,14 +84,16 @@ class Consuming(Taker[Claim, Decision]):
     and ``Refused`` never.
     """
 
-    def __init__(self, held: Resources, consumer: str, work: Work) -> None:
+    def __init__(
+        self, held: Resources, consumer: str, work: Work, *, side_by_side: int = SIDE_BY_SIDE
+    ) -> None:
         """Have nothing under way."""
         super().__init__(waits_alone=_WAITS_ALONE, settles_within=LEASE)
         self._held = held
         self._consumer = consumer
         self._work = work
         self._pauses = Pauses(held.settings.retry_delay_base, LONGEST_OF_CONSUMPTION)
-        self._transactions = asyncio.Semaphore(_SIDE_BY_SIDE)
+        self._transactions = asyncio.Semaphore(side_by_side)
         self._beginning = work.begin and Together(
             partial(self._begin_all, work.begin), at_most=PLACES
         )
@@ -159,7 +161,7 @@ class Consuming(Taker[Claim, Decision]):
 
     @asynccontextmanager
     async def _ours(self, claim: Claim) -> AsyncIterator[Connection]:
-        async with self._held.database.transaction() as connection:
+        async with self._transactions, self._held.database.transaction() as connection:
             yield connection
             await storage.consumptions.hold(connection, [claim])
 

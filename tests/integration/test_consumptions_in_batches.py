@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from orderbus import services, storage
+from orderbus.actors import consumers, startup
 from orderbus.domain.events import Event
 from orderbus.domain.processing import Outcome, Task
 from orderbus.services.consumptions import Consuming, Work
@@ -243,27 +244,32 @@ async def test_an_order_that_somebody_holds_is_processed_later_and_keeps_no_othe
     assert set(await order_rows.statuses(database)) == {"completed"}
 
 
-async def test_a_consumer_that_hangs_harms_itself_only(
-    database: Database, settings: Settings
+async def test_consumers_that_hang_harm_themselves_only_however_many_they_are(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await many_due(database, 30)
-    await come_back(database, {})
-    hanging, began = asyncio.Event(), 0
+    names = [f"hangs_{letter}" for letter in "abcde"]
+    for _ in range(10):
+        await scenario.place(database)
+    await come_back(database, dict.fromkeys(names, "order.created"))
+    may_end, began = asyncio.Event(), 0
 
     async def hang(_: Connection, __: Event) -> None:
         nonlocal began
         began += 1
-        await hanging.wait()
+        await may_end.wait()
 
-    held = scenario.resources(database, settings)
-    slow = Consuming(held, NAME, Work(hang))
-    await slow.take_due()
-    await until_here(lambda: began > 0, "it hangs")
-    await asyncio.sleep(0)
+    installed = [consumers.Consumer(name, "order.created", Work(hang)) for name in names]
+    monkeypatch.setattr(consumers, "installed", lambda _: installed)
+    takers = startup.take(scenario.resources(database, settings))
+    for name in names:
+        await takers[name].take_due()
+    await until_here(lambda: began == len(names), "each has one transaction open")
 
-    async with database.transaction() as connection:  # there is a connection left for all others
-        await connection.execute("SELECT 1")
-    assert began <= 4
-    hanging.set()
-    await slow.idle()
-    assert await consumption_rows.pending(database, NAME) == []
+    # Half of the connections are left for all others, and none of them has to wait.
+    for _ in range(settings.db_pool_size // 2):
+        await database.ping()
+    assert began == len(names) <= settings.db_pool_size // 2
+    may_end.set()
+    for name in names:
+        await takers[name].idle()
+        assert await consumption_rows.pending(database, name) == []
