@@ -20,7 +20,7 @@ from orderbus.storage.database import Database, open_database
 from tests.support import samples
 
 BATCH = 200
-#: publish_outbox messages under way at a time, as a worker's threads have them.
+#: Batches of the bare client under way at a time, as many as our relay has.
 TOGETHER = 4
 TURNS = 4
 
@@ -39,7 +39,7 @@ async def measure(folder: Path, run: Run) -> list[Result]:
             for _ in range(TURNS):
                 await parts.accept(database, share)
                 bare += await asyncio.to_thread(_publish_bare, settings, share)
-                ours += await _drain(database, publisher, settings, share)
+                ours += await _drain(database, publisher, settings)
                 library += await _by_library(env, settings, share)
     seconds = {"orderbus": ours, "Google's bare client": bare, "faststream-outbox": library}
     detail = (
@@ -72,13 +72,9 @@ async def _by_library(env: dict[str, str], settings: Settings, rows: int) -> flo
     return float(out)
 
 
-async def _drain(database: Database, publisher: Publisher, settings: Settings, rows: int) -> float:
+async def _drain(database: Database, publisher: Publisher, settings: Settings) -> float:
     began = time.perf_counter()
-    while rows > 0:
-        published = await asyncio.gather(
-            *(services.outbox.publish_due(database, publisher, settings) for _ in range(TOGETHER))
-        )
-        rows -= sum(published)
+    await services.outbox.Relay(database, publisher, settings).take_due()
     return time.perf_counter() - began
 
 

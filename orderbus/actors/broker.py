@@ -53,12 +53,6 @@ async def wake_up(due: Mapping[str, int]) -> None:
     )
 
 
-async def enqueue_publish_outbox(count: int) -> None:
-    """Ask for ``count`` batches of the outbox to be published. Raises ``Unavailable``."""
-    actor = broker.get_actor("publish_outbox")
-    await broker.put([actor.message() for _ in range(count)])
-
-
 async def enqueue_message(actor: str, arguments: Mapping[str, Any]) -> None:
     """Send a message anew that failed for good; raises ``Conflict`` where its actor is no more."""
     try:

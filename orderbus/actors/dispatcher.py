@@ -1,7 +1,7 @@
-"""Turns rows that are due into messages.
+"""Begins with what is due, and looks after what nobody asks for.
 
-Every worker process runs the dispatcher; there is no leader. Rows are noted as enqueued when they
-are, so several dispatchers share the work instead of doubling it.
+Every worker process runs the dispatcher; there is no leader. Rows are leased by whoever takes them,
+so several dispatchers share the work instead of doubling it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,16 @@ from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from orderbus import services, telemetry
 from orderbus.actors import bridge
-from orderbus.actors.broker import broker, enqueue_publish_outbox
+from orderbus.actors.broker import broker
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources
 from orderbus.services.maintenance import Maintenance
 from orderbus.worker import lifecycle
 from orderbus.worker.dependencies import Dependencies
-
-T = TypeVar("T")
 
 CHANNEL: Final = "outbox"
 #: How often a worker looks whether something old has to be deleted and nobody does.
@@ -38,6 +36,7 @@ async def run(resources: Resources, queues: Collection[str], lost: Callable[[], 
     What is due is taken where this worker works on the ``queues`` of its kind.
     """
     settings, database = resources.settings, resources.database
+    takers = {name: each for name, each in lifecycle.takers().items() if name in queues}
     notified = database.outbox_written
 
     async def listen() -> None:
@@ -47,30 +46,25 @@ async def run(resources: Resources, queues: Collection[str], lost: Callable[[], 
                 if await wait(60):
                     notified.set()
 
-    outbox = partial(services.outbox.due_to_enqueue, database, settings)
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
-        "listen": listen,
-        "enqueue_outbox": partial(_enqueue, outbox, enqueue_publish_outbox),
         "upkeep": Maintenance(database).tick,
         "retention": partial(services.retention.tick, database, settings),
         "end_without_master": partial(_end_without_master, os.getppid()),
     }
-    takers = {name: each for name, each in lifecycle.takers().items() if name in queues}
     tasks |= {name: each.take_due for name, each in takers.items()}
     if settings.queues_in_memory:
         tasks["bring_back"] = partial(bridge.run, settings, database, stop=asyncio.Event())
-    woken = {"enqueue_outbox": notified, **{name: each.woken for name, each in takers.items()}}
+    woken = {name: each.woken for name, each in takers.items()}
+    if "publish_outbox" in takers:
+        tasks["listen"] = listen
+    else:  # those hear it that publish
+        tasks["tell"], woken["tell"] = partial(database.notify, CHANNEL), notified
     async with asyncio.TaskGroup() as group:
         group.create_task(Dependencies(resources, broker, lost).watch_all())
         for name, work in tasks.items():
             interval = RETENTION_LOOKS if name == "retention" else settings.poll_interval
             early = woken.get(name, asyncio.Event())
             group.create_task(_repeat(interval, name, work, early))
-
-
-async def _enqueue(due: Callable[[], Awaitable[T]], send: Callable[[T], Awaitable[None]]) -> None:
-    await broker.reach()  # rows that are noted as hinted, but were not, would wait for longer
-    await send(await due())
 
 
 async def _repeat(

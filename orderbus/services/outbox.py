@@ -20,40 +20,87 @@ from orderbus.errors import OrderbusError, Poisoned, Unavailable
 from orderbus.pubsub.messages import Message, encode
 from orderbus.pubsub.publisher import Publisher
 from orderbus.services.interruptions import to_the_end
+from orderbus.services.taking import SUSPECTS_EVERY, clock
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.outbox import Leased
 
 #: A pointer leased this often without a word has killed its relay too often.
 LEASES_ALLOWED: Final = 8
-#: Pointers that wake-up messages are sent for at once, and how long these have to have an effect.
-ENQUEUE_AT_MOST: Final = 5000
-ENQUEUE_AGAIN_AFTER: Final = timedelta(seconds=5)
+#: Batches that one process publishes side by side where one does not take all that is due.
+_SIDE_BY_SIDE: Final = 4
 
 
-async def due_to_enqueue(database: Database, settings: Settings) -> int:
-    """Count the ``publish_outbox`` messages it takes for what is due."""
-    async with database.connection() as connection:
-        pointers = await storage.outbox.hint(
-            connection, at_most=ENQUEUE_AT_MOST, again_after=ENQUEUE_AGAIN_AFTER
-        )
-    return -(-pointers // settings.relay_batch)
+class Relay:
+    """Publishes what is due, in this process.
 
-
-async def publish_due(database: Database, publisher: Publisher, settings: Settings) -> int:
-    """Publish one batch of what is due; returns how many events Pub/Sub took.
-
-    Where that is all that is due, one pointer follows, alone, that may have killed its relay. While
-    Pub/Sub takes nothing, nobody's attempts are charged: the breaker opens, one caller per pause
-    probes with a single event, and the first that gets through closes it. An event that can never
-    be published is parked with its reason, alone. Raises ``Unavailable`` where PostgreSQL is away;
-    what was leased then is due again when the lease ends.
+    One batch is under way at a time, so that what comes meanwhile is gathered and what comes alone
+    waits for nothing; several are where one does not take all.
     """
-    most = settings.relay_batch
-    taken, published = await _publish(database, publisher, settings, at_most=most)
-    if taken < most:
-        published += (await _publish(database, publisher, settings, at_most=1, suspects=True))[1]
-    return published
+
+    def __init__(self, database: Database, publisher: Publisher, settings: Settings) -> None:
+        """Have nothing under way."""
+        self._database = database
+        self._publisher = publisher
+        self._settings = settings
+        self._under_way: asyncio.Task[None] | None = None
+        self._more_is_due = False
+        self._ending = False
+        self._looks_for_suspects = 0.0
+        #: Set when something may be due.
+        self.woken = database.outbox_written
+
+    async def take_due(self) -> None:
+        """Publish all that is due; whoever stops asking lets the batches under way end.
+
+        Raises ``Unavailable`` where PostgreSQL is away.
+        """
+        self._under_way = asyncio.create_task(self._publish_all())
+        self._under_way.add_done_callback(lambda task: task.cancelled() or task.exception())
+        try:
+            await asyncio.shield(self._under_way)
+        except asyncio.CancelledError:
+            self._ending = True
+            raise
+
+    async def idle(self) -> None:
+        """Wait until nothing is under way."""
+        if self._under_way is not None:
+            await asyncio.wait([self._under_way])
+
+    async def interrupt(self) -> None:
+        """Interrupt what is under way, and wait until it is handed back."""
+        if self._under_way is not None:
+            self._under_way.cancel()
+        await self.idle()
+
+    async def publish_due(self) -> int:
+        """Publish one batch of what is due; returns how many events Pub/Sub took.
+
+        Where that is all that is due, one pointer follows, alone, that may have killed its relay.
+        While Pub/Sub takes nothing, nobody's attempts are charged: the breaker opens, one caller
+        per pause probes with a single event, and the first that gets through closes it. An event
+        that can never be published is parked with its reason, alone. Raises ``Unavailable`` where
+        PostgreSQL is away; what was leased then is due again when the lease ends.
+        """
+        how = self._database, self._publisher, self._settings
+        most = self._settings.relay_batch
+        taken, published = await _publish(*how, at_most=most)
+        self._more_is_due = taken == most
+        if not self._more_is_due and clock() >= self._looks_for_suspects:
+            found, more = await _publish(*how, at_most=1, suspects=True)
+            self._looks_for_suspects = clock() + (0 if found else SUSPECTS_EVERY)
+            published += more
+        return published
+
+    async def _publish_all(self) -> None:
+        await self.publish_due()
+        if self._more_is_due:
+            await asyncio.gather(*(self._drain() for _ in range(_SIDE_BY_SIDE)))
+
+    async def _drain(self) -> None:
+        while self._more_is_due and not self._ending:
+            await self.publish_due()
 
 
 async def _publish(

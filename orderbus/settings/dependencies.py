@@ -92,7 +92,7 @@ class Pubsub(Section):
     pubsub_subscription: str = setting("order.created.local", "PUBSUB_SUBSCRIPTION_ORDER_CREATED")
     """Subscription the bridge pulls from."""
     relay_batch: int = setting(200, "ORDERBUS_RELAY_BATCH", "OUTBOX_BATCH_SIZE", ge=1, le=1000)
-    """Events one publish_outbox message leases and publishes together."""
+    """Events that are leased and published together."""
     poll_interval: Time = setting(
         timedelta(seconds=1),
         "ORDERBUS_POLL_INTERVAL",

@@ -55,30 +55,6 @@ def event_of(row: Record) -> Event | None:
     )
 
 
-async def hint(connection: Connection, *, at_most: int, again_after: timedelta) -> int:
-    """Count up to ``at_most`` due pointers that were not hinted lately; they are from now on."""
-    return await connection.fetchval(
-        """
-        WITH hinted AS (
-            UPDATE ops.outbox
-               SET hinted_at = now()
-             WHERE event_id = ANY (ARRAY(
-                SELECT event_id
-                  FROM ops.outbox
-                 WHERE due_at <= now()
-                   AND (hinted_at IS NULL OR hinted_at < now() - $2::interval)
-                 ORDER BY due_at
-                 LIMIT $1
-                   FOR UPDATE SKIP LOCKED))
-            RETURNING 1
-        )
-        SELECT count(*) FROM hinted
-        """,
-        at_most,
-        again_after,
-    )
-
-
 _LEASE: Final = """
     WITH breaker AS (
         SELECT opened_at IS NOT NULL AS open FROM ops.relay_breaker
@@ -98,8 +74,7 @@ _LEASE: Final = """
            FOR UPDATE SKIP LOCKED
     ), leased AS (
         UPDATE ops.outbox
-           SET due_at = now() + $3::interval, lease = $1, leases = leases + 1,
-               hinted_at = NULL
+           SET due_at = now() + $3::interval, lease = $1, leases = leases + 1
          WHERE event_id = ANY (ARRAY(SELECT event_id FROM due))
         RETURNING event_id, occurred_at, leases
     )

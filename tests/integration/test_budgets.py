@@ -69,8 +69,8 @@ async def test_relay_and_bridge_send_less_than_a_tenth_of_a_statement_per_event(
     await outbox_rows.make_due(database)
     sent.clear()
 
-    await services.outbox.due_to_enqueue(database, settings)
-    published = await services.outbox.publish_due(database, Topic(), settings)  # type: ignore[arg-type]
+    relay = services.outbox.Relay(database, Topic(), settings)  # type: ignore[arg-type]
+    published = await relay.publish_due()
     due = await services.inbox.receive(database, received, wanted=WANTED)
 
     batch = settings.relay_batch

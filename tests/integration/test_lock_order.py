@@ -73,7 +73,6 @@ async def settle_pointers(connection: Connection, world: World) -> None:
     )
 
 
-HINT: dict[str, Any] = {"at_most": 9, "again_after": timedelta(0)}
 OLD = storage.retention.Bounds(keep=timedelta(0), at_most=9)
 #: How each function of ``storage`` that locks rows of these tables is called, in its transaction.
 CALLS: dict[str, Call] = {
@@ -109,7 +108,6 @@ CALLS: dict[str, Call] = {
     "events.append": append,
     "orders.lock": append,
     "orders.lock_all": lock_all,
-    "outbox.hint": lambda c, _: storage.outbox.hint(c, **HINT),
     "outbox.lease": lambda c, _: storage.outbox.lease(c, uuid4(), at_most=9, length=SOON),
     "outbox.park": lambda c, w: storage.outbox.park(
         c, w.token, w.events[-1].event_id, reason="x", error="x"

@@ -21,7 +21,7 @@ def topic() -> Topic:
 
 
 async def publish(database: Database, topic: Any, settings: Settings) -> int:
-    return await services.outbox.publish_due(database, topic, settings)
+    return await services.outbox.Relay(database, topic, settings).publish_due()
 
 
 async def test_a_leased_batch_is_nobody_elses_until_the_lease_ends(database: Database) -> None:
@@ -208,12 +208,3 @@ async def test_when_the_subscription_is_gone_everything_on_its_way_is_published_
 
     assert await services.lost_events.take_back_all(database) == 7
     assert await publish(database, topic, settings) == 7
-
-
-async def test_the_beat_tells_of_each_due_row_once(database: Database, settings: Settings) -> None:
-    for _ in range(3):
-        await scenario.place(database)
-
-    told = [await services.outbox.due_to_enqueue(database, settings) for _ in range(3)]
-
-    assert told == [1, 0, 0]

@@ -77,7 +77,7 @@ async def test_an_event_that_does_not_come_back_is_asked_with_every_ten_minutes_
 ) -> None:
     await scenario.place(database)
     topic: Any = Topic()
-    await outbox.publish_due(database, topic, settings)
+    await outbox.Relay(database, topic, settings).publish_due()
     pause = min(timedelta(minutes=10), timedelta(seconds=10) * 2 ** min(times - 1, 10))
     moment = timedelta(milliseconds=1)
 

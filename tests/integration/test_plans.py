@@ -75,7 +75,6 @@ BEAT: dict[str, Callable[[Connection], Awaitable[object]]] = {
         pauses=retries.LOST_EVENT.listed(),
         at_most=20,
     ),
-    "hint": lambda connection: storage.outbox.hint(connection, at_most=20, again_after=SECOND),
     "lease": lambda connection: storage.outbox.lease(
         connection, uuid4(), at_most=20, length=SECOND
     ),

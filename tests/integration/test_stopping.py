@@ -15,6 +15,7 @@ import pytest
 from orderbus import services, storage
 from orderbus.errors import Unavailable
 from orderbus.services.consumptions import Consuming, Work
+from orderbus.services.outbox import Relay
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from orderbus.worker import lifecycle
@@ -190,7 +191,9 @@ async def test_a_batch_whose_publishing_is_interrupted_is_due_again_at_once(
 
     async def publish(_: int) -> None:
         publisher: Any = Silent()
-        await services.outbox.publish_due(lifecycle.resources().database, publisher, settings)
+        relay = Relay(lifecycle.resources().database, publisher, settings)
+        cast("dict[str, Any]", lifecycle.takers())["publish_outbox"] = relay
+        await relay.take_due()
 
     worker = MemoryWorker(publish)
     await asyncio.to_thread(worker.begin, 1)

@@ -25,8 +25,8 @@ PARTS = ("postgres", "rabbitmq", "pubsub")
         ("1", {"ORDERBUS_RELAY_LEASE": "1"}, "ORDERBUS_RELAY_LEASE must be longer"),
         (
             "2",
-            {"ORDERBUS_PUBLISH_TIMEOUT": "110", "ORDERBUS_RELAY_LEASE": "200"},
-            "ORDERBUS_PUBLISH_TIMEOUT must be at most",
+            {"ORDERBUS_CONSUMERS": "nowhere"},
+            "ORDERBUS_CONSUMERS names nowhere",
         ),
     ],
 )
@@ -145,8 +145,6 @@ async def test_a_notification_is_answered_before_the_next_beat(
         await scenario.place(database)
         await database.notify("outbox")
         await until_true(lambda: outbox_rows.are_all_published(database), "it is published")
-
-    assert worker.count("publish_outbox") >= 5
 
 
 def test_two_workers_with_one_metrics_port_both_work(start: Start) -> None:

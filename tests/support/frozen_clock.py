@@ -72,7 +72,8 @@ class FrozenOrderbus(Database):
             count,
         )
         published = 0
-        while batch := await services.outbox.publish_due(self, self.topic, self._settings):  # type: ignore[arg-type]
+        relay = services.outbox.Relay(self, self.topic, self._settings)  # type: ignore[arg-type]
+        while batch := await relay.publish_due():
             published += batch
         return published
 

@@ -63,7 +63,7 @@ def assert_about(line: dict[str, Any], order: Placed) -> None:
 
 async def publish(database: Database, settings: Settings, pubsub: Taking) -> list[Message]:
     taking: Any = pubsub
-    await services.outbox.publish_due(database, taking, settings)
+    await services.outbox.Relay(database, taking, settings).publish_due()
     return pubsub.taken
 
 

@@ -45,7 +45,6 @@ class Travel:
         """Name the hops, in the order of the way."""
         return {
             "accept": self.accept,
-            "enqueue": self.enqueue,
             "publish": self.publish,
             "record": self.record,
             "claim deliveries": self.claim,
@@ -62,11 +61,9 @@ class Travel:
         for _ in range(self.orders):
             await scenario.place(self.database)
 
-    async def enqueue(self) -> None:
-        await services.outbox.due_to_enqueue(self.database, self.settings)
-
     async def publish(self) -> None:
-        await services.outbox.publish_due(self.database, self.topic, self.settings)  # type: ignore[arg-type]
+        relay = services.outbox.Relay(self.database, self.topic, self.settings)  # type: ignore[arg-type]
+        await relay.publish_due()
 
     async def record(self) -> None:
         received = [

@@ -14,7 +14,6 @@ from dramatiq.errors import ActorNotFound
 from dramatiq.middleware import Shutdown
 from dramatiq.middleware.time_limit import TimeLimitExceeded
 
-from orderbus.actors import startup
 from orderbus.actors.broker import broker
 from orderbus.domain.retries import DeadLetter, NotCharged, Retry
 from orderbus.errors import (
@@ -26,7 +25,6 @@ from orderbus.errors import (
     Unavailable,
 )
 from orderbus.worker.retries import judge
-from tests.conftest import settings_from
 from tests.support.forced import fit_for_a_row
 from tests.support.waiting import PATIENCE
 
@@ -119,13 +117,6 @@ def test_every_actor_says_its_queue_its_time_limit_and_its_retries() -> None:
         assert actor.queue_name == actor.actor_name
         assert timedelta(seconds=1) < limit < CONSUMER_TIMEOUT
         assert "max_retries" in actor.options
-
-
-def test_a_wait_longer_than_its_actor_may_run_is_refused_at_boot() -> None:
-    settings = settings_from({}, publish_timeout="20", relay_lease="60")
-
-    with pytest.raises(Misconfigured, match="ORDERBUS_PUBLISH_TIMEOUT must be at most"):
-        startup.check_time_limit(settings, broker)
 
 
 def test_the_actors_are_imported_without_settings_and_without_rabbitmq() -> None:
