@@ -37,19 +37,22 @@ async def _compared(
     run: Run,
     name: str,
     events: str,
-    disturb: Callable[[System], Awaitable[int]],
+    disturb: Callable[[System], Awaitable[None]],
 ) -> list[Result]:
     seconds = run.pick(6, 25, 120)
     async with system(folder, events=events) as running:
-        warm = len(await _paced(running, run.pick(3, 10), without=0))
-        before = (await _paced(running, seconds, without=0))[warm:]
-        disturbing = await disturb(running)
-        after = (await _paced(running, seconds, without=disturbing))[warm + len(before) :]
+        warm = len(await _paced(running, run.pick(3, 10)))
+        before = (await _paced(running, seconds))[warm:]
+        await disturb(running)
+        after = (await _paced(running, seconds))[warm + len(before) :]
     figures = [[wait for _, wait in part] for part in (before, after)]
     calm, disturbed = (latency.quantile(waits, 99) for waits in figures)
     medians = "p50 {:.0f} and {:.0f} ms".format(*(latency.quantile(waits, 50) for waits in figures))
     detail = f"{disturbed:.0f} ms beside {calm:.0f} ms at {PER_SECOND}/s; {medians}"
-    lines = {"without": before, "with": [(at - after[0][0], wait) for at, wait in after]}
+    lines = {
+        label: [(at - part[0][0], wait) for at, wait in part]
+        for label, part in (("without", before), ("with", after))
+    }
     short = name.partition(" where ")[0].partition(" of ")[0]
     return [
         Goal(name, disturbed / calm, 1.2, at_least=False, detail=detail),
@@ -57,20 +60,20 @@ async def _compared(
     ]
 
 
-async def _paced(running: System, seconds: float, *, without: int) -> list[tuple[float, float]]:
+async def _paced(running: System, seconds: float) -> list[tuple[float, float]]:
     """Send orders; wait until the endpoint that answers has had each of them."""
-    before = len(await latency.delivered(running, without=without))
+    before = len(await latency.delivered(running))
     sent = await accepted(running, PER_SECOND, seconds)
     async with asyncio.timeout(120):
-        took = await latency.delivered(running, without=without)
+        took = await latency.delivered(running)
         while len(took) - before < len(sent.waits):
             await asyncio.sleep(0.5)
-            took = await latency.delivered(running, without=without)
+            took = await latency.delivered(running)
     return took
 
 
-async def _hang(running: System, queued: int) -> int:
-    """Add endpoint A, which never answers, and owe it so many; returns no order."""
+async def _hang(running: System, queued: int) -> None:
+    """Add endpoint A, which never answers, and owe it so many."""
     await fan_out.endpoints(running, "/hang")
     step = 5_000
     for start in range(0, queued, step):
@@ -78,11 +81,10 @@ async def _hang(running: System, queued: int) -> int:
             await connection.execute(_OWED, start, min(queued, start + step) - 1)
     async with running.database.connection() as connection:
         await connection.execute("ANALYZE ops.webhook_deliveries")
-    return 0
 
 
-async def _long(running: System, events: int) -> int:
-    """Give one order so many events, all committed at once; returns its number."""
+async def _long(running: System, events: int) -> None:
+    """Give one order so many events, all committed at once."""
     await running.drained(within=120)
     async with running.database.connection() as connection:
         newest = await connection.fetchval("SELECT public_id FROM orders.orders ORDER BY id DESC")
@@ -94,7 +96,6 @@ async def _long(running: System, events: int) -> int:
         async with connection.transaction():
             for _ in range(events // 2):
                 await storage.events.append(connection, [updated])
-    return order.order_pk
 
 
 #: As if so many orders had come back from Pub/Sub: each one's event, watermark and delivery.
@@ -102,8 +103,9 @@ _OWED = """
     WITH event AS (
         INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,
                content)
-        SELECT 1000000000 + n, gen_random_uuid(), now(), 1, 'order.created', '{}'
-          FROM generate_series($1::integer, $2::integer) AS n
+        SELECT 1000000000 + n, gen_random_uuid(), now(), 1, 'order.created', known.content
+          FROM generate_series($1::integer, $2::integer) AS n,
+               (SELECT content FROM ops.events WHERE type = 'order.created' LIMIT 1) AS known
         RETURNING *
     ), received AS (
         INSERT INTO ops.inbox (event_id, occurred_at, order_id, sequence, message_id, published_at)
