@@ -23,6 +23,7 @@ from bench import (
     accept,
     bulkheads,
     consumers,
+    drain,
     fan_out,
     growth,
     hops,
@@ -42,6 +43,8 @@ Measure = Callable[[Path, Run], Awaitable[Sequence[Result]]]
 MEASURES: Mapping[str, Measure] = {
     "accept": accept.measure,
     "sustained": sustained.measure,
+    "every_event": sustained.of_every_event,
+    "drain": drain.measure,
     "latency": latency.measure,
     "relay": relay.measure,
     "consumers": consumers.measure,

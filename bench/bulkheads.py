@@ -85,7 +85,7 @@ async def _hang(running: System, queued: int) -> None:
 
 async def _long(running: System, events: int) -> None:
     """Give one order so many events, all committed at once."""
-    await running.drained(within=120)
+    await running.all_drained(within=120)
     async with running.database.connection() as connection:
         newest = await connection.fetchval("SELECT public_id FROM orders.orders ORDER BY id DESC")
         order = await storage.orders.get(connection, str(newest))

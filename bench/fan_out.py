@@ -19,7 +19,7 @@ async def measure(folder: Path, run: Run) -> list[Result]:
     async with system(folder, events="nobody.asks") as running:
         await endpoints(running, "/fast", ENDPOINTS)
         sent = await load.as_fast_as_they_go(running.port, 60, count=orders)
-        await running.drained(within=600)
+        await running.all_drained(within=600)
         async with running.database.connection() as connection:
             row = await connection.fetchrow(
                 """

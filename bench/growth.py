@@ -42,11 +42,11 @@ async def _figures(running: System, run: Run) -> dict[str, float]:
     await running.stop("bridge", "workers")
     sent = await load.as_fast_as_they_go(running.port, 120, count=run.pick(500, _ORDERS))
     await running.start_workers_and_bridge()
-    drained = await running.drained(within=600)
+    drained = await running.all_drained(within=600)
     async with running.database.connection() as connection:
         since = await connection.fetchval("SELECT clock_timestamp()")
     await accepted(running, latency.PER_SECOND, run.pick(6, 30))
-    await running.drained(within=120)
+    await running.all_drained(within=120)
     took = [wait for _, wait in await latency.delivered(running, since=since)]
     return {
         "accept": sent.rate,

@@ -64,7 +64,7 @@ async def measure(folder: Path, run: Run) -> list[Result]:
         async with running.database.connection() as connection:
             await connection.execute("CREATE EXTENSION pg_stat_statements")
         await accepted(running, rate, 5)
-        await running.drained(within=120)
+        await running.all_drained(within=120)
         idle = await _idle(running, run.pick(3, 10))
         async with running.database.connection() as connection:
             await connection.execute("SELECT pg_stat_statements_reset()")
@@ -75,7 +75,7 @@ async def measure(folder: Path, run: Run) -> list[Result]:
         while not sending.done():
             await backends.look(running)
             await asyncio.wait([sending], timeout=1)
-        await running.drained(within=300)
+        await running.all_drained(within=300)
         await backends.look(running)
         orders = len((await sending).waits)
         spent = {name: cpu.seconds(pid) - started[name] for name, pid in running.pids().items()}

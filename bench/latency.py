@@ -18,7 +18,7 @@ async def measure(folder: Path, run: Run) -> list[Result]:
     seconds = run.pick(8, 60, 300)
     async with system(folder) as running:
         await accepted(running, PER_SECOND, seconds)
-        await running.drained(within=120)
+        await running.all_drained(within=120)
         took = await delivered(running)
     first = [wait for at, wait in took if at < 60]  # noqa: PLR2004 - a minute
     whole = [wait for _, wait in took]

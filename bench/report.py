@@ -54,7 +54,8 @@ class Goal:
 
     def as_json(self) -> dict[str, Any]:
         """Write the goal for a machine."""
-        return {**asdict(self), "figure": round(self.figure, 4), "met": self.met}
+        rounded = {"figure": round(self.figure, 4), "goal": round(self.goal, 4)}
+        return {**asdict(self), **rounded, "met": self.met}
 
     def row(self) -> list[str]:
         """Write the goal as a row of a table."""

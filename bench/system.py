@@ -70,12 +70,20 @@ class System:
         assert row is not None  # noqa: S101 - it counts
         return Backlog(*row)
 
-    async def drained(self, *, within: float) -> float:
+    async def drained(self, *, within: float) -> Backlog:
+        """Wait until nothing waits, or the time is up; returns what waits then."""
+        ends = time.perf_counter() + within
+        while True:
+            left = await self.backlog()
+            if not left.total or time.perf_counter() > ends:
+                return left
+            await asyncio.sleep(0.2)
+
+    async def all_drained(self, *, within: float) -> float:
         """Wait until nothing waits; returns the seconds that took. Raises ``TimeoutError``."""
         began = time.perf_counter()
-        async with asyncio.timeout(within):
-            while (await self.backlog()).total:  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.2)
+        if left := (await self.drained(within=within)).total:
+            raise TimeoutError(f"{left:,} rows still waited after {within:.0f} s")
         return time.perf_counter() - began
 
     async def stop(self, *names: str) -> None:
