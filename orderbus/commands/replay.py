@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 from rich.progress import Progress
 
-from orderbus import actors, services
+from orderbus import actors, services, storage
 from orderbus.commands import terminal
 from orderbus.domain.text import brief
 from orderbus.errors import NotFound
@@ -61,20 +61,16 @@ async def replay(
 
     It may be stopped and begun again: what was given already is passed over.
     """
-    pattern = _pattern(run.settings, consumer)
     # Older days may be dropped while we read them.
     since = max(since, datetime.now(UTC) - run.settings.event_retention)
-    before = before or datetime.now(UTC)
-    counted = await services.replay.count(
-        run.database, consumer=consumer, pattern=pattern, since=since, before=before
-    )
+    pattern = _pattern(run.settings, consumer)
+    past = storage.replay.Past(consumer, pattern, since, before or datetime.now(UTC))
+    counted = await services.replay.count(run.database, past)
     report = {"consumer": consumer, "events": counted.events}
     if dry_run:
         report |= {"given": 0, "would_be_given": counted.added}
     else:
-        chunks = services.replay.replay(
-            run.database, consumer=consumer, pattern=pattern, since=since, before=before, rate=rate
-        )
+        chunks = services.replay.replay(run.database, past, rate=rate)
         report["given"] = await _give(chunks, f"events to {consumer}", total=counted.events)
     run.answer(report, *(f"{what.replace('_', ' ')}: {value}" for what, value in report.items()))
 

@@ -47,6 +47,7 @@ def _url(_context: click.Context, _option: click.Parameter, url: str | None) -> 
 
 _Opening = Callable[..., AbstractAsyncContextManager["Stack"]]
 
+_say = partial(terminal.say, head=click.style("orderbus ", bold=True), err=True)
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta")
 
 
@@ -134,7 +135,8 @@ async def _up(opening: _Opening, *, as_json: bool) -> bool:
 async def _run(opening: _Opening, stopping: asyncio.Event, *, as_json: bool) -> None:
     def sink(name: str, line: str) -> None:
         if not stopping.is_set():  # what a process prints at its end, Java at length, helps nobody
-            _print(name, line)
+            colour = _COLOURS[sum(name.encode()) % len(_COLOURS)]
+            terminal.say(line, head=click.style(f"{name:9}", fg=colour), err=True)
 
     async with opening(sink=sink) as running:
         settings = (
@@ -171,12 +173,3 @@ def _show(running: Stack, env_file: Path, *, as_json: bool) -> None:
         _say(f"webhook secret: {running.env['WEBHOOK_OUTGOING_SECRET']}")
     _say(f"for other commands, in another terminal: . {shlex.quote(str(env_file))}")
     terminal.say(f"orderbus ready: {running.urls['api']}")
-
-
-def _print(name: str, line: str) -> None:
-    colour = _COLOURS[sum(name.encode()) % len(_COLOURS)]
-    terminal.say(line, head=click.style(f"{name:9}", fg=colour), err=True)
-
-
-def _say(sentence: str) -> None:
-    terminal.say(sentence, head=click.style("orderbus ", bold=True), err=True)

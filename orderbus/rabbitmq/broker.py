@@ -1,8 +1,4 @@
-"""The broker: work gets onto RabbitMQ and off it again, none lost and none copied.
-
-Dramatiq's broker with what measuring asked for: quorum queues, confirms, no expiry of what failed
-for good, and one connection that sends for the whole process.
-"""
+"""The broker: work gets onto RabbitMQ and off it again, none lost and none copied."""
 
 from __future__ import annotations
 
@@ -41,7 +37,7 @@ _QUIETLY: Final = timedelta(seconds=30)
 
 
 class Broker(RabbitmqBroker):
-    """RabbitMQ, connected when first used, with queues that keep what they were given."""
+    """RabbitMQ, connected when first used: quorum queues, confirms, one connection that sends."""
 
     consumer_class = QueueConsumer
 

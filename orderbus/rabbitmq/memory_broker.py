@@ -1,8 +1,4 @@
-"""Queues in the worker's own memory, for where there is no RabbitMQ.
-
-What they hold is lost with the worker, and nothing that matters with it: messages name
-rows, and PostgreSQL has the rows.
-"""
+"""Queues in the worker's memory, and lost with it: PostgreSQL has what the messages wake up for."""
 
 # Dramatiq's stub broker, which this extends, has no types.
 # mypy: disable-error-code="no-untyped-call"

@@ -94,13 +94,9 @@ def _kinds(settings: Settings) -> dict[str, _Work]:
         "consumptions": _Work(delete.delete_consumptions, settings.event_retention),
         "deliveries": _Work(delete.delete_deliveries, settings.keep_deliveries),
         "dead_letters": _Work(delete.delete_dead_letters, settings.keep_dead_letters),
-        "watermarks": _Work(_delete_watermarks, settings.event_retention),
+        "watermarks": _Work(delete.forget_watermarks, settings.event_retention),
         "answers": _Work(delete.delete_answers, settings.idempotency_retention),
     }
-
-
-async def _delete_watermarks(connection: Connection, bounds: Bounds) -> Step:
-    return Step(await storage.retention.forget_watermarks(connection, at_most=bounds.at_most), None)
 
 
 async def _delete(

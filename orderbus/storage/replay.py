@@ -16,6 +16,16 @@ from orderbus.storage.database import Connection
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """What a consumer is given: the events between two moments whose types fit."""
+
+    consumer: str
+    pattern: str
+    since: datetime
+    before: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a step begins and ends: behind this event of the inbox."""
 
@@ -78,31 +88,19 @@ _MISSING: Final = """
 """
 
 
-async def give(
-    connection: Connection,
-    *,
-    consumer: str,
-    pattern: str,
-    after: Place,
-    before: datetime,
-    at_most: int,
-) -> Chunk:
+async def give(connection: Connection, past: Past, after: Place, *, at_most: int) -> Chunk:
     """Give a consumer the next ``at_most`` events that fit, oldest first, but for those it had."""
-    return await _step(
-        connection, _GIVEN, consumer, pattern, after.occurred_at, after.event_id, before, at_most
-    )
+    return await _step(connection, _GIVEN, past, after, at_most)
 
 
-async def count(
-    connection: Connection, *, consumer: str, pattern: str, after: Place, before: datetime
-) -> Chunk:
+async def count(connection: Connection, past: Past, after: Place) -> Chunk:
     """Count what ``give`` would give of the next events: ``added`` says how many it has not had."""
-    return await _step(
-        connection, _MISSING, consumer, pattern, after.occurred_at, after.event_id, before, 2000
-    )
+    return await _step(connection, _MISSING, past, after, 2000)
 
 
-async def _step(connection: Connection, added: str, *arguments: object) -> Chunk:
+async def _step(
+    connection: Connection, added: str, past: Past, after: Place, at_most: int
+) -> Chunk:
     (record,) = await connection.fetch(
         f"""
         {_READ}, added AS ({added})
@@ -112,7 +110,12 @@ async def _step(connection: Connection, added: str, *arguments: object) -> Chunk
           FROM (SELECT) AS always
           LEFT JOIN ended ON true
         """,  # noqa: S608 - constants of ours
-        *arguments,
+        past.consumer,
+        past.pattern,
+        after.occurred_at,
+        after.event_id,
+        past.before,
+        at_most,
     )
     until = None if record["event_id"] is None else rows.one(Place, record)
     return rows.one(Chunk, record, until=until)

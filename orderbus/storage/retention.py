@@ -185,13 +185,14 @@ async def list_old_days(connection: Connection, *, keep: timedelta) -> list[date
     return [record["day"] for record in records]
 
 
-async def forget_watermarks(connection: Connection, *, at_most: int) -> int:
-    """Let go of watermarks of orders none of whose events is kept; returns how many.
+async def forget_watermarks(connection: Connection, bounds: Bounds) -> Step:
+    """Let go of watermarks of orders none of whose events is kept.
 
-    Looks at ``at_most`` of those whose turn it is, so it may return fewer. A later event of such an
+    Looks at as many as it may of those whose turn it is, so fewer may go. A later event of such an
     order restores its watermark: see ``storage.inbox.hold``.
     """
-    return await connection.fetchval("SELECT ops.forget_watermarks($1)", at_most)
+    gone = await connection.fetchval("SELECT ops.forget_watermarks($1)", bounds.at_most)
+    return Step(gone, None)
 
 
 async def drop_day(connection: Connection, day: date) -> bool:

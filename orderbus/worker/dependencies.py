@@ -1,7 +1,4 @@
-"""Watches whether this worker reaches what it depends on.
-
-While PostgreSQL is away no message is taken: none of them could succeed.
-"""
+"""Watches what this worker depends on; while PostgreSQL is away no message is taken."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Shows the health, readiness and metrics of all processes of one worker.
-
-One more process beside them serves what they write into their folder, until the last of them has
-ended.
-"""
+"""Shows the health, readiness and metrics of all processes of one worker, from one beside them."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ CALLS: dict[str, Call] = {
     "sequencing.go_on": settle,
     "sequencing.wait": lambda c, w: storage.sequencing.wait(c, [w.waiting]),
     "inbox.add": record,
-    "retention.forget_watermarks": lambda c, _: storage.retention.forget_watermarks(c, at_most=9),
+    "retention.forget_watermarks": lambda c, _: storage.retention.forget_watermarks(c, OLD),
     "inbox.hold": record,
     "lost_events.take_back": lambda c, _: storage.lost_events.take_back(
         c, published_before=datetime.now(UTC), pauses=[timedelta(0)], at_most=9

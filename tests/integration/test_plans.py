@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -34,16 +33,12 @@ async def test_a_step_of_a_replay_reads_its_step_and_no_other_day(
     since = await much_past.fetchval("SELECT date_trunc('day', now(), 'UTC') + interval '54 hours'")
 
     async def step(connection: Connection) -> None:
-        asked: dict[str, Any] = {
-            "consumer": "late",
-            "pattern": pattern,
-            "after": storage.replay.Place(since, UUID(int=0)),
-            "before": since + timedelta(days=1),
-        }
+        past = storage.replay.Past("late", pattern, since, since + timedelta(days=1))
+        after = storage.replay.Place(since, UUID(int=0))
         if what == "counted":
-            await storage.replay.count(connection, **asked)
+            await storage.replay.count(connection, past, after)
         else:
-            await storage.replay.give(connection, **asked, at_most=500)
+            await storage.replay.give(connection, past, after, at_most=500)
 
     (plan,) = await plans(much_past, mode, step)
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from orderbus import services
 from orderbus.storage.database import Database
+from orderbus.storage.replay import Past
 from tests.support import consumption_rows, scenario
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -15,12 +16,14 @@ async def come_back(database: Database, **wanted: str) -> None:
     await scenario.record(database, await scenario.events(database), wanted=wanted)
 
 
-async def replay(database: Database, pattern: str = "order.*", **changes: datetime) -> int:
+def past(pattern: str, **changes: datetime) -> Past:
     moments = {"since": LONG_AGO, "before": datetime.now(UTC) + timedelta(minutes=1), **changes}
+    return Past("late", pattern, **moments)
+
+
+async def replay(database: Database, pattern: str = "order.*", **changes: datetime) -> int:
     given = 0
-    async for chunk in services.replay.replay(
-        database, consumer="late", pattern=pattern, rate=100_000, **moments
-    ):
+    async for chunk in services.replay.replay(database, past(pattern, **changes), rate=100_000):
         given += chunk.added
     return given
 
@@ -72,14 +75,7 @@ async def test_a_replay_that_is_stopped_goes_on_where_it_was(
 
     async def stopped() -> int:
         given = 0
-        async for chunk in services.replay.replay(
-            database,
-            consumer="late",
-            pattern="*",
-            since=LONG_AGO,
-            before=datetime.now(UTC) + timedelta(minutes=1),
-            rate=7,
-        ):
+        async for chunk in services.replay.replay(database, past("*"), rate=7):
             given += chunk.added
             break
         return given
@@ -94,12 +90,6 @@ async def test_it_is_said_before_how_much_would_be_given(database: Database) -> 
     await come_back(database)
     await replay(database, since=(await scenario.events(database))[2].occurred_at)
 
-    counted = await services.replay.count(
-        database,
-        consumer="late",
-        pattern="*",
-        since=LONG_AGO,
-        before=datetime.now(UTC) + timedelta(minutes=1),
-    )
+    counted = await services.replay.count(database, past("*"))
 
     assert (counted.events, counted.added) == (3, 2)

@@ -12,6 +12,7 @@ from orderbus import services, storage
 from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
+from orderbus.storage.retention import Bounds
 from tests.support import cart_rows, delivery_rows, order_rows, scenario, watermark_rows
 
 #: Longer ago than any day whose partition is made by itself.
@@ -30,7 +31,8 @@ async def place_long_ago(database: Database, *, count: int = 1) -> list[int]:
 
 async def forget(database: Database, at_most: int = 1000) -> int:
     async with database.connection() as connection:
-        return await storage.retention.forget_watermarks(connection, at_most=at_most)
+        bounds = Bounds(timedelta(0), at_most)
+        return (await storage.retention.forget_watermarks(connection, bounds)).rows
 
 
 async def note(database: Database, number: int) -> None:
@@ -132,7 +134,8 @@ async def test_forgetting_looks_at_no_more_than_it_was_asked_to(
     await watermark_rows.add(database, 20_000, days_ago=0 if kept == "all" else 90)
 
     async with database.transaction() as connection:
-        forgotten = await storage.retention.forget_watermarks(connection, at_most=10)
+        bounds = Bounds(timedelta(0), 10)
+        forgotten = (await storage.retention.forget_watermarks(connection, bounds)).rows
         read = await watermark_rows.count_read_without_index(connection)
 
     assert forgotten == (10 if kept == "none" else 0)

@@ -60,6 +60,8 @@ MESSAGES: dict[str, bytes] = {
             or (name == "message_timestamp" and value == 7 and value is not True)
         )
     },
+    "a member's name with a newline": message(**{"and\nmore": 1}),
+    "an option's name of 10,000 characters": message(options={"x" * 10_000: 1}),
     "another queue": message(queue="others"),
     "the queue of those that wait": message(queue="probes.DQ"),
     "an actor of another queue": message(actor_name="elsewhere"),
