@@ -8,9 +8,12 @@ import os
 import shutil
 import subprocess
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import pika
 
 from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.rabbitmq import NativeRabbitmq
@@ -54,6 +57,15 @@ def make_vhost(rabbitmq: Dependency, name: str) -> None:
 def has_alarm(rabbitmq: Dependency) -> bool:
     """Say whether the node blocks whoever publishes."""
     return any(node["mem_alarm"] for node in call(rabbitmq, "GET", "nodes"))
+
+
+def count_ready(url: str, queues: Iterable[str]) -> int:
+    """Count the messages that wait in queues to be taken, as RabbitMQ knows at this moment."""
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel = connection.channel()
+        return sum(
+            channel.queue_declare(name, passive=True).method.message_count for name in queues
+        )
 
 
 def control(rabbitmq: Dependency, *command: str) -> None:

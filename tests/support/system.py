@@ -36,8 +36,11 @@ COMMANDS = {
 class System:
     """Starts, kills and asks the processes of one orderbus."""
 
-    def __init__(self, env: dict[str, str], settings: Settings, database: Database) -> None:
+    def __init__(
+        self, env: dict[str, str], settings: Settings, database: Database, root: Path = ROOT
+    ) -> None:
         self.env = env
+        self.root = root
         self.settings = settings
         self.database = database
         self.receiver = Receiver()
@@ -82,8 +85,8 @@ class System:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *command,
-            env={**os.environ, **self.env, "PYTHONPATH": str(ROOT)},
-            cwd=ROOT,
+            env={**os.environ, **self.env, "PYTHONPATH": str(self.root)},
+            cwd=self.root,
             stdout=self._log,
             stderr=self._log,
             start_new_session=True,
@@ -204,12 +207,17 @@ class System:
             return answer.status == 200
 
 
+def own_ports() -> dict[str, str]:
+    """The variables that name ports nobody else uses."""
+    ports = ("ORDERBUS_WEB_PORT", "ORDERBUS_WORKER_METRICS_PORT", "ORDERBUS_BRIDGE_METRICS_PORT")
+    return {name: str(kept_port()) for name in ports}
+
+
 def environment(parts: dict[str, str], log: Path) -> dict[str, str]:
     """The variables of a system on these parts: its own ports, and a receiver on loopback."""
-    ports = ("ORDERBUS_WEB_PORT", "ORDERBUS_WORKER_METRICS_PORT", "ORDERBUS_BRIDGE_METRICS_PORT")
     return {
         **parts,
-        **{name: str(kept_port()) for name in ports},
+        **own_ports(),
         "SECRET_KEY": "a key for tests",
         "AUTH": "open",
         "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8,::1/128",
