@@ -6,6 +6,7 @@ DROP TABLE ops.counted;
 ALTER TABLE ops.consumptions
     DROP CONSTRAINT consumptions_consumer_check,
     ADD CONSTRAINT consumptions_consumer_check CHECK (consumer ~ '^[a-z_]{1,100}$') NOT VALID;
+ALTER TABLE ops.outbox ADD COLUMN hinted_at timestamptz;
 ALTER TABLE ops.consumptions ADD COLUMN hinted_at timestamptz;
 CREATE INDEX consumptions_hinted ON ops.consumptions (consumer, hinted_at)
     WHERE state = 'pending' AND hinted_at IS NOT NULL;

@@ -17,6 +17,7 @@ ALTER TABLE ops.consumptions
     DROP CONSTRAINT consumptions_consumer_check,
     ADD CONSTRAINT consumptions_consumer_check
         CHECK (consumer ~ '^[a-z_]+$' AND length(consumer) <= 100) NOT VALID;
+ALTER TABLE ops.outbox DROP COLUMN hinted_at;
 
 CREATE TABLE ops.counted (
     description text NOT NULL CHECK (description ~ '^[a-z_]{1,100}$'),

@@ -386,7 +386,6 @@ CREATE TABLE ops.outbox (
     event_id uuid NOT NULL,
     occurred_at timestamp with time zone NOT NULL,
     due_at timestamp with time zone DEFAULT now() NOT NULL,
-    hinted_at timestamp with time zone,
     lease uuid,
     leases integer DEFAULT 0 NOT NULL,
     publishes integer DEFAULT 0 NOT NULL,

@@ -89,7 +89,7 @@ async def take_back(
     status = await connection.execute(
         """
         UPDATE ops.outbox
-           SET due_at = now(), hinted_at = NULL, published_at = NULL, message_id = NULL
+           SET due_at = now(), published_at = NULL, message_id = NULL
          WHERE event_id = ANY (ARRAY(
             SELECT event_id
               FROM ops.outbox

@@ -32,7 +32,6 @@ from orderbus.services.taking import TakesDue
 from orderbus.settings import Settings
 from orderbus.worker import health_server, shared_state, threads
 from orderbus.worker.broker import Broker
-from orderbus.worker.event_loop import LoopThread
 
 T = TypeVar("T")
 
@@ -192,7 +191,6 @@ async def _interrupt_after(grace: timedelta) -> None:
     await asyncio.sleep(grace.total_seconds())
     if _open is not None:  # else it has ended meanwhile
         _open.ending.set()
-        await cast("LoopThread", get_event_loop_thread()).interrupt()
         await asyncio.gather(*(taker.interrupt() for taker in _takers.values()))
 
 
