@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from functools import partial
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,9 +14,6 @@ from orderbus.actors import broker
 from orderbus.commands import terminal
 from orderbus.errors import Misconfigured
 from orderbus.web import health_server
-
-if TYPE_CHECKING:
-    from orderbus.settings import Settings
 
 
 @click.command()
@@ -36,7 +32,7 @@ subscribe_order_created = click.Command(
 )
 
 
-async def _run(settings: Settings, max_messages: int | None) -> None:
+async def _run(settings: settings_module.Settings, max_messages: int | None) -> None:
     if settings.queues_in_memory:
         message = (
             "RABBITMQ_URL is memory:// : the bridge runs inside the worker then, so start none"

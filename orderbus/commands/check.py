@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import click
@@ -15,9 +15,6 @@ from orderbus.commands import terminal
 from orderbus.commands.findings import Finding, fault, ok, report, warning
 from orderbus.domain.addresses import is_loopback, is_private
 from orderbus.settings import published
-
-if TYPE_CHECKING:
-    from orderbus.settings import Settings
 
 #: Characters of a secret below which it can be guessed.
 _SHORT: Final = 16
@@ -45,21 +42,21 @@ def check(*, deploy: bool, as_json: bool) -> None:
     terminal.with_exit_code(run)
 
 
-def _development(settings: Settings) -> Iterator[Finding]:
+def _development(settings: settings_module.Settings) -> Iterator[Finding]:
     if settings.debug:
         yield fault("DEBUG", "is on: it accepts the development SECRET_KEY", "unset DEBUG")
     if settings.log_level == "DEBUG":
         yield warning("LOG_LEVEL", "is DEBUG: logs will grow fast", "set LOG_LEVEL=INFO")
 
 
-def _keys(settings: Settings) -> Iterator[Finding]:
+def _keys(settings: settings_module.Settings) -> Iterator[Finding]:
     if published.is_published(settings.secret_key):
         yield fault("SECRET_KEY", _PUBLISHED, _RANDOM)
     elif len(settings.secret_key.get_secret_value()) < _KEY_SHORT:
         yield fault("SECRET_KEY", f"is shorter than {_KEY_SHORT} characters", _RANDOM)
 
 
-def _callers(settings: Settings) -> Iterator[Finding]:
+def _callers(settings: settings_module.Settings) -> Iterator[Finding]:
     if settings.is_open:
         yield fault(
             "AUTH",
@@ -79,7 +76,7 @@ def _callers(settings: Settings) -> Iterator[Finding]:
         yield warning("ALLOWED_HOSTS", found, "name the hosts you serve")
 
 
-def _dependencies(settings: Settings) -> Iterator[Finding]:
+def _dependencies(settings: settings_module.Settings) -> Iterator[Finding]:
     is_known = published.is_published(settings.db_pass) or not settings.db_pass.get_secret_value()
     if is_known and not settings.db_host.startswith("/"):
         found = "is empty, or published with orderbus"
@@ -111,7 +108,7 @@ def _dependencies(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _webhooks(settings: Settings) -> Iterator[Finding]:
+def _webhooks(settings: settings_module.Settings) -> Iterator[Finding]:
     subject = "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS"
     networks = settings.webhook_allowed_networks
     if any(address in network for network in networks for address in _METADATA):
@@ -133,7 +130,7 @@ def _webhooks(settings: Settings) -> Iterator[Finding]:
         yield warning("WEBHOOK_OUTGOING_SECRET", found, todo)
 
 
-def _watched(settings: Settings) -> Iterator[Finding]:
+def _watched(settings: settings_module.Settings) -> Iterator[Finding]:
     if 0 in {settings.worker_metrics_port, settings.bridge_metrics_port}:
         found = "worker or bridge cannot be watched"
         todo = "set ORDERBUS_WORKER_METRICS_PORT and ORDERBUS_BRIDGE_METRICS_PORT"

@@ -7,7 +7,6 @@ import platform
 from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 import click
 
@@ -17,9 +16,6 @@ from orderbus.commands import examine_postgres, examine_rabbitmq, terminal
 from orderbus.commands.findings import Examinations, Finding, fault, ok, report, warning
 from orderbus.errors import Misconfigured, OrderbusError
 from orderbus.pubsub import topology
-
-if TYPE_CHECKING:
-    from orderbus.settings import Settings
 
 #: Seconds one examination may take.
 _PATIENCE = 15
@@ -61,7 +57,7 @@ async def _bounded(
         return fault(subject, str(error) or f"no answer within {_PATIENCE} s", todo)
 
 
-async def _pubsub(settings: Settings) -> Finding:
+async def _pubsub(settings: settings_module.Settings) -> Finding:
     if problems := await topology.check(settings):
         return fault("Pub/Sub", "; ".join(problems), "orderbus migrate")
     where = settings.pubsub_emulator_host or "Google Cloud"
@@ -69,7 +65,7 @@ async def _pubsub(settings: Settings) -> Finding:
     return ok("Pub/Sub", f"{where}: {names}, dead letters of both")
 
 
-def _ingress(settings: Settings) -> Finding:
+def _ingress(settings: settings_module.Settings) -> Finding:
     subject = "incoming orders"
     try:
         settings.require_signatures()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
 import click
 
@@ -17,9 +16,6 @@ from orderbus.errors import Misconfigured, Refused
 from orderbus.pubsub import topology
 from orderbus.services import lost_events, maintenance
 from orderbus.storage import migrations
-
-if TYPE_CHECKING:
-    from orderbus.settings import Settings
 
 _say = partial(terminal.say, err=True)
 
@@ -88,7 +84,7 @@ def _ask(question: str) -> None:
         raise Refused("Nothing was changed: the answer was no")
 
 
-async def _prepare(settings: Settings, wait: timedelta) -> bool:
+async def _prepare(settings: settings_module.Settings, wait: timedelta) -> bool:
     """Make what is missing; returns whether the subscription was."""
     async with storage.database.open_database(settings) as database:
         async with database.connection() as connection:

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import click
 
@@ -19,9 +18,6 @@ from orderbus.commands import terminal
 from orderbus.domain.addresses import is_loopback
 from orderbus.errors import Misconfigured
 from orderbus.web import server
-
-if TYPE_CHECKING:
-    from orderbus.settings import Settings
 
 
 @click.command()
@@ -64,7 +60,7 @@ def _run(given: Mapping[str, object], inherited: socket.socket | None, workers: 
     return 0
 
 
-def _bind(settings: Settings) -> socket.socket:
+def _bind(settings: settings_module.Settings) -> socket.socket:
     try:
         return server.bind(settings.web_host, settings.web_port)
     except OSError as error:

@@ -93,6 +93,7 @@ def _new(
     return New(
         order_id=order_id or OrderId(uuid4()),
         order=order,
+        total=str(order.total),
         content_hash=content_hash(canonical),
         type=ORDER_CREATED,
         # What was ordered is written as JSON once; an event says two things more of it.

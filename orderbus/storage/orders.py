@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Final
 from uuid import UUID
 
@@ -107,6 +108,7 @@ class New:
 
     order_id: OrderId
     order: PlaceOrder
+    total: str
     content_hash: bytes
     type: str
     content: str
@@ -114,6 +116,15 @@ class New:
     actor: str | None
     traceparent: str | None
     request_id: str | None
+
+
+#: What ``given`` lists of each.
+_COLUMNS: Final = attrgetter(
+    *("order_id", "order.source", "order.external_ref", "order.idempotency_key", "content_hash"),
+    *("order.customer.name", "order.customer.email", "order.customer.ref"),
+    *("order.shipping_address", "total", "order.cart_uuid", "type", "content", "details"),
+    *("actor", "traceparent", "request_id"),
+)
 
 
 async def add(connection: Connection, new: Sequence[New]) -> list[Kept | None]:
@@ -131,7 +142,7 @@ async def add(connection: Connection, new: Sequence[New]) -> list[Kept | None]:
     ]
     stored = await connection.fetch(
         _ADD,
-        *zip(*map(_columns, orders), strict=True),
+        *zip(*map(_COLUMNS, orders), strict=True),
         *(zip(*lines, strict=True) if lines else [()] * 6),
     )
     if stored:
@@ -143,29 +154,6 @@ async def add(connection: Connection, new: Sequence[New]) -> list[Kept | None]:
         else None
         for one in new
     ]
-
-
-def _columns(new: New) -> Sequence[object]:
-    order, customer = new.order, new.order.customer
-    return (
-        new.order_id,
-        order.source,
-        order.external_ref,
-        order.idempotency_key,
-        new.content_hash,
-        customer.name,
-        customer.email,
-        customer.ref,
-        order.shipping_address,
-        str(order.total),
-        order.cart_uuid,
-        new.type,
-        new.content,
-        new.details,
-        new.actor,
-        new.traceparent,
-        new.request_id,
-    )
 
 
 async def find_taken(
