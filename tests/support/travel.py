@@ -40,6 +40,8 @@ class Travel:
     orders: int
     topic: Topic = field(default_factory=Topic)
     claimed: list[Claimed] = field(default_factory=list)
+    #: What the bridge wakes up, and for how much that is due.
+    woken: dict[str, int] = field(default_factory=dict)
 
     def hops(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """Name the hops, in the order of the way."""
@@ -79,7 +81,8 @@ class Travel:
         ]
         self.topic.published.clear()
         wanted = {each.name: each.pattern for each in actors.consumers.installed(self.settings)}
-        await services.inbox.receive(self.database, received, wanted=wanted)
+        due = await services.inbox.receive(self.database, received, wanted=wanted)
+        self.woken = {**due.consumptions, "deliver_webhook": len(due.deliveries)}
 
     async def claim(self) -> None:
         async with self.database.transaction() as connection:
