@@ -13,8 +13,10 @@ from typing import Any, Final
 from orderbus.pubsub.leases import Leases
 
 #: Seconds a batch waits for more behind its first message: while they keep coming, at most so long.
+#: One behind a batch of fewer messages than ``_MANY`` waits for nothing.
 _QUIET: Final = 0.002
 _GATHER: Final = 0.01
+_MANY: Final = 10
 #: Seconds after which a message is handed out again that was put off.
 _LATER: Final = 0.25
 
@@ -46,11 +48,12 @@ class Subscription:
         self._at_most = at_most
         self._messages: deque[Received] = deque()
         self._put_off: deque[Received] = deque()
+        self._many_come = False
         self._news = asyncio.Event()
         self._ended: list[asyncio.Task[Any]] = []
 
     async def next_batch(self, at_most: int) -> list[Received]:
-        """Wait for a message, and gather those right behind it.
+        """Wait for a message, and where many come gather those right behind it.
 
         Empty where there is something else to look at: the subscription was made anew, or whoever
         asks shall stop. Raises ``Misconfigured`` where Pub/Sub refuses us.
@@ -59,12 +62,13 @@ class Subscription:
         for task in self._ended:
             task.result()
         loop = asyncio.get_running_loop()
-        until = loop.time() + _GATHER
+        until = loop.time() + _GATHER * self._many_come
         seen = 0
         while seen < len(self._messages) < at_most and loop.time() < until:
             seen = len(self._messages)
             await asyncio.sleep(_QUIET)
         batch = [self._messages.popleft() for _ in range(min(at_most, len(self._messages)))]
+        self._many_come = len(batch) >= _MANY
         if not self._messages and not self._ended:
             self._news.clear()
         if len(self._messages) < self._at_most:

@@ -57,7 +57,10 @@ def event_of(row: Record) -> Event | None:
 
 _LEASE: Final = """
     WITH breaker AS (
-        SELECT opened_at IS NOT NULL AS open FROM ops.relay_breaker
+        -- A lease that a crash of PostgreSQL undoes is worth no wait for its disk.
+        SELECT opened_at IS NOT NULL AS open
+          FROM ops.relay_breaker
+         WHERE (SELECT set_config('synchronous_commit', 'off', true)) IS NOT NULL
     ), probe AS (
         UPDATE ops.relay_breaker
            SET probe_at = now() + $3::interval
@@ -153,7 +156,8 @@ async def settle(
                SET opened_at = NULL, probe_at = NULL, failures = 0
              WHERE opened_at IS NOT NULL AND cardinality($2::uuid[]) > 0
         )
-        SELECT clock_timestamp()
+        -- As with a lease: what a crash forgets of this is published again.
+        SELECT clock_timestamp() WHERE set_config('synchronous_commit', 'off', true) IS NOT NULL
         """,
         token,
         list(published),

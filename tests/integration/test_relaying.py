@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from orderbus import services
+from orderbus import services, storage
 from orderbus.pubsub.messages import Message
 from orderbus.services.outbox import Relay
 from orderbus.settings import Settings
@@ -124,6 +125,32 @@ async def test_suspects_are_looked_for_once_a_second_at_most(
         leases.append(len(sent))
 
     assert leases == [2, 1, 2]
+
+
+async def test_the_relay_waits_for_no_disk_and_whoever_records_does(
+    database: Database,
+) -> None:
+    await place(database, 1)
+    setting = "SELECT current_setting('synchronous_commit')"
+    found = {}
+    async with database.transaction() as connection:
+        token = uuid4()
+        (leased,) = await storage.outbox.lease(connection, token, at_most=9, length=scenario.LEASE)
+        found["lease"] = await connection.fetchval(setting)
+    async with database.transaction() as connection:
+        await storage.outbox.settle(
+            connection,
+            token,
+            published={leased.event_id: "m"},
+            given_back=[],
+            again_after=scenario.NO_TIME,
+        )
+        found["settle"] = await connection.fetchval(setting)
+    async with database.transaction() as connection:
+        await services.inbox.record(connection, await scenario.events(database), wanted={})
+        found["record"] = await connection.fetchval(setting)
+
+    assert found == {"lease": "off", "settle": "off", "record": "on"}
 
 
 async def test_a_worker_that_does_not_publish_tells_those_that_do(

@@ -120,3 +120,15 @@ def status_of_metrics() -> int:
     health_server._Handler._show_metrics(asked)
     status: int = asked.status
     return status
+
+
+def gather_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a batch from Pub/Sub that waits for more wait longer than any test."""
+    monkeypatch.setattr(subscription, "_QUIET", 3600.0)
+    monkeypatch.setattr(subscription, "_GATHER", 7200.0)
+
+
+def gather_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a batch from Pub/Sub wait for more as long as a slow machine takes to bring it."""
+    monkeypatch.setattr(subscription, "_QUIET", 0.2)
+    monkeypatch.setattr(subscription, "_GATHER", 60.0)

@@ -193,13 +193,17 @@ async def test_messages_that_came_together_are_one_batch_up_to_its_size() -> Non
     assert len(await subscription.next_batch(10)) == 5
 
 
-async def test_a_batch_takes_in_what_comes_right_behind_its_first_message() -> None:
-    subscription = Subscription(trusted(Client()), at_most=1000)
+async def test_a_batch_takes_in_what_comes_right_behind_its_first_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subscription = Subscription(trusted(Client()), at_most=100)
+    subscription.add(coming(50))
+    await subscription.next_batch(50)
+    forced.gather_slowly(monkeypatch)
     subscription.add(coming(1))
+    asyncio.get_running_loop().call_soon(subscription.add, coming(3))
 
-    asyncio.get_running_loop().call_later(0.0005, subscription.add, coming(3))
-
-    assert len(await subscription.next_batch(10)) == 4
+    assert len(await subscription.next_batch(4)) == 4
 
 
 async def test_streams_are_read_only_while_there_is_room() -> None:
@@ -258,3 +262,36 @@ async def test_what_is_put_off_is_given_back_at_the_end_and_where_it_becomes_too
     await leases.settle()
 
     assert client.told == [("deadline 0", ["2"]), ("deadline 0", ["0", "1"])]
+
+
+async def _is_handed_out_at_once(subscription: Subscription) -> bool:
+    batch = asyncio.create_task(subscription.next_batch(100))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    at_once = batch.done()
+    batch.cancel()
+    return at_once
+
+
+async def test_a_message_that_comes_alone_waits_for_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forced.gather_for_ever(monkeypatch)
+    subscription = Subscription(trusted(Client()), at_most=100)
+
+    for _ in range(2):
+        subscription.add(coming(1))
+        assert await _is_handed_out_at_once(subscription)
+
+
+async def test_a_message_behind_many_waits_for_those_that_follow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forced.gather_for_ever(monkeypatch)
+    subscription = Subscription(trusted(Client()), at_most=100)
+    subscription.add(coming(50))
+    assert await _is_handed_out_at_once(subscription)
+
+    subscription.add(coming(1))
+
+    assert not await _is_handed_out_at_once(subscription)
