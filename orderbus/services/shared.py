@@ -17,6 +17,9 @@ R = TypeVar("R")
 #: Waits for a lock in vain that finding those which are locked among many may cost; it may be a
 #: table that is locked.
 _VAIN: Final = 10
+#: Seconds after which a batch that is not done is left to itself, beside so many others.
+_PATIENCE: Final = 0.05
+_STUCK: Final = 3
 #: Seconds for which an answer, or an error, is given again.
 FRESH: Final = 1.0
 
@@ -69,9 +72,10 @@ class SharedByThreads(Generic[T]):
 class Together(Generic[T, R]):
     """Deals with what many hand in, together with all that came while the last was under way.
 
-    One that comes alone waits for nothing. Where the work raises, what was handed in is taken apart
-    by halves, so that one that cannot be dealt with costs itself only. ``Unavailable`` is for all
-    to hear, and ``Busy`` once so much was ``_VAIN``.
+    One that comes alone waits for nothing, and nobody waits long for a few that are stuck. Where
+    the work raises, what was handed in is taken apart by halves, so that one that cannot be dealt
+    with costs itself only. ``Unavailable`` is for all to hear, and ``Busy`` once so much was
+    ``_VAIN``.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Together(Generic[T, R]):
         self._at_most = at_most
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._under_way: asyncio.Task[None] | None = None
+        self._dealing: set[asyncio.Task[None]] = set()
 
     async def hand_in(self, item: T) -> R:
         """Return the answer; raises what the work raised. Whoever goes away takes nothing back."""
@@ -95,7 +100,12 @@ class Together(Generic[T, R]):
     async def _run(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[: self._at_most], self._waiting[self._at_most :]
-            await self._deal_with(batch)
+            dealing = asyncio.create_task(self._deal_with(batch))
+            self._dealing.add(dealing)
+            dealing.add_done_callback(self._dealing.discard)
+            await asyncio.wait([dealing], timeout=_PATIENCE)
+            if len(self._dealing) > _STUCK:
+                await asyncio.wait(self._dealing, return_when=asyncio.FIRST_COMPLETED)
 
     async def _deal_with(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
         vain, left = 0, [batch]

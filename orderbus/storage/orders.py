@@ -61,6 +61,9 @@ class Order:
     event_seq: int
 
 
+#: How long many orders wait together for a row that somebody else is storing under the same name.
+_PATIENCE: Final = "500ms"
+
 _ADD: Final = f"""
     WITH given AS (
         SELECT *
@@ -70,6 +73,8 @@ _ADD: Final = f"""
                AS given (public_id, source, external_ref, idempotency_key, content_hash,
                          customer_name, customer_email, customer_ref, shipping_address, total,
                          cart_uuid, type, content, details, actor, traceparent, request_id)
+         WHERE (SELECT set_config('lock_timeout',
+                                  coalesce($24, current_setting('lock_timeout')), true)) IS NOT NULL
     ), placed AS (
         INSERT INTO orders.orders (public_id, source, external_ref, idempotency_key, content_hash,
                customer_name, customer_email, customer_ref, shipping_address, total, cart_uuid,
@@ -144,6 +149,7 @@ async def add(connection: Connection, new: Sequence[New]) -> list[Kept | None]:
         _ADD,
         *zip(*map(_COLUMNS, orders), strict=True),
         *(zip(*lines, strict=True) if lines else [()] * 6),
+        _PATIENCE if len(new) > 1 else None,
     )
     if stored:
         events.wake_dispatcher(connection)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from orderbus.errors import Busy
 from orderbus.services import shared
-from orderbus.services.shared import Shared, SharedByThreads
+from orderbus.services.shared import Shared, SharedByThreads, Together
 
 
 class Clock:
@@ -113,3 +115,51 @@ def test_threads_share_an_answer_too(clock: Clock) -> None:
         assert [each.result(10) for each in asked] == [1] * 10
     clock.now += 1
     assert answer.get() == 2
+
+
+async def test_a_few_that_are_stuck_keep_nobody_else_waiting() -> None:
+    may_end = asyncio.Event()
+
+    async def work(items: Sequence[int]) -> Sequence[int]:
+        if 0 in items:
+            await may_end.wait()
+        return items
+
+    together = Together(work, at_most=10)
+    stuck = asyncio.create_task(together.hand_in(0))
+    await asyncio.sleep(0)
+
+    assert await asyncio.gather(*(together.hand_in(item) for item in (1, 2, 3))) == [1, 2, 3]
+    may_end.set()
+    assert await stuck == 0
+
+
+async def test_whoever_waits_for_a_lock_is_told_so_and_the_others_are_dealt_with() -> None:
+    async def work(items: Sequence[int]) -> Sequence[int]:
+        if 7 in items:
+            raise Busy("locked")
+        return items
+
+    together = Together(work, at_most=100)
+    answers = await asyncio.gather(
+        *(together.hand_in(item) for item in range(50)), return_exceptions=True
+    )
+
+    assert [item for item, answer in enumerate(answers) if answer != item] == [7]
+    assert isinstance(answers[7], Busy)
+
+
+async def test_where_everything_is_locked_little_is_tried() -> None:
+    tried: list[int] = []
+
+    async def work(items: Sequence[int]) -> Sequence[int]:
+        tried.append(len(items))
+        raise Busy("locked")
+
+    together = Together(work, at_most=100)
+    answers = await asyncio.gather(
+        *(together.hand_in(item) for item in range(100)), return_exceptions=True
+    )
+
+    assert all(isinstance(answer, Busy) for answer in answers)
+    assert len(tried) < 30
