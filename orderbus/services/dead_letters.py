@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from orderbus import storage, telemetry
-from orderbus.domain.text import storable
 from orderbus.errors import Conflict
 from orderbus.pubsub.messages import Message
 from orderbus.services import inbox, processing
@@ -37,18 +36,12 @@ class Redriven:
     publication: Message | None = None
 
 
-async def add_message(database: Database, message: FailedMessage) -> int | None:
-    """Keep a queue message that failed for good; returns its letter's id, None if it had one."""
-    error, traceback = storable(message.error), message.traceback and storable(message.traceback)
-    kept = await database.ask(
-        storage.dead_letters.add, "message", [replace(message, error=error, traceback=traceback)]
-    )
-    if not kept:
-        return None
-    telemetry.DEAD_LETTERS.labels(kind="message").inc()
-    about = {"dead_letter": kept[0], "actor": message.actor, "error": message.error}
-    telemetry.log.error("dead_letter_written", kind="message", **about)
-    return kept[0]
+async def add_message(database: Database, message: FailedMessage) -> None:
+    """Keep a queue message that failed for good, unless it is kept already."""
+    for letter in await database.ask(storage.dead_letters.add, "message", [message]):
+        telemetry.DEAD_LETTERS.labels(kind="message").inc()
+        about = {"dead_letter": letter, "actor": message.actor, "error": message.error}
+        telemetry.log.error("dead_letter_written", kind="message", **about)
 
 
 async def redrive(connection: Connection, letter_id: int) -> Redriven:

@@ -24,6 +24,7 @@ from dramatiq.middleware import Shutdown
 
 from orderbus import services, telemetry, waiting
 from orderbus.domain.retries import MESSAGE, DeadLetter, NotCharged, Retry, judge_error
+from orderbus.domain.text import of_error, storable
 from orderbus.errors import OrderbusError, Unavailable
 from orderbus.storage.dead_letters import FailedMessage
 from orderbus.telemetry import UNKNOWN_ACTOR
@@ -32,8 +33,7 @@ from orderbus.worker.broker import Broker, TakenMessage
 
 MAX_RETRIES: Final = 3
 _MILLISECOND: Final = timedelta(milliseconds=1)
-#: Characters of an error and of a traceback that are kept: the last ones say most.
-_ERROR_AT_MOST: Final = 2_000
+#: Characters of a traceback that are kept: the last ones say most.
 _TRACEBACK_AT_MOST: Final = 20_000
 #: Bytes of a message that was refused; as many as RabbitMQ 4 takes.
 _BYTES_AT_MOST: Final = 16 * 1024 * 1024
@@ -66,14 +66,15 @@ def failed_message(message: TakenMessage, reason: str, error: BaseException) -> 
     """Say what is kept of a message, with its bytes where it was refused."""
     sent = message._message  # noqa: SLF001 - the message itself, as it was sent
     is_readable = sent.actor_name != UNKNOWN_ACTOR
+    raised = "".join(traceback.format_exception(error, limit=30))
     return FailedMessage(
         sent.message_id,
         reason,
-        _sentence(error),
+        of_error(error),
         data=None if message.refused is None else message.refused[:_BYTES_AT_MOST],
         actor=sent.actor_name if is_readable else None,
         arguments={"args": list(sent.args), "kwargs": sent.kwargs} if is_readable else None,
-        traceback=_cut("".join(traceback.format_exception(error, limit=30)), _TRACEBACK_AT_MOST),
+        traceback=storable(raised[-_TRACEBACK_AT_MOST:]),
     )
 
 
@@ -156,7 +157,7 @@ async def _again(
 ) -> None:
     delay = after // _MILLISECOND
     telemetry.log.warning(
-        "message_again", actor=message.actor_name, in_ms=delay, error=_sentence(error)
+        "message_again", actor=message.actor_name, in_ms=delay, error=of_error(error)
     )
 
     async def put() -> None:
@@ -176,7 +177,7 @@ async def _until_done(message: TakenMessage, attempt: Callable[[], Awaitable[Non
     def hold(error: Exception) -> None:
         nonlocal held
         held = True
-        telemetry.log.warning("message_held", actor=message.actor_name, error=_sentence(error))
+        telemetry.log.warning("message_held", actor=message.actor_name, error=of_error(error))
 
     async def while_ours() -> None:
         if held and not message.is_ours:
@@ -194,13 +195,3 @@ def _count(broker: Broker, message: TakenMessage, outcome: str) -> None:
     # A name of the message's own making would be one more series for each.
     actor = message.actor_name if message.actor_name in broker.actors else UNKNOWN_ACTOR
     telemetry.ACTOR_MESSAGES.labels(actor=actor, outcome=outcome).inc()
-
-
-def _sentence(error: BaseException) -> str:
-    return _cut(f"{type(error).__name__}: {error}", _ERROR_AT_MOST)
-
-
-def _cut(text: str, most: int) -> str:
-    """Make a text fit for a row: PostgreSQL keeps neither NUL nor lone surrogates."""
-    text = text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= most else f"...{text[-most:]}"

@@ -15,7 +15,7 @@ from orderbus.egress import exchange
 from orderbus.pubsub import leases, subscription
 from orderbus.services.shared import SharedByThreads
 from orderbus.storage.database import Database
-from orderbus.worker import health_server, retries
+from orderbus.worker import health_server
 
 #: Transactions after which a bridge that waits for locks in vain leaves the rest for later.
 VAIN_TRANSACTIONS = 2 * services.inbox._VAIN_WAITS + 1
@@ -81,11 +81,6 @@ def extend_leases_every(monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> N
 def put_messages_off_for(monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
     """Have a message that is put off come again after so long."""
     monkeypatch.setattr(subscription, "_LATER", seconds)
-
-
-def fit_for_a_row(text: str, most: int) -> str:
-    """What is kept of an error's text where it may be so long."""
-    return retries._cut(text, most)
 
 
 def tell_health_server_to_stop(monkeypatch: pytest.MonkeyPatch, *, told: bool = True) -> None:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from dramatiq.errors import ActorNotFound
@@ -16,6 +18,7 @@ from dramatiq.middleware.time_limit import TimeLimitExceeded
 
 from orderbus.actors.broker import broker
 from orderbus.domain.retries import DeadLetter, NotCharged, Retry
+from orderbus.domain.text import storable
 from orderbus.errors import (
     Conflict,
     Invalid,
@@ -24,8 +27,7 @@ from orderbus.errors import (
     Poisoned,
     Unavailable,
 )
-from orderbus.worker.retries import judge
-from tests.support.forced import fit_for_a_row
+from orderbus.worker.retries import failed_message, judge
 from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,17 +91,19 @@ def test_a_neighbour_may_ask_for_a_longer_pause_but_not_for_hours() -> None:
     assert verdicts == [NotCharged(timedelta(seconds=20)), NotCharged(timedelta(seconds=30))]
 
 
-@pytest.mark.parametrize(
-    ("text", "kept"),
-    [
-        ("plain", "plain"),
-        ("a NUL \0 inside", "a NUL \\0 inside"),
-        ("half a pair \ud800", "half a pair \\ud800"),
-        ("long " * 1000, "..." + ("long " * 1000)[-20:]),
-    ],
-)
-def test_an_error_is_made_fit_for_its_row(text: str, kept: str) -> None:
-    assert fit_for_a_row(text, 20 if len(text) > 100 else 100) == kept
+@pytest.mark.parametrize("text", ["plain", "a NUL \0", "half a pair \ud800", "long " * 10_000])
+def test_what_is_kept_of_an_error_is_fit_for_its_row(text: str) -> None:
+    message = broker.get_actor("publish_outbox").message()
+    taken: Any = SimpleNamespace(_message=message, refused=None)
+
+    kept = failed_message(taken, "retries_exhausted", ValueError(text))
+
+    assert kept.traceback is not None
+    assert kept.error.startswith("ValueError: ")
+    for said, most in ((kept.error, 2_000), (kept.traceback, 20_000)):
+        assert said == storable(said)
+        assert storable(text)[-4:] in said
+        assert len(said) <= most
 
 
 def test_every_actor_says_its_queue_its_time_limit_and_its_retries() -> None:
