@@ -167,12 +167,8 @@ class NativePostgres(Dependency):
 
 def _ordinary_user() -> str:
     """Name whom a server runs as that refuses root."""
-    for name in ("postgres", "nobody"):
-        try:
-            return pwd.getpwnam(name).pw_name
-        except KeyError:
-            continue
-    return "-"
+    known = {account.pw_name for account in pwd.getpwall()}
+    return next((name for name in ("postgres", "nobody") if name in known), "-")
 
 
 def _others_may_enter(folder: Path) -> bool:

@@ -116,10 +116,6 @@ class Broker(RabbitmqBroker):
         """Return when RabbitMQ answers; raises ``Unavailable`` when it does not."""
         await self._ask(self._publisher.ping())
 
-    async def reach(self) -> None:
-        """Return when messages can be sent, as far as we know; raises ``Unavailable`` if not."""
-        await self._ask(self._publisher.reach())
-
     def close(self) -> None:
         """Close all connections."""
         self._publisher.close()

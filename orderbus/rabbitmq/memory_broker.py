@@ -55,16 +55,14 @@ class MemoryBroker(StubBroker):
         within: float | None = None,  # noqa: ARG002 - nothing is waited for here
     ) -> None:
         """Put messages on their queues; raises ``Unavailable`` in a process that is no worker."""
-        await self.reach()
+        await self.ping()
         for message in messages:
             self.enqueue(message, delay=delay)
 
-    async def reach(self) -> None:
+    async def ping(self) -> None:
         """Return if a worker of this process takes the messages; raises ``Unavailable``."""
         if not self._has_worker.is_set():
             raise Unavailable("The queues are inside the worker: only the worker reaches them")
-
-    ping = reach  # there is nobody to ask
 
 
 class _Consumer(_StubConsumer):
