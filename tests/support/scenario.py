@@ -241,6 +241,19 @@ async def value(database: Database, query: str, *arguments: object) -> Any:
         return await connection.fetchval(query, *arguments)
 
 
+_WAITING = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+async def count_who_wait(database: Database) -> int:
+    """Count the sessions that wait for somebody's lock in this database."""
+    return int(await value(database, f"SELECT count(*) FROM {_WAITING}"))
+
+
+async def end_who_wait(database: Database) -> int:
+    """End each of them; returns how many."""
+    return int(await value(database, f"SELECT count(pg_terminate_backend(pid)) FROM {_WAITING}"))
+
+
 async def clock(database: Database) -> datetime:
     """What PostgreSQL's clock shows: between two of these lies what happened meanwhile."""
     moment: datetime = await value(database, "SELECT clock_timestamp()")
