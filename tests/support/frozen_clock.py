@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -35,6 +36,7 @@ class FrozenOrderbus(Database):
         self.held = connection
         self._settings = settings
         self.topic = Topic()
+        self.outbox_written = asyncio.Event()
 
     @classmethod
     async def make(cls, connection: Connection, settings: Settings) -> FrozenOrderbus:
