@@ -34,10 +34,9 @@ subscribe_order_created = click.Command(
 
 async def _run(settings: settings_module.Settings, max_messages: int | None) -> None:
     if settings.queues_in_memory:
-        message = (
+        raise Misconfigured(
             "RABBITMQ_URL is memory:// : the bridge runs inside the worker then, so start none"
         )
-        raise Misconfigured(message)
     telemetry.configure_logging(settings, process="bridge")
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -110,19 +110,16 @@ class Broker(RabbitmqBroker):
         ``delay`` is in milliseconds. ``within`` None waits as long as RabbitMQ may still take them.
         """
         delayed = [self._delayed(message, delay) for message in messages]
-        await self._ask(self._publish(delayed, delay, within))
+        await asyncio.wrap_future(self._publisher.call(self._publish(delayed, delay, within)))
 
     async def ping(self) -> None:
         """Return when RabbitMQ answers; raises ``Unavailable`` when it does not."""
-        await self._ask(self._publisher.ping())
+        await asyncio.wrap_future(self._publisher.call(self._publisher.ping()))
 
     def close(self) -> None:
         """Close all connections."""
         self._publisher.close()
         super().close()
-
-    async def _ask(self, work: Any) -> None:  # noqa: ANN401 - a coroutine for the other thread
-        await asyncio.wrap_future(self._publisher.call(work))
 
     async def _publish(
         self, messages: Sequence[dramatiq.Message[Any]], delay: int | None, within: float | None

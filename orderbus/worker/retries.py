@@ -139,17 +139,12 @@ class Retries(Middleware):
             case NotCharged(after):
                 outcome, settling = "again", again(after, waits=waits + 1, retries=retries)
             case DeadLetter(reason):
-                outcome, settling = "buried", self._write_dead_letter(message, reason, error)
+                keep = partial(self._write, failed_message(message, reason, error))
+                outcome, settling = "buried", _until_done(message, keep)
         _count(broker, message, outcome)
         if settling is not None:
             with suppress(Unavailable):  # the worker is ending
                 message.settled = lifecycle.submit(settling)
-
-    async def _write_dead_letter(
-        self, message: TakenMessage, reason: str, error: BaseException
-    ) -> None:
-        failed = failed_message(message, reason, error)
-        await _until_done(message, partial(self._write, failed))
 
 
 async def _again(
