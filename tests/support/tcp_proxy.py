@@ -62,6 +62,7 @@ class TcpProxy:
         if self._server is not None:
             self._server.close()
             self._server = None
+            await asyncio.sleep(0.01)  # for whoever came just before to be let in, and cut off
         while self._inside or self._coming:
             for writer in tuple(self._inside):
                 writer.transport.abort()
