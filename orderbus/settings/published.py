@@ -14,6 +14,6 @@ PUBLISHED: Final = frozenset(
 )
 
 
-def is_published(secret: SecretStr | None) -> bool:
+def is_published(secret: SecretStr) -> bool:
     """Say whether everybody knows ``secret``."""
-    return secret is not None and secret.get_secret_value() in PUBLISHED
+    return secret.get_secret_value() in PUBLISHED
