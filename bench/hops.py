@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import capacity, cpu
+from bench import capacity, cpu, statement_names
 from bench.report import Raw, Result, Run, Table
 from bench.system import System, accepted, system
 
 PER_SECOND = 200
 #: Whose work PostgreSQL does: the processes that hold connections to it.
 _CLIENTS = ("web", "workers", "bridge")
-_LONGEST = 90
+_STATEMENTS = 20
 _BEHIND = 6
 
 
@@ -141,29 +141,25 @@ def _rabbitmq_messages(running: System) -> float:
 
 
 async def _statements(running: System, orders: int) -> Table:
-    """List the statements that take most, of the whole run."""
+    """List the statements that take most, by the function that sends them."""
     async with running.database.connection() as connection:
         rows = await connection.fetch(
-            """
-            SELECT query, calls, total_exec_time, rows, wal_bytes
-              FROM pg_stat_statements
-             WHERE query !~ 'pg_stat|FROM ops.outbox\\), *$'
-             ORDER BY total_exec_time DESC
-             LIMIT 20
-            """
+            "SELECT query, calls, total_exec_time * 1000 AS micros, rows, wal_bytes"
+            "  FROM pg_stat_statements WHERE query !~ 'pg_stat|^SELECT .SELECT count'"
         )
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0] * 4)
+    for query, *figures in rows:
+        name = statement_names.of(query)
+        sums[name] = [
+            known + float(more) / orders for known, more in zip(sums[name], figures, strict=True)
+        ]
+    most = sorted(sums.items(), key=lambda each: -each[1][1])[:_STATEMENTS]
     return Table(
         "statements",
-        ["statement", "calls an order", "µs an order, waits included", "rows", "WAL bytes"],
+        ["sent by", "calls an order", "µs an order, waits included", "rows", "WAL bytes"],
         [
-            [
-                f"`{' '.join(row['query'].split())[:_LONGEST].replace('|', chr(92) + '|')}`",
-                f"{row['calls'] / orders:.3f}",
-                f"{row['total_exec_time'] / orders * 1000:.0f}",
-                f"{row['rows'] / orders:.2f}",
-                f"{float(row['wal_bytes']) / orders:,.0f}",
-            ]
-            for row in rows
+            [name, f"{calls:.3f}", f"{micros:.0f}", f"{count:.2f}", f"{wal:,.0f}"]
+            for name, (calls, micros, count, wal) in most
         ],
     )
 

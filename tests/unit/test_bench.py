@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench import capacity, plot, written
+from bench import capacity, plot, statement_names, written
 from bench.parts import ROOT
 from bench.report import Goal, Plot, Raw, Run, Table
 from bench.sustained import Held
@@ -98,3 +98,10 @@ def test_a_plot_holds_each_line_by_its_name() -> None:
     assert "A &amp; B" in drawn
     assert drawn.count("<polyline") == 2
     assert ">one</text>" in drawn
+
+
+def test_a_statement_is_named_by_the_function_that_sends_it() -> None:
+    counted = "SELECT id, name, created_at, revoked_at\n  FROM identity.api_keys\n ORDER BY id"
+
+    assert statement_names.of(counted) == "`api_keys.list_all`"
+    assert statement_names.of("COMMIT") == "`COMMIT`"
