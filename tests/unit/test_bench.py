@@ -101,7 +101,5 @@ def test_a_plot_holds_each_line_by_its_name() -> None:
 
 
 def test_a_statement_is_named_by_the_function_that_sends_it() -> None:
-    counted = "SELECT id, name, created_at, revoked_at\n  FROM identity.api_keys\n ORDER BY id"
-
-    assert statement_names.of(counted) == "`api_keys.list_all`"
+    assert statement_names.of("SELECT  ops.count_grown($2)") == "`maintenance.count_grown`"
     assert statement_names.of("COMMIT") == "`COMMIT`"
