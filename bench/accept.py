@@ -60,7 +60,7 @@ class Figures:
 
 async def measure(folder: Path, run: Run) -> list[Result]:
     """Give each contestant its turn, three times; compare the medians."""
-    seconds = int(run.pick(2, 5))
+    seconds = int(run.pick(2, 4))
     async with parts.parts(folder, ["PostgreSQL", "Pub/Sub"]) as env:
         scripts = await _prepare(folder, env)
         server = cpu.server_on(int(env["DB_PORT"]))

@@ -62,12 +62,12 @@ async def of_every_event(folder: Path, run: Run) -> list[Result]:
 
 async def _highest(running: System, name: str, goal: float, run: Run) -> list[Result]:
     """Hold the goal for long; then look for the highest rate that stays flat, up or down."""
-    held = await _hold(running, goal, run.pick(12, 60, 300))
+    held = await _hold(running, goal, run.pick(12, 45, 300))
     tries = [held]
     for _ in range(int(run.pick(1, 3, 6))):
         if (await running.drained(within=_PATIENCE)).total:
             break  # what is left says enough
-        tries.append(await _hold(running, _next(tries), run.pick(8, 20, 60)))
+        tries.append(await _hold(running, _next(tries), run.pick(8, 15, 60)))
     best = max((one.rate for one in tries if one.flat), default=0.0)
     told = "; ".join(
         f"{one.rate:.0f}/s {'flat' if one.flat else f'grew by {one.growth:.0f} rows/s'}"
