@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from orderbus import services
 from orderbus.actors import consumers, dispatcher
 from orderbus.actors.broker import broker
@@ -11,10 +9,9 @@ from orderbus.resources import Resources
 from orderbus.services.consumptions import SIDE_BY_SIDE, Consuming
 from orderbus.services.deliveries import Sender
 from orderbus.services.outbox import Relay
-from orderbus.services.taking import TakesDue
 from orderbus.settings import Settings
 from orderbus.worker.event_loop import Loop
-from orderbus.worker.lifecycle import Lifecycle
+from orderbus.worker.lifecycle import Lifecycle, Takers
 
 
 def prepare(settings: Settings) -> None:
@@ -23,7 +20,7 @@ def prepare(settings: Settings) -> None:
     services.processing.chosen(settings)
 
 
-def take(held: Resources) -> Mapping[str, TakesDue]:
+def take(held: Resources) -> Takers:
     """Make what works on what is due, by the actor that wakes it up.
 
     However slow they are, all consumers together leave half of the connections to everybody else.

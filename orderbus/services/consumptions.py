@@ -195,8 +195,7 @@ class Consuming(Taker[Claim, Decision]):
         telemetry.CONSUMED.labels(consumer=claim.consumer, outcome=outcome).inc()
 
     async def _put_off_all(self, later: Sequence[PutOff]) -> Sequence[None]:
-        async with self._held.database.connection() as connection:
-            await storage.consumptions.put_off(connection, later)
+        await self._held.database.ask(storage.consumptions.put_off, later)
         return [None] * len(later)
 
     async def _write_dead_letter(self, claim: Claim, reason: str, error: str) -> None:

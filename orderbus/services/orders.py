@@ -49,14 +49,12 @@ class Accepting:
         new = _new(order, traceparent=traceparent)
         kept = await self._together.hand_in(new)
         if kept is None:
-            async with self._database.connection() as connection:
-                return await _same_again(connection, new)
+            return await self._database.ask(_same_again, new)
         _announce(kept, None, self._database)
         return _placed(kept)
 
     async def _store(self, new: Sequence[New]) -> Sequence[Kept | None]:
-        async with self._database.connection() as connection:
-            return await storage.orders.add(connection, new)
+        return await self._database.ask(storage.orders.add, new)
 
 
 async def accept(
@@ -143,8 +141,7 @@ async def _same_again(connection: Connection, new: New) -> Placed:
 
 async def find(database: Database, id_or_ref: str) -> Order:
     """Find an order by our uuid or the sender's reference; raises ``NotFound``, ``Unavailable``."""
-    async with database.connection() as connection:
-        return await storage.orders.get(connection, id_or_ref)
+    return await database.ask(storage.orders.get, id_or_ref)
 
 
 @dataclass(frozen=True, slots=True)

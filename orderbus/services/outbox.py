@@ -83,12 +83,11 @@ class Relay:
         that can never be published is parked with its reason, alone. Raises ``Unavailable`` where
         PostgreSQL is away; what was leased then is due again when the lease ends.
         """
-        how = self._database, self._publisher, self._settings
         most = self._settings.relay_batch
-        taken, published = await _publish(*how, at_most=most)
+        taken, published = await self._publish(at_most=most)
         self._more_is_due = taken == most
         if not self._more_is_due and clock() >= self._looks_for_suspects:
-            found, more = await _publish(*how, at_most=1, suspects=True)
+            found, more = await self._publish(at_most=1, suspects=True)
             self._looks_for_suspects = clock() + (0 if found else SUSPECTS_EVERY)
             published += more
         return published
@@ -102,55 +101,42 @@ class Relay:
         while self._more_is_due and not self._ending:
             await self.publish_due()
 
-
-async def _publish(
-    database: Database,
-    publisher: Publisher,
-    settings: Settings,
-    *,
-    at_most: int,
-    suspects: bool = False,
-) -> tuple[int, int]:
-    """Lease, publish and settle; returns how many were leased and how many Pub/Sub took."""
-    token = uuid4()
-    async with database.connection() as connection:
-        batch = await storage.outbox.lease(
-            connection, token, at_most=at_most, length=settings.relay_lease, suspects=suspects
+    async def _publish(self, *, at_most: int, suspects: bool = False) -> tuple[int, int]:
+        """Lease, publish and settle; returns how many were leased and how many Pub/Sub took."""
+        token, settings = uuid4(), self._settings
+        batch = await self._database.ask(
+            storage.outbox.lease,
+            token,
+            at_most=at_most,
+            length=settings.relay_lease,
+            suspects=suspects,
         )
-    if not batch:
-        return 0, 0
-    sendable: list[tuple[Leased, Message]] = []
-    hopeless: list[tuple[Leased, Poisoned]] = []
-    for leased in batch:
+        if not batch:
+            return 0, 0
+        sendable: list[tuple[Leased, Message]] = []
+        hopeless: list[tuple[Leased, Poisoned]] = []
+        for leased in batch:
+            try:
+                sendable.append((leased, _message_of(leased)))
+            except Poisoned as poisoned:
+                hopeless.append((leased, poisoned))
         try:
-            sendable.append((leased, _message_of(leased)))
-        except Poisoned as poisoned:
-            hopeless.append((leased, poisoned))
-    try:
-        answers = await publisher.publish(
-            [message for _, message in sendable], deadline=settings.publish_timeout
-        )
-    except asyncio.CancelledError:
-        await to_the_end(_give_back(database, token, batch))
-        raise
-    hopeless += [
-        (leased, answer)
-        for (leased, _), answer in zip(sendable, answers, strict=True)
-        if isinstance(answer, Poisoned)
-    ]
-    return len(batch), await _settle(database, token, sendable, answers, hopeless)
+            answers = await self._publisher.publish(
+                [message for _, message in sendable], deadline=settings.publish_timeout
+            )
+        except asyncio.CancelledError:
+            await to_the_end(self._give_back(token, batch))
+            raise
+        pairs = list(zip((leased for leased, _ in sendable), answers, strict=True))
+        hopeless += [(leased, one) for leased, one in pairs if isinstance(one, Poisoned)]
+        return len(batch), await _settle(self._database, token, pairs, hopeless)
 
-
-async def _give_back(database: Database, token: UUID, batch: Sequence[Leased]) -> None:
-    """Let go of a batch that was interrupted: whoever publishes it again harms nobody."""
-    with suppress(Unavailable):  # the lease ends by itself
-        async with database.connection() as connection:
-            await storage.outbox.settle(
-                connection,
-                token,
-                published={},
-                given_back=[leased.event_id for leased in batch],
-                again_after=timedelta(0),
+    async def _give_back(self, token: UUID, batch: Sequence[Leased]) -> None:
+        """Let go of a batch that was interrupted: whoever publishes it again harms nobody."""
+        with suppress(Unavailable):  # the lease ends by itself
+            ids = [leased.event_id for leased in batch]
+            await self._database.ask(
+                storage.outbox.settle, token, published={}, given_back=ids, again_after=timedelta(0)
             )
 
 
@@ -167,11 +153,9 @@ def _message_of(leased: Leased) -> Message:
 async def _settle(
     database: Database,
     token: UUID,
-    sendable: Sequence[tuple[Leased, Message]],
-    answers: Sequence[str | OrderbusError],
+    pairs: Sequence[tuple[Leased, str | OrderbusError]],
     hopeless: Sequence[tuple[Leased, Poisoned]],
 ) -> int:
-    pairs = list(zip((leased for leased, _ in sendable), answers, strict=True))
     published = {leased.event_id: answer for leased, answer in pairs if isinstance(answer, str)}
     failed = [
         (leased.event_id, answer)

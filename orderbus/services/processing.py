@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, Final, cast
@@ -101,19 +100,15 @@ async def finish(
     connection: Connection, events: Sequence[Event], outcomes: Sequence[Outcome | None]
 ) -> None:
     """Write down what came of orders, in the transaction that consumes their events."""
-    processed = [
-        (event, outcome)
-        for event, outcome in zip(events, outcomes, strict=True)
-        if outcome is not None
-    ]
-    found = await storage.orders.lock_all(connection, [event.order_id for event, _ in processed])
-    ending = [_Ending(order, *pair) for order, pair in zip(found, processed, strict=True)]
-    await _end(connection, [each for each in ending if each.order.status == Status.IN_PROGRESS])
+    done = [(event, one) for event, one in zip(events, outcomes, strict=True) if one is not None]
+    found = await storage.orders.lock_all(connection, [event.order_id for event, _ in done])
+    ending = [(order, *pair) for order, pair in zip(found, done, strict=True)]
+    await _end(connection, [each for each in ending if each[0].status == Status.IN_PROGRESS])
     # What was charged stays written down: somebody has to pay it back.
     moved_meanwhile = [
-        (each.order.order_pk, each.outcome.amount, f"The order was {each.order.status} meanwhile")
-        for each in ending
-        if each.order.status != Status.IN_PROGRESS
+        (order.order_pk, outcome.amount, f"The order was {order.status} meanwhile")
+        for order, _, outcome in ending
+        if order.status != Status.IN_PROGRESS
     ]
     if moved_meanwhile:
         await storage.processing.finish(connection, moved_meanwhile)
@@ -123,7 +118,7 @@ async def fail(connection: Connection, event: Event, error: str) -> None:
     """Let an order fail that could not be processed, in the transaction of its dead letter."""
     order = await storage.orders.lock(connection, event.order_id)
     if order.status in {Status.CREATED, Status.IN_PROGRESS}:
-        await _end(connection, [_Ending(order, event, Outcome(reason=error))])
+        await _end(connection, [(order, event, Outcome(reason=error))])
 
 
 async def retry(
@@ -167,43 +162,31 @@ def _follows(event: Event) -> dict[str, Any]:
     return {"traceparent": event.traceparent, "request_id": event.request_id}
 
 
-@dataclass(frozen=True, slots=True)
-class _Ending:
-    """An order that is locked, and what came of its processing."""
-
-    order: Order
-    event: Event
-    outcome: Outcome
-
-    @property
-    def reason(self) -> str | None:
-        """What is kept of why it was refused."""
-        reason = self.outcome.reason
-        return None if reason is None else storable(reason)[:LONGEST_KEPT]
-
-    def moving(self, at: datetime) -> Happened:
-        """Say how the order ends."""
-        amount, refused = self.outcome.amount, self.outcome.refused
-        return orders.moving(
-            self.order,
-            Action.FAIL if refused else Action.COMPLETE,
-            ACTOR,
-            reason=self.reason,
-            also=ORDER_PROCESSED,
-            beside={
-                "processing": {
-                    "status": "FAILED" if refused else "SUCCESS",
-                    "error_message": self.reason,
-                    "processed_at": rfc3339(at),
-                    "amount": None if amount is None else str(amount),
-                }
-            },
-            **_follows(self.event),
-        )
-
-
-async def _end(connection: Connection, ending: Sequence[_Ending]) -> None:
-    if ending:
-        finished = [(each.order.order_pk, each.outcome.amount, each.reason) for each in ending]
+async def _end(connection: Connection, ending: Sequence[tuple[Order, Event, Outcome]]) -> None:
+    finished = [(order.order_pk, one.amount, _reason(one)) for order, _, one in ending]
+    if finished:
         at = await storage.processing.finish(connection, finished)
-        await orders.move(connection, [each.moving(at) for each in ending])
+        await orders.move(connection, [_ended(*each, at=at) for each in ending])
+
+
+def _ended(order: Order, event: Event, outcome: Outcome, *, at: datetime) -> Happened:
+    """Say how an order ends."""
+    return orders.moving(
+        *(order, Action.FAIL if outcome.refused else Action.COMPLETE, ACTOR),
+        reason=_reason(outcome),
+        also=ORDER_PROCESSED,
+        beside={
+            "processing": {
+                "status": "FAILED" if outcome.refused else "SUCCESS",
+                "error_message": _reason(outcome),
+                "processed_at": rfc3339(at),
+                "amount": None if outcome.amount is None else str(outcome.amount),
+            }
+        },
+        **_follows(event),
+    )
+
+
+def _reason(outcome: Outcome) -> str | None:
+    """Say what is kept of why it was refused."""
+    return None if outcome.reason is None else storable(outcome.reason)[:LONGEST_KEPT]

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, TypeVar
 from uuid import UUID, uuid4
 
 from orderbus import telemetry, waiting
@@ -30,21 +30,6 @@ SUSPECTS_EVERY: Final = 1.0
 _HANDS_BACK_WITHIN: Final = 5.0
 #: How long it takes to write down what one of them was interrupted with.
 _SETTLES_WITHIN: Final = timedelta(seconds=3)
-
-
-class TakesDue(Protocol):
-    """Whoever takes what is due when it is woken up, and hands back what it is interrupted in."""
-
-    woken: asyncio.Event
-
-    async def take_due(self) -> None:
-        """Begin with what is due."""
-
-    async def idle(self) -> None:
-        """Wait until nothing is under way."""
-
-    async def interrupt(self) -> None:
-        """Interrupt what is under way."""
 
 
 class Taker(ABC, Generic[C, D]):

@@ -66,7 +66,6 @@ async def finish(
     connection: Connection, finished: Sequence[tuple[int, Decimal | None, str | None]]
 ) -> datetime:
     """Note what came of orders: their amounts, and their errors; returns when."""
-    orders, amounts, errors = zip(*finished, strict=True)
     return await connection.fetchval(
         """
         INSERT INTO orders.order_processing
@@ -79,9 +78,7 @@ async def finish(
                error_message = excluded.error_message, processed_at = now()
         RETURNING processed_at
         """,
-        orders,
-        amounts,
-        errors,
+        *([each[column] for each in finished] for column in range(3)),
     )
 
 

@@ -37,8 +37,7 @@ async def open_health_server(
         return web.json_response(found.body(), status=200 if found.ready else 503)
 
     async def render() -> bytes:
-        async with database.connection() as connection:
-            return telemetry.render(await storage.diagnostics.backlog(connection))
+        return telemetry.render(await database.ask(storage.diagnostics.backlog))
 
     rendered = Shared(render)
 

@@ -28,7 +28,8 @@ from orderbus import settings as settings_module
 from orderbus import telemetry
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources, open_resources
-from orderbus.services.taking import TakesDue
+from orderbus.services.outbox import Relay
+from orderbus.services.taking import Taker
 from orderbus.settings import Settings
 from orderbus.worker import health_server, shared_state, threads
 from orderbus.worker.broker import Broker
@@ -36,7 +37,7 @@ from orderbus.worker.broker import Broker
 T = TypeVar("T")
 
 #: What works on each kind of what is due, by its actor.
-Takers = Mapping[str, TakesDue]
+Takers = Mapping[str, Taker[Any, Any] | Relay]
 #: What a worker does for as long as it runs, with what it holds open: for which queues, and what
 #: names its threads that ended.
 Dispatch = Callable[
