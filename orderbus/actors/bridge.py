@@ -47,7 +47,7 @@ async def run(
             except Unavailable:  # and nobody wants to wait any longer
                 subscription.give_back(batch)
                 return
-            # What is due is committed: a wake-up message that gets lost is sent again.
+            # What is due is committed: workers find it by themselves where a message gets lost.
             with suppress(Unavailable):
                 await broker.wake_up({**due.consumptions, "deliver_webhook": len(due.deliveries)})
             subscription.settle(batch, later=due.later)

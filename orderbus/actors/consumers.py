@@ -42,7 +42,7 @@ def consumer(
 
     A ``*`` stands for one or more words between dots: ``order.*``, ``*.created``, ``*``. For
     the others see ``Work``; ``give_up`` is the old name of ``on_dead_letter``. The actor wakes a
-    process up, with or without the consumption that messages named before version 0.2.
+    process up, with or without the consumption that messages named before ``0016``.
     Raises ``Invalid`` for a pattern that is none, ``ValueError`` for a name that is taken.
     """
     check_pattern(events)

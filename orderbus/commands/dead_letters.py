@@ -122,7 +122,7 @@ async def discard(run: terminal.Run, *, letter: int, note: str) -> None:
 
 
 async def _enqueue(deliveries: list[int] | tuple[int, ...]) -> None:
-    """Hurry what may go; where RabbitMQ is away, the beat does it."""
+    """Hurry what may go; where RabbitMQ is away, workers find it by themselves."""
     if deliveries:
         try:
             async with asyncio.timeout(5):

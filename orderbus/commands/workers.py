@@ -9,8 +9,8 @@ from typing import Final
 import click
 from dramatiq import cli
 
-#: A thread only waits for its coroutine, so 16 are enough for several endpoints that hang at the
-#: same time. The shutdown timeout lets an exchange finish.
+#: A thread only wakes its process up, so none waits for what is under way; what a stop leaves time
+#: for is ``ORDERBUS_STOP_GRACE``.
 DEFAULTS: Final = ("--processes", "2", "--threads", "16", "--worker-shutdown-timeout", "60000")
 
 

@@ -84,7 +84,7 @@ CRASHES_UNSUSPECTED: Final = 2
 #: A connection to an endpoint that was never made, and how often it is tried in one exchange.
 CONNECTION: Final = _seconds(0.1)
 CONNECTION_ATTEMPTS: Final = 2
-#: A step of a delivery while PostgreSQL is away: the endpoint may have the webhook already.
+#: What came of a delivery or consumption, while PostgreSQL is away: nobody else knows it.
 DELIVERY_STEP: Final = _seconds(0.05, 0.5)
 #: A batch that came back from Pub/Sub while PostgreSQL is away.
 BRIDGE_BATCH: Final = _seconds(0.1, 2)

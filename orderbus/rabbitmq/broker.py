@@ -27,7 +27,7 @@ from orderbus.rabbitmq.publisher import CONFIRM_WITHIN, Publisher
 
 #: Deliveries of one message after which RabbitMQ gives it up. A last resort: it also counts
 #: messages that were only prefetched when a connection closed. What is poison is decided by claim
-#: counts in PostgreSQL, and a wake-up message that is lost is sent again.
+#: counts in PostgreSQL, and no wake-up message is missed: workers also look by themselves.
 DELIVERY_LIMIT: Final = 20
 #: The same for a message that waits for its next try. It is only held there, never processed, so
 #: nothing can be learned from how often; but RabbitMQ 4 has a limit of its own where none is set.

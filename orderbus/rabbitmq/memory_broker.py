@@ -88,5 +88,5 @@ class _Consumer(_StubConsumer):
             message.settled.add_done_callback(lambda _: super(_Consumer, self).ack(message))
 
     def nack(self, message: MessageProxy) -> None:
-        """Forget it too: what it named is enqueued again."""
+        """Forget it too: what it woke up for is in PostgreSQL."""
         self.ack(message)

@@ -50,7 +50,7 @@ class Rabbitmq(Section):
     """Where the work queues are (amqp:// or amqps://, with the virtual host as the path).
 
     ``memory://`` keeps them inside the one worker, with the bridge in it: for a machine without
-    RabbitMQ. They are lost with it, and made again from what PostgreSQL has."""
+    RabbitMQ. They are lost with it; what they wake up for is in PostgreSQL."""
     rabbit_host: str | None = setting(None, "RABBIT_HOST")
     """Host of RabbitMQ, where RABBITMQ_URL is not set."""
     rabbit_port: int = setting(5672, "RABBIT_PORT", ge=1, le=65535)
