@@ -17,6 +17,7 @@
     │   └── Changed            it is no longer what the caller saw
     ├── Unavailable        a dependency did not answer; the same call may work later
     │   ├── Busy               somebody else has locked what this needs
+    │   │   └── LeaseLost          somebody else has taken what was ours
     │   ├── Unroutable         RabbitMQ has no queue for a message
     │   └── Denied             RabbitMQ refuses our user: a setting has to change
     ├── Poisoned           this message can never succeed; its dead letter has the reason
@@ -160,6 +161,10 @@ class Unavailable(OrderbusError):
 
 class Busy(Unavailable):
     """Somebody else has locked what this needs, and did not let go in time."""
+
+
+class LeaseLost(Busy):
+    """Somebody else has taken what was ours for a while."""
 
 
 class Unroutable(Unavailable):

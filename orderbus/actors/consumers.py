@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -49,9 +50,11 @@ def consumer(
 
     def register(effect: Callable[..., Awaitable[None]]) -> dramatiq.Actor[..., Any]:
         name = effect.__name__
+        if not re.fullmatch("[a-z_]{1,100}", name):
+            raise ValueError(f"A consumer's name is of small letters and _, {name} is not")
         work = Work(effect, prepare, on_dead_letter or give_up, together, begin)
 
-        async def consume(**_: object) -> None:
+        async def consume(consumption: int | None = None, **_: object) -> None:  # noqa: ARG001
             lifecycle.wake(name)
 
         consume.__doc__ = effect.__doc__

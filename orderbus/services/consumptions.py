@@ -22,8 +22,9 @@ from orderbus.domain.retries import (
     judge_error,
 )
 from orderbus.domain.text import of_error
-from orderbus.errors import OrderbusError, Unavailable
+from orderbus.errors import Busy, LeaseLost, OrderbusError, Unavailable
 from orderbus.resources import Resources
+from orderbus.services.interruptions import as_failure
 from orderbus.services.shared import Together
 from orderbus.services.taking import PLACES, Taker
 from orderbus.storage.consumptions import Claim, PutOff
@@ -88,17 +89,18 @@ class Consuming(Taker[Claim, Decision]):
         self, held: Resources, consumer: str, work: Work, *, side_by_side: int = SIDE_BY_SIDE
     ) -> None:
         """Have nothing under way."""
-        super().__init__(waits_alone=_WAITS_ALONE, settles_within=LEASE)
+        # Without a turn soon, the lease of what is claimed would be spent on waiting.
+        places = PLACES if work.together else 4 * side_by_side
+        super().__init__(waits_alone=_WAITS_ALONE, settles_within=LEASE, places=places)
         self._held = held
         self._consumer = consumer
         self._work = work
         self._pauses = Pauses(held.settings.retry_delay_base, LONGEST_OF_CONSUMPTION)
         self._transactions = asyncio.Semaphore(side_by_side)
-        self._beginning = work.begin and Together(
-            partial(self._begin_all, work.begin), at_most=PLACES
-        )
-        self._having_effect = Together(self._have_effect, at_most=PLACES)
-        self._putting_off = Together(self._put_off_all, at_most=PLACES)
+        how = {"at_most": PLACES, "side_by_side": 1}
+        self._beginning = work.begin and Together(partial(self._begin_all, work.begin), **how)
+        self._having_effect = Together(self._have_effect, **how)
+        self._putting_off = Together(self._put_off_all, **how)
 
     async def _claim(self, lease: UUID, at_most: int, *, suspects: bool) -> Sequence[Claim]:
         async with self._held.database.connection() as connection:
@@ -122,11 +124,10 @@ class Consuming(Taker[Claim, Decision]):
             try:
                 async with limit:
                     await self._consume(claimed, claimed.event)
-            except Exception as error:  # noqa: BLE001 - a door: what becomes of it is decided here
+            except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - a door, as below
                 if limit.expired():
-                    pause = Retry(self._pauses.after(claimed.attempt))
-                    return Decision(claimed, pause, "It took too long")
-                return self._judge(claimed, error)
+                    return self._judge(claimed, TimeoutError(), said="It took too long")
+                return self._judge(claimed, as_failure(raised))
             return Decision(claimed)
 
     async def _consume(self, claim: Claim, event: Event) -> None:
@@ -151,12 +152,17 @@ class Consuming(Taker[Claim, Decision]):
     async def _have_effect(self, given: Sequence[tuple[Any, ...]]) -> Sequence[None]:
         claims, *prepared = ([*column] for column in zip(*given, strict=True))
         columns = ([claim.event for claim in claims], *prepared)
-        async with self._held.database.transaction() as connection:
-            if self._work.together:
-                await self._work.effect(connection, *columns)
-            else:
-                await self._work.effect(connection, *(column[0] for column in columns))
-            await storage.consumptions.mark_done(connection, claims)
+        try:
+            async with self._held.database.transaction() as connection:
+                if self._work.together:
+                    await self._work.effect(connection, *columns)
+                else:
+                    await self._work.effect(connection, *(column[0] for column in columns))
+                await storage.consumptions.mark_done(connection, claims)
+        except Unavailable as error:
+            if len(given) > 1:  # it may be one event's own, such as what somebody else refuses
+                raise Busy("It is taken apart") from error
+            raise
         return [None] * len(given)
 
     @asynccontextmanager
@@ -165,13 +171,13 @@ class Consuming(Taker[Claim, Decision]):
             yield connection
             await storage.consumptions.hold(connection, [claim])
 
-    def _judge(self, claim: Claim, error: Exception) -> Decision:
+    def _judge(self, claim: Claim, error: Exception, said: str | None = None) -> Decision:
         failed = claim.attempt - 1
         allowed = self._held.settings.max_retry_attempts
         verdict = judge_error(error, self._pauses, failures=failed, waits=failed, allowed=allowed)
         if isinstance(verdict, Retry) and not isinstance(error, OrderbusError):
             telemetry.log.error("consumer_failed", consumer=claim.consumer, exc_info=error)
-        return Decision(claim, verdict, of_error(error))
+        return Decision(claim, verdict, said or of_error(error))
 
     def _handed_back(self, claimed: Claim) -> Decision:
         return Decision(claimed, NotCharged(timedelta(0)), "The worker is stopping")
@@ -184,7 +190,8 @@ class Consuming(Taker[Claim, Decision]):
                 log.info("event_consumed", attempt=claim.attempt)
             case DeadLetter(reason):
                 outcome = "buried"
-                await self._write_dead_letter(claim, reason, error)
+                if not await self._write_dead_letter(claim, reason, error):
+                    return
                 telemetry.DEAD_LETTERS.labels(kind="consumption").inc()
                 log.error("dead_letter_written", kind="consumption", reason=reason, error=error)
             case Retry(after) | NotCharged(after) as verdict:
@@ -198,14 +205,18 @@ class Consuming(Taker[Claim, Decision]):
         await self._held.database.ask(storage.consumptions.put_off, later)
         return [None] * len(later)
 
-    async def _write_dead_letter(self, claim: Claim, reason: str, error: str) -> None:
+    async def _write_dead_letter(self, claim: Claim, reason: str, error: str) -> bool:
+        """Say whether it was ours to write."""
         try:
             await self._mark_dead(self._work.on_dead_letter, claim, reason, error)
+        except LeaseLost:
+            return False
         except Unavailable:
             raise
         except Exception as failure:  # noqa: BLE001 - a door: a dead letter is written whatever else fails
             telemetry.log.error("giving_up_failed", consumer=claim.consumer, exc_info=failure)
             await self._mark_dead(None, claim, reason, error)
+        return True
 
     async def _mark_dead(
         self, on_dead_letter: OnDeadLetter | None, claim: Claim, reason: str, error: str

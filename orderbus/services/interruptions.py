@@ -24,6 +24,16 @@ async def to_the_end(step: Coroutine[Any, Any, T]) -> T:
         raise
 
 
+def as_failure(error: Exception | asyncio.CancelledError) -> Exception:
+    """Take what work raised for its failure; raises it where this task is told to end."""
+    if isinstance(error, Exception):
+        return error
+    task = asyncio.current_task()
+    if task is None or task.cancelling():
+        raise error
+    return RuntimeError("The work cancelled itself")
+
+
 async def ended(task: asyncio.Task[T]) -> T | None:
     """Wait for the end of a step that was begun; None where it had no end in time."""
     try:

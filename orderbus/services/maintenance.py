@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
 from orderbus import storage, telemetry
+from orderbus.errors import Unavailable
 from orderbus.services import endpoints, lost_events
 from orderbus.storage.database import Database
 
@@ -31,9 +33,10 @@ class Maintenance:
         async with self._database.connection() as connection:
             ended = await storage.maintenance.end_frozen_sessions(connection, silent_for=SILENT_FOR)
             await storage.metrics.fold(connection)
-            await storage.maintenance.count_grown(connection, rows=PLANNED_ANEW_AT)
         if ended:
             telemetry.log.warning("frozen_sessions_ended", count=ended)
+        with suppress(Unavailable):  # right after a restore it may take longer than a statement may
+            await self._database.ask(storage.maintenance.count_grown, rows=PLANNED_ANEW_AT)
         lost = await lost_events.take_back_lost(self._database)
         if lost:
             telemetry.log.warning("events_lost_by_pubsub", count=lost)

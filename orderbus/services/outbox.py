@@ -95,10 +95,16 @@ class Relay:
     async def _publish_all(self) -> None:
         await self.publish_due()
         if self._more_is_due:
-            await asyncio.gather(*(self._drain() for _ in range(_SIDE_BY_SIDE)))
+            ends = asyncio.Event()
+            drains = [asyncio.create_task(self._drain(ends)) for _ in range(_SIDE_BY_SIDE)]
+            try:
+                await asyncio.gather(*drains)
+            finally:  # where one raised, or all are interrupted, the others end first
+                ends.set()
+                await asyncio.wait(drains)
 
-    async def _drain(self) -> None:
-        while self._more_is_due and not self._ending:
+    async def _drain(self, ends: asyncio.Event) -> None:
+        while self._more_is_due and not self._ending and not ends.is_set():
             await self.publish_due()
 
     async def _publish(self, *, at_most: int, suspects: bool = False) -> tuple[int, int]:

@@ -101,7 +101,9 @@ async def finish(
 ) -> None:
     """Write down what came of orders, in the transaction that consumes their events."""
     done = [(event, one) for event, one in zip(events, outcomes, strict=True) if one is not None]
-    found = await storage.orders.lock_all(connection, [event.order_id for event, _ in done])
+    # What came of them has to be written down, so it waits for whoever is at work on one.
+    ids = [event.order_id for event, _ in done]
+    found = await storage.orders.lock_all(connection, ids, wait=True)
     ending = [(order, *pair) for order, pair in zip(found, done, strict=True)]
     await _end(connection, [each for each in ending if each[0].status == Status.IN_PROGRESS])
     # What was charged stays written down: somebody has to pay it back.

@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any, Final, Generic, TypeVar
 
 from orderbus.errors import Busy, Unavailable
+from orderbus.services.interruptions import as_failure
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -17,9 +18,9 @@ R = TypeVar("R")
 #: Waits for a lock in vain that finding those which are locked among many may cost; it may be a
 #: table that is locked.
 _VAIN: Final = 10
-#: Seconds after which a batch that is not done is left to itself, beside so many others.
+_VAIN_SECONDS: Final = 5.0
+#: Seconds after which a batch that is not done is left to itself.
 _PATIENCE: Final = 0.05
-_STUCK: Final = 3
 #: Seconds for which an answer, or an error, is given again.
 FRESH: Final = 1.0
 
@@ -79,11 +80,19 @@ class Together(Generic[T, R]):
     """
 
     def __init__(
-        self, work: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, at_most: int
+        self,
+        work: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        *,
+        at_most: int,
+        side_by_side: int = 4,
     ) -> None:
-        """Have ``work`` deal with up to ``at_most``, and answer for each, in order."""
+        """Have ``work`` deal with up to ``at_most``, and answer for each, in order.
+
+        ``side_by_side`` are under way at once, where all but one are stuck.
+        """
         self._work = work
         self._at_most = at_most
+        self._side_by_side = side_by_side
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._under_way: asyncio.Task[None] | None = None
         self._dealing: set[asyncio.Task[None]] = set()
@@ -104,19 +113,23 @@ class Together(Generic[T, R]):
             self._dealing.add(dealing)
             dealing.add_done_callback(self._dealing.discard)
             await asyncio.wait([dealing], timeout=_PATIENCE)
-            if len(self._dealing) > _STUCK:
+            if len(self._dealing) >= self._side_by_side:
                 await asyncio.wait(self._dealing, return_when=asyncio.FIRST_COMPLETED)
 
     async def _deal_with(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
-        vain, left = 0, [batch]
+        vain, left, began = 0, [batch], time.monotonic()
         while left:
             some = left.pop()
             try:
                 answers = await self._work([item for item, _ in some])
-            except Exception as error:  # noqa: BLE001 - a door: whoever handed in decides
+                if len(answers) != len(some):
+                    raise RuntimeError(f"{len(answers)} answers for {len(some)}")  # noqa: TRY301
+            except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - who handed in decides
+                error = as_failure(raised)
                 is_busy = isinstance(error, Busy)
                 vain += is_busy
-                is_away = isinstance(error, Unavailable) and (not is_busy or vain > _VAIN)
+                in_vain = vain > _VAIN or time.monotonic() - began > _VAIN_SECONDS
+                is_away = isinstance(error, Unavailable) and (not is_busy or in_vain)
                 if len(some) > 1 and not is_away:
                     middle = len(some) // 2
                     left += [some[middle:], some[:middle]]

@@ -26,6 +26,8 @@ PLACES: Final = 200
 clock: Final = time.monotonic
 #: Seconds after which suspects are looked for again where there were none.
 SUSPECTS_EVERY: Final = 1.0
+#: Seconds after which they are looked for although all places are needed for what is none.
+_STARVES_AFTER: Final = 10.0
 #: Seconds that interrupted work has to hand back what it had taken.
 _HANDS_BACK_WITHIN: Final = 5.0
 #: How long it takes to write down what one of them was interrupted with.
@@ -33,23 +35,26 @@ _SETTLES_WITHIN: Final = timedelta(seconds=3)
 
 
 class Taker(ABC, Generic[C, D]):
-    """Works on one kind of what is due, in this process: up to ``PLACES`` at a time, each a task.
+    """Works on one kind of what is due, in this process: so much at a time, each in a task.
 
     No task holds a thread or a connection. If the process dies, the leases end and others take what
     was under way. What is suspected of killing its process goes alone, once the others are done.
     """
 
-    def __init__(self, *, waits_alone: timedelta, settles_within: timedelta) -> None:
-        """Have nothing under way.
+    def __init__(
+        self, *, waits_alone: timedelta, settles_within: timedelta, places: int = PLACES
+    ) -> None:
+        """Have nothing under way, and ``places`` for what may be.
 
         A suspect waits ``waits_alone`` for the others at most: its lease runs. What was decided is
         written down ``settles_within``, however often PostgreSQL is away meanwhile.
         """
+        self._places = places
         self._waits_alone = waits_alone
         self._settles_within = settles_within
         self._under_way: set[asyncio.Task[None]] = set()
         self._suspect: asyncio.Task[None] | None = None
-        self._looks_for_suspects = 0.0
+        self._looks_for_suspects = clock()
         self._interrupted = False
         self._more_is_due = False
         self._lease = uuid4()
@@ -77,10 +82,14 @@ class Taker(ABC, Generic[C, D]):
 
         Raises ``Unavailable`` where PostgreSQL is away.
         """
+        await self._look_for_suspects(_STARVES_AFTER)
         while free := self._free():
             if await self._begin(free) < free:
+                await self._look_for_suspects()
                 break
-        if self._free() and clock() >= self._looks_for_suspects:
+
+    async def _look_for_suspects(self, late: float = 0.0) -> None:
+        if self._free() and clock() >= self._looks_for_suspects + late:
             found = await self._begin(1, suspects=True)
             self._looks_for_suspects = clock() + (0 if found else SUSPECTS_EVERY)
 
@@ -98,7 +107,7 @@ class Taker(ABC, Generic[C, D]):
             await asyncio.wait(self._under_way, timeout=_HANDS_BACK_WITHIN)
 
     def _free(self) -> int:
-        return 0 if self._suspect is not None else PLACES - len(self._under_way)
+        return 0 if self._suspect is not None else self._places - len(self._under_way)
 
     async def _begin(self, at_most: int, *, suspects: bool = False) -> int:
         claiming = asyncio.create_task(self._take(at_most, suspects=suspects))

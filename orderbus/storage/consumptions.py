@@ -13,7 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from orderbus.domain.events import Event
-from orderbus.errors import Busy
+from orderbus.errors import LeaseLost
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
 from orderbus.storage.outbox import event_of
@@ -129,7 +129,7 @@ def _keys(claims: Sequence[Claim]) -> tuple[list[int], list[UUID]]:
 
 
 async def mark_done(connection: Connection, claims: Sequence[Claim]) -> None:
-    """Note in the effects' transaction that all are consumed. Raises ``Busy`` as ``hold``."""
+    """Note in the effects' transaction that all are consumed. Raises ``LeaseLost`` as ``hold``."""
     status = await connection.execute(
         f"""
         {_OURS}
@@ -146,15 +146,15 @@ async def mark_done(connection: Connection, claims: Sequence[Claim]) -> None:
 async def hold(connection: Connection, claims: Sequence[Claim]) -> None:
     """Keep what was claimed ours until the transaction ends; comes after the locks of the orders.
 
-    Raises ``Busy`` if a lease is lost: another worker may have done the work since.
+    Raises ``LeaseLost`` if a lease is: another worker may have done the work since.
     """
     held = await connection.fetchval(f"{_OURS} SELECT count(*) FROM ours", *_keys(claims))  # noqa: S608 - as above
     if held != len(claims):
         raise _lost()
 
 
-def _lost() -> Busy:
-    return Busy("The lease ended before the work did")
+def _lost() -> LeaseLost:
+    return LeaseLost("The lease ended before the work did")
 
 
 async def put_off(connection: Connection, later: Sequence[PutOff]) -> None:
@@ -178,7 +178,7 @@ async def put_off(connection: Connection, later: Sequence[PutOff]) -> None:
 
 
 async def mark_dead(connection: Connection, claim: Claim, *, reason: str, error: str) -> None:
-    """Write a dead letter for it. Raises ``Busy`` as ``hold``."""
+    """Write a dead letter for it. Raises ``LeaseLost`` as ``hold``."""
     dead: int = await connection.fetchval(
         """
         WITH dead AS (

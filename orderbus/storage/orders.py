@@ -237,10 +237,13 @@ async def lock(connection: Connection, order_id: OrderId) -> Order:
     return order_of(row)
 
 
-async def lock_all(connection: Connection, order_ids: Sequence[OrderId]) -> list[Order]:
+async def lock_all(
+    connection: Connection, order_ids: Sequence[OrderId], *, wait: bool = False
+) -> list[Order]:
     """Lock orders in one order, for whoever changes many; shows them as asked for.
 
-    Waits for nobody: raises ``Busy`` where somebody else is at work on one. Raises ``NotFound``.
+    Waits for nobody unless told to: raises ``Busy`` where somebody else is at work on one. Raises
+    ``NotFound``.
     """
     rows = await connection.fetch(
         f"""
@@ -249,7 +252,7 @@ async def lock_all(connection: Connection, order_ids: Sequence[OrderId]) -> list
          CROSS JOIN LATERAL (
                 SELECT * FROM orders.orders
                  WHERE public_id = asked.given
-                   FOR UPDATE SKIP LOCKED) AS o
+                   FOR UPDATE {"" if wait else "SKIP LOCKED"}) AS o
         """,  # noqa: S608 - as above
         order_ids,
     )

@@ -22,6 +22,16 @@ async def consume(database: Database, effect: Effect, **more: Any) -> None:
     await scenario.have_consumed(held, "count_event", Work(effect, **more))
 
 
+async def consume_all(database: Database, effect: Effect, **more: Any) -> None:
+    """Let the consumer have what is due, again and again, until only what fails for good is left.
+
+    As often as an event is tried, and once more.
+    """
+    for _ in range(6):
+        await consumption_rows.make_due(database)
+        await consume(database, effect, **more)
+
+
 async def count(connection: Connection, _: Event) -> None:
     """An effect that can be seen."""
     await storage.metrics.count(connection, "orders_created")

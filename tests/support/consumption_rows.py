@@ -146,3 +146,9 @@ async def lose_lease(database: Database, consumption: int) -> None:
 
 async def most_attempts(database: Database) -> int:
     return int(await value(database, "SELECT max(attempts) FROM ops.consumptions"))
+
+
+async def count_leased(database: Database) -> int:
+    """Count what some worker has taken."""
+    query = "SELECT count(*) FROM ops.consumptions WHERE lease IS NOT NULL"
+    return int(await value(database, query))

@@ -200,9 +200,12 @@ async def consume(database: Database, settings: Settings, name: str) -> None:
 async def have_consumed(held: Resources, name: str, work: Work) -> None:
     """Have this work done, by a worker of its own, on what is due to a consumer."""
     consuming = Consuming(held, name, work)
+    consuming.woken.set()
     try:
-        await consuming.take_due()
-        await consuming.idle()
+        while consuming.woken.is_set():
+            consuming.woken.clear()
+            await consuming.take_due()
+            await consuming.idle()
     except asyncio.CancelledError:
         await consuming.interrupt()
         raise

@@ -163,3 +163,17 @@ async def test_where_everything_is_locked_little_is_tried() -> None:
 
     assert all(isinstance(answer, Busy) for answer in answers)
     assert len(tried) < 30
+
+
+async def test_too_few_answers_and_work_that_cancels_itself_are_errors() -> None:
+    async def short(items: Sequence[int]) -> Sequence[int]:
+        if 3 in items:
+            raise asyncio.CancelledError
+        return items[1:]
+
+    together = Together(short, at_most=10)
+    answers = await asyncio.gather(
+        *(together.hand_in(item) for item in (1, 2, 3)), return_exceptions=True
+    )
+
+    assert [type(answer) for answer in answers] == [RuntimeError] * 3
