@@ -5,6 +5,7 @@ A figure that got lower is lowered here, too: that is how it stays so.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,7 +20,9 @@ from tests.support.travel import Travel
 
 ORDERS = 100
 #: Rounds that are not counted: the driver learns types; pages are written for the first time.
-LEARNS, WARMS_UP, ROUNDS = 1, 1, 4
+LEARNS, WARMS_UP = 1, 1
+#: Rounds that are: others write to the same PostgreSQL, so each hop needs a quiet one.
+AT_LEAST, AT_MOST = 4, 40
 
 
 class Budget(NamedTuple):
@@ -55,14 +58,32 @@ async def _travel(travel: Travel, watch: Connection) -> dict[str, Cost]:
     """Let orders go all the way, round by round; the least that each hop cost."""
     hops = {**travel.hops(), "publish moves": travel.publish, "record moves": travel.record}
     spent: dict[str, list[Cost]] = {name: [] for name in hops}
-    for turn in range(LEARNS + WARMS_UP + ROUNDS):
+    for turn in range(LEARNS + WARMS_UP + AT_MOST):
         if turn == LEARNS:
             await costs.leave_alone(watch)
         for name, hop in hops.items():
             cost = await costs.of(travel.database, watch, hop)
             if turn >= LEARNS + WARMS_UP:
                 spent[name].append(cost)
+        if turn >= LEARNS + WARMS_UP + AT_LEAST and not _over(_least(spent)):
+            break
+    return _least(spent)
+
+
+def _least(spent: Mapping[str, Sequence[Cost]]) -> dict[str, Cost]:
     return {name: costs.least(each) for name, each in spent.items()}
+
+
+def _over(spent: Mapping[str, Cost]) -> dict[str, tuple[Cost, Budget]]:
+    """Find the hops that cost more than they may."""
+    return {
+        name: (cost, BUDGETS[name])
+        for name, cost in spent.items()
+        if cost.statements > BUDGETS[name].statements
+        or cost.commits > BUDGETS[name].commits
+        or cost.written > BUDGETS[name].rows * ORDERS
+        or cost.wal > 1.1 * BUDGETS[name].wal * ORDERS
+    }
 
 
 async def test_a_hundred_orders_keep_to_the_budget_of_each_hop(
@@ -75,15 +96,7 @@ async def test_a_hundred_orders_keep_to_the_budget_of_each_hop(
         in_place = await costs.in_place(watch)
 
     assert spent.keys() == BUDGETS.keys()
-    over = {
-        name: (cost, BUDGETS[name])
-        for name, cost in spent.items()
-        if cost.statements > BUDGETS[name].statements
-        or cost.commits > BUDGETS[name].commits
-        or cost.written > BUDGETS[name].rows * ORDERS
-        or cost.wal > 1.1 * BUDGETS[name].wal * ORDERS
-    }
-    assert over == {}
+    assert _over(spent) == {}
     wal = sum(cost.wal for cost in spent.values()) / ORDERS
     assert wal == pytest.approx(sum(budget.wal for budget in BUDGETS.values()), rel=0.1)
     assert {name: share for name, share in in_place.items() if share < IN_PLACE.get(name, 0)} == {}

@@ -69,9 +69,9 @@ def frozen_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> Ice:
     """Freeze the first worker that has claimed an order and not begun with it."""
     ice, lock = Ice(), storage.orders.lock_all
 
-    async def slow_lock(connection: Any, order_ids: Sequence[OrderId]) -> list[Order]:
+    async def slow_lock(connection: Any, order_ids: Sequence[OrderId], **more: bool) -> list[Order]:
         await ice.hold()
-        return await lock(connection, order_ids)
+        return await lock(connection, order_ids, **more)
 
     monkeypatch.setattr(storage.orders, "lock_all", slow_lock)
     return ice
