@@ -13,6 +13,7 @@ from orderbus.actors import consumers
 from orderbus.devtools.postgres import NativePostgres
 from orderbus.egress import exchange
 from orderbus.pubsub import leases, subscription
+from orderbus.services.outbox import Relay
 from orderbus.services.shared import SharedByThreads
 from orderbus.storage.database import Database
 from orderbus.worker import health_server
@@ -25,6 +26,11 @@ def wake_up_later(monkeypatch: pytest.MonkeyPatch, *, seconds: float) -> None:
     """Let a process that delivers have been frozen: its clock goes on by so much."""
     clock = services.taking.clock
     monkeypatch.setattr(services.taking, "clock", lambda: clock() + seconds)
+
+
+def leave_more_to_publish(relay: Relay) -> None:
+    """Let the last batch have been a full one."""
+    relay._more_is_due = True
 
 
 def never_take_oneself_for_stopped(monkeypatch: pytest.MonkeyPatch) -> None:

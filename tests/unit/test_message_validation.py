@@ -78,3 +78,10 @@ def test_messages_that_cannot_be_read_have_the_id_of_their_bytes() -> None:
 
     assert first.message_id == again.message_id != other.message_id
     assert first.actor_name == UNKNOWN_ACTOR
+
+
+@pytest.mark.parametrize("name", ["count_event", "process_order", "deliver_webhook"])
+def test_a_message_of_an_older_version_with_its_id_is_let_in(name: str) -> None:
+    message = broker.get_actor(name).message(10045)
+
+    validation.check(message.encode(), name, broker.actors)
