@@ -35,7 +35,8 @@ def collect(results: Sequence[Result], failures: Mapping[str, str], run: Run) ->
 def write(measured: Mapping[str, Any], folder: Path, *, name: str) -> None:
     """Write ``NAME.json``, the plots, and the report (``report.md`` for the latest)."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(measured, indent=1) + "\n")
+    lines = ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in measured.items())
+    (folder / f"{name}.json").write_text(f"{{\n{lines}\n}}\n")
     for each in measured["plots"].values():
         (folder / _file(each)).write_text(plot.svg(Plot(**each)))
     report = "report.md" if name == "latest" else f"report-{name}.md"

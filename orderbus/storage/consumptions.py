@@ -16,7 +16,7 @@ from orderbus.domain.events import Event
 from orderbus.errors import LeaseLost
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
-from orderbus.storage.outbox import event_of
+from orderbus.storage.outbox import EVENTS_OF_CLAIMED, event_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class ConsumerBacklog:
     dead: int = 0
 
 
-_CLAIM: Final = """
+_CLAIM: Final = f"""
     WITH due AS MATERIALIZED (
         SELECT id
           FROM ops.consumptions
@@ -82,13 +82,9 @@ _CLAIM: Final = """
            claimed.crashes, claimed.event_id, claimed.occurred_at, type, sequence,
            order_public_id, order_created_at, content, traceparent, request_id
       FROM claimed
-      -- Each is looked up: a plan that knows no number would read all events for a batch.
-      LEFT JOIN LATERAL (
-           SELECT * FROM ops.events
-            WHERE occurred_at = claimed.occurred_at AND event_id = claimed.event_id
-            LIMIT 1) AS events ON true
+      {EVENTS_OF_CLAIMED}
      ORDER BY claimed.id
-"""
+"""  # noqa: S608 - a constant of ours
 
 
 async def claim(

@@ -19,7 +19,7 @@ from orderbus.domain.retries import CRASHES_UNSUSPECTED
 from orderbus.domain.webhooks import EndpointResponse
 from orderbus.storage import rows, sequencing
 from orderbus.storage.database import Connection
-from orderbus.storage.outbox import event_of
+from orderbus.storage.outbox import EVENTS_OF_CLAIMED, event_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Claimed:
     event: Event | None
 
 
-_CLAIM: Final = """
+_CLAIM: Final = f"""
     WITH endpoints AS MATERIALIZED (
         SELECT id, url, secrets, format,
                greatest(0, least($5, coalesce(known.places, $4) - (SELECT count(*)
@@ -102,12 +102,8 @@ _CLAIM: Final = """
       FROM due
       LEFT JOIN claimed ON claimed.id = due.id
       LEFT JOIN endpoints ON endpoints.id = claimed.endpoint_id
-      -- Each is looked up: a plan that knows no number would read all events for a batch.
-      LEFT JOIN LATERAL (
-           SELECT * FROM ops.events
-            WHERE occurred_at = claimed.occurred_at AND event_id = claimed.event_id
-            LIMIT 1) AS events ON true
-"""
+      {EVENTS_OF_CLAIMED}
+"""  # noqa: S608 - a constant of ours
 #: How long a delivery that is due too early is passed over, where nobody can be waited for.
 _TOO_EARLY: Final = timedelta(seconds=1)
 

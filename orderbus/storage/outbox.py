@@ -18,6 +18,14 @@ from asyncpg import Record
 from orderbus.domain.events import Event, rfc3339
 from orderbus.storage.database import Connection
 
+#: The part of a statement that finds the event of each row that is ``claimed``, by looking each up:
+#: a plan that knows no number would read all events for a batch.
+EVENTS_OF_CLAIMED: Final = """
+      LEFT JOIN LATERAL (
+           SELECT * FROM ops.events
+            WHERE occurred_at = claimed.occurred_at AND event_id = claimed.event_id
+            LIMIT 1) AS events ON true
+"""
 #: Leases in a row without a word after which a pointer is leased alone.
 SUSPECT_AFTER: Final = 3
 
@@ -55,7 +63,7 @@ def event_of(row: Record) -> Event | None:
     )
 
 
-_LEASE: Final = """
+_LEASE: Final = f"""
     WITH breaker AS (
         -- A lease that a crash of PostgreSQL undoes is worth no wait for its disk.
         SELECT opened_at IS NOT NULL AS open
@@ -82,20 +90,16 @@ _LEASE: Final = """
         RETURNING event_id, occurred_at, leases
     )
     -- Of the order only what is announced: reading all of it would cost as much as publishing.
-    SELECT leased.event_id, leased.occurred_at, leased.leases, events.type, events.sequence,
+    SELECT claimed.event_id, claimed.occurred_at, claimed.leases, events.type, events.sequence,
            events.order_public_id, events.order_created_at,
            events.traceparent, events.request_id,
            jsonb_build_object('order_id', content -> 'order_id', 'total', content -> 'total',
-               'customer', jsonb_build_object('name', content #> '{customer,name}'))
+               'customer', jsonb_build_object('name', content #> '{{customer,name}}'))
                AS content
-      FROM leased
-      -- Each is looked up: a plan that knows no number would read all events for a batch.
-      LEFT JOIN LATERAL (
-           SELECT * FROM ops.events
-            WHERE occurred_at = leased.occurred_at AND event_id = leased.event_id
-            LIMIT 1) AS events ON true
+      FROM leased AS claimed
+      {EVENTS_OF_CLAIMED}
      ORDER BY events.occurred_at, events.sequence
-"""
+"""  # noqa: S608 - a constant of ours
 
 
 async def lease(
