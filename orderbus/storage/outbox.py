@@ -72,8 +72,10 @@ _LEASE: Final = f"""
     ), probe AS (
         UPDATE ops.relay_breaker
            SET probe_at = now() + $3::interval
-         WHERE probe_at <= now()
-           AND EXISTS (SELECT FROM ops.outbox WHERE due_at <= now() AND (leases >= $4) = $5)
+         -- CASE: PostgreSQL would look for what is due before it looks at the breaker.
+         WHERE CASE WHEN probe_at <= now()
+                    THEN EXISTS (SELECT FROM ops.outbox
+                                  WHERE due_at <= now() AND (leases >= $4) = $5) END
         RETURNING 1
     ), due AS (
         SELECT event_id
