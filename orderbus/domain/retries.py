@@ -56,8 +56,6 @@ LOST_EVENT: Final = _seconds(10, 600)
 #: The same where others came back after it, and where a backlog comes back out of order.
 LATE_EVENT: Final = _seconds(15, 600)
 BACKLOG_EVENT: Final = _seconds(600)
-#: A message that Pub/Sub delivered and nobody acknowledged.
-REDELIVERY: Final = _seconds(0.1, 10)
 
 #: The pauses of a webhook before its first attempt and after each failed one.
 WEBHOOK_SCHEDULE: Final = tuple(

@@ -17,6 +17,7 @@ from orderbus.pubsub import topology
 _EXTEND_EVERY: Final = topology.ACK_DEADLINE * 0.45
 #: Ack ids one request may carry; Google's own client takes as many.
 _AT_MOST: Final = 1000
+_Say = Callable[[], None]
 _AWAY: Final = (exceptions.ServiceUnavailable, exceptions.DeadlineExceeded)
 
 
@@ -39,11 +40,11 @@ class Leases:
         self._trusted = False  # until ``trust``
         self._work = asyncio.Event()
 
-    def hold(self, ack_id: str) -> tuple[Callable[[], None], Callable[[], None]]:
-        """Keep a message ours from now on; returns what acknowledges it and what gives it back."""
+    def hold(self, ack_id: str) -> tuple[_Say, _Say, _Say]:
+        """Keep a message ours; returns what acknowledges it, gives it back, extends it no more."""
         self._held.add(ack_id)
         settle = partial(self._settle, ack_id, self._generation)
-        return partial(settle, self._acks), partial(settle, self._nacks)
+        return partial(settle, self._acks), partial(settle, self._nacks), partial(settle, [])
 
     def doubt(self) -> None:
         """Say nothing until it is known that the subscription is still the same."""

@@ -33,8 +33,8 @@ _EMULATOR_LOOKS: Final = 0.05
 _LOOK_EVERY: Final = 2.0
 #: Seconds after which a stream counts as open: one that is refused ends sooner.
 _OPEN_AFTER: Final = 0.2
-#: Seconds a stream has to end before it is cancelled: the emulator may be slow, and loses messages
-#: for minutes after it.
+#: Seconds a stream has to bring what is on its way, and to end, before it is cancelled: what is
+#: lost then comes to nobody until its lease has run out.
 _END_WITHIN: Final = 5.0
 #: Seconds between two signs of life on a stream, so that nothing in between closes it as idle.
 _HEARTBEAT: Final = 25.0
@@ -152,6 +152,7 @@ class _Pull:
     def _forget(self) -> None:
         self._leases.forget()
         for stream in self._streams:
+            stream.forgotten = True
             stream.finish()
 
     async def keep_streaming(self, number: int) -> None:
@@ -176,7 +177,7 @@ class _Pull:
             stream.is_open = not await stream.ends_within(_OPEN_AFTER)
             if stream.is_open:
                 self._connected(up=True)
-            error = await stream.ended
+            error = await asyncio.shield(stream.ended)  # whoever is cancelled still waits for it
         finally:
             self._streams.discard(stream)
             await stream.close()
@@ -197,7 +198,7 @@ class _Stream:
         settings: Settings,
         subscription: Subscription,
     ) -> None:
-        self.is_open = False
+        self.is_open = self.forgotten = False
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[Exception | None] = self._loop.create_future()
         self._subscription = subscription
@@ -207,10 +208,9 @@ class _Stream:
         threading.Thread(target=self._read, name="pubsub-stream", daemon=True).start()
 
     def finish(self) -> None:
-        """Ask for its end, as one that has no more to say.
+        """Ask for its end, as one that has no more to say; what is on its way still comes.
 
-        Not by cancelling: the emulator goes on sending to a stream that was cancelled, and what it
-        sends there comes to nobody for half a minute.
+        Not by cancelling: what is on its way would come to nobody until its lease has run out.
         """
         self._closed.set()
         self._requests.put(None)
@@ -246,15 +246,18 @@ class _Stream:
         error: Exception | None = None
         try:
             for response in self._call:
-                self._call_soon(self._subscription.add, response._pb.received_messages)  # noqa: SLF001 - ten times as fast
-                self._subscription.room.wait()
-                if self._closed.is_set():
-                    break
+                self._call_soon(self._take, response._pb.received_messages)  # noqa: SLF001 - ten times as fast
+                while not (self._closed.is_set() or self._subscription.room.wait(_EMULATOR_LOOKS)):
+                    pass
         except exceptions.GoogleAPICallError as caught:
             error = caught
         finally:  # whatever ended it, a stream that brings nothing must not count as one
             self._requests.put(None)
             self._call_soon(self._end, error)
+
+    def _take(self, messages: Any) -> None:  # noqa: ANN401 - Google's messages
+        if not self.forgotten:  # a forgotten subscription's ack ids may be another's by now
+            self._subscription.add(messages)
 
     def _end(self, error: Exception | None) -> None:
         if not self.ended.done():

@@ -31,6 +31,7 @@ class Received:
     published_at: datetime
     ack: Callable[[], None]
     nack: Callable[[], None]
+    let_go: Callable[[], None]
 
 
 class Subscription:
@@ -78,8 +79,8 @@ class Subscription:
     def settle(self, batch: Sequence[Received], *, later: Sequence[Received]) -> None:
         """Acknowledge a batch, but hand out those in ``later`` again after a pause.
 
-        They take no room from what comes: orders that stand still must not stop the others. Too
-        many of them go back to Pub/Sub.
+        They take no room from what comes: orders that stand still must not stop the others. What
+        is too much of them comes again once its lease has run out: at once would be in a circle.
         """
         put_off = {id(message) for message in later}
         for message in batch:
@@ -87,7 +88,8 @@ class Subscription:
                 message.ack()
         room = max(0, self._at_most - len(self._put_off))
         self._put_off.extend(later[:room])
-        self.give_back(later[room:])
+        for message in later[room:]:
+            message.let_go()
         asyncio.get_running_loop().call_later(_LATER, self._take_up, len(later[:room]))
 
     def give_back(self, messages: Sequence[Received]) -> None:
@@ -98,8 +100,6 @@ class Subscription:
     def close(self) -> None:
         """Give back what waits."""
         self.give_back([*self._put_off, *self._messages])
-        self._put_off.clear()
-        self._messages.clear()
 
     def add(self, messages: Sequence[Any]) -> None:
         """Take in what a stream brought; from now on its leases are extended."""
@@ -124,7 +124,7 @@ class Subscription:
             self._news.set()
 
     def _received(self, message: Any) -> Received:  # noqa: ANN401 - Google's message
-        ack, nack = self._leases.hold(message.ack_id)
+        ack, nack, let_go = self._leases.hold(message.ack_id)
         content = message.message
         return Received(
             data=content.data,
@@ -133,4 +133,5 @@ class Subscription:
             published_at=content.publish_time.ToDatetime(tzinfo=UTC),
             ack=ack,
             nack=nack,
+            let_go=let_go,
         )

@@ -11,7 +11,6 @@ from uuid import uuid4
 from google.api_core import exceptions
 from google.cloud import pubsub_v1
 
-from orderbus.domain import retries
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.pubsub import channels
 from orderbus.settings import Settings
@@ -84,11 +83,9 @@ def _ensure(settings: Settings) -> bool:
     topic, subscription = topic_path(settings), subscription_path(settings)
     dead = f"{topic}.dead-letter"
     kept = {"ack_deadline_seconds": ACK_DEADLINE, "expiration_policy": {}}
+    # No retry policy: what is given back shall come at once, and the emulator would bring nothing
+    # again that came in vain twice: its timer dies of two at the same millisecond.
     delivery = {
-        "retry_policy": {
-            "minimum_backoff": retries.REDELIVERY.first,
-            "maximum_backoff": retries.REDELIVERY.most,
-        },
         "dead_letter_policy": {
             "dead_letter_topic": dead,
             "max_delivery_attempts": DELIVERY_ATTEMPTS,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 from uuid import uuid4
@@ -57,9 +58,11 @@ class Bench:
             return []
         return list(answer.received_messages)
 
-    def give_back(self, subscription: str, received: Any, *, after: int = 0) -> None:
+    def give_back(self, subscription: str, *received: Any, after: int = 0) -> None:
         self.subscriber.modify_ack_deadline(
-            subscription=subscription, ack_ids=[received.ack_id], ack_deadline_seconds=after
+            subscription=subscription,
+            ack_ids=[each.ack_id for each in received],
+            ack_deadline_seconds=after,
         )
 
     def stream(self, subscription: str, **options: Any) -> list[Any]:
@@ -100,6 +103,19 @@ def backoff(bench: Bench) -> str:
     began = time.monotonic()
     assert bench.pull(path)
     return "after a second" if time.monotonic() - began > 0.7 else "at once"
+
+
+def came_in_vain(bench: Bench) -> str:
+    second = Duration(seconds=1)
+    path = bench.subscribe(retry_policy={"minimum_backoff": second, "maximum_backoff": second})
+    bench.publish(*[{"data": b"x"}] * 50)
+    times: Counter[str] = Counter()
+    while came := bench.pull(path, within=4):
+        times.update(received.message.message_id for received in came)
+        if max(times.values()) > 3:
+            return "come again"
+        bench.give_back(path, *came, after=1)
+    return f"never come again after {max(times.values())} times"
 
 
 def late_ack(bench: Bench) -> str:
@@ -154,6 +170,11 @@ DIFFERENCES: Final[dict[str, tuple[Callable[[Bench], str], str, str]]] = {
         backoff,
         "at once",
         "after a second",
+    ),
+    "Under a retry policy, messages whose leases run out": (
+        came_in_vain,
+        "never come again after 3 times",
+        "come again",
     ),
     "After an ack that came too late": (
         late_ack,

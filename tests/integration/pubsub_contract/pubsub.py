@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from unittest import mock
 from uuid import uuid4
+
+from google.api_core import exceptions
 
 from orderbus import services
 from orderbus.actors import bridge
@@ -172,3 +175,15 @@ async def publish_until_it_works(publisher: Publisher, messages: list[Message]) 
 
 def clients(settings: Settings) -> tuple[Any, Any]:
     return channels.publisher(settings), channels.subscriber(settings)
+
+
+def pull_all(subscriber: Any, path: str, ids: set[str]) -> list[str]:
+    """Pull until all these messages came; returns their ack ids."""
+    came: dict[str, str] = {}
+    ends = time.monotonic() + PATIENCE
+    while came.keys() < ids:
+        assert time.monotonic() < ends, f"{len(ids) - len(came)} of {len(ids)} do not come"
+        with suppress(exceptions.DeadlineExceeded):
+            answer = subscriber.pull(subscription=path, max_messages=100, timeout=5, retry=None)
+            came |= {each.message.message_id: each.ack_id for each in answer.received_messages}
+    return list(came.values())

@@ -129,6 +129,25 @@ async def test_what_waits_behind_the_last_batch_goes_to_another_bridge_at_once(
     assert sorted(first.numbers + second.numbers) == list(range(20))
 
 
+async def test_what_is_on_its_way_to_a_bridge_that_ends_goes_to_another_one_at_once(
+    pubsub_host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topology, "ACK_DEADLINE", 600)  # what a stream keeps comes to nobody
+    settings, first, second = at(pubsub_host, bridge_batch=2), Inbox(), Inbox()
+    first.free.clear()
+
+    async with publishing(settings) as publisher:
+        async with bridging(settings, first):
+            await published(publisher, numbered(3000))
+            await until(lambda: bool(first.tries))
+            asyncio.get_running_loop().call_later(0.3, first.free.set)
+        async with bridging(settings.model_copy(update={"bridge_batch": 200}), second):
+            await until(lambda: len(first.numbers) + len(second.numbers) >= 3000)
+
+    assert len(first.numbers) == 2
+    assert sorted(first.numbers + second.numbers) == list(range(3000))
+
+
 async def test_a_bridge_told_to_stop_does_not_wait_for_a_database_that_is_away(
     settings: Settings,
 ) -> None:

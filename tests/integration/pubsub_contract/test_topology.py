@@ -13,6 +13,10 @@ from tests.conftest import settings_from
 from tests.integration.pubsub_contract.pubsub import (
     at,
     clients,
+    numbered,
+    published,
+    publishing,
+    pull_all,
 )
 from tests.support.ports import kept_port
 
@@ -43,6 +47,18 @@ async def test_the_subscription_never_expires_and_its_dead_letters_are_kept(
     assert not made.expiration_policy.ttl
     assert made.dead_letter_policy.max_delivery_attempts == 100
     assert made.dead_letter_policy.dead_letter_topic == dead.topic
+
+
+async def test_what_came_to_nobody_again_and_again_still_comes(settings: Settings) -> None:
+    async with publishing(settings) as publisher:
+        ids = await published(publisher, numbered(50))
+    _, google = clients(settings)
+    path = topology.subscription_path(settings)
+
+    for _ in range(4):
+        ack_ids = await asyncio.to_thread(pull_all, google, path, set(ids))
+        google.modify_ack_deadline(subscription=path, ack_ids=ack_ids, ack_deadline_seconds=1)
+    google.close()
 
 
 async def test_a_subscription_whose_topic_was_deleted_is_made_again(settings: Settings) -> None:
