@@ -139,5 +139,11 @@ def _received(event: Any) -> Received:  # noqa: ANN401 - an event
         """Nobody waits for it."""
 
     return Received(
-        message.data, message.attributes, str(event.id), datetime.now(UTC), nothing, nothing
+        message.data,
+        message.attributes,
+        str(event.id),
+        datetime.now(UTC),
+        nothing,
+        nothing,
+        nothing,
     )

@@ -34,6 +34,7 @@ def received(message: Message, message_id: str | None = None) -> Received:
         published_at=datetime.now(UTC),
         ack=lambda: None,
         nack=lambda: None,
+        let_go=lambda: None,
     )
 
 

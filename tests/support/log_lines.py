@@ -75,4 +75,5 @@ def came_back(message: Message, **attributes: str) -> Received:
         messages.decode(message.data, message.attributes).occurred_at,
         ack=lambda: None,
         nack=lambda: None,
+        let_go=lambda: None,
     )

@@ -76,6 +76,7 @@ class Travel:
                 published_at=datetime.now(UTC),
                 ack=lambda: None,
                 nack=lambda: None,
+                let_go=lambda: None,
             )
             for message in self.topic.published
         ]

@@ -121,7 +121,7 @@ def ignore() -> None:
 async def test_the_bridge_keeps_or_puts_off_what_came_or_writes_a_dead_letter_as_the_table_says(
     error: OrderbusError,
 ) -> None:
-    message = Received(b"", {}, "m-1", datetime.now(UTC), ignore, ignore)
+    message = Received(b"", {}, "m-1", datetime.now(UTC), ignore, ignore, ignore)
     database: Any = FailingDatabase(error)
     received = services.inbox.receive(database, [message], wanted={})
 
