@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import signal
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
-from orderbus import actors, event_loop, services, storage, telemetry
+from orderbus import actors, event_loop, health_server, services, storage, telemetry
 from orderbus import settings as settings_module
 from orderbus.actors import broker
 from orderbus.commands import terminal
 from orderbus.errors import Misconfigured
-from orderbus.web import health_server
+
+if TYPE_CHECKING:
+    from orderbus.services.health import Health
+    from orderbus.storage.database import Database
 
 
 @click.command()
@@ -42,12 +46,8 @@ async def _run(settings: settings_module.Settings, max_messages: int | None) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     health = services.health.Health(*services.health.POSTGRES, "pubsub", "rabbitmq")
-    async with (
-        storage.database.open_database(settings) as database,
-        health_server.open_health_server(
-            settings.metrics_host, settings.bridge_metrics_port, health, database
-        ),
-    ):
+    async with storage.database.open_database(settings) as database:
+        show(settings, health, database)
         watching = [
             asyncio.create_task(health.watch("postgres", partial(services.health.look, database))),
             asyncio.create_task(health.watch("rabbitmq", broker.ping)),
@@ -64,3 +64,15 @@ async def _run(settings: settings_module.Settings, max_messages: int | None) -> 
             for task in watching:
                 task.cancel()
             await asyncio.gather(*watching, return_exceptions=True)
+
+
+def show(settings: settings_module.Settings, health: Health, database: Database) -> None:
+    """Show over HTTP, as long as the event loop runs, how well this process is."""
+    loop = asyncio.get_running_loop()
+
+    def render() -> bytes:
+        asking = asyncio.run_coroutine_threadsafe(database.ask(storage.diagnostics.backlog), loop)
+        return telemetry.render(asking.result())
+
+    place = settings.metrics_host, settings.bridge_metrics_port
+    health_server.show(*place, lambda: health.readiness, render)

@@ -15,13 +15,13 @@ import pytest
 import structlog
 
 from orderbus import services
+from orderbus.commands import bridge
 from orderbus.devtools.processes import free_port
 from orderbus.services import shared
 from orderbus.services.health import Health
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.schema import NEWEST
-from orderbus.web.health_server import open_health_server
 from tests.conftest import settings_from
 from tests.support import event_rows, scenario
 from tests.support.api_client import JSON, PATH, Client, body, post, problem, serving
@@ -118,11 +118,11 @@ async def test_a_bridge_looks_at_the_same(database: Database, settings: Settings
     watching = asyncio.create_task(
         health.watch("postgres", partial(services.health.look, database))
     )
-    async with open_health_server("127.0.0.1", port, health, database):
-        async with asyncio.timeout(30):
-            while not health.readiness.dependencies["partitions"]:
-                await asyncio.sleep(0.02)
-        status, said = await asked(port, "/readyz")
+    bridge.show(settings.model_copy(update={"bridge_metrics_port": port}), health, database)
+    async with asyncio.timeout(30):
+        while not health.readiness.dependencies["partitions"]:
+            await asyncio.sleep(0.02)
+    status, said = await asked(port, "/readyz")
     watching.cancel()
 
     assert (status, said["parts"]["schema"]) == (503, False)
@@ -202,13 +202,13 @@ async def test_metrics_are_refused_when_what_waits_cannot_be_known(alone: Client
 
 async def test_a_bridge_without_postgresql_shows_no_half_metrics(env: dict[str, str]) -> None:
     port, health = free_port(), Health("postgres")
-    settings = settings_from(env, db_host="127.0.0.1", db_port=free_port())
+    settings = settings_from(
+        env, db_host="127.0.0.1", db_port=free_port(), bridge_metrics_port=port
+    )
     from orderbus.storage.database import open_database  # noqa: PLC0415 - only here
 
-    async with (
-        open_database(settings) as database,
-        open_health_server("127.0.0.1", port, health, database),
-    ):
+    async with open_database(settings) as database:
+        bridge.show(settings, health, database)
         status, said = await asked(port, "/metrics")
 
     assert status == 503

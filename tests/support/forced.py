@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from orderbus import services, storage, telemetry
+from orderbus import services, storage
 from orderbus.actors import consumers
 from orderbus.devtools.postgres import NativePostgres
 from orderbus.egress import exchange
+from orderbus.health_server import show
 from orderbus.pubsub import leases, subscription
 from orderbus.services.outbox import Relay
-from orderbus.services.shared import SharedByThreads
 from orderbus.storage.database import Database
 from orderbus.worker import health_server
 
@@ -96,31 +96,12 @@ def tell_health_server_to_stop(monkeypatch: pytest.MonkeyPatch, *, told: bool = 
 
 def end_of_health_server() -> bool:
     """Say whether the process that shows a worker's metrics would end now."""
-    try:
-        health_server._end_when_deserted()
-    except SystemExit:
-        return True
-    return False
+    return health_server._is_deserted()
 
 
-def render_metrics_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have that process remember nothing of what others were shown."""
-    monkeypatch.setattr(health_server, "_rendered", SharedByThreads(telemetry.render))
-
-
-def status_of_metrics() -> int:
-    """The status with which that process answers who asks for metrics."""
-
-    class Asked:
-        status = 0
-
-        def _answer(self, status: int, *_: object) -> None:
-            self.status = status
-
-    asked: Any = Asked()
-    health_server._Handler._show_metrics(asked)
-    status: int = asked.status
-    return status
+def show_metrics_of_worker(port: int, host: str = "127.0.0.1") -> None:
+    """Show them as that process does, from this one."""
+    show(host, port, health_server._readiness, health_server._render)
 
 
 def gather_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import fcntl
+import time
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
+from orderbus.devtools.processes import free_port
 from orderbus.worker import shared_state
 from tests.support.forced import (
     end_of_health_server,
-    render_metrics_anew,
-    status_of_metrics,
+    show_metrics_of_worker,
     tell_health_server_to_stop,
 )
 
@@ -60,10 +62,40 @@ def test_it_ends_where_another_worker_swept_the_folder_away(
 def test_it_shows_no_metrics_where_what_the_workers_counted_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    render_metrics_anew(monkeypatch)
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "gone"))
+    port = free_port()
+    show_metrics_of_worker(port)
 
-    assert status_of_metrics() == 503
+    assert _asked(port, "/metrics") == (
+        503,
+        b'{"error": "unavailable", "detail": "No worker has counted yet"}',
+    )
 
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
-    assert status_of_metrics() == 200
+    assert _asked(port, "/metrics")[0] == 200
+    assert _asked(port, "/healthz?now")[0] == 200
+    assert _asked(port, "/nowhere")[0] == 404
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="there is no IPv6 here")
+def test_it_may_be_asked_under_an_ipv6_address() -> None:
+    port = free_port()
+    show_metrics_of_worker(port, "::1")
+
+    assert _asked(port, "/healthz", "::1") == (200, b'{"ok": true}')
+
+
+def _asked(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, bytes]:
+    """Ask a health server, as soon as it is there."""
+    deadline = time.monotonic() + 30
+    while True:
+        connection = HTTPConnection(host, port, timeout=30)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        finally:
+            connection.close()
