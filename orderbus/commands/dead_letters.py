@@ -95,7 +95,7 @@ async def _redrive(run: terminal.Run, letter: int) -> UUID | None:
     async with run.database.transaction() as connection:
         owed = await desk.redrive(connection, letter)
         if owed.message is not None:
-            await broker.enqueue_message(owed.message.actor, owed.message.arguments)
+            await broker.enqueue_message(*owed.message)
         if owed.publication is not None:
             async with pubsub.open_publisher(run.settings) as publisher:
                 (answer,) = await publisher.publish(
@@ -103,8 +103,7 @@ async def _redrive(run: terminal.Run, letter: int) -> UUID | None:
                 )
             if isinstance(answer, OrderbusError):
                 raise answer
-    if owed.held_by is None:
-        await _enqueue(owed.deliveries)
+    await _wake_up(owed.deliveries)
     return owed.held_by
 
 
@@ -117,16 +116,16 @@ async def discard(run: terminal.Run, *, letter: int, note: str) -> None:
 
     An event that could not be published is passed over: its order's later events may go.
     """
-    await _enqueue(await desk.discard(run.database, letter, note=note))
+    await _wake_up(len(await desk.discard(run.database, letter, note=note)))
     run.answer({"discarded": letter}, f"{letter} discarded")
 
 
-async def _enqueue(deliveries: list[int] | tuple[int, ...]) -> None:
+async def _wake_up(deliveries: int) -> None:
     """Hurry what may go; where RabbitMQ is away, workers find it by themselves."""
     if deliveries:
         try:
             async with asyncio.timeout(5):
-                await broker.wake_up({"deliver_webhook": len(deliveries)})
+                await broker.wake_up({"deliver_webhook": deliveries})
         except (Unavailable, TimeoutError):
             terminal.say(
                 "RabbitMQ took no wake-up message: it goes on when the dispatcher looks next",

@@ -16,6 +16,7 @@ from dramatiq.broker import MessageProxy
 from dramatiq.brokers.stub import StubBroker, _StubConsumer
 
 from orderbus.errors import Unavailable
+from orderbus.rabbitmq.broker import Broker
 from orderbus.rabbitmq.consumer import QueueMessage
 
 #: Seconds between two looks at a gate that is closed.
@@ -63,6 +64,10 @@ class MemoryBroker(StubBroker):
         """Return if a worker of this process takes the messages; raises ``Unavailable``."""
         if not self._has_worker.is_set():
             raise Unavailable("The queues are inside the worker: only the worker reaches them")
+
+
+#: What a worker may take its messages from.
+AnyBroker = Broker | MemoryBroker
 
 
 class _Consumer(_StubConsumer):

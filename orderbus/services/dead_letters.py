@@ -16,23 +16,16 @@ from orderbus.storage.dead_letters import DeadLetter, FailedMessage
 
 
 @dataclass(frozen=True, slots=True)
-class QueueMessage:
-    """A message for an actor, as it came from its queue."""
-
-    actor: str
-    arguments: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class Redriven:
     """What the caller has to send after a redrive: PostgreSQL keeps nothing of it.
 
-    ``held_by`` is the endpoint that is disabled: until it is enabled, the delivery waits.
+    ``deliveries`` are due now. ``held_by`` is the endpoint that is disabled: until it is enabled,
+    the delivery waits. ``message`` is for an actor, with these arguments.
     """
 
-    deliveries: tuple[int, ...] = ()
+    deliveries: int = 0
     held_by: UUID | None = None
-    message: QueueMessage | None = None
+    message: tuple[str, Mapping[str, Any]] | None = None
     publication: Message | None = None
 
 
@@ -64,7 +57,7 @@ async def _bring_back(connection: Connection, letter: DeadLetter) -> Redriven:
             if not await storage.deliveries.redrive(connection, delivery_id):
                 raise Conflict("The delivery is not dead any more, or its endpoint was removed")
             held_by = await storage.endpoints.holding(connection, delivery_id)
-            return Redriven(deliveries=(delivery_id,), held_by=held_by)
+            return Redriven(deliveries=0 if held_by else 1, held_by=held_by)
         case DeadLetter(kind="outbox", event_id=UUID() as event_id):
             await storage.outbox.unpark(connection, event_id)
             return Redriven()
@@ -75,7 +68,7 @@ async def _bring_back(connection: Connection, letter: DeadLetter) -> Redriven:
         case DeadLetter(kind="pubsub", data=bytes() as data, attributes=dict() as attributes):
             return Redriven(publication=Message(data, attributes))
         case DeadLetter(actor=str() as actor, arguments=dict() as arguments):
-            return Redriven(message=QueueMessage(actor, arguments))
+            return Redriven(message=(actor, arguments))
     raise Conflict("No worker can read this message, so it cannot be sent again: discard it")
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 from orderbus import telemetry
+from orderbus.domain.carts import OpenCart
+from orderbus.domain.events import CART_CHECKED_OUT
 from orderbus.errors import NotFound
 from orderbus.storage import events, rows
 from orderbus.storage.database import Connection
@@ -26,14 +26,12 @@ class Cart:
     closed: bool
 
 
-async def add(
-    connection: Connection, *, total_amount: Decimal, items: Sequence[Mapping[str, Any]]
-) -> UUID:
-    """Open a cart."""
+async def add(connection: Connection, cart: OpenCart) -> UUID:
+    """Open a cart with a total, or with items that make up the total."""
     return await connection.fetchval(
         "INSERT INTO orders.carts (total_amount, items) VALUES ($1, $2) RETURNING uuid",
-        total_amount,
-        items,
+        cart.amount(),
+        [item.model_dump(mode="json") for item in cart.items or ()],
     )
 
 
@@ -56,14 +54,13 @@ async def check_out(
     connection: Connection,
     cart_uuid: UUID,
     *,
-    type: str,  # noqa: A002 - the event's type
-    actor: str | None,
+    actor: str | None = None,
     traceparent: str | None,
 ) -> bool:
     """Close a cart, with its event and outbox pointer; false if it was closed before.
 
     One statement: of many at once, one closes it. The event carries the order that the cart
-    becomes, whose reference is the cart's uuid. Raises ``NotFound``.
+    becomes, whose reference is the cart's uuid; ``actor`` is who placed it. Raises ``NotFound``.
     """
     closed: bool | None = await connection.fetchval(
         f"""
@@ -85,7 +82,7 @@ async def check_out(
         SELECT EXISTS (SELECT FROM closed) FROM orders.carts WHERE uuid = $1
         """,  # noqa: S608 - a constant of ours
         cart_uuid,
-        type,
+        CART_CHECKED_OUT,
         traceparent,
         actor,
         telemetry.request_id(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
@@ -31,11 +32,7 @@ async def stream_list(
     503; one that goes away later cuts the connection. Between two chunks no connection to
     PostgreSQL is held.
     """
-
-    async def rows_after(after: int) -> Sequence[Any]:
-        async with request.app[DATABASE].connection() as connection:
-            return await list_after(connection, after, at_most=_CHUNK)
-
+    rows_after = partial(request.app[DATABASE].ask, list_after, at_most=_CHUNK)
     rows = await rows_after(0)
     response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
     await response.prepare(request)

@@ -10,10 +10,10 @@ from typing import Final
 from orderbus import services, storage
 from orderbus.errors import Denied, Misconfigured, Unavailable
 from orderbus.pubsub import topology
+from orderbus.rabbitmq.memory_broker import AnyBroker
 from orderbus.resources import Resources
 from orderbus.services.health import Ask, Found, Health
 from orderbus.worker import lifecycle, shared_state
-from orderbus.worker.broker import Broker
 
 #: Seconds between two reports for readiness.
 _REPORTS: Final = 0.5
@@ -22,7 +22,9 @@ _REPORTS: Final = 0.5
 class Dependencies(Health):
     """Asks every one of them, and reports for readiness what answers."""
 
-    def __init__(self, resources: Resources, broker: Broker, lost: Callable[[], list[str]]) -> None:
+    def __init__(
+        self, resources: Resources, broker: AnyBroker, lost: Callable[[], list[str]]
+    ) -> None:
         """Know of nothing yet; ``lost`` names threads of this worker that ended."""
         self._resources = resources
         self._broker = broker

@@ -27,12 +27,12 @@ from dramatiq.asyncio import get_event_loop_thread
 from orderbus import settings as settings_module
 from orderbus import telemetry
 from orderbus.errors import Misconfigured, Unavailable
+from orderbus.rabbitmq.memory_broker import AnyBroker
 from orderbus.resources import Resources, open_resources
 from orderbus.services.outbox import Relay
 from orderbus.services.taking import Taker
 from orderbus.settings import Settings
 from orderbus.worker import health_server, shared_state, threads
-from orderbus.worker.broker import Broker
 
 T = TypeVar("T")
 
@@ -140,7 +140,7 @@ class Lifecycle(Middleware):
         Dramatiq would go on after an error here, with nothing open.
         """
         global _open, _takers  # noqa: PLW0603 - one per worker process, as Dramatiq's event loop is
-        cast("Broker", broker).gate.clear()
+        cast("AnyBroker", broker).gate.clear()
         shared_state.report({})
         try:
             opening = self._stack.enter_async_context(open_resources(settings_module.load()))
@@ -160,7 +160,7 @@ class Lifecycle(Middleware):
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
         """Enqueue no more; what is under way goes on for a while, and is handed back then."""
-        cast("Broker", broker).stopping.set()
+        cast("AnyBroker", broker).stopping.set()
         if self._dispatching is not None:
             self._dispatching.cancel()
         self._ending = submit(_interrupt_after(resources().settings.stop_grace))

@@ -26,10 +26,11 @@ from orderbus import services, telemetry, waiting
 from orderbus.domain.retries import MESSAGE, DeadLetter, NotCharged, Retry, judge_error
 from orderbus.domain.text import of_error, storable
 from orderbus.errors import OrderbusError, Unavailable
+from orderbus.rabbitmq.consumer import QueueMessage
+from orderbus.rabbitmq.memory_broker import AnyBroker
 from orderbus.storage.dead_letters import FailedMessage
 from orderbus.telemetry import UNKNOWN_ACTOR
 from orderbus.worker import lifecycle
-from orderbus.worker.broker import Broker, TakenMessage
 
 MAX_RETRIES: Final = 3
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -62,7 +63,7 @@ def judge(
     )
 
 
-def failed_message(message: TakenMessage, reason: str, error: BaseException) -> FailedMessage:
+def failed_message(message: QueueMessage, reason: str, error: BaseException) -> FailedMessage:
     """Say what is kept of a message, with its bytes where it was refused."""
     sent = message._message  # noqa: SLF001 - the message itself, as it was sent
     is_readable = sent.actor_name != UNKNOWN_ACTOR
@@ -113,7 +114,7 @@ class Retries(Middleware):
         exception: BaseException | None = None,
     ) -> None:
         """Decide what becomes of a message, and have it done."""
-        queues, taken = cast("Broker", broker), cast("TakenMessage", message)
+        queues, taken = cast("AnyBroker", broker), cast("QueueMessage", message)
         if exception is None:
             _count(queues, taken, "done")
         else:
@@ -121,12 +122,12 @@ class Retries(Middleware):
 
     def before_nack(self, broker: dramatiq.Broker, message: MessageProxy) -> None:
         """Bury a message that was refused before any actor had it."""
-        queues, taken = cast("Broker", broker), cast("TakenMessage", message)
+        queues, taken = cast("AnyBroker", broker), cast("QueueMessage", message)
         error = message._exception  # noqa: SLF001 - nowhere else
         if taken.settled is None and error is not None:
             self._decide(queues, taken, error)
 
-    def _decide(self, broker: Broker, message: TakenMessage, error: BaseException) -> None:
+    def _decide(self, broker: AnyBroker, message: QueueMessage, error: BaseException) -> None:
         message.leave()  # unless something better is found
         waits, retries = (message.options.get(name, 0) for name in ("waits", "retries"))
         actor = broker.actors.get(message.actor_name)
@@ -148,7 +149,7 @@ class Retries(Middleware):
 
 
 async def _again(
-    broker: Broker, message: TakenMessage, error: BaseException, after: timedelta, **counted: int
+    broker: AnyBroker, message: QueueMessage, error: BaseException, after: timedelta, **counted: int
 ) -> None:
     delay = after // _MILLISECOND
     telemetry.log.warning(
@@ -162,7 +163,7 @@ async def _again(
     await _until_done(message, put)
 
 
-async def _until_done(message: TakenMessage, attempt: Callable[[], Awaitable[None]]) -> None:
+async def _until_done(message: QueueMessage, attempt: Callable[[], Awaitable[None]]) -> None:
     """Attempt until it works, with growing pauses, for as long as the message is ours to settle.
 
     Cancels itself when RabbitMQ gives the message out again.
@@ -186,7 +187,7 @@ async def _until_done(message: TakenMessage, attempt: Callable[[], Awaitable[Non
         raise
 
 
-def _count(broker: Broker, message: TakenMessage, outcome: str) -> None:
+def _count(broker: AnyBroker, message: QueueMessage, outcome: str) -> None:
     # A name of the message's own making would be one more series for each.
     actor = message.actor_name if message.actor_name in broker.actors else UNKNOWN_ACTOR
     telemetry.ACTOR_MESSAGES.labels(actor=actor, outcome=outcome).inc()

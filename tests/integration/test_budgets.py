@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orderbus import services
+from orderbus import services, storage
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.integration.test_inbox import messages
@@ -45,10 +45,10 @@ async def test_an_order_that_is_there_already_sends_a_second_statement(
 
 async def test_a_checkout_sends_exactly_one_statement(database: Database, sent: list[str]) -> None:
     carts = [await cart_rows.add(database) for _ in range(2)]
-    await services.carts.check_out(database, carts[0], traceparent=None)
+    await database.ask(storage.carts.check_out, carts[0], traceparent=None)
     sent.clear()
 
-    await services.carts.check_out(database, carts[1], traceparent=None)
+    await database.ask(storage.carts.check_out, carts[1], traceparent=None)
 
     assert len(sent) == 1
 

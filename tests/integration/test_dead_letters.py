@@ -9,7 +9,7 @@ import pytest
 from orderbus import services, storage
 from orderbus.errors import NotFound
 from orderbus.pubsub.messages import Message
-from orderbus.services.dead_letters import QueueMessage, Redriven
+from orderbus.services.dead_letters import Redriven
 from orderbus.storage.database import Database
 from orderbus.storage.dead_letters import FailedMessage
 from tests.support import letter_rows
@@ -61,7 +61,7 @@ async def test_a_redriven_queue_message_is_sent_by_whoever_redrives(database: Da
 
     owed = await redrive(database, letter)
 
-    assert owed.message == QueueMessage("deliver_webhook", {"args": [17], "kwargs": {}})
+    assert owed.message == ("deliver_webhook", {"args": [17], "kwargs": {}})
     assert (await letter_rows.only(database))["resolution"] == "redriven"
 
 

@@ -76,9 +76,7 @@ async def settle_pointers(connection: Connection, world: World) -> None:
 OLD = storage.retention.Bounds(keep=timedelta(0), at_most=9)
 #: How each function of ``storage`` that locks rows of these tables is called, in its transaction.
 CALLS: dict[str, Call] = {
-    "carts.check_out": lambda c, w: storage.carts.check_out(
-        c, w.cart, type="x.y", actor="x", traceparent=None
-    ),
+    "carts.check_out": lambda c, w: storage.carts.check_out(c, w.cart, actor="x", traceparent=None),
     "deliveries.claim": lambda c, _: storage.deliveries.claim(
         c, lease=uuid4(), length=SOON, in_flight={}, otherwise=9, at_most=9
     ),

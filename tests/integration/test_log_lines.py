@@ -162,8 +162,8 @@ async def test_the_order_a_cart_becomes_is_accepted_under_both_its_names(
     database: Database, settings: Settings, lines: list[Any]
 ) -> None:
     async with database.connection() as connection:
-        cart = await services.carts.open_cart(connection, OpenCart(total_amount=Decimal("100.50")))
-    await services.carts.check_out(database, cart, traceparent=None)
+        cart = await storage.carts.add(connection, OpenCart(total_amount=Decimal("100.50")))
+    await database.ask(storage.carts.check_out, cart, traceparent=None)
     await scenario.go_on(database, settings)
 
     async with database.connection() as connection:

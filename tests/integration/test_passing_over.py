@@ -56,8 +56,8 @@ async def test_discarding_the_event_of_a_cart_lets_go_of_its_pointer(
     database: Database, *, is_lost: bool
 ) -> None:
     async with database.transaction() as connection:
-        cart = await services.carts.open_cart(connection, OpenCart(total_amount=Decimal(5)))
-    await services.carts.check_out(database, cart, traceparent=None)
+        cart = await storage.carts.add(connection, OpenCart(total_amount=Decimal(5)))
+    await database.ask(storage.carts.check_out, cart, traceparent=None)
     (event,) = await scenario.events(database)
     kept = await event_rows.only(database)
     letter = await park(database, event.event_id)

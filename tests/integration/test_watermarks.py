@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from orderbus import services, storage
+from orderbus import storage
+from orderbus.domain.carts import OpenCart
 from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
@@ -114,8 +115,8 @@ async def test_an_order_that_is_being_recorded_keeps_its_watermark_and_nobody_wa
 
 async def test_a_cart_is_forgotten_with_its_day(database: Database) -> None:
     async with database.connection() as connection:
-        cart = await storage.carts.add(connection, total_amount=Decimal("1.00"), items=[])
-    await services.carts.check_out(database, cart, traceparent=None)
+        cart = await storage.carts.add(connection, OpenCart(total_amount=Decimal("1.00")))
+    await database.ask(storage.carts.check_out, cart, traceparent=None)
     await scenario.come_back(database, *await scenario.events(database))
     await watermark_rows.age_all(database)
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from uuid import UUID, uuid4
 
 from orderbus import storage
+from orderbus.domain.carts import OpenCart
 from orderbus.domain.orders import OrderId
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Claimed
@@ -44,7 +45,7 @@ async def make(database: Database) -> World:
     events = sorted((await scenario.events(database))[4:], key=lambda event: event.event_id)
     token = uuid4()
     async with database.connection() as connection:
-        cart = await storage.carts.add(connection, total_amount=Decimal(1), items=[])
+        cart = await storage.carts.add(connection, OpenCart(total_amount=Decimal(1)))
     await outbox_rows.lease(database, [event.event_id for event in events[3:]], token)
     await outbox_rows.park(database, events[0].event_id)
     await outbox_rows.publish_yesterday(database, [event.event_id for event in events[1:3]])

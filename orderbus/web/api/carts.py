@@ -7,7 +7,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from orderbus import services, storage
+from orderbus import storage
 from orderbus.domain import carts
 from orderbus.errors import NotFound
 from orderbus.storage.database import Connection
@@ -36,7 +36,7 @@ async def create(request: web.Request) -> web.Response:
     cart = carts.parse(body)
 
     async def open_cart(connection: Connection) -> web.Response:
-        uuid = await services.carts.open_cart(connection, cart)
+        uuid = await storage.carts.add(connection, cart)
         return CartAnswer(message="Cart created successfully!", cart_uuid=uuid).response(201)
 
     return await answer_once(request, body, open_cart)
@@ -56,8 +56,8 @@ async def check_out(request: web.Request) -> web.Response:
         uuid = UUID(request.match_info["id"])
     except ValueError:
         raise NotFound("Cart not found") from None
-    traceparent = requests.traceparent(request)
-    await services.carts.check_out(
-        request.app[DATABASE], uuid, actor=requests.key_of(request), traceparent=traceparent
+    actor, traceparent = requests.key_of(request), requests.traceparent(request)
+    await request.app[DATABASE].ask(
+        storage.carts.check_out, uuid, actor=actor, traceparent=traceparent
     )
     return CartAnswer(message="Cart closed successfully!", cart_uuid=uuid).response()
