@@ -34,19 +34,18 @@ async def until_it_works(
     ``within`` is over, and at once when ``stop`` is set during a pause. Whatever else ``attempt``
     raises goes on as it is.
     """
-    outage, stopped = _Outage(away), stop or asyncio.Event()
+    stopped = stop or asyncio.Event()
 
     async def pause(seconds: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await stopped.wait()
-        outage.end_if(stopped.is_set())
 
     async def once() -> T:
         return await attempt()
 
-    retrying = tenacity.AsyncRetrying(sleep=pause, **outage.options(pauses, retry_on, within))
-    return await retrying(once)
+    options = _options(pauses, retry_on, within, stopped, away)
+    return await tenacity.AsyncRetrying(sleep=pause, **options)(once)
 
 
 def block_until_it_works(
@@ -59,42 +58,39 @@ def block_until_it_works(
     away: Hear | None = None,
 ) -> T:
     """Do what ``until_it_works`` does, in a thread that may block."""
-    outage, stopped = _Outage(away), stop or threading.Event()
-
-    def pause(seconds: float) -> None:
-        outage.end_if(stopped.wait(seconds))
-
-    return tenacity.Retrying(sleep=pause, **outage.options(pauses, retry_on, within))(attempt)
+    stopped = stop or threading.Event()
+    options = _options(pauses, retry_on, within, stopped, away)
+    return tenacity.Retrying(sleep=tenacity.sleep_using_event(stopped), **options)(attempt)
 
 
-class _Outage:
-    """Remembers the last error, and reports the first."""
+def _options(
+    pauses: Pauses,
+    retry_on: type[Exception],
+    within: timedelta | None,
+    stopped: asyncio.Event | threading.Event,
+    away: Hear | None,
+) -> dict[str, Any]:
+    """Name what tenacity has to know, whichever way it pauses."""
+    last: BaseException | None = None
 
-    def __init__(self, away: Hear | None) -> None:
-        self._away = away
-        self._error: BaseException | None = None
+    def hear(state: tenacity.RetryCallState) -> None:
+        nonlocal last
+        last = state.outcome.exception() if state.outcome else None
+        if away is not None and state.attempt_number == 1:
+            away(last)
 
-    def options(
-        self, pauses: Pauses, retry_on: type[Exception], within: timedelta | None
-    ) -> dict[str, Any]:
-        """Name what tenacity has to know, whichever way it pauses."""
-        return {
-            "retry": tenacity.retry_if_exception_type(retry_on),
-            "wait": lambda state: pauses.after(
-                state.attempt_number,
-                jitter=random.random(),  # noqa: S311 - spreads attempts, guards nothing
-            ).total_seconds(),
-            "stop": tenacity.stop_never if within is None else tenacity.stop_after_delay(within),
-            "before_sleep": self._hear,
-            "reraise": True,
-        }
+    def go_on(_: tenacity.RetryCallState) -> None:
+        if last is not None and stopped.is_set():
+            raise last
 
-    def _hear(self, state: tenacity.RetryCallState) -> None:
-        self._error = state.outcome.exception() if state.outcome else None
-        if self._away is not None and state.attempt_number == 1:
-            self._away(self._error)
-
-    def end_if(self, stopped: bool) -> None:  # noqa: FBT001 - said by the name
-        """Raise the last error if whoever waits was stopped meanwhile."""
-        if stopped and self._error is not None:
-            raise self._error
+    return {
+        "retry": tenacity.retry_if_exception_type(retry_on),
+        "wait": lambda state: pauses.after(
+            state.attempt_number,
+            jitter=random.random(),  # noqa: S311 - spreads attempts, guards nothing
+        ).total_seconds(),
+        "stop": tenacity.stop_never if within is None else tenacity.stop_after_delay(within),
+        "before": go_on,
+        "before_sleep": hear,
+        "reraise": True,
+    }

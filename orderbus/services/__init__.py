@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from orderbus.services import (
         api_keys,
-        carts,
         consumptions,
         dead_letters,
         deliveries,
