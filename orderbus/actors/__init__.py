@@ -10,8 +10,7 @@ from orderbus.actors import (
     consumers,
     count_event,
     create_order,
-    deliver_webhook,
     process_order,
-    publish_outbox,
     startup,
+    wake_ups,
 )

@@ -64,7 +64,7 @@ def _migrate(wait: timedelta, *, as_json: bool) -> None:
 def _rollback(wait: timedelta, newest: int, *, yes: bool, lose_rows: bool, as_json: bool) -> None:
     settings = settings_module.load()
     with migrations.locked(settings, wait=wait, waiting=_say):
-        undoing = migrations.foresee(settings, newest=newest)
+        undoing = migrations.rollback(settings, newest=newest, agreed=None)
         lost = [str(loss) for loss in undoing.losses]
         _say(f"undoes {', '.join(undoing.names) or 'nothing'}")
         for loss in lost:
@@ -74,7 +74,7 @@ def _rollback(wait: timedelta, newest: int, *, yes: bool, lose_rows: bool, as_js
         if not yes:
             _ask("Undo it?")
         undone = migrations.rollback(settings, newest=newest, agreed=undoing.losses)
-    _report({"rolled_back": undone, "lost": lost}, as_json=as_json)
+    _report({"rolled_back": undone.names, "lost": lost}, as_json=as_json)
 
 
 def _ask(question: str) -> None:

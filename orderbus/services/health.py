@@ -38,14 +38,10 @@ Ask = Callable[[], Awaitable[Found | None]]
 async def look(database: Database) -> Found:
     """Ask PostgreSQL whether it answers, and then whether it has our schema and room for today."""
     try:
-        level = await database.ask(storage.schema.level)
+        missing = await database.ask(storage.schema.missing)
     except OrderbusError as error:
         return {"postgres": error}
-    return {
-        "postgres": None,
-        "schema": None if level.is_new_enough else _missing("schema"),
-        "partitions": None if level.has_today else _missing("partitions"),
-    }
+    return {name: _missing(name) if name in missing else None for name in POSTGRES}
 
 
 def _missing(name: str) -> Unavailable:

@@ -124,24 +124,13 @@ class Undoing:
     losses: list[Loss]
 
 
-def foresee(settings: Settings, *, newest: int) -> Undoing:
-    """Find out what ``rollback`` would do, by doing it in a transaction that is rolled back.
+def rollback(settings: Settings, *, newest: int, agreed: Sequence[Loss] | None) -> Undoing:
+    """Undo the ``newest`` migrations that are applied, all or none. Call it inside ``locked``.
 
-    Call it inside ``locked``. Raises ``Refused`` where it could not be done, or could not be
-    migrated again afterwards.
+    Without ``agreed`` it only finds out what that would do, in a transaction that is rolled back.
+    Raises ``Refused`` where it cannot be done, or not be migrated again afterwards, and if more
+    would be lost than was ``agreed`` to.
     """
-    return _undo(settings, newest=newest, agreed=None)
-
-
-def rollback(settings: Settings, *, newest: int, agreed: Sequence[Loss]) -> list[str]:
-    """Undo the ``newest`` migrations that are applied, all or none; returns their names.
-
-    Raises ``Refused`` as ``foresee`` does, and if more would be lost than was ``agreed`` to.
-    """
-    return _undo(settings, newest=newest, agreed=agreed).names
-
-
-def _undo(settings: Settings, *, newest: int, agreed: Sequence[Loss] | None) -> Undoing:
     if unknown := level(settings).unknown:
         raise Refused(
             f"This version does not know {', '.join(unknown)}, which would have to go first: roll "

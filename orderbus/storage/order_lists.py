@@ -33,8 +33,8 @@ class Filter:
     source: str | None = None
     external_ref: str | None = None
     customer: str | None = None
-    created_from: datetime | None = None
-    created_until: datetime | None = None
+    created_at__gte: datetime | None = None
+    created_at__lt: datetime | None = None
 
 
 #: What every list asks for beside its own filter, and where it goes on: arguments 1 to 6. Given as
@@ -101,8 +101,8 @@ async def list_newest(
           JOIN orders.orders o USING (id)
          ORDER BY o.created_at DESC, o.id DESC
         """,  # noqa: S608 - as above
-        wanted.created_from,
-        wanted.created_until,
+        wanted.created_at__gte,
+        wanted.created_at__lt,
         before,
         wanted.source,
         wanted.status,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from orderbus.storage.database import Connection
@@ -11,16 +10,8 @@ from orderbus.storage.database import Connection
 NEWEST: Final = "0018.updates-in-place"
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """What is there of what this version needs."""
-
-    is_new_enough: bool
-    has_today: bool
-
-
-async def level(connection: Connection) -> Level:
-    """Look for the newest migration and for today's partitions; changes nothing."""
+async def missing(connection: Connection) -> list[str]:
+    """Name what is missing of ``schema``, the newest migration, and today's ``partitions``."""
     (row,) = await connection.fetch(
         """
         SELECT to_regclass('_yoyo_migration') IS NOT NULL AS is_migrated,
@@ -34,4 +25,5 @@ async def level(connection: Connection) -> Level:
     applied = row["is_migrated"] and await connection.fetchval(
         "SELECT EXISTS (SELECT FROM _yoyo_migration WHERE migration_id = $1)", NEWEST
     )
-    return Level(bool(applied), row["has_today"])
+    there = {"schema": applied, "partitions": row["has_today"]}
+    return [name for name, is_there in there.items() if not is_there]

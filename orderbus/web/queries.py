@@ -94,14 +94,7 @@ class OrderQuery(BaseModel):
 
     def filter(self) -> Filter:
         """Say which orders are asked for."""
-        return Filter(
-            status=self.status,
-            source=self.source,
-            external_ref=self.external_ref,
-            customer=self.customer,
-            created_from=self.created_at__gte,
-            created_until=self.created_at__lt,
-        )
+        return Filter(**self.model_dump(exclude={"limit", "cursor"}))
 
 
 def read(request: web.Request) -> OrderQuery:

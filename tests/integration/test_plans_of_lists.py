@@ -33,8 +33,8 @@ def _filters() -> Iterator[Filter]:
         "source": (None, "webhook", "api", "cart"),
         "external_ref": (None, "SO-7"),
         "customer": (None, "c7@shop.example"),
-        "created_from": (None, BEGAN + timedelta(minutes=10_000)),
-        "created_until": (None, BEGAN + timedelta(minutes=10_050)),
+        "created_at__gte": (None, BEGAN + timedelta(minutes=10_000)),
+        "created_at__lt": (None, BEGAN + timedelta(minutes=10_050)),
     }
     for values in itertools.product(*choices.values()):
         yield Filter(**dict(zip(choices, values, strict=True)))
@@ -79,6 +79,6 @@ def _fits(row: Any, wanted: Filter, before: int | None) -> bool:
         and wanted.source in (None, row["source"])
         and wanted.external_ref in (None, row["external_ref"])
         and wanted.customer in (None, row["customer_email"], row["customer_ref"])
-        and (wanted.created_from is None or row["created_at"] >= wanted.created_from)
-        and (wanted.created_until is None or row["created_at"] < wanted.created_until)
+        and (wanted.created_at__gte is None or row["created_at"] >= wanted.created_at__gte)
+        and (wanted.created_at__lt is None or row["created_at"] < wanted.created_at__lt)
     )

@@ -37,7 +37,7 @@ def locked(settings: Settings, wait: float = 30) -> Iterator[None]:
 def down(settings: Settings, newest: int) -> migrations.Undoing:
     """Undo what was foreseen, and agree to all of it."""
     with locked(settings):
-        foreseen = migrations.foresee(settings, newest=newest)
+        foreseen = migrations.rollback(settings, newest=newest, agreed=None)
         migrations.rollback(settings, newest=newest, agreed=foreseen.losses)
     return foreseen
 
