@@ -24,15 +24,12 @@ DUE_FOR_EACH: Final = 50
 
 def _choose() -> Broker | MemoryBroker:
     """Take the queues that the settings name; settings that cannot be read are told at boot."""
+    # ``startup`` adds what begins and ends the worker.
+    middleware: list[Middleware] = [Loop(), TimeLimit(), ShutdownNotifications(), Retries()]
     with suppress(Misconfigured):
         if settings_module.load().queues_in_memory:
-            return MemoryBroker(_middleware())
-    return Broker(middleware=_middleware())
-
-
-def _middleware() -> list[Middleware]:
-    """Name what surrounds every message; ``startup`` adds what begins and ends the worker."""
-    return [Loop(), TimeLimit(), ShutdownNotifications(), Retries()]
+            return MemoryBroker(middleware)
+    return Broker(middleware=middleware)
 
 
 broker: Final = _choose()

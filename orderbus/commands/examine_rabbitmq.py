@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import timedelta
+from functools import partial
 from subprocess import DEVNULL, TimeoutExpired, run
 from typing import TYPE_CHECKING, Final
 
-from orderbus import actors
+from orderbus import actors, services
 from orderbus.commands.findings import Examinations, Finding, fault, ok, warning
 from orderbus.devtools import rabbitmq
 from orderbus.rabbitmq import broker as rabbitmq_broker
 from orderbus.rabbitmq import diagnostics
 
 if TYPE_CHECKING:
-    from orderbus.rabbitmq.diagnostics import Examined
     from orderbus.settings import Settings
 
 #: The oldest version whose quorum queues count deliveries as we rely on.
@@ -44,7 +44,10 @@ async def _in_memory() -> Finding:
 
 class _Rabbitmq:
     def __init__(self) -> None:
-        self._asking: asyncio.Task[Examined] | None = None
+        broker = actors.broker.broker
+        assert isinstance(broker, rabbitmq_broker.Broker)  # noqa: S101 - see examinations
+        examine = partial(asyncio.to_thread, diagnostics.examine, broker)
+        self._examined = services.shared.Shared(examine).get
 
     async def server(self) -> Finding:
         examined = await self._examined()
@@ -91,13 +94,6 @@ class _Rabbitmq:
             found = f"{timeout.total_seconds():.0f} s, but {need}"
             return fault("consumer_timeout", found, "raise it in rabbitmq.conf")
         return ok("consumer_timeout", f"{timeout.total_seconds():.0f} s; {need}")
-
-    async def _examined(self) -> Examined:
-        broker = actors.broker.broker
-        assert isinstance(broker, rabbitmq_broker.Broker)  # noqa: S101 - see examinations
-        if self._asking is None:
-            self._asking = asyncio.create_task(asyncio.to_thread(diagnostics.examine, broker))
-        return await asyncio.shield(self._asking)
 
 
 def _timeout_by(command: str) -> timedelta | None:

@@ -158,10 +158,8 @@ def free_port() -> int:
 
 def is_free(port: int) -> bool:
     """Say whether a server could listen on ``port`` of the loopback address."""
-    with socket.socket() as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
-        try:
-            listening.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
     return True

@@ -1,8 +1,7 @@
 """Retries queue messages whose actors raised, or makes them dead letters.
 
-Which of the two, ``domain.retries`` decides by the error's class. A dead letter is a row in
-PostgreSQL. The message is acknowledged only when the row is written or the next try confirmed by
-RabbitMQ. Until then it stays where it is, and no thread waits for that.
+Which of the two, ``domain.retries`` decides by the error's class. The message is acknowledged when
+that is settled, see ``rabbitmq.consumer``.
 """
 
 from __future__ import annotations
