@@ -47,6 +47,8 @@ def _seconds(first: float, most: float | None = None, *, spread: float = 0) -> P
 MESSAGE: Final = _seconds(2, 30, spread=0.5)
 #: A consumption whose work raised; its first pause is a setting.
 LONGEST_OF_CONSUMPTION: Final = timedelta(minutes=5)
+#: After which more events of an order go out, where many happened at once.
+BETWEEN_EVENTS: Final = timedelta(seconds=1)
 #: A batch of the outbox that Pub/Sub did not take.
 PUBLISH: Final = _seconds(0.1)
 #: The probe of a single event while Pub/Sub takes nothing.

@@ -10,14 +10,11 @@ from uuid import UUID
 
 from orderbus.domain.events import Event
 from orderbus.domain.orders import OrderId
+from orderbus.domain.retries import BETWEEN_EVENTS
 from orderbus.storage import rows
 from orderbus.storage.database import Connection, after_commit
 
-#: Parts of a statement that write down what its part ``happened`` lists: ``order_pk``,
-#: ``order_public_id``, ``order_created_at``, ``sequence``, ``type``, ``content``, ``traceparent``,
-#: ``request_id``, ``occurred_at``; of one order, or of many. So orders and their events are one
-#: statement, and one round trip.
-INTO_OUTBOX: Final = """
+_INTO_OUTBOX: Final = """
     named AS (
         SELECT gen_random_uuid() AS event_id, * FROM happened
     ), event AS (
@@ -27,16 +24,35 @@ INTO_OUTBOX: Final = """
                traceparent, request_id, occurred_at
           FROM named
     ), pointer AS (
-        INSERT INTO ops.outbox (event_id, occurred_at)
-        SELECT event_id, occurred_at FROM named ORDER BY order_pk, sequence
+        INSERT INTO ops.outbox (event_id, occurred_at, due_at)
+        SELECT event_id, occurred_at, {due_at} FROM named ORDER BY order_pk, sequence
     )
 """
-#: The same for an order, whose ``happened`` also lists ``actor`` and ``details``.
-INTO_HISTORY_AND_OUTBOX: Final = f"""
-    {INTO_OUTBOX}, history AS (
+_INTO_HISTORY: Final = """
+    , history AS (
         INSERT INTO orders.order_history (order_id, sequence, event_id, type, actor, at, details)
         SELECT order_pk, sequence, event_id, type, actor, occurred_at, details FROM named
     )
+"""
+#: Parts of a statement that write down what its part ``happened`` lists: ``order_pk``,
+#: ``order_public_id``, ``order_created_at``, ``sequence``, ``type``, ``content``, ``traceparent``,
+#: ``request_id``, ``occurred_at``; of one order, or of many. So orders and their events are one
+#: statement, and one round trip.
+INTO_OUTBOX: Final = _INTO_OUTBOX.format(due_at="now()")
+#: The same for an order, whose ``happened`` also lists ``actor`` and ``details``.
+INTO_HISTORY_AND_OUTBOX: Final = INTO_OUTBOX + _INTO_HISTORY
+#: How many events of one order go out at once. The others follow, as many after each pause:
+#: thousands of one order are never ahead of everybody else's.
+AT_ONCE: Final = 100
+#: When an event is due: at once, or a pause after the one ``AT_ONCE`` before it, if that waits.
+_DUE_AT: Final = f"""(
+    SELECT coalesce(max(greatest(now(), due_at + $11::interval)), now())
+      FROM ops.outbox
+     WHERE sequence > {AT_ONCE}
+       AND event_id = (SELECT event_id FROM orders.order_history AS before
+                        WHERE before.order_id = order_pk
+                          AND before.sequence = named.sequence - {AT_ONCE})
+       AND lease IS NULL AND isfinite(due_at))
 """  # noqa: S608 - a constant of ours
 
 
@@ -100,7 +116,7 @@ _APPEND: Final = f"""
                 VALUES (event_seq - (also IS NOT NULL)::int, moved.type), (event_seq, also)
                 ) AS added (sequence, type)
          WHERE added.type IS NOT NULL
-    ), {INTO_HISTORY_AND_OUTBOX}
+    ), {_INTO_OUTBOX.format(due_at=_DUE_AT)} {_INTO_HISTORY}
     SELECT order_pk, event_seq FROM moved
 """  # noqa: S608 - as above
 
@@ -108,12 +124,12 @@ _APPEND: Final = f"""
 async def append(connection: Connection, happened: Sequence[Happened]) -> list[int]:
     """Give each order its next events, with history and outbox pointers; their last sequences.
 
-    The database refuses a move that is none. An order's row stays locked until the transaction
-    ends, so an order's numbers have no gap and follow the order of commits; where there are many,
-    the caller has locked them.
+    They go out at once, unless more than ``AT_ONCE`` of the order would. The database refuses a
+    move that is none. An order's row stays locked until the transaction ends, so an order's numbers
+    have no gap and follow the order of commits; where there are many, the caller has locked them.
     """
     columns = [[getattr(each, name.name) for each in happened] for name in fields(Happened)]
-    records = await connection.fetch(_APPEND, *columns)
+    records = await connection.fetch(_APPEND, *columns, BETWEEN_EVENTS)
     wake_dispatcher(connection)
     sequences = {record["order_pk"]: record["event_seq"] for record in records}
     return [sequences[each.order_pk] for each in happened]

@@ -177,3 +177,30 @@ async def pause_before_probe(connection: Connection) -> timedelta:
     """How long the breaker waits, from the beginning of the transaction on."""
     pause: timedelta = await connection.fetchval("SELECT probe_at - now() FROM ops.relay_breaker")
     return pause
+
+
+async def have_waited(database: Database, time: timedelta) -> None:
+    """Let so much time have passed for every pointer."""
+    await value(database, "UPDATE ops.outbox SET due_at = due_at - $1::interval", time)
+
+
+async def seconds_to_wait(database: Database, order_id: UUID) -> list[float]:
+    """By how much later each event of an order is due than the earliest but its first."""
+    query = """
+        SELECT array_agg(extract(epoch FROM due_at - earliest)::float ORDER BY sequence)
+          FROM (SELECT sequence, due_at, min(due_at) OVER () AS earliest
+                  FROM ops.outbox
+                  JOIN ops.events USING (occurred_at, event_id)
+                 WHERE order_public_id = $1 AND sequence > 1) AS each
+    """
+    return list(await value(database, query, order_id))
+
+
+async def entries_read(database: Database) -> list[int]:
+    """How many entries were read by the keys of pointers and of the history."""
+    await value(database, "SELECT pg_stat_force_next_flush()")
+    query = """
+        SELECT ARRAY[pg_stat_get_tuples_returned('ops.outbox_pkey'::regclass),
+                     pg_stat_get_tuples_returned('orders.order_history_pkey'::regclass)]
+    """
+    return list(await value(database, query))
