@@ -14,6 +14,9 @@ from orderbus import services
 from orderbus.domain import orders
 from orderbus.errors import Unavailable
 
+#: A new reference for each transaction, within JSON.
+_REFERENCE = "\"' || :reference || '\""
+
 
 class _Recorder:
     """Stands for a connection and keeps the statement it is asked to run."""
@@ -58,8 +61,8 @@ def _text(value: str) -> str:
     if value == ORDER["order_id"]:
         return "(:reference)::text"
     if value.startswith("{"):  # pgbench reads :name as a variable
-        value = json.dumps(json.loads(value))
-    return f"'{value}'"
+        value = json.dumps(json.loads(value)).replace(f'"{ORDER["order_id"]}"', _REFERENCE)
+    return f"('{value}')"
 
 
 def of_peers() -> str:

@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 
 from orderbus import storage, telemetry
 from orderbus.domain import states
-from orderbus.domain.events import ORDER_CREATED
 from orderbus.domain.orders import Customer, OrderId, PlaceOrder, content_hash
 from orderbus.domain.states import Action, Status
 from orderbus.domain.text import brief
@@ -25,6 +24,8 @@ from orderbus.storage.orders import Kept, New, Order
 
 #: Orders of one statement.
 _AT_MOST: Final = 50
+#: Seconds after which orders that came meanwhile go beside a statement that waits for the disk.
+_PATIENCE: Final = 0.003
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Accepting:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._together = Together(self._store, at_most=_AT_MOST)
+        self._together = Together(self._store, at_most=_AT_MOST, patience=_PATIENCE)
 
     async def accept(self, order: PlaceOrder, *, traceparent: str | None) -> Placed:
         """Store an order as ``accept`` does, in a statement that it may share with others."""
@@ -91,9 +92,7 @@ def _new(
     return New(
         order_id=order_id or OrderId(uuid4()),
         order=order,
-        total=str(order.total),
         content_hash=content_hash(canonical),
-        type=ORDER_CREATED,
         # What was ordered is written as JSON once; an event says two things more of it.
         content=f'{canonical[:-1]},"source":"{order.source}","status":"{Status.CREATED}"}}',
         details=_details(order),

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from asyncpg import Record
 
+from orderbus.domain.events import ORDER_CREATED
 from orderbus.domain.orders import OrderId, PlaceOrder
 from orderbus.domain.states import Status
 from orderbus.domain.text import brief
@@ -66,36 +67,39 @@ _PATIENCE: Final = "500ms"
 
 _ADD: Final = f"""
     WITH given AS (
-        SELECT *
-          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[],
-                      $7::text[], $8::text[], $9::text[], $10::text[], $11::uuid[], $12::text[],
-                      $13::text[], $14::text[], $15::text[], $16::text[], $17::text[])
-               AS given (public_id, source, external_ref, idempotency_key, content_hash,
-                         customer_name, customer_email, customer_ref, shipping_address, total,
-                         cart_uuid, type, content, details, actor, traceparent, request_id)
+        SELECT public_id, content::jsonb, idempotency_key, content_hash, cart_uuid, details, actor,
+               traceparent, request_id
+          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::uuid[], $6::text[],
+                      $7::text[], $8::text[], $9::text[])
+               AS given (public_id, content, idempotency_key, content_hash, cart_uuid, details,
+                         actor, traceparent, request_id)
          WHERE (SELECT set_config('lock_timeout',
-                                  coalesce($24, current_setting('lock_timeout')), true)) IS NOT NULL
+                                  coalesce($11, current_setting('lock_timeout')), true)) IS NOT NULL
     ), placed AS (
         INSERT INTO orders.orders (public_id, source, external_ref, idempotency_key, content_hash,
                customer_name, customer_email, customer_ref, shipping_address, total, cart_uuid,
                event_seq)
-        SELECT public_id, source, external_ref, idempotency_key, content_hash, customer_name,
-               customer_email, customer_ref, shipping_address, total::numeric, cart_uuid, 1
+        SELECT public_id, content ->> 'source', content ->> 'order_id', idempotency_key,
+               content_hash, content #>> '{{customer,name}}', content #>> '{{customer,email}}',
+               content #>> '{{customer,ref}}', content ->> 'shipping_address',
+               (content ->> 'total')::numeric, cart_uuid, 1
           FROM given
         ON CONFLICT DO NOTHING
         RETURNING id, public_id, created_at
     ), items AS (
         INSERT INTO orders.order_items (order_id, line, sku, name, quantity, unit_price)
-        SELECT placed.id, line, sku, name, quantity, unit_price::numeric
+        SELECT placed.id, line, sku, name, quantity, unit_price
           FROM placed
-          JOIN unnest($18::uuid[], $19::int[], $20::text[], $21::text[], $22::int[], $23::text[])
-               AS item (public_id, line, sku, name, quantity, unit_price) USING (public_id)
+          JOIN given USING (public_id),
+               ROWS FROM (jsonb_to_recordset(content -> 'items')
+                          AS (sku text, name text, quantity integer, unit_price numeric))
+               WITH ORDINALITY AS item (sku, name, quantity, unit_price, line)
     ), happened AS (
         SELECT id AS order_pk, public_id AS order_public_id, created_at AS order_created_at,
-               1 AS sequence, type, content::jsonb AS content, traceparent, request_id,
+               1 AS sequence, $10::text AS type, content, traceparent, request_id,
                created_at AS occurred_at, details::jsonb AS details,
                coalesce(actor, (SELECT closed_by FROM orders.carts WHERE uuid = given.cart_uuid),
-                        source) AS actor
+                        content ->> 'source') AS actor
           FROM placed
           JOIN given USING (public_id)
     ), {events.INTO_HISTORY_AND_OUTBOX}
@@ -107,16 +111,15 @@ _ADD: Final = f"""
 class New:
     """An order to be stored, with its first event.
 
-    ``content`` and ``details`` are JSON; ``actor`` is who placed it: whoever closed its cart, or
-    else its source, where it is not given.
+    ``content`` is what the event says, as JSON: the order's row and its items are read from it.
+    ``details`` are JSON, too; ``actor`` is who placed it: whoever closed its cart, or else its
+    source, where it is not given.
     """
 
     order_id: OrderId
     order: PlaceOrder
-    total: str
-    content_hash: bytes
-    type: str
     content: str
+    content_hash: bytes
     details: str
     actor: str | None
     traceparent: str | None
@@ -125,10 +128,8 @@ class New:
 
 #: What ``given`` lists of each.
 _COLUMNS: Final = attrgetter(
-    *("order_id", "order.source", "order.external_ref", "order.idempotency_key", "content_hash"),
-    *("order.customer.name", "order.customer.email", "order.customer.ref"),
-    *("order.shipping_address", "total", "order.cart_uuid", "type", "content", "details"),
-    *("actor", "traceparent", "request_id"),
+    *("order_id", "content", "order.idempotency_key", "content_hash", "order.cart_uuid"),
+    *("details", "actor", "traceparent", "request_id"),
 )
 
 
@@ -140,15 +141,10 @@ async def add(connection: Connection, new: Sequence[New]) -> list[Kept | None]:
     """
     # In one order, whoever sends them: two statements that share references do not deadlock.
     orders = sorted(new, key=lambda one: one.order.external_ref)
-    lines = [
-        (one.order_id, line, item.sku, item.name, item.quantity, str(item.unit_price))
-        for one in orders
-        for line, item in enumerate(one.order.items, 1)
-    ]
     stored = await connection.fetch(
         _ADD,
         *zip(*map(_COLUMNS, orders), strict=True),
-        *(zip(*lines, strict=True) if lines else [()] * 6),
+        ORDER_CREATED,
         _PATIENCE if len(new) > 1 else None,
     )
     if stored:
