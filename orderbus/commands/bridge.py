@@ -52,6 +52,7 @@ async def _run(settings: settings_module.Settings, max_messages: int | None) -> 
             asyncio.create_task(health.watch("postgres", partial(services.health.look, database))),
             asyncio.create_task(health.watch("rabbitmq", broker.ping)),
         ]
+        event_loop.all_is_loaded()
         try:
             await actors.bridge.run(
                 settings,

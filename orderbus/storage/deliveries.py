@@ -42,32 +42,44 @@ class Claimed:
 
 _CLAIM: Final = f"""
     WITH endpoints AS MATERIALIZED (
-        SELECT id, url, secrets, format,
-               greatest(0, least($5, coalesce(known.places, $4) - (SELECT count(*)
+        SELECT id, url, secrets, format, ordering = 'none' AS unordered,
+               greatest(0, least($4, coalesce(known.places, $3) - (SELECT count(*)
                                              FROM ops.webhook_deliveries AS flying
                                             WHERE flying.endpoint_id = endpoint.id
                                               AND flying.lease <> $1
                                               AND flying.leased_until > now()))) AS places
           FROM ops.webhook_endpoints AS endpoint
-          LEFT JOIN unnest($6::uuid[], $7::int[]) AS known (id, places) USING (id)
+          LEFT JOIN unnest($5::uuid[], $6::int[]) AS known (id, places) USING (id)
          WHERE disabled_at IS NULL AND removed_at IS NULL
-    ), due AS MATERIALIZED (
-        SELECT delivery.id, delivery.goes
+    ), first AS (
+        SELECT delivery.*, url, secrets, format, unordered
           FROM endpoints
          CROSS JOIN LATERAL (
-                SELECT candidate.id, candidate.due_at, ops.may_go(candidate) AS goes
+                SELECT candidate.id, order_id, endpoint_id, sequence, due_at
                   FROM ops.webhook_deliveries AS candidate
                  WHERE candidate.endpoint_id = endpoints.id
                    AND candidate.state = 'pending'
                    AND candidate.due_at <= now()
                    AND (candidate.leased_until IS NULL OR candidate.leased_until <= now()
                         OR candidate.lease = $1)
-                   AND $9 = (candidate.crashes + coalesce(candidate.lease <> $1, false)::int >= $8)
+                   AND $8 = (candidate.crashes + coalesce(candidate.lease <> $1, false)::int >= $7)
                  ORDER BY candidate.due_at
                  LIMIT endpoints.places
                    FOR NO KEY UPDATE SKIP LOCKED) AS delivery
          ORDER BY delivery.due_at
-         LIMIT $5
+         LIMIT $4
+    ), due AS MATERIALIZED (
+        -- As ops.may_go, which costs PostgreSQL fifty times as much: it cannot be written out.
+        SELECT id, url, secrets, format,
+               unordered
+               OR sequence <= (SELECT sequence FROM ops.watermarks WHERE order_id = first.order_id)
+                  AND NOT EXISTS (
+                      SELECT FROM ops.webhook_deliveries AS earlier
+                       WHERE earlier.order_id = first.order_id
+                         AND earlier.endpoint_id = first.endpoint_id
+                         AND earlier.sequence < first.sequence
+                         AND earlier.state IN ('pending', 'held')) AS goes  -- deliveries_in_line
+          FROM first
     ), claimed AS (
         UPDATE ops.webhook_deliveries AS delivery
            SET lease = $1, leased_until = now() + $2::interval,
@@ -77,10 +89,6 @@ _CLAIM: Final = f"""
                first_sent_at = coalesce(first_sent_at, now())
          WHERE id = ANY (ARRAY(SELECT id FROM due WHERE goes))
         RETURNING *
-    ), not_yet AS (
-        UPDATE ops.webhook_deliveries
-           SET due_at = now() + $3::interval
-         WHERE id = ANY (ARRAY(SELECT id FROM due WHERE goes IS NOT TRUE))
     ), unknown AS (
         UPDATE ops.webhook_attempts AS attempt
            SET finished_at = now(), outcome = 'unknown'
@@ -101,11 +109,8 @@ _CLAIM: Final = f"""
            request_id
       FROM due
       LEFT JOIN claimed ON claimed.id = due.id
-      LEFT JOIN endpoints ON endpoints.id = claimed.endpoint_id
       {EVENTS_OF_CLAIMED}
 """  # noqa: S608 - a constant of ours
-#: How long a delivery that is due too early is passed over, where nobody can be waited for.
-_TOO_EARLY: Final = timedelta(seconds=1)
 
 
 async def claim(
@@ -130,7 +135,6 @@ async def claim(
         _CLAIM,
         lease,
         length,
-        _TOO_EARLY,
         otherwise,
         at_most,
         list(in_flight),

@@ -122,7 +122,10 @@ async def go_on(connection: Connection, settled: Sequence[tuple[int, UUID]]) -> 
 
 
 async def wait(connection: Connection, deliveries: Sequence[int]) -> None:
-    """Let deliveries wait for the first one of their order, where that is open and nobody's."""
+    """Let deliveries wait for the first one of their order, where that is open and nobody's.
+
+    Where nobody can be waited for, they are passed over for a second.
+    """
     await connection.execute(
         """
         WITH waits AS MATERIALIZED (
@@ -148,10 +151,11 @@ async def wait(connection: Connection, deliveries: Sequence[int]) -> None:
              WHERE state = 'pending'
         )
         UPDATE ops.webhook_deliveries AS delivery
-           SET due_at = 'infinity'
-          FROM waits
-          JOIN held ON held.id = waits.head
-         WHERE delivery.id = waits.id
+           SET due_at = CASE WHEN head IN (SELECT id FROM held) THEN 'infinity'
+                             ELSE now() + interval '1 s' END
+          FROM unnest($1::bigint[]) AS early (id)
+          LEFT JOIN waits USING (id)
+         WHERE delivery.id = early.id
         """,
         deliveries,
     )

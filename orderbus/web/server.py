@@ -7,7 +7,6 @@ a taken port is an error at once, and a worker that dies is replaced without ref
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import shutil
 import signal
@@ -21,7 +20,7 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
-from orderbus import files, telemetry
+from orderbus import event_loop, files, telemetry
 from orderbus.settings import Settings
 from orderbus.web.app import build_app
 from orderbus.web.app_keys import IN_FLIGHT
@@ -76,8 +75,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     await runner.setup()
     try:
         server = await loop.create_server(lambda: _let_in(runner, app), sock=listening)
-        gc.collect()
-        gc.freeze()  # what is loaded stays: it need not be looked through for garbage
+        event_loop.all_is_loaded()
         telemetry.log.info("web_ready", url=url_of(listening))
         await stop.wait()
         server.close()

@@ -24,8 +24,8 @@ import dramatiq
 from dramatiq import Middleware, Worker
 from dramatiq.asyncio import get_event_loop_thread
 
+from orderbus import event_loop, telemetry
 from orderbus import settings as settings_module
-from orderbus import telemetry
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.rabbitmq.memory_broker import AnyBroker
 from orderbus.resources import Resources, open_resources
@@ -156,6 +156,7 @@ class Lifecycle(Middleware):
         self._dispatching = submit(self._dispatch(resources(), queues, lost))
         self._dispatching.add_done_callback(_dispatching_ended)
         if parent_process() is not None:  # else it is nobody's to stop but its maker's
+            event_loop.all_is_loaded()
             _hear_signals(self.hurry)
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
