@@ -11,11 +11,15 @@ is due at once, and the claim finds out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from orderbus.errors import Busy
 from orderbus.storage.database import Connection
+
+#: How long a delivery that is due too early is passed over, where nobody can be waited for.
+_TOO_EARLY: Final = timedelta(seconds=1)
 
 _OF_ORDERS: Final = """
     WITH concerned AS MATERIALIZED (
@@ -124,7 +128,7 @@ async def go_on(connection: Connection, settled: Sequence[tuple[int, UUID]]) -> 
 async def wait(connection: Connection, deliveries: Sequence[int]) -> None:
     """Let deliveries wait for the first one of their order, where that is open and nobody's.
 
-    Where nobody can be waited for, they are passed over for a second.
+    Where nobody can be waited for, they are passed over for a moment.
     """
     await connection.execute(
         """
@@ -152,10 +156,11 @@ async def wait(connection: Connection, deliveries: Sequence[int]) -> None:
         )
         UPDATE ops.webhook_deliveries AS delivery
            SET due_at = CASE WHEN head IN (SELECT id FROM held) THEN 'infinity'
-                             ELSE now() + interval '1 s' END
+                             ELSE now() + $2::interval END
           FROM unnest($1::bigint[]) AS early (id)
           LEFT JOIN waits USING (id)
          WHERE delivery.id = early.id
         """,
         deliveries,
+        _TOO_EARLY,
     )
