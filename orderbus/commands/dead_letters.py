@@ -11,7 +11,14 @@ import click
 from orderbus import storage
 from orderbus.actors import broker
 from orderbus.commands import terminal
-from orderbus.errors import OrderbusError, Unavailable
+from orderbus.errors import (
+    Misconfigured,
+    NotFound,
+    OrderbusError,
+    Poisoned,
+    Refused,
+    Unavailable,
+)
 from orderbus.pubsub import publisher as pubsub
 from orderbus.services import dead_letters as desk
 
@@ -64,10 +71,9 @@ async def redrive(
         try:
             if endpoint_id := await _redrive(run, letter):
                 held[letter] = endpoint_id
-        except Unavailable:
-            raise
-        except OrderbusError as error:
-            refused.append({"id": letter, "error": str(error)})
+        except (Refused, Poisoned, Misconfigured) as error:
+            if not (everything and isinstance(error, NotFound)):  # else another decides about it
+                refused.append({"id": letter, "error": str(error)})
         else:
             done.append(letter)
     _report(run, done, refused, held)

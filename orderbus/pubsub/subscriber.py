@@ -253,15 +253,11 @@ class _Stream:
             error = caught
         finally:  # whatever ended it, a stream that brings nothing must not count as one
             self._requests.put(None)
-            self._call_soon(self._end, error)
+            self._call_soon(self.ended.set_result, error)
 
     def _take(self, messages: Any) -> None:  # noqa: ANN401 - Google's messages
         if not self.forgotten:  # a forgotten subscription's ack ids may be another's by now
             self._subscription.add(messages)
-
-    def _end(self, error: Exception | None) -> None:
-        if not self.ended.done():
-            self.ended.set_result(error)
 
     def _call_soon(self, what: Callable[[Any], None], content: object) -> None:
         with suppress(RuntimeError):  # the loop was closed: nobody listens any more

@@ -145,12 +145,13 @@ async def get(connection: Connection, letter_id: int) -> DeadLetter:
 
 
 async def lock_open(connection: Connection, letter_id: int) -> None:
-    """Take one undecided dead letter for this transaction. Raises ``NotFound``."""
+    """Take one undecided dead letter that nobody else has at this moment. Raises ``NotFound``."""
     if not await connection.fetchval(
-        "SELECT true FROM ops.dead_letters WHERE id = $1 AND resolved_at IS NULL FOR UPDATE",
+        "SELECT true FROM ops.dead_letters WHERE id = $1 AND resolved_at IS NULL"
+        " FOR UPDATE SKIP LOCKED",
         letter_id,
     ):
-        raise NotFound(f"No open dead letter {letter_id}")
+        raise NotFound(f"No open dead letter {letter_id} that nobody is deciding about")
 
 
 async def resolve(
