@@ -37,7 +37,9 @@ def show(
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            self.wfile.write(content if self.command == "GET" else b"")
+
+        do_HEAD = do_GET  # noqa: N815 - as the standard library asks for it
 
         def log_message(self, *_: object) -> None:
             """Keep scrapes out of the log."""

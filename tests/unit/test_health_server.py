@@ -75,6 +75,7 @@ def test_it_shows_no_metrics_where_what_the_workers_counted_is_gone(
     assert _asked(port, "/metrics")[0] == 200
     assert _asked(port, "/healthz?now")[0] == 200
     assert _asked(port, "/nowhere")[0] == 404
+    assert _asked(port, "/healthz", method="HEAD") == (200, b"")
 
 
 @pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="there is no IPv6 here")
@@ -85,13 +86,13 @@ def test_it_may_be_asked_under_an_ipv6_address() -> None:
     assert _asked(port, "/healthz", "::1") == (200, b'{"ok": true}')
 
 
-def _asked(port: int, path: str, host: str = "127.0.0.1") -> tuple[int, bytes]:
+def _asked(port: int, path: str, host: str = "127.0.0.1", method: str = "GET") -> tuple[int, bytes]:
     """Ask a health server, as soon as it is there."""
     deadline = time.monotonic() + 30
     while True:
         connection = HTTPConnection(host, port, timeout=30)
         try:
-            connection.request("GET", path)
+            connection.request(method, path)
             answer = connection.getresponse()
             return answer.status, answer.read()
         except ConnectionRefusedError:
