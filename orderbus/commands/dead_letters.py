@@ -11,14 +11,7 @@ import click
 from orderbus import storage
 from orderbus.actors import broker
 from orderbus.commands import terminal
-from orderbus.errors import (
-    Misconfigured,
-    NotFound,
-    OrderbusError,
-    Poisoned,
-    Refused,
-    Unavailable,
-)
+from orderbus.errors import Misconfigured, NotFound, OrderbusError, Poisoned, Refused, Unavailable
 from orderbus.pubsub import publisher as pubsub
 from orderbus.services import dead_letters as desk
 
