@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from orderbus import telemetry
 from orderbus.domain import retries, webhooks
-from orderbus.domain.deliveries import Settlement
+from orderbus.domain.retries import Settlement
 from orderbus.domain.text import of_error
 from orderbus.domain.webhooks import EndpointResponse
 from orderbus.egress import exchange

@@ -13,9 +13,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from orderbus.domain.deliveries import Settlement
 from orderbus.domain.events import Event
-from orderbus.domain.retries import CRASHES_UNSUSPECTED
+from orderbus.domain.retries import CRASHES_UNSUSPECTED, Settlement
 from orderbus.domain.webhooks import EndpointResponse
 from orderbus.storage import rows, sequencing
 from orderbus.storage.database import Connection

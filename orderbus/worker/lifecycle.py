@@ -12,7 +12,7 @@ import itertools
 import os
 import signal
 import threading
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from functools import partial
@@ -23,6 +23,7 @@ from typing import Any, Final, NoReturn, TypeVar, cast
 import dramatiq
 from dramatiq import Middleware, Worker
 from dramatiq.asyncio import get_event_loop_thread
+from dramatiq.middleware import TimeLimit
 
 from orderbus import event_loop, telemetry
 from orderbus import settings as settings_module
@@ -32,7 +33,7 @@ from orderbus.resources import Resources, open_resources
 from orderbus.services.outbox import Relay
 from orderbus.services.taking import Taker
 from orderbus.settings import Settings
-from orderbus.worker import health_server, shared_state, threads
+from orderbus.worker import health_server, shared_state
 
 T = TypeVar("T")
 
@@ -152,7 +153,7 @@ class Lifecycle(Middleware):
     def after_worker_boot(self, broker: dramatiq.Broker, worker: Worker) -> None:
         """Start the dispatcher, which opens the gate."""
         queues = cast("set[str]", worker.consumer_whitelist or set(broker.queues))
-        lost = partial(threads.lost, broker, worker)
+        lost = partial(lost_threads, broker, worker)
         self._dispatching = submit(self._dispatch(resources(), queues, lost))
         self._dispatching.add_done_callback(_dispatching_ended)
         if parent_process() is not None:  # else it is nobody's to stop but its maker's
@@ -239,3 +240,30 @@ def _dispatching_ended(dispatching: concurrent.futures.Future[None]) -> None:
     if not dispatching.cancelled() and (error := dispatching.exception()) is not None:
         telemetry.log.critical("beat_ended", exc_info=error)
         os._exit(1)
+
+
+def lost_threads(broker: Any, worker: Worker) -> list[str]:  # noqa: ANN401 - either broker of ours
+    """Name the threads of this worker that ended although it goes on.
+
+    Dramatiq's end with an error that they do not expect, and nobody starts them anew: a worker that
+    lost some of them is deaf in part, and one that lost all of them looks well.
+    """
+    if broker.stopping.is_set():  # they may end now, and a second SIGTERM would cut the end short
+        return []
+    return [
+        name
+        for name, thread in _needed(broker, worker)
+        if thread.ident is not None and not thread.is_alive()
+    ]
+
+
+def _needed(broker: Any, worker: Worker) -> Iterator[tuple[str, threading.Thread]]:  # noqa: ANN401 - the same
+    for number, thread in enumerate(worker.workers, 1):
+        yield f"worker {number}", thread
+    for queue, consumer in dict(worker.consumers).items():
+        yield f"consumer of {queue}", consumer
+    for middleware in broker.middleware:
+        if isinstance(middleware, TimeLimit) and isinstance(middleware.manager, threading.Thread):
+            yield "time limit", middleware.manager
+    if broker.sender is not None:
+        yield "enqueuer", broker.sender

@@ -9,7 +9,7 @@ from standardwebhooks import Webhook
 
 from orderbus import services, storage
 from orderbus.domain import retries, webhooks
-from orderbus.domain.deliveries import Settlement
+from orderbus.domain.retries import Settlement
 from orderbus.egress.session import Session
 from orderbus.services import pacing
 from orderbus.services.deliveries import Sender

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from orderbus import services, storage
-from orderbus.domain.deliveries import Settlement
+from orderbus.domain.retries import Settlement
 from orderbus.egress.session import Session
 from orderbus.services.maintenance import Maintenance
 from orderbus.settings import Settings

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from orderbus import services, storage
-from orderbus.domain.deliveries import Settlement
+from orderbus.domain.retries import Settlement
 from orderbus.egress.session import Session
 from orderbus.errors import Busy
 from orderbus.services.deliveries import Sender

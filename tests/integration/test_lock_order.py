@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 from orderbus import services, storage
-from orderbus.domain.deliveries import Settlement
+from orderbus.domain.retries import Settlement
 from orderbus.errors import Busy
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from orderbus import services, storage
-from orderbus.domain.deliveries import Settlement
+from orderbus.domain.retries import Settlement
 from orderbus.services.deliveries import Sender
 from orderbus.settings import Settings
 from orderbus.storage import migrations

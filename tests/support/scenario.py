@@ -10,9 +10,8 @@ from uuid import UUID, uuid4
 
 from orderbus import actors, services, storage
 from orderbus.domain import webhooks
-from orderbus.domain.deliveries import Settlement
 from orderbus.domain.orders import OrderId
-from orderbus.domain.retries import CRASHES_UNSUSPECTED
+from orderbus.domain.retries import CRASHES_UNSUSPECTED, Settlement
 from orderbus.egress.session import Session
 from orderbus.resources import Resources
 from orderbus.services.consumptions import Consuming, Work

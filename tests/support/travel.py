@@ -9,7 +9,7 @@ from typing import Final
 from uuid import uuid4
 
 from orderbus import actors, services, storage
-from orderbus.domain.deliveries import Settlement
+from orderbus.domain.retries import Settlement
 from orderbus.pubsub.messages import Message
 from orderbus.pubsub.subscription import Received
 from orderbus.settings import Settings

@@ -14,7 +14,7 @@ from dramatiq.middleware.threading import raise_thread_exception
 
 from orderbus.rabbitmq.memory_broker import MemoryBroker
 from orderbus.services.health import POSTGRES
-from orderbus.worker import lifecycle, shared_state, threads
+from orderbus.worker import lifecycle, shared_state
 from orderbus.worker.dependencies import Dependencies
 
 
@@ -40,7 +40,7 @@ def end(thread: threading.Thread) -> None:
 
 
 def test_a_worker_that_is_well_lost_none(worker: dramatiq.Worker) -> None:
-    assert threads.lost(worker.broker, worker) == []
+    assert lifecycle.lost_threads(worker.broker, worker) == []
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -52,7 +52,11 @@ def test_every_thread_that_ended_is_named(worker: dramatiq.Worker) -> None:
     end(worker.consumers["probes"])
     end(limits.manager)
 
-    assert threads.lost(worker.broker, worker) == ["worker 2", "consumer of probes", "time limit"]
+    assert lifecycle.lost_threads(worker.broker, worker) == [
+        "worker 2",
+        "consumer of probes",
+        "time limit",
+    ]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -61,7 +65,7 @@ def test_a_worker_that_ends_loses_none(worker: dramatiq.Worker) -> None:
     assert isinstance(worker.broker, MemoryBroker)
     worker.broker.stopping.set()
 
-    assert threads.lost(worker.broker, worker) == []
+    assert lifecycle.lost_threads(worker.broker, worker) == []
 
 
 @pytest.mark.parametrize("lost", [[], ["worker 2"]])
