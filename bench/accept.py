@@ -12,8 +12,7 @@ from pathlib import Path
 
 from bench import cpu, load, parts, peer, pgbench, statement
 from bench.report import Goal, Result, Run, Table
-from orderbus.devtools.client import ask
-from orderbus.devtools.processes import Process, free_port, until
+from orderbus.devtools.processes import Process, ask, free_port, until
 
 ROUNDS = 3
 OURS, OURS_TWICE = "orderbus", "orderbus, 2 processes"

@@ -11,8 +11,7 @@ from pathlib import Path
 from bench import parts
 from bench.report import Goal, Result, Run
 from orderbus.commands.cli import COMMANDS
-from orderbus.devtools.client import ask
-from orderbus.devtools.processes import Process, free_port
+from orderbus.devtools.processes import Process, ask, free_port
 
 _TURNS = 5
 

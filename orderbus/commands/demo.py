@@ -17,7 +17,7 @@ from orderbus import files, services, storage, waiting
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
 from orderbus.commands.up import with_provider
-from orderbus.devtools import client, stack
+from orderbus.devtools import processes, stack
 from orderbus.devtools.folders import default_data, free_folder
 from orderbus.domain import events, retries
 from orderbus.errors import Died
@@ -91,7 +91,7 @@ async def _send(running: Stack) -> dict[str, Any]:
     order = json.loads(files.path_of("examples/order.json").read_text())
     order["order_id"] = f"{order['order_id']}-{uuid4().hex[:8]}"
     began = time.time()
-    await client.ask("POST", f"{running.urls['api']}/webhooks/orders/create/", order)
+    await processes.ask("POST", f"{running.urls['api']}/webhooks/orders/create/", order)
     accepted = time.time()
     webhook = await _received(f"{running.urls['receiver']}received", order["order_id"])
     cart = await _close_a_cart(running.urls["api"])
@@ -104,13 +104,13 @@ async def _send(running: Stack) -> dict[str, Any]:
 async def _close_a_cart(api: str) -> dict[str, Any]:
     """Check a cart out, and wait until the order it became has been processed."""
     began = time.time()
-    opened = await client.ask("POST", f"{api}/carts", {"total_amount": "100.50"})
+    opened = await processes.ask("POST", f"{api}/carts", {"total_amount": "100.50"})
     cart = json.loads(opened)["cart_uuid"]
-    await client.ask("PUT", f"{api}/carts/{cart}/checkout")
+    await processes.ask("PUT", f"{api}/carts/{cart}/checkout")
     closed = time.time()
 
     async def processed() -> list[dict[str, Any]]:
-        asked = await client.ask("GET", f"{api}/orders/{cart}/history")
+        asked = await processes.ask("GET", f"{api}/orders/{cart}/history")
         history: list[dict[str, Any]] = json.loads(asked)["history"]
         if all(event["type"] != events.ORDER_PROCESSED for event in history):
             raise Died(f"The cart's order was not processed within {PATIENCE.seconds} s")
@@ -135,7 +135,7 @@ def _steps(steps: Sequence[tuple[str, str | float, str]], began: float) -> list[
 
 async def _received(url: str, reference: str) -> dict[str, Any]:
     async def arrived() -> dict[str, Any]:
-        for webhook in json.loads(await client.ask("GET", url)):
+        for webhook in json.loads(await processes.ask("GET", url)):
             if json.loads(webhook["body"])["order_id"] == reference and webhook["verified"]:
                 return dict(webhook)
         raise Died(f"No verified webhook arrived within {PATIENCE.seconds} s")

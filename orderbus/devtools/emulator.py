@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from orderbus.devtools.client import ask
 from orderbus.devtools.dependency import Dependency, urls_of
-from orderbus.devtools.processes import HTTP_GREETING, Sink, free_port, speaks, until
+from orderbus.devtools.processes import HTTP_GREETING, Sink, ask, free_port, speaks, until
 
 _SDKS: Final = (
     "/usr/lib/google-cloud-sdk",

@@ -1,4 +1,4 @@
-"""Starts processes, none of which outlives its starter."""
+"""Starts processes, none of which outlives its starter, and asks them whether they are there."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
+
 from orderbus import waiting
 from orderbus.devtools.folders import kept_open
 from orderbus.domain import retries
@@ -22,6 +24,8 @@ from orderbus.errors import Died, Unavailable
 
 Sink = Callable[[str, str], None]
 
+#: How long any answer of a process may take.
+_PATIENCE: Final = aiohttp.ClientTimeout(total=10)
 #: What any HTTP server answers.
 HTTP_GREETING: Final = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _SUPERVISOR: Final = str(Path(__file__).with_name("supervisor.py"))
@@ -145,6 +149,21 @@ async def speaks(port: int, greeting: bytes = b"") -> None:
                 await reader.readexactly(1)
     finally:
         writer.close()
+
+
+async def ask(method: str, url: str, body: object = None) -> str:
+    """Send JSON, or nothing, to a process of this machine; returns the text of its answer.
+
+    Raises ``Died`` where that is no success, and whatever keeps it from answering.
+    """
+    async with (
+        aiohttp.ClientSession(timeout=_PATIENCE) as session,
+        session.request(method, url, json=body) as answer,
+    ):
+        text = await answer.text()
+        if not answer.ok:
+            raise Died(f"{method} {url} was answered with {answer.status}: {text}")
+        return text
 
 
 def free_port() -> int:

@@ -14,10 +14,9 @@ from typing import Final
 
 from orderbus import files
 from orderbus import settings as settings_module
-from orderbus.devtools.client import ask
 from orderbus.devtools.dependencies import find
 from orderbus.devtools.dependency import Dependency
-from orderbus.devtools.processes import Process, Sink, free_port, run, until
+from orderbus.devtools.processes import Process, Sink, ask, free_port, run, until
 from orderbus.devtools.providers import Provider
 from orderbus.domain.webhooks import new_secret
 from orderbus.settings import QUEUES_IN_MEMORY
