@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -29,12 +29,17 @@ class Redriven:
     publication: Message | None = None
 
 
-async def add_message(database: Database, message: FailedMessage) -> None:
-    """Keep a queue message that failed for good, unless it is kept already."""
-    for letter in await database.ask(storage.dead_letters.add, "message", [message]):
-        telemetry.DEAD_LETTERS.labels(kind="message").inc()
-        about = {"dead_letter": letter, "actor": message.actor, "error": message.error}
-        telemetry.log.error("dead_letter_written", kind="message", **about)
+async def add_messages(
+    database: Database, messages: Sequence[FailedMessage]
+) -> Sequence[FailedMessage]:
+    """Keep queue messages that failed for good, but for those that are kept already."""
+    letters = await database.ask(storage.dead_letters.add, "message", messages)
+    for message in messages:
+        if letter := letters.pop(message.message_id, None):
+            telemetry.DEAD_LETTERS.labels(kind="message").inc()
+            about = {"dead_letter": letter, "actor": message.actor, "error": message.error}
+            telemetry.log.error("dead_letter_written", kind="message", **about)
+    return messages
 
 
 async def redrive(connection: Connection, letter_id: int) -> Redriven:

@@ -67,19 +67,19 @@ class DeadLetter(OpenLetter):
 
 async def add(
     connection: Connection, kind: Literal["message", "pubsub"], messages: Sequence[FailedMessage]
-) -> list[int]:
-    """Keep messages; returns the ids of their dead letters, none for one that is kept already."""
+) -> dict[str, int]:
+    """Keep messages; returns the dead letter of each id, none for one that is kept already."""
     records = await connection.fetchmany(
         """
         INSERT INTO ops.dead_letters
                (kind, message_id, reason, error, data, attributes, actor, arguments, traceback)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         ON CONFLICT DO NOTHING
-        RETURNING id
+        RETURNING message_id, id
         """,
         [(kind, *(getattr(each, field.name) for field in fields(each))) for each in messages],
     )
-    return [record["id"] for record in records]
+    return {record["message_id"]: record["id"] for record in records}
 
 
 #: Whose order and whose URL a ``letter`` is about. The event is looked up: a long list of letters

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -27,6 +27,7 @@ from orderbus.domain.text import of_error, storable
 from orderbus.errors import OrderbusError, Unavailable
 from orderbus.rabbitmq.consumer import QueueMessage
 from orderbus.rabbitmq.memory_broker import AnyBroker
+from orderbus.services.shared import Together
 from orderbus.storage.dead_letters import FailedMessage
 from orderbus.telemetry import UNKNOWN_ACTOR
 from orderbus.worker import lifecycle
@@ -37,6 +38,8 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _TRACEBACK_AT_MOST: Final = 20_000
 #: Bytes of a message that was refused; as many as RabbitMQ 4 takes.
 _BYTES_AT_MOST: Final = 16 * 1024 * 1024
+#: Dead letters written together at most.
+_TOGETHER: Final = 50
 
 
 def judge(
@@ -78,18 +81,20 @@ def failed_message(message: QueueMessage, reason: str, error: BaseException) -> 
     )
 
 
-async def write_dead_letter(failed: FailedMessage) -> None:
-    """Keep a message as a row. Raises ``Unavailable``."""
-    await services.dead_letters.add_message(lifecycle.resources().database, failed)
+Write = Callable[[Sequence[FailedMessage]], Awaitable[Sequence[object]]]
+
+
+async def write_dead_letters(failed: Sequence[FailedMessage]) -> Sequence[FailedMessage]:
+    """Keep messages as rows. Raises ``Unavailable``."""
+    return await services.dead_letters.add_messages(lifecycle.resources().database, failed)
 
 
 class Retries(Middleware):
     """Tries again, buries or leaves; never loses."""
 
-    def __init__(
-        self, *, write: Callable[[FailedMessage], Awaitable[None]] = write_dead_letter
-    ) -> None:
-        self._write = write
+    def __init__(self, *, write: Write = write_dead_letters) -> None:
+        # Together: whoever sends many bad messages must not have all connections for them.
+        self._write = Together(write, at_most=_TOGETHER).hand_in
 
     @property
     def actor_options(self) -> set[str]:
@@ -162,7 +167,7 @@ async def _again(
     await _until_done(message, put)
 
 
-async def _until_done(message: QueueMessage, attempt: Callable[[], Awaitable[None]]) -> None:
+async def _until_done(message: QueueMessage, attempt: Callable[[], Awaitable[object]]) -> None:
     """Attempt until it works, with growing pauses, for as long as the message is ours to settle.
 
     Cancels itself when RabbitMQ gives the message out again.

@@ -16,16 +16,18 @@ from tests.support import letter_rows
 
 
 async def bury(database: Database, message_id: str = "one") -> int:
-    await services.dead_letters.add_message(
+    await services.dead_letters.add_messages(
         database,
-        FailedMessage(
-            message_id,
-            actor="deliver_webhook",
-            arguments={"args": [17], "kwargs": {}},
-            reason="retries_exhausted",
-            error="ZeroDivisionError: by zero",
-            traceback="Traceback ...",
-        ),
+        [
+            FailedMessage(
+                message_id,
+                actor="deliver_webhook",
+                arguments={"args": [17], "kwargs": {}},
+                reason="retries_exhausted",
+                error="ZeroDivisionError: by zero",
+                traceback="Traceback ...",
+            )
+        ],
     )
     return await letter_rows.only_id(database)
 

@@ -109,10 +109,37 @@ def test_names_from_outside_are_no_labels(probe_worker: ProbeWorker) -> None:
     assert not [label for label in labels if label.startswith("name_")]
 
 
+def buried() -> float:
+    """How many messages were decided to be buried, by any actor's name."""
+    return sum(
+        sample.value
+        for metric in telemetry.ACTOR_MESSAGES.collect()
+        for sample in metric.samples
+        if sample.labels.get("outcome") == "buried" and sample.name.endswith("_total")
+    )
+
+
+def test_many_bad_messages_are_buried_together_and_leave_connections_to_others(
+    probe_worker: ProbeWorker,
+) -> None:
+    before, letters = buried(), probe_worker.dead_letters
+    letters.free.clear()
+    put(probe_worker.url, "probes", *(hostile_messages.message(args=[]) for _ in range(40)))
+    probe_worker.work()
+
+    until(lambda: buried() >= before + 6, "several are to be buried")
+    side_by_side = letters.under_way
+    letters.free.set()
+    until(lambda: len(letters.buried) == 40, "all are buried")
+
+    assert side_by_side <= 4
+    assert max(letters.at_once) > 1
+
+
 async def bury(database: Database, message: dramatiq.Message[Any], refused: bytes | None) -> None:
     taken: Any = SimpleNamespace(_message=message, refused=refused)
     failed = retries.failed_message(taken, "malformed", ValueError("no"))
-    await services.dead_letters.add_message(database, failed)
+    await services.dead_letters.add_messages(database, [failed])
 
 
 async def test_a_message_nobody_can_read_can_be_discarded_and_not_be_sent_again(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dramatiq
@@ -23,15 +25,26 @@ class DeadLetters:
     def __init__(self) -> None:
         self.buried: list[tuple[str, str, str]] = []
         self.refused: list[bytes | None] = []
+        self.at_once: list[int] = []
+        self.under_way = 0
+        self.free = threading.Event()
+        self.free.set()
         self.away = 0
 
-    async def bury(self, failed: FailedMessage) -> None:
+    async def bury(self, failed: Sequence[FailedMessage]) -> Sequence[FailedMessage]:
         if self.away:
             self.away -= 1
             raise Unavailable("PostgreSQL did not answer")
-        assert failed.traceback
-        self.buried.append((failed.actor or UNKNOWN_ACTOR, failed.reason, failed.error))
-        self.refused.append(failed.data)
+        self.under_way += 1
+        while not self.free.is_set():
+            await asyncio.sleep(0.01)
+        self.under_way -= 1
+        self.at_once.append(len(failed))
+        for each in failed:
+            assert each.traceback
+            self.buried.append((each.actor or UNKNOWN_ACTOR, each.reason, each.error))
+            self.refused.append(each.data)
+        return failed
 
 
 class ProbeWorker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import dramatiq
@@ -29,14 +29,13 @@ class Worker:
         self.broker = MemoryBroker([AsyncIO(), ShutdownNotifications(), Retries(write=self._bury)])
         self._worker: dramatiq.Worker | None = None
 
-    async def _bury(self, failed: FailedMessage) -> None:
-        assert failed.error
-        assert failed.data is None
-        assert failed.traceback
+    async def _bury(self, failed: Sequence[FailedMessage]) -> Sequence[FailedMessage]:
+        assert all(each.error and each.data is None and each.traceback for each in failed)
         if self.away:
             self.away -= 1
             raise Unavailable("PostgreSQL did not answer")
-        self.letters.append(failed.reason)
+        self.letters += [each.reason for each in failed]
+        return failed
 
     def actor(self, work: Callable[[], None], **options: Any) -> dramatiq.Actor[..., Any]:
         def probe(mark: str) -> None:
