@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 from typing import Any
 
 from orderbus import storage
 from orderbus.storage.database import Database
+from orderbus.storage.dead_letters import FailedMessage
 from tests.support import delivery_rows, letter_rows, scenario
+from tests.support.waiting import until_true
 
 ORDERS = 20
 
@@ -27,13 +30,24 @@ async def dead_letters(database: Database) -> list[int]:
     return [letter["id"] for letter in await letter_rows.every(database)]
 
 
-async def redrive_all(env: dict[str, str]) -> Any:
-    """Type it; whatever is answered, it has to end well."""
-    command = [sys.executable, "-m", "orderbus", "dead-letters", "redrive", "--all", "--json"]
+async def held(database: Database, count: int) -> bool:
+    """Whether somebody has so many of the letters at this moment."""
+    return await letter_rows.count(database) - await letter_rows.count_unlocked(database) == count
+
+
+def typed(env: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
+    """Begin a command as an operator does, in a process of its own."""
+    command = [sys.executable, "-m", "orderbus", "dead-letters", *arguments, "--json"]
     given = {**os.environ, **env, "SECRET_KEY": "a key for tests"}
-    done = await asyncio.to_thread(subprocess.run, command, env=given, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+async def redrive_all(env: dict[str, str], *options: str) -> Any:
+    """Type it; whatever is answered, it has to end well."""
+    process = typed(env, "redrive", "--all", *options)
+    said, errors = await asyncio.to_thread(process.communicate)
+    assert process.returncode == 0, errors
+    return json.loads(said)
 
 
 async def test_whoever_redrives_all_passes_over_what_another_has_at_this_moment(
@@ -60,3 +74,31 @@ async def test_two_who_redrive_all_share_them_and_each_is_redriven_once(
     redriven = [letter for answer in answers for letter in answer["redriven"]]
     assert sorted(redriven) == letters
     assert [answer["refused"] for answer in answers] == [[], []]
+
+
+async def test_whoever_is_killed_while_he_redrives_leaves_the_letter_open_and_keeps_nobody_waiting(
+    database: Database, env: dict[str, str]
+) -> None:
+    letters = await dead_letters(database)
+    event = FailedMessage("m-1", "undecodable", "no event", b"{}", {})
+    async with database.connection() as connection:
+        (last,) = (await storage.dead_letters.add(connection, "pubsub", [event])).values()
+    nobody_answers = socket.create_server(("127.0.0.1", 0))
+    host, port = nobody_answers.getsockname()
+    away = {
+        "PUBSUB_EMULATOR_HOST": f"{host}:{port}",
+        "ORDERBUS_PUBLISH_TIMEOUT": "600",
+        "ORDERBUS_RELAY_LEASE": "700",
+    }
+
+    killed = typed({**env, **away}, "redrive", str(last))
+    await until_true(lambda: held(database, 1), "it has its letter, and publishes")
+    said = await redrive_all(env, "--kind", "delivery")
+    killed.kill()
+    await asyncio.to_thread(killed.communicate)
+    await until_true(lambda: held(database, 0), "its session is gone")
+    nobody_answers.close()
+
+    assert said["redriven"] == letters
+    rows = await letter_rows.every(database)
+    assert [row["id"] for row in rows if row["resolved_at"] is None] == [last]

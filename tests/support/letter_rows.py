@@ -25,6 +25,12 @@ async def only(database: Database) -> dict[str, Any]:
     return letter
 
 
+async def count_unlocked(database: Database) -> int:
+    """Count the dead letters whose rows no transaction holds."""
+    query = "SELECT count(*) FROM (SELECT FROM ops.dead_letters FOR UPDATE SKIP LOCKED) AS free"
+    return int(await value(database, query))
+
+
 async def only_id(database: Database) -> int:
     return int((await only(database))["id"])
 
