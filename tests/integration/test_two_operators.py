@@ -56,6 +56,7 @@ async def test_whoever_redrives_all_passes_over_what_another_has_at_this_moment(
     first, *others = await dead_letters(database)
 
     async with database.transaction() as connection:
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         await storage.dead_letters.lock_open(connection, first)
         said = await redrive_all(env)
     again = await redrive_all(env)
