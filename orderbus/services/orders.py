@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
@@ -20,7 +20,7 @@ from orderbus.storage.database import Connection, Database, after_commit
 from orderbus.storage.events import Happened, HistoryEntry
 from orderbus.storage.journey import Journey
 from orderbus.storage.order_lists import Filter
-from orderbus.storage.orders import Kept, New, Order
+from orderbus.storage.orders import New, Order
 
 #: Orders of one statement.
 _AT_MOST: Final = 50
@@ -35,7 +35,7 @@ class Placed:
     order_id: OrderId
     external_ref: str
     created_at: datetime
-    created: bool
+    created: bool = True
 
 
 class Accepting:
@@ -48,13 +48,14 @@ class Accepting:
     async def accept(self, order: PlaceOrder, *, traceparent: str | None) -> Placed:
         """Store an order as ``accept`` does, in a statement that it may share with others."""
         new = _new(order, traceparent=traceparent)
-        kept = await self._together.hand_in(new)
-        if kept is None:
+        created_at = await self._together.hand_in(new)
+        if created_at is None:
             return await self._database.ask(_same_again, new)
-        _announce(kept, None, self._database)
-        return _placed(kept)
+        placed = Placed(new.order_id, order.external_ref, created_at)
+        _announce(placed, None, self._database)
+        return placed
 
-    async def _store(self, new: Sequence[New]) -> Sequence[Kept | None]:
+    async def _store(self, new: Sequence[New]) -> Sequence[datetime | None]:
         return await self._database.ask(storage.orders.add, new)
 
 
@@ -74,11 +75,12 @@ async def accept(
     content, ``KeyReused`` where the idempotency key does, ``Unavailable``.
     """
     new = _new(order, traceparent=traceparent, order_id=order_id, actor=actor)
-    (kept,) = await storage.orders.add(connection, [new])
-    if kept is None:
+    (created_at,) = await storage.orders.add(connection, [new])
+    if created_at is None:
         return await _same_again(connection, new)
-    after_commit(connection, partial(_announce, kept, order.cart_uuid))
-    return _placed(kept)
+    placed = Placed(new.order_id, order.external_ref, created_at)
+    after_commit(connection, partial(_announce, placed, order.cart_uuid))
+    return placed
 
 
 def _new(
@@ -102,15 +104,11 @@ def _new(
     )
 
 
-def _placed(kept: Kept) -> Placed:
-    return Placed(kept.order_id, kept.external_ref, kept.created_at, created=True)
-
-
-def _announce(kept: Kept, cart_uuid: UUID | None, _: Database) -> None:
+def _announce(placed: Placed, cart_uuid: UUID | None, _: Database) -> None:
     telemetry.ACCEPTED.inc()
     of_cart = {} if cart_uuid is None else {"cart_uuid": str(cart_uuid)}
     telemetry.log.info(
-        "order_accepted", order_id=str(kept.order_id), external_ref=kept.external_ref, **of_cart
+        "order_accepted", order_id=str(placed.order_id), external_ref=placed.external_ref, **of_cart
     )
 
 
@@ -130,17 +128,12 @@ async def _same_again(connection: Connection, new: New) -> Placed:
     )
     for kept in taken:
         if kept.content_hash == new.content_hash:
-            return replace(_placed(kept), created=False)
+            return Placed(kept.order_id, kept.external_ref, kept.created_at, created=False)
     if any(kept.external_ref == order.external_ref for kept in taken):
         raise Conflict(f"Order {brief(order.external_ref)} exists with another content")
     if taken:
         raise KeyReused("This idempotency key was used with another content")
     raise Unavailable("The order could not be stored just now")
-
-
-async def find(database: Database, id_or_ref: str) -> Order:
-    """Find an order by our uuid or the sender's reference; raises ``NotFound``, ``Unavailable``."""
-    return await database.ask(storage.orders.get, id_or_ref)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,11 +133,11 @@ _COLUMNS: Final = attrgetter(
 )
 
 
-async def add(connection: Connection, new: Sequence[New]) -> list[Kept | None]:
+async def add(connection: Connection, new: Sequence[New]) -> list[datetime | None]:
     """Store orders with their items, history, first events and outbox pointers, all or nothing.
 
-    One statement, one round trip, however many. Answers None for each where an order with its
-    reference or its idempotency key, or of its cart, is there already; ``find_taken`` tells which.
+    One statement, one round trip, however many. Answers when each was stored; None where an order
+    with its reference, its idempotency key or of its cart is there: ``find_taken`` tells which.
     """
     # In one order, whoever sends them: two statements that share references do not deadlock.
     orders = sorted(new, key=lambda one: one.order.external_ref)
@@ -150,12 +150,7 @@ async def add(connection: Connection, new: Sequence[New]) -> list[Kept | None]:
     if stored:
         events.wake_dispatcher(connection)
     since = {row["public_id"]: row["created_at"] for row in stored}
-    return [
-        Kept(one.order_id, one.order.external_ref, since[one.order_id], one.content_hash)
-        if one.order_id in since
-        else None
-        for one in new
-    ]
+    return [since.get(one.order_id) for one in new]
 
 
 async def find_taken(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from standardwebhooks import Webhook
 
-from orderbus import services
+from orderbus import storage
 from tests.support import delivery_rows, event_rows, order_rows, outbox_rows, scenario
 from tests.support.system import System
 
@@ -141,7 +141,7 @@ async def test_doctor_finds_nothing_at_fault(system: System) -> None:
 
 
 async def _append(system: System, reference: str) -> None:
-    order = await services.orders.find(system.database, reference)
+    order = await system.database.ask(storage.orders.get, reference)
     await scenario.append_event(system.database, order.order_id)
 
 

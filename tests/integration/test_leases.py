@@ -92,14 +92,14 @@ async def test_a_worker_that_lost_its_lease_before_it_began_does_not_begin(
     await ice.reached.wait()
     await consumption_rows.end_leases(database)
     await scenario.consume(database, settings, NAME)
-    before = await services.orders.find(database, str(public_id))
+    before = await database.ask(storage.orders.get, str(public_id))
 
     ice.thawed.set()
     with suppress(Exception):
         await frozen
 
     assert processor.keys == [f"{public_id}:2"]
-    assert await services.orders.find(database, str(public_id)) == before
+    assert await database.ask(storage.orders.get, str(public_id)) == before
     assert before.status in {"completed", "failed"}
     assert await order_rows.count_stuck(database) == 0
 
@@ -118,7 +118,7 @@ async def test_an_order_whose_worker_froze_in_the_middle_is_processed_under_the_
     await frozen
 
     assert processor.keys == [f"{public_id}:2"] * 2
-    assert (await services.orders.find(database, str(public_id))).status == "completed"
+    assert (await database.ask(storage.orders.get, str(public_id))).status == "completed"
     assert await event_rows.count(database) == 4
     assert await order_rows.count_stuck(database) == 0
 

@@ -44,7 +44,7 @@ async def bring_to(database: Database, status: Status) -> OrderId:
 
 
 async def order_of(database: Database, order_id: OrderId) -> Order:
-    return await services.orders.find(database, str(order_id))
+    return await database.ask(storage.orders.get, str(order_id))
 
 
 async def test_the_database_holds_the_same_moves_as_the_table(database: Database) -> None:

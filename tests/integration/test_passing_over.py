@@ -80,7 +80,7 @@ async def test_an_order_whose_event_lost_its_payload_fails_instead_of_waiting_fo
 
     await scenario.consume(database, settings, "process_order")
 
-    order = await services.orders.find(database, str(placed.order_id))
+    order = await database.ask(storage.orders.get, str(placed.order_id))
     assert (order.status, order.status_reason) == ("failed", "The event's payload is gone")
     assert await letter_rows.reasons(database) == ["payload_gone"]
 
@@ -113,12 +113,12 @@ async def test_discarding_the_processing_of_an_order_leaves_it_in_progress_for_n
         database, settings.model_copy(update={"max_retry_attempts": 0, "processor": "priced"})
     )
     await scenario.have_consumed(held, "process_order", work)
-    before = await services.orders.find(database, str(placed.order_id))
+    before = await database.ask(storage.orders.get, str(placed.order_id))
 
     letter = await letter_rows.only_id(database)
     await services.dead_letters.discard(database, letter, note="the shop is closed")
 
-    after = await services.orders.find(database, str(placed.order_id))
+    after = await database.ask(storage.orders.get, str(placed.order_id))
     assert before.status == "in_progress"
     assert (after.status, after.status_reason) == ("failed", "the shop is closed")
     with pytest.raises(NotFound):

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from orderbus import services
+from orderbus import services, storage
 from orderbus.domain.processing import Outcome, Task
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
@@ -34,7 +34,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedProcessor:
 
 
 async def order(database: Database, public_id: UUID) -> Order:
-    return await services.orders.find(database, str(public_id))
+    return await database.ask(storage.orders.get, str(public_id))
 
 
 async def test_an_order_that_is_processed_is_completed_and_told_of(

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from orderbus import services
+from orderbus import storage
 from orderbus.errors import OrderbusError
 from orderbus.storage.database import Database
 from tests.support import samples, scenario
@@ -64,5 +64,5 @@ class Load:
             await asyncio.sleep(0.2)
 
     async def _append(self, reference: str) -> None:
-        order = await services.orders.find(self._database, reference)
+        order = await self._database.ask(storage.orders.get, reference)
         await scenario.append_event(self._database, order.order_id)

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
-from orderbus import services
+from orderbus import services, storage
 from orderbus.domain import json as strict_json
 from orderbus.domain.orders import Customer, Item, Money, OrderId, PlaceOrder
 from orderbus.domain.text import brief, storable
@@ -97,7 +97,7 @@ async def status(request: web.Request) -> web.Response:
     except ValueError:
         fault = _fault("uuid_parsing", ["path", "order_id"], "Input should be a valid UUID", given)
         return _unprocessable([fault])
-    order = await services.orders.find(request.app[DATABASE], str(order_id))
+    order = await request.app[DATABASE].ask(storage.orders.get, str(order_id))
     return bodies.NewOrderStatus(
         id=order.order_id, status=order.status.upper(), created_at=order.created_at
     ).response()

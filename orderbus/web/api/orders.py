@@ -118,7 +118,7 @@ async def create(request: web.Request) -> web.Response:
 )
 async def show(request: web.Request) -> web.Response:
     """Show an order."""
-    found = await services.orders.find(request.app[DATABASE], _id_or_ref(request))
+    found = await request.app[DATABASE].ask(storage.orders.get, _id_or_ref(request))
     order = bodies.Order.of(found)
     if request.headers.get("If-None-Match") == order.etag():
         return web.Response(status=304, headers={"ETag": order.etag()})
