@@ -16,7 +16,7 @@ from orderbus.errors import Busy
 from orderbus.services import attempts
 from orderbus.services.pacing import Pacing
 from orderbus.services.shared import Together
-from orderbus.services.taking import PLACES, Taker
+from orderbus.services.taking import Taker
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Claimed, Outcome, Settled
@@ -24,6 +24,8 @@ from orderbus.storage.deliveries import Claimed, Outcome, Settled
 if TYPE_CHECKING:
     from orderbus.egress.session import Session
 
+#: Exchanges of one process at most: more than five endpoints have that stop answering at once.
+PLACES: Final = 400
 #: How long an attempt that began waits for PostgreSQL to come back: the endpoint may have the
 #: webhook, and would get it twice, or be charged an attempt that it never had.
 PATIENCE: Final = timedelta(minutes=5)
@@ -41,7 +43,8 @@ class Sender(Taker[Claimed, Outcome]):
     def __init__(self, database: Database, http: Session, settings: Settings) -> None:
         """Have nothing under way."""
         self._lasts = settings.delivery_lease - settings.webhook_timeout
-        super().__init__(waits_alone=self._lasts - _SETTLES_WITHIN, settles_within=PATIENCE)
+        alone = self._lasts - _SETTLES_WITHIN
+        super().__init__(waits_alone=alone, settles_within=PATIENCE, places=PLACES)
         self._database = database
         self._http = http
         self._settings = settings

@@ -24,7 +24,7 @@ from orderbus.storage.orders import New, Order
 
 #: Orders of one statement.
 _AT_MOST: Final = 50
-#: Seconds after which orders that came meanwhile go beside a statement that waits for the disk.
+#: Seconds that orders wait for the statement before theirs, which may wait for the disk.
 _PATIENCE: Final = 0.003
 
 

@@ -57,7 +57,7 @@ class Webhooks(Section):
     """Longest whole exchange with an endpoint, from the DNS query to the last byte."""
     delivery_lease: Time = setting(timedelta(seconds=30), "ORDERBUS_DELIVERY_LEASE")
     """How long a claimed delivery stays with its worker: the webhook timeout and more than 5 s."""
-    webhook_in_flight: int = setting(32, "ORDERBUS_WEBHOOK_IN_FLIGHT", ge=1, le=100)
+    webhook_in_flight: int = setting(64, "ORDERBUS_WEBHOOK_IN_FLIGHT", ge=1, le=100)
     """Exchanges with one endpoint at the same time at most: it gets as many as it answers well."""
     webhook_allowed_networks: Many[Annotated[Network, BeforeValidator(_network)]] = setting(
         (), "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS"

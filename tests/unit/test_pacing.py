@@ -6,7 +6,9 @@ from datetime import timedelta
 from uuid import uuid4
 
 from orderbus.domain.webhooks import EndpointResponse
+from orderbus.services.deliveries import PLACES
 from orderbus.services.pacing import FIRST, Pacing
+from orderbus.settings import Settings
 
 ENDPOINT = uuid4()
 
@@ -56,3 +58,9 @@ def test_endpoints_are_counted_apart() -> None:
     pacing.hear(ENDPOINT, answer(None))
 
     assert set(pacing.places) == {ENDPOINT}
+
+
+def test_five_that_answered_well_and_stop_at_once_leave_places_to_the_others(
+    settings: Settings,
+) -> None:
+    assert 5 * settings.webhook_in_flight < PLACES
