@@ -24,8 +24,6 @@ from orderbus.storage.orders import New, Order
 
 #: Orders of one statement.
 _AT_MOST: Final = 50
-#: Seconds that orders wait for the statement before theirs, which may wait for the disk.
-_PATIENCE: Final = 0.003
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class Accepting:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._together = Together(self._store, at_most=_AT_MOST, patience=_PATIENCE)
+        self._together = Together(self._store, at_most=_AT_MOST)
 
     async def accept(self, order: PlaceOrder, *, traceparent: str | None) -> Placed:
         """Store an order as ``accept`` does, in a statement that it may share with others."""

@@ -19,6 +19,8 @@ R = TypeVar("R")
 #: table that is locked.
 _VAIN: Final = 10
 _VAIN_SECONDS: Final = 5.0
+#: Seconds after which the next batch goes beside one that waits, as for the disk.
+_PATIENCE: Final = 0.003
 #: Seconds for which an answer, or an error, is given again.
 FRESH: Final = 1.0
 
@@ -71,8 +73,7 @@ class SharedByThreads(Generic[T]):
 class Together(Generic[T, R]):
     """Deals with what many hand in, together with all that came while the last was under way.
 
-    One that comes alone waits for nothing, and nobody waits for a few that are stuck longer than
-    ``patience``, in seconds. Where
+    One that comes alone waits for nothing, and nobody waits long for a few that are stuck. Where
     the work raises, what was handed in is taken apart by halves, so that one that cannot be dealt
     with costs itself only. ``Unavailable`` is for all to hear, and ``Busy`` once so much was
     ``_VAIN``.
@@ -84,16 +85,14 @@ class Together(Generic[T, R]):
         *,
         at_most: int,
         side_by_side: int = 4,
-        patience: float = 0.05,
     ) -> None:
         """Have ``work`` deal with up to ``at_most``, and answer for each, in order.
 
-        ``side_by_side`` are under way at once, where all but one are stuck.
+        ``side_by_side`` batches are under way at once at most.
         """
         self._work = work
         self._at_most = at_most
         self._side_by_side = side_by_side
-        self._patience = patience
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._under_way: asyncio.Task[None] | None = None
         self._dealing: set[asyncio.Task[None]] = set()
@@ -113,7 +112,7 @@ class Together(Generic[T, R]):
             dealing = asyncio.create_task(self._deal_with(batch))
             self._dealing.add(dealing)
             dealing.add_done_callback(self._dealing.discard)
-            await asyncio.wait([dealing], timeout=self._patience)
+            await asyncio.wait([dealing], timeout=_PATIENCE)
             if len(self._dealing) >= self._side_by_side:
                 await asyncio.wait(self._dealing, return_when=asyncio.FIRST_COMPLETED)
 
