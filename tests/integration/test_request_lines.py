@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orderbus import services
+from orderbus import services, storage
 from orderbus.egress.session import Session
 from orderbus.services.orders import Placed
 from orderbus.settings import Settings
@@ -63,7 +63,7 @@ async def test_the_line_of_a_failure_has_them_too(
     async def fail(*_: object) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(services.orders, "find", fail)
+    monkeypatch.setattr(storage.orders, "get", fail)
 
     answer = await client.get(
         "/orders/SO-1", headers={"Correlation-ID": "c-1", "traceparent": TRACEPARENT}
