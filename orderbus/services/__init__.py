@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from orderbus.services import (
         api_keys,
+        carts,
         consumptions,
         dead_letters,
         deliveries,

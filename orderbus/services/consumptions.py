@@ -26,7 +26,7 @@ from orderbus.errors import Busy, LeaseLost, OrderbusError, Unavailable
 from orderbus.resources import Resources
 from orderbus.services.interruptions import as_failure
 from orderbus.services.shared import Together
-from orderbus.services.taking import PLACES, Taker
+from orderbus.services.taking import Taker
 from orderbus.storage.consumptions import Claim, PutOff
 from orderbus.storage.database import Connection
 
@@ -36,6 +36,8 @@ LEASE: Final = timedelta(seconds=60)
 TIME_LIMIT: Final = 50.0
 #: How long a suspect waits to be alone: with its work, within the lease.
 _WAITS_ALONE: Final = timedelta(seconds=5)
+#: What one consumer has under way in one process at most, where effects are had together.
+PLACES: Final = 200
 #: Transactions that a consumer has open at once, of those that are for one event.
 SIDE_BY_SIDE: Final = 4
 

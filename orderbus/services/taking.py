@@ -20,8 +20,6 @@ from orderbus.services.interruptions import ended, to_the_end
 C = TypeVar("C")
 D = TypeVar("D")
 
-#: What one process has under way of one kind of work at most.
-PLACES: Final = 200
 #: Counts on while a process is stopped, so it tells of a lease that ended meanwhile.
 clock: Final = time.monotonic
 #: Seconds after which suspects are looked for again where there were none.
@@ -41,9 +39,7 @@ class Taker(ABC, Generic[C, D]):
     was under way. What is suspected of killing its process goes alone, once the others are done.
     """
 
-    def __init__(
-        self, *, waits_alone: timedelta, settles_within: timedelta, places: int = PLACES
-    ) -> None:
+    def __init__(self, *, waits_alone: timedelta, settles_within: timedelta, places: int) -> None:
         """Have nothing under way, and ``places`` for what may be.
 
         A suspect waits ``waits_alone`` for the others at most: its lease runs. What was decided is

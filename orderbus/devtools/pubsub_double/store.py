@@ -75,7 +75,9 @@ class Store:
         limits.check_subscription(made)
         if made.HasField("dead_letter_policy"):
             self.topic(made.dead_letter_policy.dead_letter_topic)
-        self.subscriptions[made.name] = Subscription(made, self._ask, self._dead_letter)
+        self.subscriptions[made.name] = Subscription(
+            made, lambda: (self.faults, self._random), self._dead_letter
+        )
         return made
 
     def subscription(self, name: str) -> Subscription:
@@ -118,9 +120,6 @@ class Store:
             text.encode() in message.data
             or any(text in each for pair in message.attributes.items() for each in pair)
         )
-
-    def _ask(self) -> tuple[Faults, Random]:
-        return self.faults, self._random
 
     def _dead_letter(self, message: Any, source: Subscription) -> None:  # noqa: ANN401
         """Publish to the dead-letter topic; lost, as Google says, where nobody subscribed to it."""
