@@ -24,7 +24,7 @@ from tests.support import forced, rabbitmq_admin
 from tests.support.dependencies import open_folder
 from tests.support.ports import with_kept_ports
 from tests.support.processes import descendants, until_gone
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, until_here
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -167,6 +167,7 @@ async def test_a_rabbitmq_admits_its_own_user_alone_and_keeps_its_password(folde
                 rabbitmq_admin.call, part, "GET", "users", login=("guest", "guest")
             )
         first = dict(part.env)
+        await until_here(lambda: refused_in(lines), "RabbitMQ has written that it refused")
     readable = {
         file.name
         for file in folder.rglob("*")
@@ -181,10 +182,12 @@ async def test_a_rabbitmq_admits_its_own_user_alone_and_keeps_its_password(folde
     assert f"{first['RABBIT_USER']}:{first['RABBIT_PASS']}@" in first["RABBITMQ_URL"]
     assert again["RABBIT_PASS"] == first["RABBIT_PASS"]
     assert not of_before.exists()
-    refused = [line for line in lines if "invalid credentials" in line]
-    assert refused
-    assert not [line for line in refused if r"\x1b" in line], "colours, shown as text"
+    assert not [line for line in refused_in(lines) if r"\x1b" in line], "colours, shown as text"
     assert not readable, "the password stands where other users of this machine may read it"
+
+
+def refused_in(lines: list[str]) -> list[str]:
+    return [line for line in lines if "invalid credentials" in line]
 
 
 def text(file: Path) -> str:
