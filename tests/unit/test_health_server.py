@@ -6,9 +6,12 @@ import fcntl
 import time
 from http.client import HTTPConnection
 from pathlib import Path
+from queue import Queue
+from socket import AF_INET, AF_INET6
 
 import pytest
 
+from orderbus import health_server
 from orderbus.devtools.processes import free_port
 from orderbus.worker import shared_state
 from tests.support.forced import (
@@ -16,6 +19,7 @@ from tests.support.forced import (
     show_metrics_of_worker,
     tell_health_server_to_stop,
 )
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -78,19 +82,29 @@ def test_it_shows_no_metrics_where_what_the_workers_counted_is_gone(
     assert _asked(port, "/healthz", method="HEAD") == (200, b"")
 
 
-@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="there is no IPv6 here")
-def test_it_may_be_asked_under_an_ipv6_address() -> None:
-    port = free_port()
-    show_metrics_of_worker(port, "::1")
+def test_it_listens_on_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    bound: Queue[tuple[int, tuple[str, int]]] = Queue()
 
-    assert _asked(port, "/healthz", "::1") == (200, b'{"ok": true}')
+    class Server:  # in place of a real one: not every machine has IPv6
+        address_family = AF_INET
+
+        def __init__(self, address: tuple[str, int], _: object) -> None:
+            bound.put((self.address_family, address))
+
+        def serve_forever(self) -> None:
+            """Answer nobody."""
+
+    monkeypatch.setattr(health_server, "ThreadingHTTPServer", Server)
+    show_metrics_of_worker(9, "::1")
+
+    assert bound.get(timeout=PATIENCE) == (AF_INET6, ("::1", 9))
 
 
-def _asked(port: int, path: str, host: str = "127.0.0.1", method: str = "GET") -> tuple[int, bytes]:
+def _asked(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
     """Ask a health server, as soon as it is there."""
     deadline = time.monotonic() + 30
     while True:
-        connection = HTTPConnection(host, port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", port, timeout=30)
         try:
             connection.request(method, path)
             answer = connection.getresponse()
