@@ -19,7 +19,7 @@ from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Outcome
-from tests.support import delivery_rows, endpoint_rows, scenario
+from tests.support import delivery_rows, endpoint_rows, row_counts, scenario
 from tests.support.receiver import Receiver
 from tests.support.scenario import deliver, one_due, state
 
@@ -203,9 +203,9 @@ async def test_what_waits_for_a_disabled_endpoint_costs_the_others_nothing(
     reads: dict[str, int] = {}
 
     async def reading(name: str, step: Any) -> None:
-        async with database.transaction() as connection:
-            await step(connection)
-            reads[name] = await delivery_rows.count_read(connection)
+        async with row_counts.transaction(database) as counted:
+            await step(counted.connection)
+            reads[name] = await counted.read("ops.webhook_deliveries")
 
     again: dict[str, Any] = {
         "lease": uuid4(),

@@ -14,7 +14,7 @@ from orderbus.services.deliveries import Sender
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Claimed, Outcome
-from tests.support import delivery_rows, endpoint_rows, many_rows, scenario
+from tests.support import delivery_rows, endpoint_rows, many_rows, row_counts, scenario
 from tests.support.receiver import Receiver
 from tests.support.waiting import PATIENCE, until_here
 
@@ -123,12 +123,12 @@ async def test_settlement_and_bridge_read_of_those_who_wait_their_own_where_noth
             connection, claimed.endpoint_id, orders=10_000, each=10, analyse=False
         )
 
-    async with database.transaction() as connection:
-        await storage.deliveries.settle(connection, [Outcome(claimed, DELIVERED)])
-        settling = await delivery_rows.count_read(connection)
-    async with database.transaction() as connection:
-        await storage.sequencing.begin(connection, range(1_000_001, 1_000_201))
-        bringing_back = await delivery_rows.count_read(connection)
+    async with row_counts.transaction(database) as counted:
+        await storage.deliveries.settle(counted.connection, [Outcome(claimed, DELIVERED)])
+        settling = await counted.read("ops.webhook_deliveries")
+    async with row_counts.transaction(database) as counted:
+        await storage.sequencing.begin(counted.connection, range(1_000_001, 1_000_201))
+        bringing_back = await counted.read("ops.webhook_deliveries")
 
     assert settling < 100
     assert bringing_back < 200 * 50

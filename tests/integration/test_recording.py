@@ -5,7 +5,7 @@ from __future__ import annotations
 from orderbus import services
 from orderbus.storage.database import Database
 from tests.integration.test_inbox import messages
-from tests.support import delivery_rows, scenario, statements, table_rows, watermark_rows
+from tests.support import delivery_rows, row_counts, scenario, statements, watermark_rows
 
 WANTED = {"audit": "*", "count_event": "*.created"}
 
@@ -41,9 +41,9 @@ async def test_no_row_is_written_a_second_time_for_orders_that_come_back_first(
         await scenario.append(database, orders[0])
     events = await scenario.events(database)
 
-    async with database.transaction() as connection:
-        due = (await services.inbox.record(connection, events, wanted=WANTED)).deliveries
-        updated = await table_rows.count_updated(connection, "ops")
+    async with row_counts.transaction(database) as counted:
+        due = (await services.inbox.record(counted.connection, events, wanted=WANTED)).deliveries
+        updated = await counted.updated("ops")
 
     assert updated == 0
     assert await scenario.due(database) == sorted(due)

@@ -18,7 +18,7 @@ from orderbus.storage import migrations
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.deliveries import Claimed, Outcome
 from orderbus.storage.inbox import Returned
-from tests.support import delivery_rows, many_rows, scenario
+from tests.support import delivery_rows, many_rows, row_counts, scenario
 from tests.support.waiting import PATIENCE
 
 DELIVERED = Settlement("delivered", "delivered")
@@ -108,15 +108,14 @@ async def test_no_statement_of_the_way_reads_what_waits(database: Database) -> N
     async with database.connection() as connection:
         await many_rows.deliveries_that_wait(connection, claimed.endpoint_id, orders=2_000, each=10)
     read: dict[str, int] = {}
+    asked: dict[str, Any] = {"lease": uuid4(), "length": scenario.LEASE, "in_flight": {}}
 
-    async with database.transaction() as connection:
-        await storage.deliveries.claim(
-            connection, lease=uuid4(), length=scenario.LEASE, in_flight={}, otherwise=9, at_most=9
-        )
-        read["claim"] = await delivery_rows.count_read(connection)
-    async with database.transaction() as connection:
-        await storage.deliveries.settle(connection, [Outcome(claimed, DELIVERED)])
-        read["settle"] = await delivery_rows.count_read(connection)
+    async with row_counts.transaction(database) as counted:
+        await storage.deliveries.claim(counted.connection, **asked, otherwise=9, at_most=9)
+        read["claim"] = await counted.read("ops.webhook_deliveries")
+    async with row_counts.transaction(database) as counted:
+        await storage.deliveries.settle(counted.connection, [Outcome(claimed, DELIVERED)])
+        read["settle"] = await counted.read("ops.webhook_deliveries")
 
     assert {name: rows for name, rows in read.items() if rows > 100} == {}
 

@@ -14,7 +14,14 @@ from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
 from orderbus.storage.retention import Bounds
-from tests.support import cart_rows, delivery_rows, order_rows, scenario, watermark_rows
+from tests.support import (
+    cart_rows,
+    delivery_rows,
+    order_rows,
+    row_counts,
+    scenario,
+    watermark_rows,
+)
 
 #: Longer ago than any day whose partition is made by itself.
 DAYS_AGO = 60
@@ -134,10 +141,10 @@ async def test_forgetting_looks_at_no_more_than_it_was_asked_to(
 ) -> None:
     await watermark_rows.add(database, 20_000, days_ago=0 if kept == "all" else 90)
 
-    async with database.transaction() as connection:
-        bounds = Bounds(timedelta(0), 10)
-        forgotten = (await storage.retention.forget_watermarks(connection, bounds)).rows
-        read = await watermark_rows.count_read_without_index(connection)
+    bounds = Bounds(timedelta(0), 10)
+    async with row_counts.transaction(database) as counted:
+        forgotten = (await storage.retention.forget_watermarks(counted.connection, bounds)).rows
+        read = await counted.read_without_index("ops.watermarks")
 
     assert forgotten == (10 if kept == "none" else 0)
     assert read == 0

@@ -56,16 +56,6 @@ async def add_many(database: Database, endpoint: UUID, count: int) -> None:
         await connection.execute("ANALYZE ops.webhook_deliveries")
 
 
-async def count_read(connection: Connection) -> int:
-    """Count the deliveries that this transaction has read so far, with an index or without."""
-    return int(
-        await connection.fetchval(
-            "SELECT coalesce(sum(seq_tup_read + idx_tup_fetch), 0)"
-            " FROM pg_stat_xact_user_tables WHERE relname = 'webhook_deliveries'"
-        )
-    )
-
-
 async def states(database: Database) -> list[str]:
     """The state of every delivery, the oldest first."""
     query = "SELECT array_agg(state ORDER BY id) FROM ops.webhook_deliveries"

@@ -27,12 +27,6 @@ async def plan(database: Database, table: str, where: str) -> str:
     return "\n".join(row[0] for row in rows)
 
 
-async def count_updated(connection: Connection, schema: str) -> int:
-    """Count the rows of a schema that this transaction has written anew."""
-    query = "SELECT sum(n_tup_upd) FROM pg_stat_xact_user_tables WHERE schemaname = $1"
-    return int(await connection.fetchval(query, schema))
-
-
 async def pages_of_indexes(database: Database, table: str) -> dict[str, int]:
     """How many pages each index of a table has."""
     query = """

@@ -46,12 +46,6 @@ async def add(database: Database, count: int, *, days_ago: int) -> None:
         await connection.execute("ANALYZE ops.watermarks")
 
 
-async def count_read_without_index(connection: Connection) -> int:
-    """Count the watermarks that this transaction read from end to end."""
-    query = "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'watermarks'"
-    return int(await connection.fetchval(query))
-
-
 async def take_as_before(database: Database, orders: Sequence[int]) -> None:
     """Lock or make the watermarks of orders as bridges did before any was forgotten."""
     await value(
