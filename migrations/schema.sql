@@ -242,6 +242,32 @@ ALTER TABLE identity.api_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE ops.audit_log (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    subject_type text NOT NULL,
+    subject_id text NOT NULL,
+    reason text,
+    before jsonb,
+    after jsonb,
+    request_id text,
+    CONSTRAINT audit_log_action_check CHECK ((action ~ '^[a-z_]+(\.[a-z_]+)+$'::text)),
+    CONSTRAINT audit_log_actor_check CHECK (((length(actor) >= 1) AND (length(actor) <= 200))),
+    CONSTRAINT audit_log_subject_id_check CHECK (((length(subject_id) >= 1) AND (length(subject_id) <= 200))),
+    CONSTRAINT audit_log_subject_type_check CHECK ((subject_type ~ '^[a-z_]+$'::text))
+);
+
+ALTER TABLE ops.audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ops.audit_log_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE ops.consumptions (
     id bigint NOT NULL,
     consumer text NOT NULL,
@@ -461,9 +487,13 @@ CREATE TABLE ops.webhook_endpoints (
     disabled_reason text,
     removed_at timestamp with time zone,
     events text[] DEFAULT '{order.*}'::text[] NOT NULL,
+    headers jsonb DEFAULT '{}'::jsonb NOT NULL,
+    trace boolean DEFAULT false NOT NULL,
+    old_secrets_until timestamp with time zone,
     CONSTRAINT webhook_endpoints_check CHECK (((disabled_at IS NULL) = (disabled_reason IS NULL))),
     CONSTRAINT webhook_endpoints_events_check CHECK (((cardinality(events) >= 1) AND (cardinality(events) <= 20))),
-    CONSTRAINT webhook_endpoints_format_check CHECK ((format = ANY (ARRAY['compact'::text, 'event'::text]))),
+    CONSTRAINT webhook_endpoints_format_check CHECK ((format = ANY (ARRAY['compact'::text, 'event'::text, 'source1'::text]))),
+    CONSTRAINT webhook_endpoints_headers_check CHECK ((jsonb_typeof(headers) = 'object'::text)),
     CONSTRAINT webhook_endpoints_ordering_check CHECK ((ordering = ANY (ARRAY['order'::text, 'none'::text]))),
     CONSTRAINT webhook_endpoints_secrets_check CHECK (((cardinality(secrets) >= 1) AND (cardinality(secrets) <= 5))),
     CONSTRAINT webhook_endpoints_url_check CHECK (((length(url) >= 1) AND (length(url) <= 2000)))
@@ -576,6 +606,9 @@ ALTER TABLE ONLY identity.api_keys
 ALTER TABLE ONLY identity.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY ops.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
+
 ALTER TABLE ops.consumptions
     ADD CONSTRAINT consumptions_consumer_check CHECK (((consumer ~ '^[a-z_]+$'::text) AND (length(consumer) <= 100))) NOT VALID;
 
@@ -657,6 +690,12 @@ ALTER TABLE ONLY orders.orders
 ALTER TABLE ONLY orders.orders
     ADD CONSTRAINT orders_public_id_key UNIQUE (public_id);
 
+CREATE INDEX audit_log_by_actor ON ops.audit_log USING btree (actor, at, id);
+
+CREATE INDEX audit_log_by_subject ON ops.audit_log USING btree (subject_id, at, id);
+
+CREATE INDEX audit_log_by_time ON ops.audit_log USING btree (at, id);
+
 CREATE INDEX consumptions_by_age ON ops.consumptions USING btree (occurred_at);
 
 CREATE INDEX consumptions_due ON ops.consumptions USING btree (consumer, is_suspect, due_at) WHERE (state = 'pending'::text);
@@ -706,6 +745,8 @@ CREATE INDEX orders_listed ON orders.orders USING btree (source, status, created
 CREATE INDEX orders_of_customer_listed ON orders.orders USING btree (customer_email, created_at, id) WHERE (customer_email <> ''::text);
 
 CREATE INDEX orders_of_customer_ref_listed ON orders.orders USING btree (customer_ref, created_at, id) WHERE (customer_ref IS NOT NULL);
+
+CREATE TRIGGER append_only BEFORE UPDATE ON ops.audit_log FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
 
 CREATE TRIGGER append_only BEFORE UPDATE ON ops.events FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import os
+import pwd
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -53,6 +55,15 @@ class Run:
     settings: Settings
     database: Database
     as_json: bool
+
+    @property
+    def actor(self) -> str:
+        """Name who types, as the audit trail does."""
+        user = os.getuid()
+        try:
+            return f"command:{pwd.getpwuid(user).pw_name}"
+        except KeyError:  # a container's user may have no name
+            return f"command:{user}"
 
     def answer(self, facts: object, *lines: str) -> None:
         """Print ``facts`` for a machine, or else ``lines`` for a person."""

@@ -1,4 +1,4 @@
-"""``orderbus replay --since`` takes a moment or how long ago, and refuses the rest in words."""
+"""``--since`` of a command takes a moment or how long ago, and refuses the rest in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import click
 import pytest
 
-from orderbus.commands.replay import moment
+from orderbus.commands.moments import moment
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,111 @@
+"""The audit trail: who did what by hand, to what, and why. It holds no secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from orderbus import telemetry
+from orderbus.storage import rows
+from orderbus.storage.database import Connection
+
+#: Stands where a secret was.
+HIDDEN: Final = "(hidden)"
+_SECRET_NAME: Final = re.compile(r"(?i)secret|passw|token|authorization|cookie|api.?key|signature")
+_SECRET_TEXT: Final = re.compile(r"(whsec|obk)_[\w+/=-]*")
+#: What logs in, and what may hold a key: the user of a URL, and its query.
+_URL: Final = re.compile(r"(?P<begin>https?://)(?:[^/?#\s@]*@)?(?P<path>[^?#\s]*)\?[^#\s]*")
+_USER: Final = re.compile(r"(https?://)[^/?#\s@]*@")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One act: what it was about, and what changed, as far as it may be shown."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    subject_type: str
+    subject_id: str
+    reason: str | None
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    request_id: str | None
+
+
+async def add(
+    connection: Connection,
+    *,
+    actor: str,
+    action: str,
+    subject_type: str,
+    subject_id: object,
+    reason: str | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """Write down an act in the transaction of what was done; what is secret is left out.
+
+    ``action`` is ``subject.past_participle``. ``before`` and ``after`` hold what JSON can.
+    """
+    await connection.execute(
+        """
+        INSERT INTO ops.audit_log
+               (actor, action, subject_type, subject_id, reason, before, after, request_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        """,
+        actor,
+        action,
+        subject_type,
+        str(subject_id),
+        without_secrets(reason),
+        without_secrets(before),
+        without_secrets(after),
+        telemetry.request_id(),
+    )
+
+
+def without_secrets(value: Any, name: str = "") -> Any:  # noqa: ANN401 - JSON
+    """Copy a value of JSON; what could be used as a secret, or is named so, is hidden."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case _ if _SECRET_NAME.search(name):
+            return HIDDEN
+        case Mapping():
+            return {key: without_secrets(inner, key) for key, inner in value.items()}
+        case list() | tuple():
+            return [without_secrets(inner) for inner in value]
+    text = _SECRET_TEXT.sub(HIDDEN, str(value))
+    return _USER.sub(r"\1", _URL.sub(rf"\g<begin>\g<path>?{HIDDEN}", text))
+
+
+async def list_newest(
+    connection: Connection,
+    *,
+    actor: str | None = None,
+    subject: str | None = None,
+    since: datetime | None = None,
+    at_most: int,
+) -> list[Entry]:
+    """List what was done, the newest first: by whom, to the subject of which id, since when."""
+    records = await connection.fetch(
+        """
+        SELECT id, at, actor, action, subject_type, subject_id, reason, before, after, request_id
+          FROM ops.audit_log
+         WHERE ($1::text IS NULL OR actor = $1)
+           AND ($2::text IS NULL OR subject_id = $2)
+           AND at >= coalesce($3::timestamptz, '-infinity')
+         ORDER BY at DESC, id DESC
+         LIMIT $4
+        """,
+        actor,
+        subject,
+        since,
+        at_most,
+    )
+    return rows.many(Entry, records)
