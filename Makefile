@@ -57,7 +57,7 @@ test-stop: ## Stop the containers that a test run which was killed left behind
 	@scripts/test-stop
 test-long: install parts ## Run the tests that take minutes each
 	$(BIN)/pytest tests/long tests/fuzz --fuzz 10 $(ARGS)
-test-py313: install parts ## Run the unit and integration tests on Python 3.13 as well
+test-py313: install parts ## Run the unit and integration tests on Python 3.13 and PostgreSQL 17 as well
 	@scripts/test-py313 $(ARGS)
 check: install ## Check format, lint, room borders, compose file and types
 	@$(BIN)/tox run -e lint,types

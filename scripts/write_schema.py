@@ -70,9 +70,11 @@ def _migrate(settings: Settings) -> None:
 def dump(settings: Settings, binaries: Path) -> str:
     """Write down the schema of a migrated database, the same text on every day and machine.
 
-    Raises ``Misconfigured`` where server or ``pg_dump`` are of another version than the file:
-    each version writes views, for one, in its own way.
+    Raises ``Misconfigured`` where there is no ``pg_dump``, and where it or the server are of
+    another version than the file: each version writes views, for one, in its own way.
     """
+    if not (binaries / "pg_dump").exists():
+        raise Misconfigured(f"there is no pg_dump in {binaries}")
     command = [str(binaries / "pg_dump"), "--schema-only", "--no-owner", "--no-privileges"]
     dumped = subprocess.run(  # noqa: S603 - a program found in known places
         [*command, *(f"--exclude-table={pattern}" for pattern in LEFT_OUT), settings.database_url],

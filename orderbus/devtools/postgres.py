@@ -135,12 +135,12 @@ class NativePostgres(Dependency):
         write_private(password_file, password)
 
     def _runnable(self) -> Path:
-        """Find the binaries; those of a wheel may have to be copied to where the user can get."""
-        if not self._embedded or self._user == "-" or _others_may_enter(self._binaries):
+        """Find the binaries; they may have to be copied to where the user can get."""
+        if self._user == "-" or _others_may_enter(self._binaries):
             return self._binaries
         folder = self._reachable(self._folder.with_name(f"{self._folder.name}-binaries"))
         copy = folder / "copy"
-        package = self._binaries.parents[1]
+        package = self._binaries.parents[1 if self._embedded else 0]
         if not copy.exists():
             draft = Path(tempfile.mkdtemp(dir=folder))
             shutil.copytree(package, draft / package.name)
