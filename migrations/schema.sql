@@ -112,6 +112,9 @@ CREATE TABLE ops.webhook_deliveries (
     first_sent_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     settled_at timestamp with time zone,
+    decided_by text,
+    decided_reason text,
+    resent_at timestamp with time zone,
     CONSTRAINT webhook_deliveries_attempts_check CHECK ((attempts >= 0)),
     CONSTRAINT webhook_deliveries_check CHECK (((lease IS NULL) = (leased_until IS NULL))),
     CONSTRAINT webhook_deliveries_check1 CHECK (((lease IS NULL) OR (state = ANY (ARRAY['pending'::text, 'held'::text])))),
@@ -705,6 +708,8 @@ CREATE INDEX dead_letters_by_age ON ops.dead_letters USING btree (resolved_at) W
 CREATE INDEX dead_letters_open ON ops.dead_letters USING btree (kind, id) WHERE (resolved_at IS NULL);
 
 CREATE INDEX deliveries_by_age ON ops.webhook_deliveries USING btree (settled_at) WHERE (state = ANY (ARRAY['delivered'::text, 'skipped'::text]));
+
+CREATE INDEX deliveries_given_up ON ops.webhook_deliveries USING btree (state, settled_at, id) WHERE (state = ANY (ARRAY['dead'::text, 'skipped'::text]));
 
 CREATE INDEX deliveries_in_flight ON ops.webhook_deliveries USING btree (endpoint_id) WHERE (lease IS NOT NULL);
 

@@ -1,0 +1,12 @@
+-- What a person decided about a delivery: who skipped it or had it sent once more, and why; and the
+-- deliveries that were given up are found without reading those that were made.
+-- depends: 0020.audit-log
+
+ALTER TABLE ops.webhook_deliveries
+    ADD COLUMN decided_by text,
+    ADD COLUMN decided_reason text,
+    ADD COLUMN resent_at timestamptz;
+
+-- None of what goes well is in it, so it costs the way of an order nothing.
+CREATE INDEX deliveries_given_up ON ops.webhook_deliveries (state, settled_at, id)
+    WHERE state IN ('dead', 'skipped');
