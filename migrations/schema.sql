@@ -555,6 +555,21 @@ CREATE TABLE orders.carts (
     CONSTRAINT carts_total_amount_check CHECK ((total_amount >= (0)::numeric))
 );
 
+CREATE TABLE orders.conflicts (
+    order_id bigint NOT NULL,
+    content_hash bytea NOT NULL,
+    total numeric(10,2) NOT NULL,
+    lines integer NOT NULL,
+    answered text NOT NULL,
+    actor text NOT NULL,
+    request_id text,
+    times bigint DEFAULT 1 NOT NULL,
+    first_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT conflicts_answered_check CHECK ((answered = ANY (ARRAY['refused'::text, 'kept_first'::text]))),
+    CONSTRAINT conflicts_times_check CHECK ((times >= 1))
+);
+
 CREATE TABLE orders.moves (
     from_status text NOT NULL,
     to_status text NOT NULL
@@ -596,6 +611,7 @@ CREATE TABLE orders.order_processing (
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     processed_at timestamp with time zone,
     asked_by text,
+    drawn boolean,
     CONSTRAINT order_processing_amount_check CHECK ((amount >= (0)::numeric)),
     CONSTRAINT order_processing_attempts_check CHECK ((attempts >= 1)),
     CONSTRAINT order_processing_check CHECK (((processed_at IS NOT NULL) = (status = ANY (ARRAY['SUCCESS'::text, 'FAILED'::text])))),
@@ -671,6 +687,9 @@ ALTER TABLE ONLY orders.carts
 
 ALTER TABLE ONLY orders.carts
     ADD CONSTRAINT carts_uuid_key UNIQUE (uuid);
+
+ALTER TABLE ONLY orders.conflicts
+    ADD CONSTRAINT conflicts_pkey PRIMARY KEY (order_id, content_hash);
 
 ALTER TABLE ONLY orders.moves
     ADD CONSTRAINT moves_pkey PRIMARY KEY (from_status, to_status);
@@ -768,6 +787,9 @@ ALTER TABLE ONLY ops.webhook_attempts
 
 ALTER TABLE ONLY ops.webhook_deliveries
     ADD CONSTRAINT webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES ops.webhook_endpoints(id);
+
+ALTER TABLE ONLY orders.conflicts
+    ADD CONSTRAINT conflicts_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders.orders(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY orders.order_history
     ADD CONSTRAINT order_history_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders.orders(id) ON DELETE CASCADE;
