@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
@@ -11,11 +15,40 @@ import click
 from orderbus import storage
 from orderbus.actors import broker
 from orderbus.commands import terminal
+from orderbus.commands.moments import moment
+from orderbus.domain.letters import KINDS, Filter
 from orderbus.errors import Misconfigured, NotFound, OrderbusError, Poisoned, Refused, Unavailable
 from orderbus.pubsub import publisher as pubsub
 from orderbus.services import dead_letters as desk
 
-_KINDS = ("delivery", "outbox", "pubsub", "message", "consumption")
+if TYPE_CHECKING:
+    from orderbus.storage.letter_lists import OpenLetter
+
+_FILTERS = (
+    click.option("--kind", type=click.Choice(KINDS)),
+    click.option("--endpoint", "endpoint_id", type=click.UUID, help="Deliveries to this endpoint."),
+    click.option("--order", help="Of this order: our uuid, or the sender's reference."),
+    click.option("--subject", help="An actor, a consumer or a type of event."),
+    click.option("--reason", help="The short word, such as retries_exhausted."),
+    click.option("--error", help="As `dead-letters groups` shows it."),
+    click.option(
+        "--since", "created_at__gte", type=moment, help="From when on: a moment, or 2h, 7d."
+    ),
+    click.option("--until", "created_at__lt", type=moment, help="Until when."),
+)
+
+
+def _filtered(command: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Give a command the options that say which letters, as one ``Filter`` named ``wanted``."""
+
+    @functools.wraps(command)
+    async def filtered(run: terminal.Run, **given: Any) -> None:  # noqa: ANN401 - what click read
+        named = {field.name: given.pop(field.name, None) for field in fields(Filter)}
+        await command(run, wanted=Filter(**named), **given)
+
+    for option in reversed(_FILTERS):
+        filtered = option(filtered)
+    return filtered
 
 
 @click.group("dead-letters")
@@ -24,13 +57,34 @@ def dead_letters() -> None:
 
 
 @dead_letters.command("list")
-@click.option("--kind", type=click.Choice(_KINDS))
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
 @terminal.with_database
-async def list_letters(run: terminal.Run, *, kind: str | None, limit: int) -> None:
+@_filtered
+async def list_letters(run: terminal.Run, *, wanted: Filter, limit: int) -> None:
     """List the dead letters nobody has decided about, oldest first."""
-    rows = await run.database.ask(storage.dead_letters.list_open, kind=kind, at_most=limit)
-    terminal.show_rows(rows, as_json=run.as_json, empty="No dead letters.")
+    letters: list[OpenLetter] = []
+    after: int | None = 0
+    while after is not None and len(letters) < limit:
+        page = await desk.list_open(run.database, wanted, after=after, at_most=limit - len(letters))
+        letters += page.letters
+        after = page.next_after
+    terminal.show_rows(letters, as_json=run.as_json, empty="No dead letters.")
+
+
+@dead_letters.command()
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1_000))
+@terminal.with_database
+@_filtered
+async def groups(run: terminal.Run, *, wanted: Filter, limit: int) -> None:
+    """Group them by subject, endpoint and error, the largest groups first.
+
+    Ids and long numbers in errors are shown as #. An example stands for its group:
+    `orderbus dead-letters redrive --like EXAMPLE`. Counts stop at the oldest 100,000.
+    """
+    found = await desk.group(run.database, wanted, at_most=limit)
+    terminal.show_rows(found.groups, as_json=run.as_json, empty="No dead letters.")
+    if not (found.is_complete or run.as_json):
+        terminal.say("There are more: give --limit, or a filter such as --kind", err=True)
 
 
 @dead_letters.command()
@@ -49,7 +103,7 @@ async def show(run: terminal.Run, *, letter: int) -> None:
 @dead_letters.command()
 @click.argument("letters", type=terminal.NUMBER, nargs=-1, metavar="ID...")
 @click.option("--all", "everything", is_flag=True, help="Every open dead letter.")
-@click.option("--kind", type=click.Choice(_KINDS), help="With --all: only this kind.")
+@click.option("--kind", type=click.Choice(KINDS), help="With --all: only this kind.")
 @terminal.with_database
 async def redrive(
     run: terminal.Run, *, letters: tuple[int, ...], everything: bool, kind: str | None
@@ -58,7 +112,7 @@ async def redrive(
     if everything == bool(letters):
         raise click.UsageError("Give either the IDs of dead letters, or --all.")
     if everything:
-        letters = tuple(await run.database.ask(storage.dead_letters.list_open_ids, kind=kind))
+        letters = await _every(run, Filter(kind=kind))
     done, refused, held = [], [], {}
     for letter in letters:
         try:
@@ -70,6 +124,16 @@ async def redrive(
         else:
             done.append(letter)
     _report(run, done, refused, held)
+
+
+async def _every(run: terminal.Run, wanted: Filter) -> tuple[int, ...]:
+    ids: list[int] = []
+    after: int | None = 0
+    while after is not None:
+        page = await desk.list_open(run.database, wanted, after=after, at_most=10_000)
+        ids += [letter.id for letter in page.letters]
+        after = page.next_after
+    return tuple(ids)
 
 
 def _report(

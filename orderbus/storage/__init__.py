@@ -30,6 +30,7 @@ from orderbus.storage import (
     idempotency,
     inbox,
     journey,
+    letter_lists,
     lost_events,
     maintenance,
     metrics,

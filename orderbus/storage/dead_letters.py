@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Final, Literal
-from uuid import UUID
+from typing import Any, Literal
 
 from orderbus.errors import NotFound
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
+from orderbus.storage.letter_lists import ABOUT, SUBJECT, OpenLetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +32,6 @@ class FailedMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenLetter:
-    """A dead letter nobody has decided about, in brief, with whose order and whose URL."""
-
-    id: int
-    kind: str
-    reason: str
-    error: str
-    external_ref: str | None
-    order_id: UUID | None
-    url: str | None
-    delivery_id: int | None
-    event_id: UUID | None
-    actor: str | None
-    message_id: str | None
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class DeadLetter(OpenLetter):
     """A dead letter with everything it carries; what its ``kind`` leaves empty is None."""
 
@@ -62,7 +44,6 @@ class DeadLetter(OpenLetter):
     resolution: str | None
     note: str | None
     consumption_id: int | None
-    endpoint_id: UUID | None
 
 
 async def add(
@@ -82,61 +63,15 @@ async def add(
     return {record["message_id"]: record["id"] for record in records}
 
 
-#: Whose order and whose URL a ``letter`` is about. The event is looked up: a long list of letters
-#: would read all events that are kept.
-_ABOUT: Final = """
-    LEFT JOIN ops.webhook_deliveries AS delivery ON delivery.id = letter.delivery_id
-    LEFT JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
-    LEFT JOIN orders.orders ON orders.id = coalesce(delivery.order_id, (
-         SELECT order_id FROM ops.events
-          WHERE occurred_at = letter.occurred_at AND event_id = letter.event_id))
-"""
-
-
-async def list_open(connection: Connection, *, kind: str | None, at_most: int) -> list[OpenLetter]:
-    """List dead letters nobody has decided about, oldest first."""
-    records = await connection.fetch(
-        f"""
-        SELECT letter.id, letter.kind, letter.reason, letter.error,
-               orders.external_ref, orders.public_id, endpoint.url,
-               letter.delivery_id, letter.event_id, letter.actor, letter.message_id,
-               letter.created_at
-          FROM (SELECT *
-                  FROM ops.dead_letters
-                 WHERE resolved_at IS NULL AND ($1::text IS NULL OR kind = $1)
-                 ORDER BY id
-                 LIMIT $2) AS letter
-               {_ABOUT}
-         ORDER BY letter.id
-        """,  # noqa: S608 - a constant of ours
-        kind,
-        at_most,
-    )
-    return rows.many(OpenLetter, records)
-
-
-async def list_open_ids(connection: Connection, *, kind: str | None) -> list[int]:
-    """Name every dead letter nobody has decided about, oldest first."""
-    records = await connection.fetch(
-        """
-        SELECT id
-          FROM ops.dead_letters
-         WHERE resolved_at IS NULL AND ($1::text IS NULL OR kind = $1)
-         ORDER BY id
-        """,
-        kind,
-    )
-    return [record["id"] for record in records]
-
-
 async def get(connection: Connection, letter_id: int) -> DeadLetter:
     """Show one dead letter, open or not. Raises ``NotFound``."""
     record = await connection.fetchrow(
         f"""
-        SELECT letter.*, orders.external_ref, orders.public_id, delivery.endpoint_id, endpoint.url
-          FROM ops.dead_letters AS letter {_ABOUT}
+        SELECT letter.*, {SUBJECT} AS subject, orders.external_ref, orders.public_id,
+               delivery.endpoint_id, endpoint.url
+          FROM ops.dead_letters AS letter {ABOUT}
          WHERE letter.id = $1
-        """,  # noqa: S608 - as above
+        """,  # noqa: S608 - constants of ours
         letter_id,
     )
     if record is None:

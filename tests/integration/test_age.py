@@ -123,7 +123,7 @@ async def test_an_event_parked_years_ago_is_published_when_a_person_says_so(
     await grow_old(database, settings)
     topic.refuses = False
     async with database.transaction() as connection:
-        (letter,) = await storage.dead_letters.list_open(connection, kind="outbox", at_most=9)
+        (letter,) = await letter_rows.listed(connection, kind="outbox")
         await services.dead_letters.redrive(connection, letter.id)
 
     assert await publish(database, topic, settings) == 1

@@ -86,7 +86,7 @@ async def test_an_effect_that_never_works_is_a_dead_letter_and_can_be_redriven(
         await consume(database, broken)
         await consumption_rows.make_due(database)
     async with database.transaction() as connection:
-        (letter,) = await storage.dead_letters.list_open(connection, kind="consumption", at_most=9)
+        (letter,) = await letter_rows.listed(connection, kind="consumption")
         await services.dead_letters.redrive(connection, letter.id)
     await consume(database, count)
 

@@ -99,7 +99,7 @@ async def test_a_pubsub_message_goes_back_with_its_bytes(database: Database) -> 
             "pubsub",
             [FailedMessage("m-1", "undecodable", "not JSON", b"\x00\xff", attributes)],
         )
-        (row,) = await storage.dead_letters.list_open(connection, kind="pubsub", at_most=9)
+        (row,) = await letter_rows.listed(connection, kind="pubsub")
 
     owed = await redrive(database, row.id)
 

@@ -144,7 +144,7 @@ async def test_an_event_that_cannot_be_recorded_is_parked_and_has_one_dead_lette
         await services.inbox.receive(database, [again], wanted={})
 
     async with database.connection() as connection:
-        (letter,) = await storage.dead_letters.list_open(connection, kind=None, at_most=9)
+        (letter,) = await letter_rows.listed(connection, kind=None)
         lost = await storage.lost_events.take_back(
             connection, published_before=datetime.now(UTC), pauses=[timedelta(0)], at_most=9
         )

@@ -79,15 +79,14 @@ async def test_a_long_list_of_dead_letters_reads_their_events_and_no_others(
         (plan,) = await plans(
             connection,
             "custom",
-            lambda c: storage.dead_letters.list_open(c, kind=None, at_most=10_000),
+            letter_rows.listed,
         )
-        listed = await storage.dead_letters.list_open(connection, kind="outbox", at_most=10_000)
-        named = await storage.dead_letters.list_open_ids(connection, kind="outbox")
+        listed = await letter_rows.listed(connection, kind="outbox")
 
     of_events = [node for node in plan.nodes if "events" in node.get("Relation Name", "")]
     assert sum(node["Actual Loops"] * node["Actual Rows"] for node in of_events) <= 300
-    assert [row.id for row in listed] == named
-    assert len(named) == 300
+    assert [row.id for row in listed] == [each["id"] for each in await letter_rows.every(database)]
+    assert len(listed) == 300
 
 
 async def test_dead_letters_are_counted_as_far_as_it_stays_cheap(database: Database) -> None:

@@ -60,7 +60,7 @@ async def test_one_bad_row_parks_itself_and_all_others_go_on(
 
     assert await publish(database, topic, settings) == 4
     async with database.connection() as connection:
-        (letter,) = await storage.dead_letters.list_open(connection, kind="outbox", at_most=9)
+        (letter,) = await letter_rows.listed(connection, kind="outbox")
 
     assert (letter.event_id, letter.reason) == (bad, "refused_by_pubsub")
     assert await publish(database, topic, settings) == 0

@@ -195,7 +195,7 @@ async def test_a_delivery_that_was_dead_redriven_and_delivered_is_deleted_and_it
 
 async def redrive_all(database: Database) -> None:
     async with database.transaction() as connection:
-        for letter in await storage.dead_letters.list_open(connection, kind=None, at_most=9):
+        for letter in await letter_rows.listed(connection, kind=None):
             await services.dead_letters.redrive(connection, letter.id)
 
 

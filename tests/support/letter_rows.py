@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from orderbus.storage.database import Database
+from orderbus import storage
+from orderbus.domain.letters import Filter
+from orderbus.storage.database import Connection, Database
+from orderbus.storage.letter_lists import OpenLetter
 from tests.support.scenario import value
 
 
@@ -23,6 +27,12 @@ async def only(database: Database) -> dict[str, Any]:
     """The one dead letter there is, as it is kept."""
     (letter,) = await every(database)
     return letter
+
+
+async def listed(connection: Connection, *, kind: str | None = None) -> Sequence[OpenLetter]:
+    """The open ones as they are listed; there are few."""
+    wanted = Filter(kind=kind)
+    return (await storage.letter_lists.list_next(connection, wanted, after=0, look_at=1000)).letters
 
 
 async def count_unlocked(database: Database) -> int:
@@ -54,8 +64,8 @@ async def add_of_every_delivery(database: Database, reason: str = "test") -> Non
     """Write a dead letter of every delivery there is."""
     await value(
         database,
-        "INSERT INTO ops.dead_letters (kind, delivery_id, reason, error)"
-        " SELECT 'delivery', id, $1, $1 FROM ops.webhook_deliveries",
+        "INSERT INTO ops.dead_letters (kind, delivery_id, event_id, occurred_at, reason, error)"
+        " SELECT 'delivery', id, event_id, occurred_at, $1, $1 FROM ops.webhook_deliveries",
         reason,
     )
 
@@ -112,3 +122,14 @@ async def add_among_events(database: Database, count: int, *, events: int) -> No
             events,
         )
         await connection.execute("ANALYZE ops.events, ops.dead_letters")
+
+
+async def add_of_a_message(database: Database, *, actor: str, error: str) -> None:
+    """Add a dead letter of a queue message."""
+    await value(
+        database,
+        "INSERT INTO ops.dead_letters (kind, actor, arguments, message_id, reason, error)"
+        " VALUES ('message', $1, '{}', gen_random_uuid(), 'test', $2)",
+        actor,
+        error,
+    )

@@ -151,3 +151,50 @@ _BUSY_DAY = """
     SELECT id, 1, now(), 'delivered' FROM ops.webhook_deliveries
      WHERE state = 'delivered' AND order_id >= 1000000
 """
+
+
+async def dead_letters(connection: Connection, count: int) -> None:
+    """Add open dead letters of every kind, half of them of deliveries to two endpoints.
+
+    One in a thousand is rare, and the last of the orders has one of its delivery alone.
+    """
+    await connection.execute(
+        """
+        WITH endpoint AS (
+            INSERT INTO ops.webhook_endpoints (url, secrets, format)
+            SELECT 'https://' || name || '.example/', '{x}', 'event'
+              FROM unnest('{often,seldom}'::text[]) AS name
+            RETURNING id, url
+        ), event AS (
+            INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,
+                   content)
+            SELECT n, gen_random_uuid(), now(), 1, 'order.created', '{}'
+              FROM generate_series(1, $1::integer / 2) AS n
+            RETURNING event_id, occurred_at, order_id
+        ), delivery AS (
+            INSERT INTO ops.webhook_deliveries (endpoint_id, event_id, occurred_at, order_id,
+                   sequence, state, settled_at)
+            SELECT endpoint.id, event_id, occurred_at, order_id, 1, 'dead', now()
+              FROM event
+              JOIN endpoint ON (url ~ 'seldom') = (order_id % 1000 = 500)
+            RETURNING id, event_id, occurred_at
+        )
+        INSERT INTO ops.dead_letters (kind, delivery_id, event_id, occurred_at, reason, error)
+        SELECT 'delivery', id, event_id, occurred_at, 'retries_exhausted', 'The last answer was 500'
+          FROM delivery
+        """,
+        count,
+    )
+    await connection.execute(
+        """
+        INSERT INTO ops.dead_letters (kind, actor, arguments, message_id, reason, error, created_at)
+        SELECT 'message', CASE WHEN n % 1000 = 500 THEN 'rare' ELSE 'often' END, '{}', n,
+               CASE WHEN n % 1000 = 500 THEN 'rare' ELSE 'often' END, 'No order ' || 10000 + n,
+               now() - n * interval '1 minute'
+          FROM generate_series(1, $1::integer / 2) AS n
+        """,
+        count,
+    )
+    await connection.execute(
+        "ANALYZE ops.dead_letters, ops.webhook_deliveries, ops.webhook_endpoints, ops.events"
+    )

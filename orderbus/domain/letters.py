@@ -1,0 +1,34 @@
+"""Which dead letters somebody means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+KINDS: Final = ("delivery", "outbox", "pubsub", "message", "consumption")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which open dead letters: all that fit everything that is given.
+
+    ``subject`` is the actor, the consumer or the event's type. ``order`` is our uuid or the
+    sender's reference. ``error`` is an error as a group has it. ``through`` is the newest letter.
+    """
+
+    kind: str | None = None
+    endpoint_id: UUID | None = None
+    order: str | None = None
+    subject: str | None = None
+    reason: str | None = None
+    error: str | None = None
+    created_at__gte: datetime | None = None
+    created_at__lt: datetime | None = None
+    through: int | None = None
+
+    @property
+    def is_picky(self) -> bool:
+        """Whether what fits may stand far apart."""
+        return replace(self, kind=None, through=None) != Filter()
