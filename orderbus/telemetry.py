@@ -20,6 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from structlog.typing import EventDict, Processor
 
+from orderbus.domain.alarms import page_of_event
 from orderbus.domain.events import Event
 from orderbus.domain.text import printable
 from orderbus.domain.traces import trace_id
@@ -211,6 +212,7 @@ def configure_logging(settings: Settings, *, process: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
         name_process,
+        _with_page,
     ]
     # Ours go straight to stderr: the way through the standard library costs twice as much, and
     # every order writes two lines.
@@ -236,6 +238,13 @@ def without_bytes(record: logging.LogRecord) -> bool:
         record.msg, record.exc_info = "What came from %s was no HTTP", None
         record.levelno, record.levelname = logging.INFO, "INFO"
     return record.levelno >= logging.root.level
+
+
+def _with_page(_: object, __: str, event: EventDict) -> EventDict:
+    """Name the page that says what to do, in lines that somebody has to look at."""
+    if (page := page_of_event(event.get("event"))) is not None:
+        event["page"] = page
+    return event
 
 
 def _as_json(_: object, __: str, event: EventDict) -> str:

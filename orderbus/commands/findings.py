@@ -11,6 +11,7 @@ from functools import partial
 import click
 
 from orderbus.commands import terminal
+from orderbus.domain.alarms import page_of_subject
 
 
 class Verdict(StrEnum):
@@ -33,6 +34,11 @@ class Finding:
     found: str
     todo: str = ""
 
+    @property
+    def page(self) -> str:
+        """Where it says what this means and what to do; empty where all is well."""
+        return "" if self.verdict is Verdict.OK else page_of_subject(self.subject)
+
 
 #: How a subject is looked at, and what to type where its dependency does not answer.
 Examinations = dict[str, tuple[Callable[[], Awaitable[Finding]], str]]
@@ -47,7 +53,7 @@ fault = partial(Finding, Verdict.FAULT)
 def report(findings: Sequence[Finding], *, as_json: bool) -> None:
     """Print what was found; exits 1 if something is at fault."""
     if as_json:
-        terminal.show([asdict(finding) for finding in findings])
+        terminal.show([{**asdict(finding), "page": finding.page} for finding in findings])
     else:
         for finding in findings:
             _say(finding)
@@ -63,3 +69,5 @@ def _say(finding: Finding) -> None:
         terminal.say(f"{'':29} {line}")
     if finding.todo:
         terminal.say(f"{'':29}-> {finding.todo}")
+    if finding.page:
+        terminal.say(f"{'':29}   {finding.page}")

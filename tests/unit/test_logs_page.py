@@ -23,6 +23,25 @@ def written() -> dict[str, set[str]]:
     return found
 
 
+def written_at(levels: set[str]) -> set[str]:
+    """Find every log event that the code writes at one of some levels."""
+    return {
+        name.value
+        for path in (ROOT / "orderbus").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and writes(node.func) and node.args
+        if isinstance(name := node.args[0], ast.Constant) and isinstance(name.value, str)
+        if level_of(node.func) in levels
+    }
+
+
+def level_of(called: ast.expr) -> str:
+    """Name the level; ``end_broken`` writes at critical."""
+    return (
+        called.attr if isinstance(called, ast.Attribute) and called.attr in LEVELS else "critical"
+    )
+
+
 def writes(called: ast.expr) -> bool:
     """Whether this is ``log.info``, ``telemetry.log.info`` or the like, or ``end_broken``."""
     if not isinstance(called, ast.Attribute):
