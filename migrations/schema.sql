@@ -394,6 +394,44 @@ CREATE TABLE ops.inbox (
 )
 PARTITION BY RANGE (occurred_at);
 
+CREATE TABLE ops.jobs (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    filter jsonb NOT NULL,
+    rate integer NOT NULL,
+    total bigint NOT NULL,
+    done bigint DEFAULT 0 NOT NULL,
+    refused bigint DEFAULT 0 NOT NULL,
+    refusals jsonb DEFAULT '[]'::jsonb NOT NULL,
+    cursor jsonb,
+    state text DEFAULT 'running'::text NOT NULL,
+    asked_by text NOT NULL,
+    reason text,
+    request_id text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    stepped_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    vain integer DEFAULT 0 NOT NULL,
+    error text,
+    CONSTRAINT jobs_check CHECK (((state = ANY (ARRAY['cancelled'::text, 'done'::text, 'failed'::text])) = (finished_at IS NOT NULL))),
+    CONSTRAINT jobs_done_check CHECK ((done >= 0)),
+    CONSTRAINT jobs_kind_check CHECK (((kind ~ '^[a-z_]+$'::text) AND (length(kind) <= 100))),
+    CONSTRAINT jobs_rate_check CHECK ((rate > 0)),
+    CONSTRAINT jobs_refused_check CHECK ((refused >= 0)),
+    CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['running'::text, 'paused'::text, 'cancelled'::text, 'done'::text, 'failed'::text]))),
+    CONSTRAINT jobs_total_check CHECK ((total >= 0))
+);
+
+ALTER TABLE ops.jobs ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ops.jobs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE VIEW ops.kept_days AS
  WITH days AS MATERIALIZED (
          SELECT to_date("right"(((pg_inherits.inhrelid)::regclass)::text, 8), 'YYYYMMDD'::text) AS day
@@ -652,6 +690,9 @@ ALTER TABLE ONLY ops.idempotency_keys
 ALTER TABLE ONLY ops.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (occurred_at, event_id);
 
+ALTER TABLE ONLY ops.jobs
+    ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY ops.metrics
     ADD CONSTRAINT metrics_description_key UNIQUE (description);
 
@@ -739,6 +780,14 @@ CREATE INDEX deliveries_owed ON ops.webhook_deliveries USING btree (endpoint_id,
 CREATE INDEX idempotency_keys_by_age ON ops.idempotency_keys USING btree (created_at);
 
 CREATE INDEX inbox_received ON ONLY ops.inbox USING btree (received_at);
+
+CREATE INDEX jobs_by_age ON ops.jobs USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+
+CREATE INDEX jobs_by_kind ON ops.jobs USING btree (kind, id);
+
+CREATE INDEX jobs_by_state ON ops.jobs USING btree (state, id);
+
+CREATE INDEX jobs_due ON ops.jobs USING btree (due_at) WHERE (state = 'running'::text);
 
 CREATE UNIQUE INDEX one_built_in_endpoint ON ops.webhook_endpoints USING btree (built_in) WHERE (built_in AND (removed_at IS NULL));
 

@@ -10,6 +10,7 @@ from orderbus.actors import (
     consumers,
     count_event,
     create_order,
+    jobs,
     process_order,
     startup,
     wake_ups,

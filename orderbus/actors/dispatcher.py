@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final
 
 from orderbus import services, telemetry
-from orderbus.actors import bridge
+from orderbus.actors import bridge, jobs
 from orderbus.actors.broker import broker
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.resources import Resources
@@ -46,9 +46,12 @@ async def run(resources: Resources, queues: Collection[str], lost: Callable[[], 
                 if await wait(60):
                     notified.set()
 
+    publish = partial(resources.publisher.publish, deadline=settings.publish_timeout)
+    outside = jobs.outside(settings, publish)
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
         "upkeep": Maintenance(database).tick,
         "retention": partial(services.retention.tick, database, settings),
+        "jobs": partial(services.jobs.run_due, database, outside, patience=settings.poll_interval),
         "end_without_master": partial(_end_without_master, os.getppid()),
     }
     tasks |= {name: each.take_due for name, each in takers.items()}

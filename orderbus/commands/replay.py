@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
-from rich.progress import Progress
 
-from orderbus import actors, services, storage
-from orderbus.commands import terminal
+from orderbus import actors, services
+from orderbus.commands import jobs, terminal
 from orderbus.commands.moments import moment
 from orderbus.errors import NotFound
+from orderbus.services.replay import Replay
 
 if TYPE_CHECKING:
     from orderbus.settings import Settings
-    from orderbus.storage.replay import Chunk
 
 
 @click.command()
@@ -43,30 +41,19 @@ async def replay(
 ) -> None:
     """Give a consumer the events of the past, each once.
 
-    It may be stopped and begun again: what was given already is passed over.
+    It is a job: the workers go on where this is stopped. What was given already is passed over.
     """
-    # Older days may be dropped while we read them.
-    since = max(since, datetime.now(UTC) - run.settings.event_retention)
     pattern = _pattern(run.settings, consumer)
-    past = storage.replay.Past(consumer, pattern, since, before or datetime.now(UTC))
-    counted = await services.replay.count(run.database, past)
+    wanted = Replay(consumer=consumer, since=since, until=before, pattern=pattern)
+    counted = await run.database.ask(services.replay.count_of, wanted, run.settings)
     report = {"consumer": consumer, "events": counted.events}
     if dry_run:
         report |= {"given": 0, "would_be_given": counted.added}
     else:
-        chunks = services.replay.replay(run.database, past, rate=rate)
-        report["given"] = await _give(chunks, f"events to {consumer}", total=counted.events)
+        job = await jobs.begin(run, "replay", wanted, rate=rate)
+        job = await jobs.work_on(run, job)
+        report |= {"given": job.done, "job": job.id, "state": job.state}
     run.answer(report, *(f"{what.replace('_', ' ')}: {value}" for what, value in report.items()))
-
-
-async def _give(chunks: AsyncIterator[Chunk], what: str, *, total: int) -> int:
-    given = 0
-    with Progress(console=terminal.errors) as progress:
-        task = progress.add_task(what, total=total)
-        async for chunk in chunks:
-            given += chunk.added
-            progress.advance(task, chunk.events)
-    return given
 
 
 def _pattern(settings: Settings, name: str) -> str:

@@ -1,7 +1,8 @@
-"""What may be written down of a text that somebody else wrote."""
+"""What may be written down, or read, of a text that somebody else wrote."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
 #: Characters of what somebody sent that are said back to them.
@@ -38,3 +39,16 @@ def storable(text: str) -> str:
     """Replace what PostgreSQL keeps in no text: NUL, and halves of surrogate pairs."""
     readable = text.encode("utf-8", "replace").decode()
     return readable.replace("\x00", "\ufffd")
+
+
+def moment(text: str) -> datetime:
+    """Read a moment with its time zone (RFC 3339) as UTC. Raises ``ValueError`` with a sentence."""
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(
+        f"is {brief(text, 40)!r}: give a moment with its time zone, such as 2026-01-02T03:04:05Z"
+    )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
         endpoints,
         health,
         inbox,
+        jobs,
+        kinds,
         lost_events,
         maintenance,
         orders,

@@ -29,6 +29,7 @@ from orderbus.storage import (
     events,
     idempotency,
     inbox,
+    jobs,
     journey,
     letter_lists,
     lost_events,

@@ -17,12 +17,13 @@ from orderbus.storage.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What a consumer is given: the events between two moments whose types fit."""
+    """What a consumer is given: the events between two moments whose types fit both patterns."""
 
     consumer: str
     pattern: str
     since: datetime
     before: datetime
+    wanted: str = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ _READ: Final = """
                                 AND events.event_id = read.event_id
                               LIMIT 1) AS event
          WHERE read.message_id IS NOT NULL
-           AND ops.fits(event.type, ARRAY[$2])
+           AND ops.fits(event.type, ARRAY[$2]) AND ops.fits(event.type, ARRAY[$7])
          ORDER BY read.occurred_at, read.event_id
          LIMIT $6
     ), ended AS (
@@ -116,6 +117,7 @@ async def _step(
         after.event_id,
         past.before,
         at_most,
+        past.wanted,
     )
     until = None if record["event_id"] is None else rows.one(Place, record)
     return rows.one(Chunk, record, until=until)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Final
 
 from aiohttp import web
@@ -14,7 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from orderbus.domain.orders import faults
 from orderbus.domain.states import Status
-from orderbus.domain.text import brief
+from orderbus.domain.text import brief, moment
 from orderbus.errors import Fault
 from orderbus.storage.order_lists import Filter
 from orderbus.web.requests import invalid
@@ -37,15 +37,9 @@ def _plain(value: str) -> str:
 
 def _moment(value: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise ValueError(
-        f"is {brief(value, 40)!r}: give a moment with its time zone, such as 2026-01-02T03:04:05Z "
-        "(a + is written %2B)"
-    )
+        return moment(value)
+    except ValueError as error:
+        raise ValueError(f"{error} (a + is written %2B)") from None
 
 
 def _limit(value: str) -> int:

@@ -1,0 +1,156 @@
+"""Jobs: counted first, then done a step at a time, at a rate, by whoever works.
+
+A step is one short transaction: effect, cursor and counts are committed together, so whoever is
+killed leaves nothing half done, and no two do the same. No lease is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Literal
+
+from orderbus import storage, telemetry
+from orderbus.errors import Conflict, Misconfigured, Unavailable
+from orderbus.services import replay
+from orderbus.services.kinds import AT_MOST, Filter, Kind, Outside, reason
+from orderbus.settings import Settings
+from orderbus.storage.database import Connection, Database, after_commit
+from orderbus.storage.jobs import Job, NewJob, State, Step, Taken
+
+#: Every kind of job there is, by its name.
+KINDS: Final[Mapping[str, Kind[Any]]] = {kind.name: kind for kind in (replay.REPLAY,)}
+#: Pause after the first step in vain, twice as long after each further one, and the longest.
+_PAUSE: Final = timedelta(seconds=2)
+_LONGEST_PAUSE: Final = timedelta(seconds=60)
+#: Seconds a wake-up message may take: without it the dispatcher finds what is due.
+_WAKING: Final = 5
+
+Action = Literal["pause", "resume", "cancel"]
+#: Where each action brings a job, and from where.
+_MOVES: Final[Mapping[Action, tuple[State, tuple[State, ...]]]] = {
+    "pause": ("paused", ("running",)),
+    "resume": ("running", ("paused", "failed")),
+    "cancel": ("cancelled", ("running", "paused", "failed")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a job would be about: its filter, which holds what bounds it, and how many rows fit."""
+
+    kind: str
+    filter: Filter
+    total: int
+
+
+async def plan(connection: Connection, kind: str, wanted: Filter, settings: Settings) -> Plan:
+    """Count what a job would be about, and do nothing."""
+    known = KINDS[kind]
+    bounded = await known.bound(connection, wanted, settings)
+    return Plan(kind, bounded, await known.count(connection, bounded))
+
+
+async def begin(
+    connection: Connection, planned: Plan, *, rate: int, asked_by: str, why: str | None = None
+) -> Job:
+    """Begin a job, in the caller's transaction: from its commit on, workers take its steps."""
+    job = await storage.jobs.add(
+        connection,
+        NewJob(
+            planned.kind,
+            planned.filter.model_dump(mode="json"),
+            rate,
+            planned.total,
+            asked_by,
+            why,
+            telemetry.request_id(),
+        ),
+    )
+    about = {"job": job.id, "kind": job.kind, "total": job.total, "actor": asked_by}
+    after_commit(connection, lambda _: telemetry.log.info("job_begun", **about))
+    return job
+
+
+async def move(connection: Connection, job_id: int, action: Action, *, asked_by: str) -> Job:
+    """Pause, resume or cancel a job, between two of its steps; what was done stays done.
+
+    One that is there already is left as it is. Raises ``NotFound``, and ``Conflict`` where it
+    cannot go there any more.
+    """
+    state, known = _MOVES[action]
+    job = await storage.jobs.move(connection, job_id, state, known=known)
+    if job is None:
+        job = await storage.jobs.get(connection, job_id)
+        if job.state != state:
+            allowed = " or ".join(known)
+            raise Conflict(f"Job {job_id} is {job.state}: one that is {allowed} can be {state}")
+        return job
+    about = {"job": job.id, "kind": job.kind, "state": job.state, "actor": asked_by}
+    after_commit(connection, lambda _: telemetry.log.info("job_moved", **about))
+    return job
+
+
+async def step(database: Database, outside: Outside, *, job_id: int | None = None) -> Job | None:
+    """Take one step of the job that has been due longest, or of ``job_id``; None where none is due.
+
+    One that is in vain since something is away is tried again later, and one that fails for good
+    fails its job. Raises ``Unavailable`` where PostgreSQL itself is away.
+    """
+    taken: Taken | None = None
+    try:
+        async with database.transaction() as connection:
+            taken = await storage.jobs.take(connection, list(KINDS), job_id=job_id)
+            if taken is None:
+                return None
+            result = await _deal_with(connection, taken, outside)
+            job = await storage.jobs.advance(connection, taken.id, result)
+    except (Unavailable, Misconfigured) as error:
+        if taken is None:
+            raise
+        return await _put_off(database, taken, error)
+    except Exception as error:  # a door: other jobs must go on
+        if taken is None:
+            raise
+        return await _fail(database, taken, error)
+    if job.state == "done":
+        about = {"done": job.done, "refused": job.refused}
+        telemetry.log.info("job_done", job=job.id, kind=job.kind, **about)
+    if result.due:
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(_WAKING):
+                await outside.wake_up(result.due)
+    return job
+
+
+async def _deal_with(connection: Connection, taken: Taken, outside: Outside) -> Step:
+    kind = KINDS[taken.kind]
+    wanted = kind.filter.model_validate(taken.filter)
+    # Fewer after a step in vain: it may have taken too long.
+    at_most = max(1, min(AT_MOST, taken.rate) >> min(taken.vain, 10))
+    return await kind.step(connection, wanted, taken.cursor, at_most, outside)
+
+
+async def _put_off(database: Database, taken: Taken, error: Exception) -> Job:
+    pause = min(_LONGEST_PAUSE, _PAUSE * 2 ** min(taken.vain, 10))
+    telemetry.log.warning("job_put_off", job=taken.id, kind=taken.kind, error=reason(error))
+    await database.ask(storage.jobs.put_off, taken.id, pause=pause, error=reason(error))
+    return await database.ask(storage.jobs.get, taken.id)
+
+
+async def _fail(database: Database, taken: Taken, error: Exception) -> Job:
+    telemetry.log.error("job_failed", job=taken.id, kind=taken.kind, exc_info=error)
+    await database.ask(storage.jobs.fail, taken.id, error=reason(error))
+    return await database.ask(storage.jobs.get, taken.id)
+
+
+async def run_due(database: Database, outside: Outside, *, patience: timedelta) -> None:
+    """Take step after step, each when it is due, until none is for ``patience``."""
+    while await step(database, outside):
+        pause = await database.ask(storage.jobs.due_in)
+        if pause is None or pause > patience:
+            return
+        await asyncio.sleep(pause.total_seconds())
