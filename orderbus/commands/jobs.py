@@ -16,15 +16,16 @@ from rich.progress import Progress
 
 from orderbus import actors, services, storage
 from orderbus.commands import terminal
+from orderbus.domain.jobs import HIGHEST_RATE, RATE, STATES, Action
+from orderbus.domain.text import brief
+from orderbus.errors import Invalid
 from orderbus.pubsub import publisher as pubsub
-from orderbus.services.jobs import KINDS, Action
-from orderbus.services.kinds import RATE
-from orderbus.storage.jobs import STATES, Job
 
 if TYPE_CHECKING:
     from orderbus.errors import OrderbusError
     from orderbus.pubsub.messages import Message
     from orderbus.services.kinds import Filter, Outside
+    from orderbus.storage.jobs import Job
 
 #: Seconds between two looks at a job whose step is not due, or is another's.
 _LOOK: Final = 0.2
@@ -35,7 +36,7 @@ Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 #: The option for whatever begins a job.
 rate_option: Final[Option] = click.option(
     "--rate",
-    type=click.IntRange(1, 100_000),
+    type=click.IntRange(1, HIGHEST_RATE),
     default=RATE,
     show_default=True,
     help="Rows a second, at most.",
@@ -113,11 +114,13 @@ def jobs() -> None:
 
 @jobs.command("list")
 @click.option("--state", type=click.Choice(STATES))
-@click.option("--kind", type=click.Choice(sorted(KINDS)))
+@click.option("--kind", metavar="KIND", help="As replay.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000))
 @terminal.with_database
 async def list_jobs(run: terminal.Run, *, state: str | None, kind: str | None, limit: int) -> None:
     """List jobs, the newest first."""
+    if kind is not None and kind not in services.jobs.KINDS:
+        raise Invalid(f"--kind is {brief(kind)}: give one of {', '.join(services.jobs.KINDS)}")
     found = await run.database.ask(storage.jobs.list_newest, state=state, kind=kind, at_most=limit)
     written = [asdict(job) for job in found]
     if not run.as_json:

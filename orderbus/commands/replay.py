@@ -11,7 +11,6 @@ from orderbus import actors, services
 from orderbus.commands import jobs, terminal
 from orderbus.commands.moments import moment
 from orderbus.errors import NotFound
-from orderbus.services.replay import Replay
 
 if TYPE_CHECKING:
     from orderbus.settings import Settings
@@ -21,13 +20,7 @@ if TYPE_CHECKING:
 @click.option("--consumer", required=True, help="Its name, as `orderbus consumers list` shows it.")
 @click.option("--since", type=moment, required=True, help="From when on: a moment, or 2h, 7d.")
 @click.option("--until", "before", type=moment, help="Until when; now if not given.")
-@click.option(
-    "--rate",
-    type=click.IntRange(1, 100_000),
-    default=500,
-    show_default=True,
-    help="Events a second, at most.",
-)
+@jobs.rate_option
 @click.option("--dry-run", is_flag=True, help="Only count what would be given.")
 @terminal.with_database
 async def replay(
@@ -44,7 +37,7 @@ async def replay(
     It is a job: the workers go on where this is stopped. What was given already is passed over.
     """
     pattern = _pattern(run.settings, consumer)
-    wanted = Replay(consumer=consumer, since=since, until=before, pattern=pattern)
+    wanted = services.replay.Replay(consumer=consumer, since=since, until=before, pattern=pattern)
     counted = await run.database.ask(services.replay.count_of, wanted, run.settings)
     report = {"consumer": consumer, "events": counted.events}
     if dry_run:

@@ -58,6 +58,8 @@ LOST_EVENT: Final = _seconds(10, 600)
 #: The same where others came back after it, and where a backlog comes back out of order.
 LATE_EVENT: Final = _seconds(15, 600)
 BACKLOG_EVENT: Final = _seconds(600)
+#: A step of a job that met something that is away, or a lock.
+STEP_OF_JOB: Final = _seconds(2, 60)
 
 #: The pauses of a webhook before its first attempt and after each failed one.
 WEBHOOK_SCHEDULE: Final = tuple(

@@ -11,31 +11,22 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from orderbus import storage, telemetry
+from orderbus.domain.jobs import AT_MOST, MOVES, Action
+from orderbus.domain.retries import STEP_OF_JOB
 from orderbus.errors import Conflict, Misconfigured, Unavailable
 from orderbus.services import replay
-from orderbus.services.kinds import AT_MOST, Filter, Kind, Outside, reason
+from orderbus.services.kinds import Filter, Kind, Outside, reason
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database, after_commit
-from orderbus.storage.jobs import Job, NewJob, State, Step, Taken
+from orderbus.storage.jobs import Job, NewJob, Step, Taken
 
 #: Every kind of job there is, by its name.
 KINDS: Final[Mapping[str, Kind[Any]]] = {kind.name: kind for kind in (replay.REPLAY,)}
-#: Pause after the first step in vain, twice as long after each further one, and the longest.
-_PAUSE: Final = timedelta(seconds=2)
-_LONGEST_PAUSE: Final = timedelta(seconds=60)
 #: Seconds a wake-up message may take: without it the dispatcher finds what is due.
 _WAKING: Final = 5
-
-Action = Literal["pause", "resume", "cancel"]
-#: Where each action brings a job, and from where.
-_MOVES: Final[Mapping[Action, tuple[State, tuple[State, ...]]]] = {
-    "pause": ("paused", ("running",)),
-    "resume": ("running", ("paused", "failed")),
-    "cancel": ("cancelled", ("running", "paused", "failed")),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +72,7 @@ async def move(connection: Connection, job_id: int, action: Action, *, asked_by:
     One that is there already is left as it is. Raises ``NotFound``, and ``Conflict`` where it
     cannot go there any more.
     """
-    state, known = _MOVES[action]
+    state, known = MOVES[action]
     job = await storage.jobs.move(connection, job_id, state, known=known)
     if job is None:
         job = await storage.jobs.get(connection, job_id)
@@ -135,7 +126,7 @@ async def _deal_with(connection: Connection, taken: Taken, outside: Outside) -> 
 
 
 async def _put_off(database: Database, taken: Taken, error: Exception) -> Job:
-    pause = min(_LONGEST_PAUSE, _PAUSE * 2 ** min(taken.vain, 10))
+    pause = STEP_OF_JOB.after(taken.vain + 1)
     telemetry.log.warning("job_put_off", job=taken.id, kind=taken.kind, error=reason(error))
     await database.ask(storage.jobs.put_off, taken.id, pause=pause, error=reason(error))
     return await database.ask(storage.jobs.get, taken.id)

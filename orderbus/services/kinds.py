@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
@@ -17,11 +17,6 @@ from orderbus.storage.jobs import REFUSALS, Cursor, Refusal, Step
 
 if TYPE_CHECKING:
     from orderbus.pubsub.messages import Message
-
-#: Rows a second where nobody says how many.
-RATE: Final = 500
-#: Rows of one step at most: its transaction is short, and what is undone by a crash is little.
-AT_MOST: Final = 500
 
 
 def _moment(value: object) -> datetime:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from orderbus.domain.jobs import State
 from orderbus.errors import NotFound
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
 
-State = Literal["running", "paused", "cancelled", "done", "failed"]
-STATES: Final[tuple[State, ...]] = ("running", "paused", "cancelled", "done", "failed")
 #: Behind which row a job goes on, as its kind writes it.
 Cursor = Mapping[str, Any]
 #: How many refusals of a job are kept with their reasons; all are counted.
