@@ -88,7 +88,7 @@ async def _watch(run: terminal.Run, job: Job, advance: Callable[[], Awaitable[Jo
                 job = advanced
                 progress.update(task, completed=job.done + job.refused)
                 if job.error and job.error != error:
-                    progress.console.print(terminal.plain(job.error))
+                    terminal.say(job.error, err=True)
                 error = job.error
     except asyncio.CancelledError:
         message = f"The workers go on. How far it is: orderbus jobs show {job.id} --follow"

@@ -190,7 +190,7 @@ async def advance(connection: Connection, job_id: int, step: Step) -> Job:
                state = CASE WHEN $6::jsonb IS NULL THEN 'done' ELSE state END,
                finished_at = CASE WHEN $6::jsonb IS NULL THEN now() END,
                due_at = greatest(due_at, now() - $7::interval)
-                        + ($2::bigint + $3::bigint) * interval '1 second' / rate,
+                        + ($2::bigint + $3::bigint) * make_interval(secs => 1) / rate,
                stepped_at = now(), vain = 0, error = NULL
          WHERE id = $1
         RETURNING {_COLUMNS}
@@ -259,7 +259,7 @@ async def due_in(connection: Connection) -> timedelta | None:
     """Say how long until the next step of any job is due; None where no job runs."""
     pause: timedelta | None = await connection.fetchval(
         """
-        SELECT greatest(due_at - now(), interval '0')
+        SELECT greatest(due_at, now()) - now()
           FROM ops.jobs WHERE state = 'running' ORDER BY due_at LIMIT 1
         """
     )
