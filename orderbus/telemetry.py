@@ -103,6 +103,12 @@ BACKLOG: Final = (
         "Endpoints that answered 410 and are told nothing until a person enables or removes them.",
     ),
     ("dead_letters", "orderbus_dead_letters_open", "Dead letters nobody has decided about."),
+    ("running_jobs", "orderbus_jobs_running", "Jobs that workers take the steps of."),
+    (
+        "failed_jobs",
+        "orderbus_jobs_failed",
+        "Jobs that cannot go on until a person resumes or cancels them.",
+    ),
     (
         "oldest_unpublished",
         "orderbus_outbox_oldest_unpublished_seconds",

@@ -21,6 +21,8 @@ EVENTS: Final[Mapping[str, str]] = {
     "events_lost_by_pubsub": "events-do-not-come-back",
     "frozen_sessions_ended": "frozen-process",
     "giving_up_failed": "our-own-error",
+    "job_failed": "job-failed",
+    "job_put_off": "job-failed",
     "message_not_settled": "our-own-error",
     "metrics_port_taken": "metrics-port-taken",
     "part_away": "dependency-away",

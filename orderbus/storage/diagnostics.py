@@ -68,6 +68,8 @@ class Backlog:
     held: int
     disabled_endpoints: int
     dead_letters: int
+    running_jobs: int
+    failed_jobs: int
     oldest_unpublished: float
     oldest_undelivered: float
     partition_days_ahead: int
@@ -85,6 +87,8 @@ _COUNTED: Final = {
     "disabled_endpoints": "ops.webhook_endpoints WHERE disabled_at IS NOT NULL"
     " AND removed_at IS NULL",
     "dead_letters": "ops.dead_letters WHERE resolved_at IS NULL",
+    "running_jobs": "ops.jobs WHERE state = 'running'",
+    "failed_jobs": "ops.jobs WHERE state = 'failed'",
 }
 _COUNTS: Final = ", ".join(
     f"(SELECT count(*) FROM (SELECT FROM {counted} LIMIT 100000) AS few) AS {name}"  # noqa: S608 - ours
