@@ -29,4 +29,5 @@ CREATE TABLE ops.jobs (
 CREATE INDEX jobs_due ON ops.jobs (due_at) WHERE state = 'running';
 CREATE INDEX jobs_by_state ON ops.jobs (state, id);
 CREATE INDEX jobs_by_kind ON ops.jobs (kind, id);
+CREATE INDEX jobs_by_both ON ops.jobs (kind, state, id);
 CREATE INDEX jobs_by_age ON ops.jobs (finished_at) WHERE finished_at IS NOT NULL;

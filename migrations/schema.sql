@@ -783,6 +783,8 @@ CREATE INDEX inbox_received ON ONLY ops.inbox USING btree (received_at);
 
 CREATE INDEX jobs_by_age ON ops.jobs USING btree (finished_at) WHERE (finished_at IS NOT NULL);
 
+CREATE INDEX jobs_by_both ON ops.jobs USING btree (kind, state, id);
+
 CREATE INDEX jobs_by_kind ON ops.jobs USING btree (kind, id);
 
 CREATE INDEX jobs_by_state ON ops.jobs USING btree (state, id);

@@ -158,10 +158,11 @@ def answer(run: terminal.Run, job: Job) -> None:
 def _move(action: Action, sentence: str) -> click.Command:
     @jobs.command(action, help=sentence)
     @click.argument("job_id", type=terminal.NUMBER, metavar="ID")
+    @click.option("--reason", help="Why; kept in the audit trail.")
     @terminal.with_database
-    async def move(run: terminal.Run, *, job_id: int) -> None:
+    async def move(run: terminal.Run, *, job_id: int, reason: str | None) -> None:
         async with run.database.transaction() as connection:
-            job = await services.jobs.move(connection, job_id, action, asked_by=user())
+            job = await services.jobs.move(connection, job_id, action, asked_by=user(), why=reason)
         run.answer(asdict(job), f"job {job.id} is {job.state}: {job.done} of {job.total} done")
 
     return move

@@ -25,6 +25,12 @@ from orderbus.storage.jobs import Job, NewJob, Step, Taken
 
 #: Every kind of job there is, by its name.
 KINDS: Final[Mapping[str, Kind[Any]]] = {kind.name: kind for kind in (replay.REPLAY,)}
+#: What the audit trail says of each action.
+_DONE: Final[Mapping[Action, str]] = {
+    "pause": "paused",
+    "resume": "resumed",
+    "cancel": "cancelled",
+}
 #: Seconds a wake-up message may take: without it the dispatcher finds what is due.
 _WAKING: Final = 5
 
@@ -61,12 +67,15 @@ async def begin(
             telemetry.request_id(),
         ),
     )
+    await _note(connection, job, "job.begun", asked_by, why)
     about = {"job": job.id, "kind": job.kind, "total": job.total, "actor": asked_by}
     after_commit(connection, lambda _: telemetry.log.info("job_begun", **about))
     return job
 
 
-async def move(connection: Connection, job_id: int, action: Action, *, asked_by: str) -> Job:
+async def move(
+    connection: Connection, job_id: int, action: Action, *, asked_by: str, why: str | None = None
+) -> Job:
     """Pause, resume or cancel a job, between two of its steps; what was done stays done.
 
     One that is there already is left as it is. Raises ``NotFound``, and ``Conflict`` where it
@@ -80,9 +89,23 @@ async def move(connection: Connection, job_id: int, action: Action, *, asked_by:
             allowed = " or ".join(known)
             raise Conflict(f"Job {job_id} is {job.state}: one that is {allowed} can be {state}")
         return job
+    await _note(connection, job, f"job.{_DONE[action]}", asked_by, why)
     about = {"job": job.id, "kind": job.kind, "state": job.state, "actor": asked_by}
     after_commit(connection, lambda _: telemetry.log.info("job_moved", **about))
     return job
+
+
+async def _note(connection: Connection, job: Job, action: str, actor: str, why: str | None) -> None:
+    after = {name: getattr(job, name) for name in ("kind", "filter", "rate", "total", "done")}
+    await storage.audit.add(
+        connection,
+        actor=actor,
+        action=action,
+        subject_type="job",
+        subject_id=job.id,
+        reason=why,
+        after={**after, "state": job.state},
+    )
 
 
 async def step(database: Database, outside: Outside, *, job_id: int | None = None) -> Job | None:

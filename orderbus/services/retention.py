@@ -95,6 +95,7 @@ def _kinds(settings: Settings) -> dict[str, _Work]:
         "deliveries": _Work(delete.delete_deliveries, settings.keep_deliveries),
         "dead_letters": _Work(delete.delete_dead_letters, settings.keep_dead_letters),
         "watermarks": _Work(delete.forget_watermarks, settings.event_retention),
+        "jobs": _Work(delete.delete_jobs, settings.keep_dead_letters),
         "answers": _Work(delete.delete_answers, settings.idempotency_retention),
     }
 

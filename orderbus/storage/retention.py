@@ -80,6 +80,7 @@ def _oldest_of(table: str, at: str, which: str = "true") -> str:
 
 
 _ANSWERS: Final = _oldest_of("ops.idempotency_keys", "created_at")
+_JOBS: Final = _oldest_of("ops.jobs", "finished_at", "state <> 'failed'")
 _DELIVERIES: Final = _oldest_of(
     "ops.webhook_deliveries", "settled_at", "state IN ('delivered', 'skipped')"
 )
@@ -105,6 +106,11 @@ async def _delete(connection: Connection, bounds: Bounds, gone: str) -> Step:
 async def delete_answers(connection: Connection, bounds: Bounds) -> Step:
     """Delete the oldest answers to requests that carried an idempotency key."""
     return await _delete(connection, bounds, _ANSWERS)
+
+
+async def delete_jobs(connection: Connection, bounds: Bounds) -> Step:
+    """Delete the jobs that ended longest ago; one that failed waits for a person."""
+    return await _delete(connection, bounds, _JOBS)
 
 
 async def delete_deliveries(connection: Connection, bounds: Bounds) -> Step:

@@ -152,3 +152,17 @@ async def count_leased(database: Database) -> int:
     """Count what some worker has taken."""
     query = "SELECT count(*) FROM ops.consumptions WHERE lease IS NOT NULL"
     return int(await value(database, query))
+
+
+async def given_in_order(database: Database, consumer: str) -> bool:
+    """Whether a consumer was given its events in the order in which they happened."""
+    query = """
+        SELECT array_agg(event_id ORDER BY id) = array_agg(event_id ORDER BY occurred_at, event_id)
+          FROM ops.consumptions WHERE consumer = $1
+    """
+    return bool(await value(database, query, consumer))
+
+
+async def count_of(database: Database, consumer: str) -> int:
+    query = "SELECT count(*) FROM ops.consumptions WHERE consumer = $1"
+    return int(await value(database, query, consumer))

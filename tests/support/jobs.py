@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orderbus import services, storage
 from orderbus.services.kinds import Filter, Outside
+from orderbus.services.replay import Replay
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.jobs import Job
@@ -35,3 +37,8 @@ async def finish(database: Database, job: Job, outside: Outside) -> Job:
         await job_rows.make_due(database)
         await services.jobs.step(database, outside, job_id=job.id)
     return found
+
+
+def of_the_last_hour(consumer: str = "late") -> Replay:
+    """Ask for a replay of every event of the last hour, and of the one before."""
+    return Replay(consumer=consumer, since=datetime.now(UTC) - timedelta(hours=2))

@@ -48,6 +48,36 @@ def after(call: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def before_third(call: Callable[..., Any]) -> Callable[..., Any]:
+    calls = 0
+
+    @functools.wraps(call)
+    async def wrapped(*arguments: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            die()
+        return await call(*arguments, **options)
+
+    return wrapped
+
+
+def after_third(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Die after the third call that did something."""
+    done = 0
+
+    @functools.wraps(call)
+    async def wrapped(*arguments: Any, **options: Any) -> Any:
+        nonlocal done
+        answer = await call(*arguments, **options)
+        done += answer is not None
+        if done == 3:
+            die()
+        return answer
+
+    return wrapped
+
+
 POINTS: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]]] = {
     "web before its commit": (storage.orders, "add", before),
     "web after its commit": (storage.orders, "add", after),
@@ -59,6 +89,8 @@ POINTS: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., A
     "worker between answer and settlement": (storage.deliveries, "settle", before),
     "worker between an effect and its mark": (storage.consumptions, "mark_done", before),
     "worker between an effect's commit and its end": (Consuming, "_have_effect", after),
+    "worker between a job's third step and its commit": (storage.jobs, "advance", before_third),
+    "worker after the commit of a job's third step": (services.jobs, "step", after_third),
     "worker between processing and its commit": (services.processing, "finish", before),
 }
 

@@ -53,6 +53,40 @@ async def events_that_came_back(connection: Connection, count: int) -> None:
         await connection.execute(statement)
 
 
+async def events_of_the_last_hour(connection: Connection, count: int) -> None:
+    """Add events that came back, each of an order of its own, until a moment ago."""
+    await connection.execute(
+        """
+        WITH event AS (
+            INSERT INTO ops.events (order_id, order_public_id, order_created_at, sequence, type,
+                   content, occurred_at)
+            SELECT n, gen_random_uuid(), now(), 1, 'order.created', '{}',
+                   now() - (1 + $1 - n) * interval '1 hour' / ($1 + 1)
+              FROM generate_series(1, $1::integer) AS n
+            RETURNING *
+        )
+        INSERT INTO ops.inbox (event_id, occurred_at, order_id, sequence, message_id, published_at)
+        SELECT event_id, occurred_at, order_id, sequence, 'm-' || order_id, occurred_at FROM event
+        """,
+        count,
+    )
+
+
+async def finished_jobs(connection: Connection, count: int) -> None:
+    """Add jobs that are done, and a few that failed or run, which are old."""
+    await connection.execute(
+        """
+        INSERT INTO ops.jobs (kind, filter, rate, total, asked_by, state, finished_at, due_at)
+        SELECT CASE WHEN n <= 9 THEN 'rare' ELSE 'replay' END, '{}', 500, 1, 'test',
+               CASE WHEN n <= 3 THEN 'running' WHEN n <= 6 THEN 'failed' ELSE 'done' END,
+               CASE WHEN n > 3 THEN now() END, now() - interval '1 hour'
+          FROM generate_series(1, $1::integer) AS n
+        """,
+        count,
+    )
+    await connection.execute("ANALYZE ops.jobs")
+
+
 async def pointers_to_every_event(connection: Connection) -> None:
     """Let half of the events wait to be published, and half to come back; some came lately."""
     await connection.execute(
