@@ -11,6 +11,7 @@
     │   │   ├── TooLarge
     │   │   └── UnknownMediaType
     │   ├── Conflict
+    │   │   ├── OtherContent   an order is there under this reference, and is another one
     │   │   ├── KeyReused      an idempotency key came back with another content
     │   │   ├── UnderWay       the first request with this idempotency key is not answered yet
     │   │   └── IllegalMove    an order cannot go from where it is to where it was sent
@@ -36,6 +37,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from typing import ClassVar, Final
+from uuid import UUID
 
 #: Faults that are said of one input, however many it has.
 MOST_FAULTS: Final = 100
@@ -120,6 +122,14 @@ class Conflict(Refused):
     """The thing exists already, with another content."""
 
     code = "conflict"
+
+
+class OtherContent(Conflict):
+    """The order with our uuid ``order_id`` has this reference, and another content."""
+
+    def __init__(self, message: str, *, order_id: UUID) -> None:
+        super().__init__(message)
+        self.order_id = order_id
 
 
 class KeyReused(Conflict):

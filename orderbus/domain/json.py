@@ -39,7 +39,8 @@ def loads(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
     """Read ``text`` with every fraction as an exact ``Decimal``, in time linear in its length.
 
     Raises ``Invalid`` for anything that is not UTF-8 JSON, for duplicate names, for NaN and
-    Infinity, and for what is nested too deeply or has too long a number.
+    Infinity, and for what is nested too deeply or has too long a number. Its cause is a
+    ``JSONDecodeError`` where the text is none by its grammar.
     """
     _check_shape(text)
     try:
@@ -48,7 +49,7 @@ def loads(text: bytes) -> Any:  # noqa: ANN401 - any JSON value
         raise _malformed(f"not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
-        raise _malformed(f"not JSON: {error.msg} at {place}") from None
+        raise _malformed(f"not JSON: {error.msg} at {place}") from error
     except ValueError as error:
         raise _malformed(str(error)) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,10 @@ LARGEST_AMOUNT: Final = Decimal("99999999.99")
 LARGEST_QUANTITY: Final = 2_147_483_647
 #: Lines of an order; of a cart, and of an order by references, too.
 MOST_LINES: Final = 1000
-_NUMERIC: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,80})?")
+#: Characters of a number that came as text, as of one that did not.
+_LONGEST_NUMBER: Final = json.LONGEST_NUMBER
+#: A whole number as text, the way old clients' serializers read one: "2", " 2 ", "2.0".
+_INTEGER: Final = re.compile(r"\s*([+-]?[0-9]{1,20})(?:\.0*)?\s*", re.ASCII)
 
 
 def without_nul(value: str) -> str:
@@ -39,12 +43,31 @@ def without_nul(value: str) -> str:
 
 
 def _exact(value: object) -> object:
-    """Let numbers and numeric strings through; a bool is neither."""
+    """Let numbers through, and texts that old clients' programs read as one; a bool is neither.
+
+    Those were what Python reads as a finite float: ``"1e2"``, ``" 5.50 "``, ``".5"``, ``"+5"``.
+    """
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         raise ValueError("must be a number or a numeric string")  # noqa: TRY004 - pydantic reads ValueError as a fault
-    if isinstance(value, str) and not _NUMERIC.fullmatch(value):
-        raise ValueError("must be a plain decimal number")
-    return value
+    if not isinstance(value, str):
+        return value
+    try:
+        if len(value) <= _LONGEST_NUMBER and math.isfinite(float(value)):
+            return Decimal(value)
+    except (ValueError, ArithmeticError):
+        pass
+    raise ValueError("must be a number, such as 350.00")
+
+
+def _integer(value: object) -> object:
+    """Let whole numbers through, quoted or written as 2.0; a bool is none."""
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and (digits := _INTEGER.fullmatch(value)):
+        return int(digits[1])
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(value)
+    raise ValueError("must be a whole number")
 
 
 def _not_too_many(value: object) -> object:
@@ -55,7 +78,8 @@ def _not_too_many(value: object) -> object:
     return value
 
 
-_text: Final = partial(Field, strict=True, min_length=1)
+#: A number may stand where a text is asked for, as old clients send it; its digits are the text.
+_text: Final = partial(Field, coerce_numbers_to_str=True, min_length=1)
 Money = Annotated[
     Decimal,
     Field(ge=0, max_digits=10, decimal_places=2, allow_inf_nan=False),
@@ -101,7 +125,9 @@ class Item(_Incoming):
 
     sku: Text100
     name: Text255
-    quantity: Annotated[int, Field(strict=True, gt=0, le=LARGEST_QUANTITY)]
+    quantity: Annotated[
+        int, Field(strict=True, gt=0, le=LARGEST_QUANTITY), BeforeValidator(_integer)
+    ]
     unit_price: Money
 
 
@@ -109,7 +135,8 @@ class IncomingOrder(_Incoming):
     """An order as an upstream system sends it.
 
     Members that are not listed here are ignored, since senders add some. Money is exact: a number
-    or a numeric string with at most two decimals, 0 to 99,999,999.99.
+    or a numeric string with at most two decimals, 0 to 99,999,999.99. A text may come as a number,
+    and a quantity as a text.
     """
 
     model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})

@@ -1,7 +1,7 @@
 """What is done with an order once it is there, and what may come of it.
 
-A processor is a small class with one method. ``random`` and ``priced`` are here; a path such as
-``shop.processing:Payment`` names a class of your own, made without arguments.
+A processor is a small class with one method. ``priced``, ``always`` and ``random`` are here; a path
+such as ``shop.processing:Payment`` names a class of your own, made without arguments.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from orderbus.domain.events import Event
 from orderbus.domain.orders import LARGEST_AMOUNT
 
-#: Names that are no path: the two processors here, and that orders are not processed.
-RANDOM, PRICED, NONE = BUILT_IN = ("random", "priced", "none")
+#: Names that are no path: the processors here, and that orders are not processed.
+PRICED, ALWAYS, RANDOM, NONE = BUILT_IN = ("priced", "always", "random", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,13 @@ class Task:
     """An order to process.
 
     ``order`` is what its event says of it. ``idempotency_key`` stays the same however often a
-    worker dies over this task: hand it to whoever takes money.
+    worker dies over this task: hand it to whoever takes money. So does ``drawn``, what was drawn
+    when the task began, where ``random`` was asked then.
     """
 
     event: Event
     idempotency_key: str
+    drawn: bool | None = None
 
     @property
     def order(self) -> dict[str, Any]:
@@ -62,12 +64,24 @@ class Random:
     def __init__(self, *, rate: float, seed: str) -> None:
         self._rate, self._seed = rate, seed
 
+    def draw(self, idempotency_key: str) -> bool:
+        """Draw once for a task; whoever begins it keeps the answer, as rate and seed may change."""
+        return random.Random(f"{self._seed}:{idempotency_key}").random() < self._rate  # noqa: S311 - no secret
+
     async def process(self, task: Task) -> Outcome:
-        """Draw, by the task's own key, so that drawing again draws the same."""
-        draw = random.Random(f"{self._seed}:{task.idempotency_key}").random()  # noqa: S311 - no secret
-        if draw < self._rate:
+        """Say what was drawn, or what is drawn where nobody kept it."""
+        yes = self.draw(task.idempotency_key) if task.drawn is None else task.drawn
+        if yes:
             return Outcome(amount=Decimal(task.order["total"]))
         return Outcome(reason="Simulated processing failure")
+
+
+class Always:
+    """Says yes to every order, and charges its total. No money moves."""
+
+    async def process(self, task: Task) -> Outcome:
+        """Write the total down as charged."""
+        return Outcome(amount=Decimal(task.order["total"]))
 
 
 class Priced:

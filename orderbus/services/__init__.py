@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from orderbus.services import (
         api_keys,
         carts,
+        conflicts,
         consumptions,
         dead_letters,
         deliveries,

@@ -13,9 +13,10 @@ from orderbus import storage, telemetry
 from orderbus.domain import states
 from orderbus.domain.orders import Customer, OrderId, PlaceOrder, content_hash
 from orderbus.domain.states import Action, Status
-from orderbus.domain.text import brief
-from orderbus.errors import Changed, Conflict, KeyReused, Unavailable
+from orderbus.errors import Changed, KeyReused, Unavailable
+from orderbus.services import conflicts
 from orderbus.services.shared import Together
+from orderbus.storage.conflicts import Answered, Conflict
 from orderbus.storage.database import Connection, Database, after_commit
 from orderbus.storage.events import Happened, HistoryEntry
 from orderbus.storage.journey import Journey
@@ -34,24 +35,41 @@ class Placed:
     external_ref: str
     created_at: datetime
     created: bool = True
+    #: It had been stored with another content, which was kept.
+    differs: bool = False
 
 
 class Accepting:
     """Stores orders that come at the same time in one statement; one that comes alone at once."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, keeps_first: bool = False) -> None:
+        """Refuse another content under the reference of an order, or keep the first, silently."""
         self._database = database
+        self._keeps_first = keeps_first
         self._together = Together(self._store, at_most=_AT_MOST)
 
     async def accept(self, order: PlaceOrder, *, traceparent: str | None) -> Placed:
-        """Store an order as ``accept`` does, in a statement that it may share with others."""
+        """Store an order as ``accept`` does, in a statement that it may share with others.
+
+        Another content is noted in the history of the order that has its reference.
+        """
         new = _new(order, traceparent=traceparent)
         created_at = await self._together.hand_in(new)
         if created_at is None:
-            return await self._database.ask(_same_again, new)
+            kept = await self._database.ask(_same_again, new)
+            return await self._conflict(order, kept) if kept.differs else kept
         placed = Placed(new.order_id, order.external_ref, created_at)
         _announce(placed, None, self._database)
         return placed
+
+    async def _conflict(self, sent: PlaceOrder, kept: Placed) -> Placed:
+        answered: Answered = "kept_first" if self._keeps_first else "refused"
+        await conflicts.note(
+            self._database, kept.order_id, sent, answered=answered, actor=sent.source
+        )
+        if not self._keeps_first:
+            raise conflicts.refusal(kept.order_id, kept.external_ref)
+        return kept
 
     async def _store(self, new: Sequence[New]) -> Sequence[datetime | None]:
         return await self._database.ask(storage.orders.add, new)
@@ -69,13 +87,16 @@ async def accept(
 
     Once that is committed, it is counted and logged, and the dispatcher woken. One round trip; a
     second one only where the order was there before. ``actor`` is who placed it, if that is neither
-    its source nor who closed its cart. Raises ``Conflict`` where the reference stands for another
-    content, ``KeyReused`` where the idempotency key does, ``Unavailable``.
+    its source nor who closed its cart. Raises ``OtherContent`` where the reference stands for
+    another content, ``KeyReused`` where the idempotency key does, ``Unavailable``.
     """
     new = _new(order, traceparent=traceparent, order_id=order_id, actor=actor)
     (created_at,) = await storage.orders.add(connection, [new])
     if created_at is None:
-        return await _same_again(connection, new)
+        kept = await _same_again(connection, new)
+        if kept.differs:
+            raise conflicts.refusal(kept.order_id, kept.external_ref)
+        return kept
     placed = Placed(new.order_id, order.external_ref, created_at)
     after_commit(connection, partial(_announce, placed, order.cart_uuid))
     return placed
@@ -125,10 +146,11 @@ async def _same_again(connection: Connection, new: New) -> Placed:
         idempotency_key=order.idempotency_key,
     )
     for kept in taken:
-        if kept.content_hash == new.content_hash:
-            return Placed(kept.order_id, kept.external_ref, kept.created_at, created=False)
-    if any(kept.external_ref == order.external_ref for kept in taken):
-        raise Conflict(f"Order {brief(order.external_ref)} exists with another content")
+        differs = kept.content_hash != new.content_hash
+        if not differs or kept.external_ref == order.external_ref:
+            return Placed(
+                kept.order_id, kept.external_ref, kept.created_at, created=False, differs=differs
+            )
     if taken:
         raise KeyReused("This idempotency key was used with another content")
     raise Unavailable("The order could not be stored just now")
@@ -156,17 +178,19 @@ async def list_newest(
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """An order, and what was done to it, oldest first."""
+    """An order, and what was done to it, oldest first; and what else was sent in its name."""
 
     order: Order
     entries: Sequence[HistoryEntry]
+    conflicts: Sequence[Conflict]
 
 
 async def history(database: Database, id_or_ref: str) -> History:
     """List who did what to an order, and when. Raises ``NotFound``, ``Unavailable``."""
     async with database.connection() as connection:
         order = await storage.orders.get(connection, id_or_ref)
-        return History(order, await storage.events.history(connection, order.order_id))
+        entries = await storage.events.history(connection, order.order_id)
+        return History(order, entries, await storage.conflicts.list_of(connection, order.order_pk))
 
 
 async def journey(database: Database, id_or_ref: str) -> Journey:

@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from orderbus import storage
 from orderbus.domain import processing
 from orderbus.domain.events import ORDER_PROCESSED, Event, rfc3339
-from orderbus.domain.processing import Outcome, Priced, Processor, Random, Task
+from orderbus.domain.processing import Always, Outcome, Priced, Processor, Random, Task
 from orderbus.domain.states import Action, Status
 from orderbus.domain.text import LONGEST_KEPT, of_error, storable
 from orderbus.errors import Conflict, IllegalMove, Misconfigured
@@ -26,6 +26,7 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Connection
 from orderbus.storage.events import Happened
 from orderbus.storage.orders import Order
+from orderbus.storage.processing import Begun
 
 ACTOR: Final = "process_order"
 
@@ -41,6 +42,8 @@ def chosen(settings: Settings) -> Processor | None:
             )
         case processing.PRICED:
             return Priced()
+        case processing.ALWAYS:
+            return Always()
     return _made(settings.processor)
 
 
@@ -59,34 +62,33 @@ def _made(path: str) -> Processor:
 
 async def begin(
     held: Resources, connection: Connection, events: Sequence[Event]
-) -> Sequence[int | None]:
+) -> Sequence[Begun | None]:
     """Take orders into progress, or go on with those whose worker died, visibly from here on.
 
-    Answers for each with the number of the event it began with, None where nothing is to be done.
+    Answers for each with how it began, None where nothing is to be done.
     """
-    if chosen(held.settings) is None:
+    processor = chosen(held.settings)
+    if processor is None:
         return [None] * len(events)
     found = await storage.orders.lock_all(connection, [event.order_id for event in events])
     pairs = list(zip(found, events, strict=True))
     starting = [pair for pair in pairs if pair[0].status in {Status.CREATED, Status.FAILED}]
     going_on = [order.order_pk for order in found if order.status == Status.IN_PROGRESS]
-    began = await _start(connection, starting) if starting else {}
+    began = await _start(connection, starting, processor) if starting else {}
     if going_on:
         began |= await storage.processing.go_on(connection, going_on)
     return [began.get(order.order_pk) for order in found]
 
 
-async def process(
-    held: Resources, event: Event, ours: Ours, began_with: int | None
-) -> Outcome | None:
+async def process(held: Resources, event: Event, ours: Ours, begun: Begun | None) -> Outcome | None:
     """Have an order processed; returns what came of it, None where nothing is to be done about it.
 
     What the processor raises is raised.
     """
     processor = chosen(held.settings)
-    if processor is None or began_with is None:
+    if processor is None or begun is None:
         return None
-    task = Task(event, idempotency_key=f"{event.order_id}:{began_with}")
+    task = Task(event, _key(event, begun.began_with), begun.drawn)
     try:
         return await processor.process(task)
     except Exception as error:
@@ -144,7 +146,9 @@ async def retry(
     return order
 
 
-async def _start(connection: Connection, starting: Sequence[tuple[Order, Event]]) -> dict[int, int]:
+async def _start(
+    connection: Connection, starting: Sequence[tuple[Order, Event]], processor: Processor
+) -> dict[int, Begun]:
     """Take orders into progress; those that had failed in the name of whoever asked for it."""
     failed = [order.order_pk for order, _ in starting if order.status == Status.FAILED]
     asked_by = await storage.processing.asked_by(connection, failed) if failed else {}
@@ -155,8 +159,17 @@ async def _start(connection: Connection, starting: Sequence[tuple[Order, Event]]
         for (order, event), actor in zip(starting, actors, strict=True)
     ]
     sequences = await orders.move(connection, moves)
-    await storage.processing.begin(connection, keys, began_with=sequences)
-    return dict(zip(keys, sequences, strict=True))
+    drawn = [
+        processor.draw(_key(event, sequence)) if isinstance(processor, Random) else None
+        for (_, event), sequence in zip(starting, sequences, strict=True)
+    ]
+    begun = [Begun(*each) for each in zip(keys, sequences, drawn, strict=True)]
+    await storage.processing.begin(connection, begun)
+    return {each.order_pk: each for each in begun}
+
+
+def _key(event: Event, began_with: int) -> str:
+    return f"{event.order_id}:{began_with}"
 
 
 def _follows(event: Event) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pydantic import ValidationError, model_validator
 from orderbus.domain.addresses import is_loopback
 from orderbus.domain.webhooks import can_sign
 from orderbus.errors import Misconfigured
+from orderbus.settings import foreign
 from orderbus.settings.dependencies import QUEUES_IN_MEMORY, Postgres, Pubsub, Rabbitmq
 from orderbus.settings.operations import Retention, Watching
 from orderbus.settings.published import is_published
@@ -62,16 +63,23 @@ def load(**overrides: object) -> Settings:
 
     Raises ``Misconfigured`` with one line per wrong setting; values are never shown.
     """
+    where = {name: value for name, value in overrides.items() if name == "_env_file"}
+    unknown = list(foreign.refusals(**where))
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        settings = Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False, include_context=False)
-        sentences: dict[str, str] = {}
-        for fault in faults:
-            name = _variable(str(fault["loc"][0])) if fault["loc"] else ""
-            sentences.setdefault(name, fault["msg"].removeprefix("Value error, "))
-        lines = [": ".join(filter(None, line)) for line in sentences.items()]
-        raise Misconfigured("\n".join(lines)) from None
+        raise Misconfigured("\n".join([*_lines(error), *unknown])) from None
+    if unknown:
+        raise Misconfigured("\n".join(unknown))
+    return settings
+
+
+def _lines(error: ValidationError) -> list[str]:
+    sentences: dict[str, str] = {}
+    for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        name = _variable(str(fault["loc"][0])) if fault["loc"] else ""
+        sentences.setdefault(name, fault["msg"].removeprefix("Value error, "))
+    return [": ".join(filter(None, line)) for line in sentences.items()]
 
 
 def _variable(field: str) -> str:

@@ -25,6 +25,10 @@ class Web(Section):
     """Host headers the web server answers to, comma-separated; ``*`` for any."""
     webhook_secrets: Many[SecretStr] = setting((), "WEBHOOK_SECRET", "WEBHOOK_SECRETS")
     """Secrets that sign incoming orders, comma-separated; any of them is accepted."""
+    ingress_on_conflict: Literal["refuse", "accept"] = setting("refuse", "INGRESS_ON_CONFLICT")
+    """refuse: another content under an order's reference is answered 409. accept: it is answered
+    200, for senders that would send it for ever. Either way the first is kept, and the conflict
+    noted in its history."""
     auth: Literal["open", "required"] = setting("required", "AUTH")
     """required: orders are signed, everything else takes an API key. open: who comes from this
     machine, directly, needs neither; only while the web server is bound to loopback."""

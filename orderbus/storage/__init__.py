@@ -20,6 +20,7 @@ from orderbus.storage import (
     api_keys,
     audit,
     carts,
+    conflicts,
     consumptions,
     database,
     dead_letters,

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from orderbus.storage import rows
 from orderbus.storage.database import Connection
 
 
-async def begin(
-    connection: Connection, orders: Sequence[int], *, began_with: Sequence[int]
-) -> None:
-    """Note that orders are being processed, from their events numbered ``began_with`` on."""
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A try at an order, by the event it began with; and what was drawn for it, if anything was."""
+
+    order_pk: int
+    began_with: int
+    drawn: bool | None = None
+
+
+async def begin(connection: Connection, begun: Sequence[Begun]) -> None:
+    """Note that orders are being processed anew."""
     await connection.execute(
         """
-        INSERT INTO orders.order_processing (order_id, status, began_with)
-        SELECT order_id, 'PROCESSING', began_with
-          FROM unnest($1::bigint[], $2::bigint[]) AS given (order_id, began_with)
+        INSERT INTO orders.order_processing (order_id, status, began_with, drawn)
+        SELECT order_id, 'PROCESSING', began_with, drawn
+          FROM unnest($1::bigint[], $2::bigint[], $3::boolean[])
+               AS given (order_id, began_with, drawn)
         ON CONFLICT (order_id) DO UPDATE
            SET status = 'PROCESSING', began_with = excluded.began_with, attempts = 1, amount = NULL,
-               error_message = NULL, asked_by = NULL, started_at = now(), processed_at = NULL
+               error_message = NULL, asked_by = NULL, started_at = now(), processed_at = NULL,
+               drawn = excluded.drawn
         """,
-        orders,
-        began_with,
+        [each.order_pk for each in begun],
+        [each.began_with for each in begun],
+        [each.drawn for each in begun],
     )
 
 
@@ -38,18 +50,18 @@ async def asked_by(connection: Connection, orders: Sequence[int]) -> dict[int, s
     return {record["order_id"]: record["asked_by"] for record in records}
 
 
-async def go_on(connection: Connection, orders: Sequence[int]) -> dict[int, int]:
-    """Note one more attempt at orders that are in progress; the events they began with."""
+async def go_on(connection: Connection, orders: Sequence[int]) -> dict[int, Begun]:
+    """Note one more attempt at orders that are in progress; how they began."""
     records = await connection.fetch(
         """
         UPDATE orders.order_processing
            SET status = 'PROCESSING', attempts = attempts + 1
          WHERE order_id = ANY ($1::bigint[])
-        RETURNING order_id, began_with
+        RETURNING order_id AS order_pk, began_with, drawn
         """,
         orders,
     )
-    return {record["order_id"]: record["began_with"] for record in records}
+    return {each.order_pk: each for each in rows.many(Begun, records)}
 
 
 async def wait(connection: Connection, order_pk: int, *, error: str) -> None:

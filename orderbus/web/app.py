@@ -65,7 +65,9 @@ def description() -> dict[str, Any]:
 async def _resources(app: web.Application) -> AsyncIterator[None]:
     async with open_database(app[SETTINGS]) as database:
         app[DATABASE] = database
-        app[app_keys.ACCEPTING] = services.orders.Accepting(database)
+        app[app_keys.ACCEPTING] = services.orders.Accepting(
+            database, keeps_first=app[SETTINGS].ingress_on_conflict == "accept"
+        )
         app[app_keys.HEALTH] = _watched(database)
         app[app_keys.METRICS] = monitoring.metrics_of(database)
         notifying = asyncio.create_task(_notify_dispatchers(database))

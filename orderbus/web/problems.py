@@ -27,6 +27,7 @@ _LONGEST_SENTENCE: Final = 300
 #: Paths of source documents, whose clients read ``error`` and ``errors`` beside the problem's own.
 SOURCE_PATH: Final = "/webhooks/orders/create"
 CARTS_PATH: Final = "/carts"
+_PATHS_WITH_ERROR: Final = {SOURCE_PATH, CARTS_PATH, "/orders", "/metrics"}
 
 #: Refusals that are no errors of ours, by their status: code and detail.
 OTHERS: Final[Mapping[HTTPStatus, tuple[str, str]]] = {
@@ -105,23 +106,29 @@ def headers_of(error: OrderbusError) -> dict[str, str]:
 
 def _members_of_the_path(error: OrderbusError, path: str) -> dict[str, Any]:
     """Say it as the clients of a source document read it, beside the problem's own members."""
-    why = _by_field(error) if isinstance(error, Invalid) else _short(error.detail)
-    if path == SOURCE_PATH:
-        if isinstance(error, errors.Unauthenticated):
-            return {"error": "Invalid signature"}
-        return {"errors" if isinstance(error, Invalid) else "error": why}
-    if path == CARTS_PATH or path.startswith(f"{CARTS_PATH}/"):
-        return {"error": why}
     if path.endswith("/status") and isinstance(error, errors.NotFound):
         return {"detail": "Order not found"}
-    return {}
+    if path == SOURCE_PATH and isinstance(error, errors.Unauthenticated):
+        return {"error": "Invalid signature"}
+    if isinstance(error, Invalid) and error.faults and _reads_error(path):
+        return {"errors" if path == SOURCE_PATH else "error": _by_field(error)}
+    return _error(path, error.detail)
+
+
+def _error(path: str, detail: str) -> dict[str, Any]:
+    return {"error": _short(detail)} if _reads_error(path) else {}
+
+
+def _reads_error(path: str) -> bool:
+    return path in _PATHS_WITH_ERROR or path.startswith(f"{CARTS_PATH}/")
 
 
 def problem(
     request: web.Request, status: int, code: str, detail: str, **headers: str
 ) -> web.Response:
     """Answer with a problem that is no error of ours."""
-    found = body(status, code=code, detail=detail, path=request.path)
+    old = _error(request.path.rstrip("/"), detail)
+    found = body(status, code=code, detail=detail, path=request.path, **old)
     return noted(_answer(found, headers), code, detail)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 from aiohttp import web
@@ -31,10 +32,25 @@ _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _ENTITY_TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
 
 
-async def body(request: web.Request) -> bytes:
-    """Read the body up to its cap; raises ``TooLarge``, ``UnknownMediaType``, ``Invalid``."""
+def is_json(media_type: str) -> bool:
+    """Say whether a body of this type is JSON; without a type, ``""``, none says so."""
+    return media_type == "application/json" or (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    )
+
+
+def media_type(request: web.Request) -> str:
+    """Read of what type the body is; ``""`` where nothing says so."""
+    return request.content_type if "Content-Type" in request.headers else ""
+
+
+async def body(request: web.Request, *, taken: Callable[[str], bool] = is_json) -> bytes:
+    """Read the body up to its cap, if its media type is ``taken``.
+
+    Raises ``TooLarge``, ``UnknownMediaType``, ``Invalid``.
+    """
     at_most = request.app[SETTINGS].max_body
-    _look_at_head(request, at_most)
+    _look_at_head(request, at_most, taken)
     try:
         if request.content_length and request.content.is_eof():  # it came with the head
             return request.content.read_nowait()
@@ -53,12 +69,11 @@ async def body(request: web.Request) -> bytes:
     return b"".join(pieces)
 
 
-def _look_at_head(request: web.Request, at_most: int) -> None:
-    kind = request.content_type
-    if kind != "application/json" and not (
-        kind.startswith("application/") and kind.endswith("+json")
-    ):
-        raise UnknownMediaType(f"Content-Type is {brief(kind)!r}: must be application/json")
+def _look_at_head(request: web.Request, at_most: int, taken: Callable[[str], bool]) -> None:
+    kind = media_type(request)
+    if not taken(kind):
+        given = f"is {brief(kind)!r}" if kind else "is missing"
+        raise UnknownMediaType(f"Content-Type {given}: must be application/json")
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding != "identity":
         raise UnknownMediaType(f"Content-Encoding is {brief(encoding, 40)!r}: none is allowed")

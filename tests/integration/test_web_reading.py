@@ -20,7 +20,12 @@ from tests.support import samples, scenario
 from tests.support.api_client import PATH, Client, body, post, problem, serving
 
 TEXT = "text/plain; version=0.0.4"
-PROMETHEUS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3"
+#: What Prometheus asks for when it scrapes.
+PROMETHEUS = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 #: What libraries of browsers ask for where nobody tells them otherwise.
 SCRIPT = "application/json, text/plain, */*"
@@ -161,9 +166,20 @@ async def test_with_a_valid_key_an_order_is_shown(
 
 
 @pytest.mark.parametrize(
-    "accept", [None, "*/*", BROWSER, SCRIPT, "application/json", "text/*", "text/html"]
+    "accept",
+    [
+        None,
+        "*/*",
+        BROWSER,
+        SCRIPT,
+        "application/json",
+        "text/html",
+        "text/plain, application/json",
+        "text/plain;q=0.5, */*",
+        "text/plain;q=0",
+    ],
 )
-async def test_metrics_are_json_unless_a_format_of_prometheus_is_named(
+async def test_metrics_are_json_unless_text_is_wanted_more(
     client: Client, accept: str | None
 ) -> None:
     response = await client.get("/metrics", headers={"Accept": accept} if accept else {})
@@ -174,13 +190,31 @@ async def test_metrics_are_json_unless_a_format_of_prometheus_is_named(
     assert response.headers["Vary"] == "Accept"
 
 
-@pytest.mark.parametrize("accept", [TEXT, PROMETHEUS, "application/openmetrics-text"])
-async def test_metrics_are_text_for_those_who_name_it(client: Client, accept: str) -> None:
+@pytest.mark.parametrize(
+    "accept",
+    [
+        TEXT,
+        PROMETHEUS,
+        "application/openmetrics-text",
+        "text/*",
+        "text/plain, application/json;q=0.9",
+        "application/json;q=0, */*",
+    ],
+)
+async def test_metrics_are_text_for_those_who_want_it_more(client: Client, accept: str) -> None:
     response = await client.get("/metrics", headers={"Accept": accept})
 
     assert response.content_type == "text/plain"
     assert "# TYPE" in await response.text()
     assert response.headers["Vary"] == "Accept"
+
+
+async def test_two_lines_of_accept_are_one_list(client: Client) -> None:
+    lines = [("Accept", "application/json"), ("Accept", "text/plain")]
+
+    response = await client.get("/metrics", headers=lines)
+
+    assert response.content_type == "application/json"
 
 
 async def test_each_format_has_a_path_of_its_own(client: Client) -> None:

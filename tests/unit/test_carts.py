@@ -48,6 +48,7 @@ def test_a_cart_comes_to_its_total_or_to_what_its_items_add_up_to(
         b'{"total_amount": true}',
         b'{"total_amount": null}',
         b'{"items": []}',
+        b'{"items": null}',
         json.dumps({"items": [ITEM], "total_amount": "3.31"}).encode(),
         json.dumps({"items": [{**ITEM, "quantity": 2147483647}]}).encode(),
         json.dumps({"items": [{**ITEM, "name": "a NUL \0"}]}).encode(),

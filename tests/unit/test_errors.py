@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
@@ -24,6 +25,7 @@ PACKAGE = Path(orderbus.__file__).parent
 #: What their constructors ask for beside a message.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "IllegalMove": {"source": "placed", "target": "paid"},
+    "OtherContent": {"order_id": UUID(int=1)},
     "Poisoned": {"reason": "undecodable"},
 }
 

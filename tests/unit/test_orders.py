@@ -49,6 +49,29 @@ def test_money_is_never_a_float() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [(10045, "10045"), (10045.0, "10045.0"), (2**80, str(2**80)), (" SO-1 ", " SO-1 ")],
+)
+def test_a_reference_may_be_a_number_and_its_digits_are_kept(given: object, kept: str) -> None:
+    order = parse(order_id=given)
+
+    assert order.external_ref == kept
+    assert order.canonical() == parse(order_id=kept).canonical()
+
+
+@pytest.mark.parametrize("quantity", ["2", " 2 ", "2.0", "+2", 2.00], ids=repr)
+def test_a_quantity_may_be_quoted_or_written_as_a_fraction_that_is_none(quantity: object) -> None:
+    order = parse(items=[{**ITEM, "quantity": quantity}])
+
+    assert order.canonical() == parse(items=[{**ITEM, "quantity": 2}]).canonical()
+
+
+@pytest.mark.parametrize("total", ["1e2", " 100 ", "+100.", "100.000", 1e2], ids=repr)
+def test_money_is_read_as_old_clients_write_it(total: object) -> None:
+    assert parse(total=total).canonical() == parse(total=100).canonical()
+
+
 ITEM = {"sku": "A", "name": "B", "quantity": 1, "unit_price": 1}
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no items": ({"items": []}, "/items"),
@@ -61,9 +84,12 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a negative price": ({"items": [{**ITEM, "unit_price": -0.01}]}, "/items/0/unit_price"),
     "quantity zero": ({"items": [ITEM, {**ITEM, "quantity": 0}]}, "/items/1/quantity"),
     "half a quantity": ({"items": [{**ITEM, "quantity": 1.5}]}, "/items/0/quantity"),
-    "a quantity as text": ({"items": [{**ITEM, "quantity": "2"}]}, "/items/0/quantity"),
+    "a quantity in words": ({"items": [{**ITEM, "quantity": "two"}]}, "/items/0/quantity"),
+    "a quantity that is true": ({"items": [{**ITEM, "quantity": True}]}, "/items/0/quantity"),
+    "a quantity of 300 digits": ({"items": [{**ITEM, "quantity": "9" * 300}]}, "/items/0/quantity"),
     "a quantity beyond the column": ({"items": [{**ITEM, "quantity": 2**31}]}, "/items/0/quantity"),
-    "a reference that is a number": ({"order_id": 5}, "/order_id"),
+    "a reference that is true": ({"order_id": True}, "/order_id"),
+    "a reference that is a list": ({"order_id": [5]}, "/order_id"),
     "a reference too long": ({"order_id": "x" * 256}, "/order_id"),
     "an empty reference": ({"order_id": ""}, "/order_id"),
     "the NUL character": ({"shipping_address": "a\x00b"}, "/shipping_address"),
@@ -109,6 +135,6 @@ def test_what_is_no_json_object_is_refused(body: bytes) -> None:
 
 def test_every_fault_is_named_at_once() -> None:
     with pytest.raises(Invalid) as refusal:
-        parse(total=-1, items=[], order_id=3)
+        parse(total=-1, items=[], order_id=None)
 
     assert len(refusal.value.faults) == 3

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from orderbus.domain.processing import Outcome, Priced, Processor, Random, Task
+from orderbus.domain.processing import Always, Outcome, Priced, Processor, Random, Task
 from orderbus.errors import Misconfigured
 from orderbus.services.processing import chosen
 from orderbus.settings import load
@@ -45,6 +46,30 @@ def test_another_seed_draws_another_series() -> None:
     ]
 
     assert series[0] != series[1]
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+@pytest.mark.parametrize("rate", [0.0, 1.0])
+def test_random_says_what_was_drawn_when_the_task_began(rate: float, *, drawn: bool) -> None:
+    kept = replace(task(), drawn=drawn)
+
+    assert outcome(Random(rate=rate, seed="another"), kept).refused is not drawn
+
+
+@pytest.mark.parametrize("total", ["0.00", "350.00", "99999999.99"])
+def test_always_says_yes_to_the_total(total: str) -> None:
+    assert outcome(Always(), task(total=total)) == Outcome(amount=Decimal(total))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("priced", Priced), ("always", Always), ("random", Random)]
+)
+def test_a_name_chooses_a_processor(name: str, kind: type) -> None:
+    assert isinstance(chosen(load(_env_file=None, secret_key="k", processor=name)), kind)
+
+
+def test_none_chooses_none() -> None:
+    assert chosen(load(_env_file=None, secret_key="k", processor="none")) is None
 
 
 def test_priced_charges_the_total_or_the_sum_of_the_lines_where_there_is_none() -> None:

@@ -19,6 +19,11 @@ from orderbus.web.schemas.carts import Cart, CartAnswer, Carts
 from orderbus.web.streams import stream_list
 
 ROUTES: Final = Routes("carts")
+#: What old clients say of their JSON, or their libraries do for them; the program they were written
+#: for never looked.
+_ALSO_JSON: Final = frozenset(
+    {"", "text/plain", "application/x-www-form-urlencoded", "application/octet-stream"}
+)
 
 
 @ROUTES(
@@ -32,7 +37,7 @@ ROUTES: Final = Routes("carts")
 )
 async def create(request: web.Request) -> web.Response:
     """Open a cart with a total, or with items that make up the total."""
-    body = await requests.body(request)
+    body = await requests.body(request, taken=_is_taken)
     cart = carts.parse(body)
 
     async def open_cart(connection: Connection) -> web.Response:
@@ -61,3 +66,7 @@ async def check_out(request: web.Request) -> web.Response:
         storage.carts.check_out, uuid, actor=actor, traceparent=traceparent
     )
     return CartAnswer(message="Cart closed successfully!", cart_uuid=uuid).response()
+
+
+def _is_taken(media_type: str) -> bool:
+    return media_type in _ALSO_JSON or requests.is_json(media_type)

@@ -1,7 +1,7 @@
 """Whether this process can do its work, and what is counted, for people and for Prometheus.
 
-Counts are JSON unless ``Accept`` names a Prometheus format and no JSON: curl and browsers ask for
-anything, scripts in browsers for JSON and text, Prometheus names what it reads. 503 while
+Counts are JSON unless ``Accept`` wants a text type more than JSON: curl and browsers want anything
+alike, scripts in browsers JSON and text alike, Prometheus text more than the rest. 503 while
 PostgreSQL is away: what waits there cannot be known.
 """
 
@@ -18,6 +18,7 @@ from orderbus.services.shared import Shared
 from orderbus.storage.database import Database
 from orderbus.storage.diagnostics import Backlog
 from orderbus.storage.metrics import Metric
+from orderbus.web.accept import quality
 from orderbus.web.app_keys import HEALTH, METRICS, Metrics
 from orderbus.web.routes import Routes
 from orderbus.web.schemas import monitoring as bodies
@@ -69,8 +70,8 @@ def metrics_of(database: Database) -> Shared[Metrics]:
 @ROUTES("GET", "/metrics", name="metrics", answers=_EITHER, headers=("Vary",), **_COUNTED)
 async def negotiated(request: web.Request) -> web.Response:
     """Show what is counted, as JSON or as Prometheus text."""
-    accept = request.headers.get("Accept", "")
-    wants_text = _JSON not in accept and any(kind in accept for kind in _TEXT)
+    accept = ",".join(request.headers.getall("Accept", ()))
+    wants_text = max(quality(accept, kind) for kind in _TEXT) > quality(accept, _JSON)
     response = await (as_text if wants_text else as_json)(request)
     response.headers["Vary"] = "Accept"
     return response

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from orderbus import services, storage
 from orderbus.domain import json as strict_json
@@ -24,6 +26,7 @@ from orderbus.web.schemas import new_orders as bodies
 
 ROUTES: Final = Routes("orders by references")
 _AMOUNT: Final[TypeAdapter[Any]] = TypeAdapter(Money)
+_ID: Final = TypeAdapter(UUID)
 
 
 @ROUTES(
@@ -42,13 +45,14 @@ _AMOUNT: Final[TypeAdapter[Any]] = TypeAdapter(Money)
 )
 async def create(request: web.Request) -> web.Response:
     """Take an order by references alone."""
-    body = await requests.body(request)
+    body = await requests.body(request, taken=lambda _: True)  # it is a 422, as FastAPI has it
     try:
-        new = bodies.NewOrder.model_validate(strict_json.loads(body))
+        # As FastAPI reads models, which decides about its words.
+        new = bodies.NewOrder.model_validate(_members(request, body), from_attributes=True)
     except Invalid as error:
-        return _unprocessable([_fault("json_invalid", ["body", 0], error.faults[0].detail, {})])
+        return _unprocessable([_not_json(error)])
     except ValidationError as error:
-        return _unprocessable(_faults(error))
+        return _unprocessable(_faults("body", error) if body else [_MISSING])
     try:
         amount = _AMOUNT.validate_python(new.amount)
     except ValidationError:
@@ -91,32 +95,71 @@ async def create(request: web.Request) -> web.Response:
 )
 async def status(request: web.Request) -> web.Response:
     """Show the status of an order."""
-    given = request.match_info["id"]
     try:
-        order_id = UUID(given)
-    except ValueError:
-        fault = _fault("uuid_parsing", ["path", "order_id"], "Input should be a valid UUID", given)
-        return _unprocessable([fault])
+        order_id = _ID.validate_python(request.match_info["id"])
+    except ValidationError as error:
+        return _unprocessable(_faults("path/order_id", error))
     order = await request.app[DATABASE].ask(storage.orders.get, str(order_id))
     return bodies.NewOrderStatus(
         id=order.order_id, status=order.status.upper(), created_at=order.created_at
     ).response()
 
 
-def _faults(error: ValidationError) -> list[bodies.UnprocessableFault]:
-    return [
-        _fault(fault["type"], ["body", *fault["loc"]], fault["msg"], fault["input"])
-        for fault in error.errors(include_url=False, include_context=False)[:MOST_FAULTS]
-    ]
+#: What FastAPI says where a body has to be and none is.
+_MISSING: Final = bodies.UnprocessableFault(
+    type="missing", loc=["body"], msg="Field required", input=None
+)
 
 
-def _fault(
-    kind: str, place: list[str | int], message: str, given: object
-) -> bodies.UnprocessableFault:
-    echo = storable(json.dumps(strict_json.echo(given), default=str, ensure_ascii=False))
+def _members(request: web.Request, body: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    """Read what a body holds: what does not say that it is JSON, or says nothing, is its text."""
+    kind = requests.media_type(request)
+    if body and (not kind or requests.is_json(kind)):
+        return strict_json.loads(body)
+    return body.decode(errors="replace") or None
+
+
+def _faults(place: str, error: ValidationError) -> list[bodies.UnprocessableFault]:
+    found = error.errors(include_url=False)[:MOST_FAULTS]
+    return [_fault({**each, "loc": (*place.split("/"), *each["loc"])}) for each in found]
+
+
+def _not_json(error: Invalid) -> bodies.UnprocessableFault:
+    """Say where the JSON ends that can be read, in FastAPI's words; or what else is refused."""
+    found = error.__cause__
+    at, why = 0, error.faults[0].detail
+    if isinstance(found, json.JSONDecodeError):
+        at, why = found.pos, found.msg
     return bodies.UnprocessableFault(
-        type=kind, loc=place, msg=storable(message), input=json.loads(echo)
+        type="json_invalid",
+        loc=["body", at],
+        msg="JSON decode error",
+        input={},
+        ctx={"error": storable(why)},
     )
+
+
+def _fault(found: ErrorDetails) -> bodies.UnprocessableFault:
+    about = {"ctx": _as_json(found["ctx"])} if "ctx" in found else {}
+    return bodies.UnprocessableFault(
+        type=found["type"],
+        loc=list(found["loc"]),
+        msg=storable(found["msg"]),
+        input=_as_json(strict_json.echo(found["input"])),
+        **about,
+    )
+
+
+def _as_json(value: object) -> Any:  # noqa: ANN401 - any JSON value
+    """Write a value of an error as JSON can have it: a number stays one, an exception its words."""
+    text = json.dumps(value, default=_plain, ensure_ascii=False)
+    return json.loads(storable(text))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal) and math.isfinite(number := float(value)):
+        return number
+    return str(value)
 
 
 def _unprocessable(faults: list[bodies.UnprocessableFault]) -> web.Response:

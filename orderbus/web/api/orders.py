@@ -12,7 +12,7 @@ from aiohttp import web
 from orderbus import services, storage, telemetry
 from orderbus.domain import orders, signatures
 from orderbus.domain.orders import IncomingOrder, OrderId
-from orderbus.errors import Conflict, IllegalMove, NotFound
+from orderbus.errors import Conflict, IllegalMove, NotFound, OtherContent
 from orderbus.storage.database import Connection, after_commit
 from orderbus.web import open_access, queries, requests
 from orderbus.web.app_keys import ACCEPTING, DATABASE, SETTINGS
@@ -69,7 +69,7 @@ async def receive(request: web.Request) -> web.Response:
     traceparent = requests.traceparent(request)
     placed = await request.app[ACCEPTING].accept(order, traceparent=traceparent)
     headers = {"Location": f"/orders/{placed.order_id}", "traceparent": traceparent}
-    if not placed.created:
+    if not placed.created and not placed.differs:
         headers[REPLAYED] = "true"
     answer = bodies.Accepted(ok=True, order_id=placed.external_ref)
     return answer.response(201 if placed.created else 200, headers)
@@ -105,7 +105,14 @@ async def create(request: web.Request) -> web.Response:
         location = f"/api/v1/orders/{placed.order_id}"
         return _answer(answer, 201 if placed.created else 200, Location=location)
 
-    return await answer_once(request, body, place)
+    try:
+        return await answer_once(request, body, place)
+    except OtherContent as error:  # what was done under the key is rolled back; this is not
+        database, first = request.app[DATABASE], OrderId(error.order_id)
+        await services.conflicts.note(
+            database, first, order, answered="refused", actor=request[CALLER]
+        )
+        raise
 
 
 @ROUTES(

@@ -21,6 +21,11 @@ Amount = Annotated[
     PlainSerializer(str),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]+[.][0-9]{2}$", "examples": ["350.00"]}),
 ]
+Hash = Annotated[
+    bytes,
+    PlainSerializer(bytes.hex, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9a-f]{64}$"}),
+]
 Moment = Annotated[
     datetime,
     PlainSerializer(rfc3339),

@@ -53,6 +53,7 @@ class UnprocessableFault(Body):
     loc: list[str | int] = Field(examples=[["body", "user_id"]])
     msg: str
     input: Any = Field(description="what came; a long one is the first 200 characters of its text")
+    ctx: dict[str, Any] = Field({}, description="what ``msg`` names", examples=[{"min_length": 1}])
 
 
 class Unprocessable(Body):

@@ -14,7 +14,7 @@ from orderbus.domain import states
 from orderbus.domain.states import Status
 from orderbus.domain.text import brief, storable
 from orderbus.storage.journey import JourneyEvent
-from orderbus.web.schemas.fields import Amount, Body, Id, Moment, Reference
+from orderbus.web.schemas.fields import Amount, Body, Hash, Id, Moment, Reference
 
 _LONGEST_REASON = 2000
 _REFERENCE = AliasPath("order", "external_ref")
@@ -115,6 +115,21 @@ class HistoryEntry(Body):
     details: dict[str, Any] = Field(description="such as from, to and reason")
 
 
+class ConflictEntry(Body):
+    """Another content that was sent under the order's reference; it was not taken."""
+
+    kept_hash: Hash
+    content_hash: Hash
+    total: Amount
+    lines: int = Field(description="how many lines it has")
+    answered: Literal["refused", "kept_first"] = Field(description="409, or 200 all the same")
+    actor: str = Field(description="who sent it last", examples=["webhook"])
+    request_id: str | None = Field(description="the Correlation-ID of the last time")
+    times: int = Field(ge=1)
+    first_at: Moment
+    last_at: Moment
+
+
 class History(Body):
     """Who did what to an order, and when."""
 
@@ -126,6 +141,9 @@ class History(Body):
         examples=["SO-10045"],
     )
     history: list[HistoryEntry] = Field(validation_alias="entries")
+    conflicts: list[ConflictEntry] = Field(
+        description="other contents under its reference, the first 20 of them"
+    )
 
 
 class Journey(Body):
