@@ -29,6 +29,10 @@ COMMANDS: Final = {
     "outbox": ("outbox", "Look at what waits on its way."),
     "pubsub-double": ("pubsub_double", "Run a Pub/Sub in memory that can be told to have faults."),
     "replay": ("replay", "Give a consumer the events of the past, each once."),
+    "restore-check": (
+        "restore_check",
+        "Compare a restored database with Pub/Sub, and keep numbers from being used again.",
+    ),
     "states": ("states", "Print the moves of an order as a Mermaid diagram."),
     "subscribe_order_created": ("bridge", ""),
     "up": ("up", "Run everything on this machine until Ctrl-C."),

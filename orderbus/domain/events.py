@@ -56,6 +56,17 @@ class Announcement:
     external_ref: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """An announced event, with its order and its number there, as a message has them."""
+
+    event_id: UUID
+    occurred_at: datetime
+    order_id: UUID
+    sequence: int
+    external_ref: str | None
+
+
 def rfc3339(moment: datetime) -> str:
     """Write an aware UTC moment as RFC 3339 with microseconds and ``Z``."""
     return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

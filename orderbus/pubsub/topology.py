@@ -92,7 +92,7 @@ def _ensure(settings: Settings) -> bool:
         },
         "labels": {_GENERATION: uuid4().hex},
     }
-    with _clients(settings) as (publisher, subscriber):
+    with clients(settings) as (publisher, subscriber):
         for path in (topic, dead):
             # Looking first: whoever may look need not be allowed to make.
             if _look(publisher.get_topic, {"topic": path}) is None:
@@ -133,7 +133,7 @@ def _make(create: Callable[..., Any], request: _Request) -> bool:
 
 def _check(settings: Settings) -> list[str]:
     topic, subscription = topic_path(settings), subscription_path(settings)
-    with _clients(settings) as (publisher, subscriber):
+    with clients(settings) as (publisher, subscriber):
         found = {}
         for path in (topic, f"{topic}.dead-letter"):
             found[path] = _look(publisher.get_topic, {"topic": path})
@@ -167,7 +167,7 @@ def _differences(found: Any, settings: Settings) -> list[str]:  # noqa: ANN401 -
 
 
 @contextmanager
-def _clients(
+def clients(
     settings: Settings,
 ) -> Iterator[tuple[pubsub_v1.PublisherClient, pubsub_v1.SubscriberClient]]:
     """Lend both clients, and turn Google's errors into ours."""

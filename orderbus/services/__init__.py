@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         outbox,
         processing,
         replay,
+        restores,
         retention,
     )
 

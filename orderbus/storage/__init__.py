@@ -41,6 +41,7 @@ from orderbus.storage import (
     outbox,
     processing,
     replay,
+    restores,
     retention,
     schema,
     sequencing,

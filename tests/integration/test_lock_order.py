@@ -112,6 +112,7 @@ CALLS: dict[str, Call] = {
     ),
     "outbox.settle": settle_pointers,
     "outbox.forget": lambda c, w: storage.outbox.forget(c, w.events[0].event_id),
+    "restores.lift": lambda c, _: storage.restores.lift(c, seen={}, margin=9, after=0, at_most=9),
     "retention.delete_dead_letters": lambda c, _: storage.retention.delete_dead_letters(c, OLD),
     "retention.delete_deliveries": lambda c, _: storage.retention.delete_deliveries(c, OLD),
     "outbox.unpark": lambda c, w: storage.outbox.unpark(c, w.events[0].event_id),
