@@ -31,7 +31,7 @@ COMMANDS: Final = {
     "replay": ("replay", "Give a consumer the events of the past, each once."),
     "restore-check": (
         "restore_check",
-        "Compare a restored database with Pub/Sub, and keep numbers from being used again.",
+        "Say what a restored database does not know, before workers and bridge begin.",
     ),
     "states": ("states", "Print the moves of an order as a Mermaid diagram."),
     "subscribe_order_created": ("bridge", ""),

@@ -133,6 +133,55 @@ def _columns(one: Numbered) -> tuple[object, ...]:
     return (one.event_id, one.occurred_at, one.order_id, one.sequence, one.external_ref)
 
 
+_LIFT: Final = """
+    WITH page AS MATERIALIZED (
+        SELECT id, public_id, status, event_seq
+          FROM orders.orders
+         WHERE id > $4
+         ORDER BY id
+         LIMIT $5
+           FOR UPDATE
+    ), lifted AS MATERIALIZED (
+        SELECT id, event_seq AS was, greatest(event_seq, reached) + $3 AS now
+          FROM page
+          LEFT JOIN unnest($1::uuid[], $2::bigint[]) AS seen (order_id, reached)
+                 ON seen.order_id = page.public_id
+         WHERE reached IS NOT NULL OR status IN (SELECT from_status FROM orders.moves)
+    ), numbered AS (
+        UPDATE orders.orders
+           SET event_seq = lifted.now
+          FROM lifted
+         WHERE orders.id = lifted.id
+    ), level AS MATERIALIZED (
+        SELECT order_id, lifted.now
+          FROM lifted
+          JOIN ops.watermarks ON order_id = lifted.id
+         WHERE sequence = was
+         ORDER BY order_id
+           FOR UPDATE OF watermarks
+    ), moved AS (
+        UPDATE ops.watermarks
+           SET sequence = level.now
+          FROM level
+         WHERE watermarks.order_id = level.order_id
+    ), passed_over AS (
+        INSERT INTO ops.early_events (order_id, sequence)
+        SELECT lifted.id, generate_series(was + 1, lifted.now)
+          FROM lifted
+          LEFT JOIN ops.watermarks ON order_id = lifted.id
+         WHERE sequence < was
+            OR sequence IS NULL
+           AND EXISTS (SELECT FROM orders.order_history AS history
+                         JOIN ops.outbox USING (event_id)
+                        WHERE history.order_id = lifted.id)
+        ON CONFLICT DO NOTHING
+        RETURNING order_id
+    )
+    SELECT (SELECT max(id) FROM page) AS last, (SELECT count(*) FROM lifted) AS orders,
+           (SELECT count(*) FROM passed_over) AS passed_over
+"""
+
+
 async def lift(
     connection: Connection, *, seen: Mapping[UUID, int], margin: int, after: int, at_most: int
 ) -> Lifted:
@@ -143,53 +192,7 @@ async def lift(
     whose events are back is moved, and an order on its way finds the numbers among its early ones.
     """
     record = await connection.fetchrow(
-        """
-        WITH page AS MATERIALIZED (
-            SELECT id, public_id, status, event_seq
-              FROM orders.orders
-             WHERE id > $4
-             ORDER BY id
-             LIMIT $5
-               FOR UPDATE
-        ), lifted AS MATERIALIZED (
-            SELECT id, event_seq AS was, greatest(event_seq, reached) + $3 AS now
-              FROM page
-              LEFT JOIN unnest($1::uuid[], $2::bigint[]) AS seen (order_id, reached)
-                     ON seen.order_id = page.public_id
-             WHERE reached IS NOT NULL OR status IN (SELECT from_status FROM orders.moves)
-        ), numbered AS (
-            UPDATE orders.orders
-               SET event_seq = lifted.now
-              FROM lifted
-             WHERE orders.id = lifted.id
-        ), level AS MATERIALIZED (
-            SELECT order_id, lifted.now
-              FROM lifted
-              JOIN ops.watermarks ON order_id = lifted.id
-             WHERE sequence = was
-             ORDER BY order_id
-               FOR UPDATE OF watermarks
-        ), moved AS (
-            UPDATE ops.watermarks
-               SET sequence = level.now
-              FROM level
-             WHERE watermarks.order_id = level.order_id
-        ), passed_over AS (
-            INSERT INTO ops.early_events (order_id, sequence)
-            SELECT lifted.id, generate_series(was + 1, lifted.now)
-              FROM lifted
-              LEFT JOIN ops.watermarks ON order_id = lifted.id
-             WHERE sequence < was
-                OR sequence IS NULL
-               AND EXISTS (SELECT FROM orders.order_history AS history
-                             JOIN ops.outbox USING (event_id)
-                            WHERE history.order_id = lifted.id)
-            ON CONFLICT DO NOTHING
-            RETURNING order_id
-        )
-        SELECT (SELECT max(id) FROM page) AS last, (SELECT count(*) FROM lifted) AS orders,
-               (SELECT count(*) FROM passed_over) AS passed_over
-        """,
+        _LIFT,
         list(seen),
         list(seen.values()),
         margin,
