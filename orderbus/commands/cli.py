@@ -21,7 +21,10 @@ COMMANDS: Final = {
     "dead-letters": ("dead_letters", "List, show, redrive and discard dead letters."),
     "demo": ("demo", "Send one order all the way to a receiver that verifies it."),
     "doctor": ("doctor", "Check every dependency and setting, and say what to do."),
-    "endpoints": ("endpoints", "Add, list, enable and remove the endpoints that receive webhooks."),
+    "endpoints": (
+        "endpoints",
+        "Add, list, change, test, disable, enable and remove the endpoints that receive webhooks.",
+    ),
     "jobs": ("jobs", "Watch, pause, resume and cancel what is done to many rows."),
     "keys": ("keys", "Create, list and revoke API keys."),
     "migrate": ("migrate", "Bring database and Pub/Sub to where this version needs them."),

@@ -13,7 +13,7 @@ from orderbus.storage import migrations
 if TYPE_CHECKING:
     from orderbus.settings import Settings
     from orderbus.storage.database import Database
-    from orderbus.storage.endpoints import Endpoint
+    from orderbus.storage.endpoint_lists import Endpoint
 
 #: Web, worker, bridge and a command: with less room than that, something will have to wait.
 _PROCESSES: Final = 4
@@ -125,7 +125,7 @@ class _Postgres:
         return ok("outbox", found)
 
     async def endpoints(self) -> Finding:
-        rows = await self._database.ask(storage.endpoints.list_all)
+        rows = await self._database.ask(storage.endpoint_lists.list_all)
         disabled = [row for row in rows if row.disabled_at is not None]
         found = f"{len(rows)} endpoint(s), {len(disabled)} disabled"
         if disabled:

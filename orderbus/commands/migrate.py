@@ -11,10 +11,10 @@ import click
 from orderbus import settings as settings_module
 from orderbus import storage, waiting
 from orderbus.commands import terminal
-from orderbus.domain import retries, webhooks
+from orderbus.domain import retries
 from orderbus.errors import Misconfigured, Refused
 from orderbus.pubsub import topology
-from orderbus.services import lost_events, maintenance
+from orderbus.services import built_in_endpoint, lost_events, maintenance
 from orderbus.storage import migrations
 
 _say = partial(terminal.say, err=True)
@@ -95,16 +95,11 @@ async def _prepare(settings: settings_module.Settings, wait: timedelta) -> bool:
                     f"{room} connections in all, and one process could lock out every other: make "
                     "it smaller, or raise max_connections"
                 )
-            if settings.webhook_outgoing_url is not None:
-                given = settings.webhook_outgoing_secret
-                await storage.endpoints.keep_built_in(
-                    connection,
-                    url=settings.webhook_outgoing_url,
-                    secret=given.get_secret_value() if given else webhooks.new_secret(),
-                    given=given is not None,
-                    events=settings.webhook_outgoing_events,
-                )
             await storage.maintenance.make_ahead(connection, days=maintenance.DAYS_AHEAD)
+        async with database.transaction() as connection:
+            done = await built_in_endpoint.keep(connection, settings, actor=terminal.actor())
+        if done:
+            _say(f"the built-in endpoint was {done}: WEBHOOK_OUTGOING_URL is {_url(settings)}")
         made = await waiting.until_it_works(
             lambda: topology.ensure(settings),
             retries.MIGRATE,
@@ -116,6 +111,10 @@ async def _prepare(settings: settings_module.Settings, wait: timedelta) -> bool:
     if problems := await topology.check(settings):
         raise Misconfigured("\n".join(problems))
     return made
+
+
+def _url(settings: settings_module.Settings) -> str:
+    return settings.webhook_outgoing_url or "not set, so what it is owed is held"
 
 
 def _report(outcome: dict[str, object], *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Moments as people type them."""
+"""Moments and lengths of time as people type them."""
 
 from __future__ import annotations
 
@@ -24,3 +24,12 @@ def moment(text: str) -> datetime:
     except (ValueError, OverflowError):
         message = f"{brief(text)!r} is no moment: give one such as 2026-01-02T03:04:05Z, or 2h, 7d."
         raise click.BadParameter(message) from None
+
+
+def span(text: str) -> timedelta:
+    """Read how long: 90s, 30m, 24h, 7d, or 0."""
+    if text == "0":
+        return timedelta(0)
+    if ago := _AGO.fullmatch(text):
+        return timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    raise click.BadParameter(f"{brief(text)!r} is no length of time: give 90s, 30m, 24h, 7d or 0.")

@@ -59,11 +59,7 @@ class Run:
     @property
     def actor(self) -> str:
         """Name who types, as the audit trail does."""
-        user = os.getuid()
-        try:
-            return f"command:{pwd.getpwuid(user).pw_name}"
-        except KeyError:  # a container's user may have no name
-            return f"command:{user}"
+        return actor()
 
     def answer(self, facts: object, *lines: str) -> None:
         """Print ``facts`` for a machine, or else ``lines`` for a person."""
@@ -72,6 +68,15 @@ class Run:
             return
         for line in lines:
             say(line)
+
+
+def actor() -> str:
+    """Name who types, as the audit trail does: by the operating system's name."""
+    user = os.getuid()
+    try:
+        return f"command:{pwd.getpwuid(user).pw_name}"
+    except KeyError:  # a container's user may have no name
+        return f"command:{user}"
 
 
 def with_database(command: Callable[..., Awaitable[None]]) -> Callable[..., None]:

@@ -7,15 +7,16 @@ import hashlib
 import hmac
 import re
 import secrets as randomness
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
-from orderbus.domain import json
+from orderbus.domain import json, source1
 from orderbus.domain.events import Event, rfc3339
 from orderbus.errors import Fault, Invalid
 
@@ -31,6 +32,8 @@ class Format(StrEnum):
 
     COMPACT = "compact"
     EVENT = "event"
+    #: The two events of the order services that spoke over RabbitMQ, in their own words.
+    SOURCE1 = "source1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ def _is_host(host: str) -> bool:
 
 def body(event: Event, body_format: Format, *, sent_at: datetime) -> bytes:
     """Write what is sent; equal arguments give equal bytes, so every retry sends the same."""
+    if body_format is Format.SOURCE1:
+        return source1.body(event)
     if body_format is Format.COMPACT:
         content: dict[str, object] = {
             "event": event.type,
@@ -120,12 +125,28 @@ def body(event: Event, body_format: Format, *, sent_at: datetime) -> bytes:
     return json.dumps(content).encode()
 
 
-def headers(event: Event, *, secrets: Sequence[str], timestamp: int, body: bytes) -> dict[str, str]:
-    """Write the headers of one attempt; ``webhook-id`` is the event's id, on every attempt."""
+def headers(
+    event: Event,
+    *,
+    secrets: Sequence[str],
+    timestamp: int,
+    body: bytes,
+    own: Mapping[str, str] = MappingProxyType({}),
+    trace: bool = False,
+) -> dict[str, str]:
+    """Write the headers of one attempt; ``webhook-id`` is the event's id, on every attempt.
+
+    ``own`` are those the endpoint was given; a ``User-Agent`` among them stands for ours. With
+    ``trace`` the event's ``traceparent`` goes along, where it has one.
+    """
     message_id = str(event.id)
+    traced = {"traceparent": event.traceparent} if trace and event.traceparent else {}
+    named = any(name.lower() == "user-agent" for name in own)
     return {
+        **own,
+        **({} if named else {"User-Agent": "orderbus/0.1"}),
+        **traced,
         "Content-Type": "application/json",
-        "User-Agent": "orderbus/0.1",
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
         "webhook-signature": sign(secrets, message_id=message_id, timestamp=timestamp, body=body),

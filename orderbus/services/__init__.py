@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from orderbus.services import (
         api_keys,
+        built_in_endpoint,
         carts,
         conflicts,
         consumptions,
         dead_letters,
         deliveries,
+        endpoint_tests,
         endpoints,
         health,
         inbox,

@@ -54,6 +54,8 @@ async def _attempt(
         secrets=claimed.secrets,
         timestamp=int(claimed.now.timestamp()),
         body=body,
+        own=claimed.headers,
+        trace=claimed.trace,
     )
     if taking.clock() > send_before:
         return Outcome(claimed, HANDED_BACK)

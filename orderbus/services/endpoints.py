@@ -1,38 +1,223 @@
-"""Enables and removes endpoints, with everything they are owed.
+"""Endpoints are added, changed, disabled, enabled and removed, with everything they are owed.
 
-The endpoint's own row is written first and alone, and decides from then on. What is left to write
-for each delivery is done in small steps, by the dispatcher where this process dies in between.
+Each act is one transaction that writes the endpoint's row and the audit trail; the row decides from
+then on. What is left to write for each delivery is done in small steps, by the dispatcher where
+this process dies in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from orderbus import storage
-from orderbus.storage.database import Database
+from orderbus.domain import own_headers, source1, webhooks
+from orderbus.domain.events import check_pattern
+from orderbus.domain.webhooks import Format
+from orderbus.errors import Conflict, Fault, Invalid
+from orderbus.settings import Settings
+from orderbus.storage.database import Connection, Database
+from orderbus.storage.endpoint_changes import Kept
 
 #: Deliveries written in one statement: it takes far less than a statement may.
 _STEP: Final = 5_000
+#: How long the secret before a new one goes on signing, and how long it may.
+KEEP_OLD_SECRETS: Final = timedelta(hours=24)
+KEEP_AT_MOST: Final = timedelta(days=30)
+MOST_SECRETS: Final = 5
+_MOST_PATTERNS: Final = 20
+#: What the trail shows of an endpoint, and how.
+_SHOWN: Final[Mapping[str, Callable[[Any], object]]] = {
+    **dict.fromkeys(("url", "format", "trace", "disabled_reason"), lambda value: value),
+    "events": list,
+    "headers": sorted,
+}
 
 
-async def enable(database: Database, endpoint_id: UUID) -> int:
-    """Tell a disabled endpoint again; what was held is due now and counted. Raises ``NotFound``."""
-    held = await database.ask(storage.endpoints.enable, endpoint_id)
-    if held:
-        await _all(database, partial(storage.endpoints.make_due, endpoint_id=endpoint_id))
-    return held
+@dataclass(frozen=True, slots=True)
+class New:
+    """An endpoint to be added; without ``events`` it is told of all that its format has."""
+
+    url: str
+    events: Sequence[str] = ()
+    format: str = Format.EVENT
+    ordering: str = "order"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    trace: bool = False
+    secret: str | None = None
 
 
-async def remove(database: Database, endpoint_id: UUID) -> int:
-    """Send an endpoint nothing more; what it is still owed is skipped and counted.
+@dataclass(frozen=True, slots=True)
+class WithSecret:
+    """An endpoint's newest secret; others that it has sign until ``old_until``."""
+
+    id: UUID
+    secret: str
+    old_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is to be another way; of ``headers`` those that are None are taken away."""
+
+    url: str | None = None
+    events: Sequence[str] | None = None
+    format: str | None = None
+    headers: Mapping[str, str | None] = field(default_factory=dict)
+    trace: bool | None = None
+
+
+async def add(connection: Connection, new: New, *, actor: str) -> WithSecret:
+    """Tell an endpoint of what it wants from now on; its secret is shown, this once.
+
+    Raises ``Invalid``. Whether its address can be reached, ``endpoint_tests.check_address`` says.
+    """
+    webhooks.check_url(new.url)
+    secret = new.secret or webhooks.new_secret()
+    webhooks.check_secret(secret)
+    own_headers.check(new.headers)
+    events = new.events or (source1.EVENTS if new.format == Format.SOURCE1 else ("order.*",))
+    _check_events(events, new.format)
+    endpoint_id = await storage.endpoints.add(
+        connection,
+        url=new.url,
+        secrets=[secret],
+        format=new.format,
+        ordering=new.ordering,
+        events=events,
+        headers=new.headers,
+        trace=new.trace,
+    )
+    kept = await storage.endpoint_changes.lock(connection, endpoint_id)
+    await _note(connection, actor, "added", endpoint_id, after=_shown(kept))
+    return WithSecret(endpoint_id, secret)
+
+
+async def change(
+    connection: Connection,
+    endpoint_id: UUID,
+    changes: Changes,
+    *,
+    actor: str,
+    reason: str | None = None,
+) -> bool:
+    """Change an endpoint; says whether what it is owed goes to another URL, see ``release``.
+
+    New ``events`` are for what comes back from now on. Raises ``NotFound``, ``Invalid``,
+    ``Conflict`` where settings say what is to be changed.
+    """
+    kept = await storage.endpoint_changes.lock(connection, endpoint_id)
+    by_settings = (changes.url, changes.events, changes.format)
+    if kept.built_in and any(value is not None for value in by_settings):
+        raise Conflict(
+            "The built-in endpoint is as WEBHOOK_OUTGOING_URL and ORDERBUS_WEBHOOK_OUTGOING_EVENTS "
+            "say: change these, then type `orderbus migrate`"
+        )
+    changed = replace(
+        kept,
+        url=kept.url if changes.url is None else changes.url,
+        events=list(kept.events if changes.events is None else changes.events),
+        format=changes.format or kept.format,
+        headers=own_headers.changed(kept.headers, changes.headers),
+        trace=kept.trace if changes.trace is None else changes.trace,
+    )
+    webhooks.check_url(changed.url)
+    _check_events(changed.events, changed.format)
+    await _write(connection, kept, changed, "changed", actor=actor, reason=reason)
+    return changed.url != kept.url
+
+
+async def disable(
+    connection: Connection, endpoint_id: UUID, *, actor: str, reason: str | None = None
+) -> int:
+    """Send an endpoint nothing more until it is enabled; returns how much is held for it.
+
+    An attempt that is under way ends as it ends. One that is disabled already stays so, for the
+    reason it was. Raises ``NotFound``.
+    """
+    kept = await storage.endpoint_changes.lock(connection, endpoint_id)
+    if kept.disabled_at is None:
+        why = reason or f"by {actor}"
+        changed = replace(kept, disabled_at=kept.now, disabled_reason=why)
+        await _write(connection, kept, changed, "disabled", actor=actor, reason=reason)
+    return await storage.endpoint_changes.count_owed(connection, endpoint_id)
+
+
+async def enable(
+    connection: Connection, endpoint_id: UUID, *, actor: str, reason: str | None = None
+) -> int:
+    """Tell a disabled endpoint again; returns how much was held, which ``release`` makes due.
+
+    Raises ``NotFound``.
+    """
+    kept = await storage.endpoint_changes.lock(connection, endpoint_id)
+    if kept.disabled_at is None:
+        return 0
+    changed = replace(kept, disabled_at=None, disabled_reason=None)
+    await _write(connection, kept, changed, "enabled", actor=actor, reason=reason)
+    return await storage.endpoint_changes.count_owed(connection, endpoint_id)
+
+
+async def rotate_secret(
+    connection: Connection,
+    settings: Settings,
+    endpoint_id: UUID,
+    *,
+    actor: str,
+    keep: timedelta = KEEP_OLD_SECRETS,
+    secret: str | None = None,
+    reason: str | None = None,
+) -> WithSecret:
+    """Sign with a new secret, and for the time of ``keep`` with the ones before it too.
+
+    Raises ``NotFound``, ``Invalid``, ``Conflict`` where the secret is a setting, or where too many
+    are kept already.
+    """
+    kept = await storage.endpoint_changes.lock(connection, endpoint_id)
+    if kept.built_in and settings.webhook_outgoing_secret is not None:
+        raise Conflict(
+            "The built-in endpoint signs with WEBHOOK_OUTGOING_SECRET: change that, then type "
+            "`orderbus migrate`; the one before signs for another 24 h"
+        )
+    if not timedelta(0) <= keep <= KEEP_AT_MOST:
+        raise _invalid("keep", f"keep is {keep}: must be 0 to {KEEP_AT_MOST.days} days")
+    new = secret or webhooks.new_secret()
+    webhooks.check_secret(new)
+    if new in kept.secrets:
+        raise _invalid("secret", "The secret is one that the endpoint has already: give another")
+    old = list(kept.secrets) if keep else []
+    if len(old) >= MOST_SECRETS:
+        raise Conflict(
+            f"The endpoint has {len(old)} secrets already: wait until {kept.old_secrets_until}, "
+            "when the old ones end, or drop them at once with --keep 0"
+        )
+    old_until = kept.now + keep if old else None
+    changed = replace(kept, secrets=[new, *old], old_secrets_until=old_until)
+    await storage.endpoint_changes.write(connection, changed)
+    after = {"count": len(changed.secrets), "old_until": old_until and old_until.isoformat()}
+    await _note(connection, actor, "secret_rotated", endpoint_id, reason=reason, after=after)
+    return WithSecret(endpoint_id, new, old_until)
+
+
+async def remove(
+    connection: Connection, endpoint_id: UUID, *, actor: str, reason: str | None = None
+) -> None:
+    """Send an endpoint nothing more; what it is owed ``skip_owed`` skips.
 
     An attempt that is under way ends as it ends. Raises ``NotFound``.
     """
-    await database.ask(storage.endpoints.remove, endpoint_id)
-    return await skip_owed(database)
+    kept = await storage.endpoint_changes.lock(connection, endpoint_id)
+    await storage.endpoints.remove(connection, endpoint_id)
+    await _note(connection, actor, "removed", endpoint_id, reason=reason, before=_shown(kept))
+
+
+async def release(database: Database, endpoint_id: UUID) -> None:
+    """Make due now what an endpoint is owed and waits for a later try."""
+    await _all(database, partial(storage.endpoints.make_due, endpoint_id=endpoint_id))
 
 
 async def skip_owed(database: Database) -> int:
@@ -46,3 +231,56 @@ async def _all(database: Database, step: Callable[..., Awaitable[int]]) -> int:
         few = await database.ask(step, at_most=_STEP)
         done += few
     return done
+
+
+async def _write(
+    connection: Connection,
+    kept: Kept,
+    changed: Kept,
+    action: str,
+    *,
+    actor: str,
+    reason: str | None,
+) -> None:
+    """Write what was changed, and of it what may be shown; nothing where it is as it was."""
+    names = [name for name in _SHOWN if getattr(kept, name) != getattr(changed, name)]
+    if not names:
+        return
+    await storage.endpoint_changes.write(connection, changed)
+    before, after = _shown(kept, names), _shown(changed, names)
+    await _note(connection, actor, action, kept.id, reason=reason, before=before, after=after)
+
+
+def _shown(kept: Kept, names: Sequence[str] = tuple(_SHOWN)) -> dict[str, object]:
+    return {name: _SHOWN[name](getattr(kept, name)) for name in names}
+
+
+async def _note(
+    connection: Connection,
+    actor: str,
+    action: str,
+    endpoint_id: UUID,
+    **about: Any,  # noqa: ANN401 - as audit.add takes it
+) -> None:
+    await storage.audit.add(
+        connection,
+        actor=actor,
+        action=f"endpoint.{action}",
+        subject_type="endpoint",
+        subject_id=endpoint_id,
+        **about,
+    )
+
+
+def _check_events(patterns: Sequence[str], body_format: str) -> None:
+    if not 1 <= len(patterns) <= _MOST_PATTERNS:
+        message = f"events has {len(patterns)} patterns: must be 1 to {_MOST_PATTERNS}"
+        raise _invalid("events", message)
+    for pattern in patterns:
+        check_pattern(pattern)
+    if body_format == Format.SOURCE1:
+        source1.check_events(patterns)
+
+
+def _invalid(name: str, message: str) -> Invalid:
+    return Invalid(message, [Fault(f"/{name}", name, message)])

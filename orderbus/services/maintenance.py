@@ -43,6 +43,7 @@ class Maintenance:
         if time.monotonic() >= self._next_owed:
             self._next_owed = time.monotonic() + 60
             await endpoints.skip_owed(self._database)
+            await self._database.ask(storage.endpoint_changes.drop_old_secrets)
         if time.monotonic() >= self._next_partitions:
             self._next_partitions = time.monotonic() + 60
             async with self._database.connection() as connection:

@@ -42,11 +42,13 @@ class Webhooks(Section):
     webhook_outgoing_url: Annotated[str, _held_to(check_url)] | None = setting(
         None, "WEBHOOK_OUTGOING_URL"
     )
-    """An endpoint that exists from the start, told in the compact format."""
+    """An endpoint that exists from the start, told in the compact format. A change takes effect
+    with ``orderbus migrate``; emptied, it is told nothing and what it is owed is held."""
     webhook_outgoing_secret: Annotated[SecretStr, _held_to(check_secret)] | None = setting(
         None, "WEBHOOK_OUTGOING_SECRET"
     )
-    """``whsec_`` secret of that endpoint; made up and kept when unset."""
+    """``whsec_`` secret of that endpoint; made up and kept when unset. After a change and
+    ``orderbus migrate`` the one before goes on signing for a day."""
     webhook_outgoing_events: Many[Annotated[str, _held_to(check_pattern)]] = setting(
         ("order.created",), "ORDERBUS_WEBHOOK_OUTGOING_EVENTS", min_length=1, max_length=20
     )

@@ -26,6 +26,8 @@ from orderbus.storage import (
     dead_letters,
     deliveries,
     diagnostics,
+    endpoint_changes,
+    endpoint_lists,
     endpoints,
     events,
     idempotency,

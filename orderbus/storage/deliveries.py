@@ -34,6 +34,8 @@ class Claimed:
     url: str
     secrets: Sequence[str]
     format: str
+    headers: Mapping[str, str]
+    trace: bool
     sent_at: datetime
     now: datetime
     event: Event | None
@@ -41,7 +43,8 @@ class Claimed:
 
 _CLAIM: Final = f"""
     WITH endpoints AS MATERIALIZED (
-        SELECT id, url, secrets, format, ordering = 'none' AS unordered,
+        SELECT id, url, format, headers, trace, ordering = 'none' AS unordered,
+               CASE WHEN old_secrets_until <= now() THEN secrets[1:1] ELSE secrets END AS secrets,
                greatest(0, least($4, coalesce(known.places, $3) - (SELECT count(*)
                                              FROM ops.webhook_deliveries AS flying
                                             WHERE flying.endpoint_id = endpoint.id
@@ -51,7 +54,7 @@ _CLAIM: Final = f"""
           LEFT JOIN unnest($5::uuid[], $6::int[]) AS known (id, places) USING (id)
          WHERE disabled_at IS NULL AND removed_at IS NULL
     ), first AS (
-        SELECT delivery.*, url, secrets, format, unordered
+        SELECT delivery.*, url, secrets, format, headers, trace, unordered
           FROM endpoints
          CROSS JOIN LATERAL (
                 SELECT candidate.id, order_id, endpoint_id, sequence, due_at
@@ -69,8 +72,7 @@ _CLAIM: Final = f"""
          LIMIT $4
     ), due AS MATERIALIZED (
         -- As ops.may_go, which costs PostgreSQL fifty times as much: it cannot be written out.
-        SELECT id, url, secrets, format,
-               unordered
+        SELECT id, url, secrets, format, headers, trace, unordered
                OR sequence <= (SELECT sequence FROM ops.watermarks WHERE order_id = first.order_id)
                   AND NOT EXISTS (
                       SELECT FROM ops.webhook_deliveries AS earlier
@@ -102,7 +104,7 @@ _CLAIM: Final = f"""
             ON CONFLICT DO NOTHING
     )
     SELECT due.id AS delivery_id, due.goes, claimed.attempts AS attempt, claimed.claims AS number,
-           claimed.crashes, claimed.endpoint_id, url, secrets, format,
+           claimed.crashes, claimed.endpoint_id, url, secrets, format, headers, trace,
            claimed.first_sent_at AS sent_at, now() AS now, claimed.event_id, claimed.occurred_at,
            claimed.sequence, type, order_public_id, order_created_at, content, traceparent,
            request_id

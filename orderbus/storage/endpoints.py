@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from orderbus.errors import NotFound
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """An endpoint without its secrets; ``pending`` and ``held`` count the deliveries it is owed."""
-
-    id: UUID
-    url: str
-    events: Sequence[str]
-    format: str
-    ordering: str
-    built_in: bool
-    created_at: datetime
-    disabled_at: datetime | None
-    disabled_reason: str | None
-    pending: int
-    held: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +29,7 @@ class OwedDelivery:
     last_error: str | None
 
 
-async def add(
+async def add(  # noqa: PLR0913 - the columns of one row
     connection: Connection,
     *,
     url: str,
@@ -53,12 +37,16 @@ async def add(
     format: str,  # noqa: A002 - the column's name
     ordering: str,
     events: Sequence[str],
+    headers: Mapping[str, str] = MappingProxyType({}),
+    trace: bool = False,
+    built_in: bool = False,
 ) -> UUID:
     """Add an endpoint; it is owed every event of these types that comes back from now on."""
     return await connection.fetchval(
         """
-        INSERT INTO ops.webhook_endpoints (url, secrets, format, ordering, events)
-        VALUES ($1, $2, $3, $4, $5)
+        INSERT INTO ops.webhook_endpoints
+               (url, secrets, format, ordering, events, headers, trace, built_in)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         RETURNING id
         """,
         url,
@@ -66,47 +54,10 @@ async def add(
         format,
         ordering,
         events,
+        dict(headers),
+        trace,
+        built_in,
     )
-
-
-async def keep_built_in(
-    connection: Connection, *, url: str, secret: str, given: bool, events: Sequence[str]
-) -> None:
-    """Make the built-in endpoint, or bring it up to date; its secret changes only if ``given``."""
-    await connection.execute(
-        """
-        INSERT INTO ops.webhook_endpoints (url, secrets, format, events, built_in)
-        VALUES ($1, ARRAY[$2], 'compact', $4, true)
-        ON CONFLICT (built_in) WHERE built_in AND removed_at IS NULL
-        DO UPDATE SET url = $1, events = $4,
-                      secrets = CASE WHEN $3 THEN ARRAY[$2] ELSE webhook_endpoints.secrets END
-            WHERE webhook_endpoints.url <> $1 OR webhook_endpoints.events <> $4
-               OR $3 AND webhook_endpoints.secrets <> ARRAY[$2]
-        """,
-        url,
-        secret,
-        given,
-        events,
-    )
-
-
-async def list_all(connection: Connection) -> list[Endpoint]:
-    """List the endpoints that were not removed, oldest first."""
-    records = await connection.fetch(
-        """
-        SELECT endpoint.id, url, events, format, ordering, built_in, created_at, disabled_at,
-               disabled_reason,
-               CASE WHEN disabled_at IS NULL THEN owed ELSE 0 END AS pending,
-               CASE WHEN disabled_at IS NULL THEN 0 ELSE owed END AS held
-          FROM ops.webhook_endpoints AS endpoint
-         CROSS JOIN LATERAL (SELECT count(*) AS owed
-                               FROM ops.webhook_deliveries
-                              WHERE endpoint_id = endpoint.id AND state = 'pending') AS deliveries
-         WHERE removed_at IS NULL
-         ORDER BY created_at, endpoint.id
-        """
-    )
-    return rows.many(Endpoint, records)
 
 
 async def get_secret(connection: Connection, endpoint_id: UUID) -> str:
@@ -182,35 +133,6 @@ async def disable(
         delivery_id,
         lease,
     )
-
-
-async def enable(connection: Connection, endpoint_id: UUID) -> int:
-    """Tell a disabled endpoint again; returns how many were held for it. Raises ``NotFound``."""
-    held: int | None = await connection.fetchval(
-        """
-        WITH known AS (
-            SELECT id, disabled_at
-              FROM ops.webhook_endpoints
-             WHERE id = $1 AND removed_at IS NULL
-               FOR NO KEY UPDATE
-        ), enabled AS (
-            UPDATE ops.webhook_endpoints AS endpoint
-               SET disabled_at = NULL, disabled_reason = NULL
-              FROM known
-             WHERE endpoint.id = known.id AND known.disabled_at IS NOT NULL
-            RETURNING endpoint.id
-        )
-        SELECT (SELECT count(*)
-                  FROM enabled
-                  JOIN ops.webhook_deliveries AS delivery ON delivery.endpoint_id = enabled.id
-                 WHERE delivery.state = 'pending')
-          FROM known
-        """,
-        endpoint_id,
-    )
-    if held is None:
-        raise NotFound(f"No endpoint {endpoint_id}")
-    return held
 
 
 async def make_due(connection: Connection, endpoint_id: UUID, *, at_most: int) -> int:

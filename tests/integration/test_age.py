@@ -14,7 +14,14 @@ from orderbus.pubsub.messages import Message
 from orderbus.services.maintenance import Maintenance
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.support import consumption_rows, delivery_rows, event_rows, letter_rows, scenario
+from tests.support import (
+    consumption_rows,
+    delivery_rows,
+    endpoint_changes,
+    event_rows,
+    letter_rows,
+    scenario,
+)
 from tests.support.receiver import Receiver
 from tests.support.scenario import deliver
 
@@ -164,8 +171,7 @@ async def test_a_delivery_that_waited_for_years_is_made(
         await deliver(database, http, settings)
     await grow_old(database, settings)
     if before == [410]:
-        async with database.connection() as connection:
-            await storage.endpoints.enable(connection, endpoint)
+        await endpoint_changes.enable(database, endpoint)
 
     # Two beats: the first sees that it was told of in vain.
     told = [await scenario.due(database) for _ in range(2)]

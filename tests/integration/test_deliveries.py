@@ -15,7 +15,7 @@ from orderbus.services import pacing
 from orderbus.services.deliveries import Sender
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.support import delivery_rows, letter_rows, scenario
+from tests.support import delivery_rows, endpoint_changes, letter_rows, scenario
 from tests.support.receiver import Receiver
 from tests.support.scenario import NO_TIME, deliver, one_due, state
 from tests.support.waiting import until_here
@@ -111,11 +111,11 @@ async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_en
     await scenario.place(database)
     later = await scenario.come_back(database, (await scenario.events(database))[-1])
     async with database.connection() as connection:
-        (listed,) = await storage.endpoints.list_all(connection)
+        (listed,) = await storage.endpoint_lists.list_all(connection)
         backlog = await storage.diagnostics.backlog(connection)
     journey = await services.orders.journey(database, "SO-10045")
     hinted = await scenario.due(database)
-    released = await services.endpoints.enable(database, listed.id)
+    released = await endpoint_changes.enable(database, listed.id)
 
     assert later == hinted == []
     assert (listed.held, listed.pending) == (2, 0)
@@ -246,7 +246,7 @@ async def test_what_a_removed_endpoint_was_owed_is_skipped_and_later_orders_owe_
     due = await one_due(database, "https://shop.example/")
     endpoint = (await state(database, due))["endpoint_id"]
 
-    skipped = await services.endpoints.remove(database, endpoint)
+    skipped = await endpoint_changes.remove(database, endpoint)
     await scenario.place(database)
     later = await scenario.come_back(database, (await scenario.events(database))[-1])
 

@@ -18,7 +18,14 @@ from orderbus.commands.findings import Finding, Verdict
 from orderbus.egress.session import Session
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.support import delivery_rows, endpoint_rows, letter_rows, order_rows, scenario
+from tests.support import (
+    delivery_rows,
+    endpoint_changes,
+    endpoint_rows,
+    letter_rows,
+    order_rows,
+    scenario,
+)
 from tests.support.receiver import Receiver
 from tests.support.scenario import deliver, one_due
 
@@ -54,7 +61,8 @@ async def test_a_410_is_an_error_in_the_log_and_in_the_metrics_until_it_is_enabl
     endpoint, logs = gone
     async with database.connection() as connection:
         disabled = await storage.diagnostics.backlog(connection)
-        await storage.endpoints.enable(connection, endpoint)
+    await endpoint_changes.enable(database, endpoint)
+    async with database.connection() as connection:
         enabled = await storage.diagnostics.backlog(connection)
 
     [alarm] = [line for line in logs if line["event"] == "endpoint_disabled"]
@@ -83,8 +91,7 @@ async def test_doctor_fails_and_says_which_since_when_why_and_what_to_type(
     endpoint, _ = gone
     found = await examined(settings, database)
     since = await endpoint_rows.disabled_at(database)
-    async with database.connection() as connection:
-        await storage.endpoints.enable(connection, endpoint)
+    await endpoint_changes.enable(database, endpoint)
 
     assert found.verdict is Verdict.FAULT
     assert f"{endpoint} {receiver.url} is told nothing since {since:%Y-%m-%d %H:%M}" in found.found

@@ -19,7 +19,7 @@ from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Outcome
-from tests.support import delivery_rows, endpoint_rows, row_counts, scenario
+from tests.support import delivery_rows, endpoint_changes, endpoint_rows, row_counts, scenario
 from tests.support.receiver import Receiver
 from tests.support.scenario import deliver, one_due, state
 
@@ -41,7 +41,7 @@ async def test_an_event_that_comes_back_while_its_endpoint_is_enabled_does_not_s
     await endpoint_rows.disable(database, only=endpoint)
 
     async with coming_back(database):
-        await services.endpoints.enable(database, endpoint)
+        await endpoint_changes.enable(database, endpoint)
 
     assert len(await scenario.due(database)) == 1
 
@@ -52,7 +52,7 @@ async def test_an_event_that_comes_back_while_its_endpoint_is_removed_is_never_s
     endpoint = await scenario.add_endpoint(database, receiver.url)
 
     async with coming_back(database):
-        skipped = await services.endpoints.remove(database, endpoint)
+        skipped = await endpoint_changes.remove(database, endpoint)
     await deliver(database, http, settings)
     hinted = await scenario.due(database)
     await Maintenance(database).tick()
@@ -68,7 +68,7 @@ async def test_a_delivery_redriven_while_its_endpoint_is_removed_is_never_sent(
     await delivery_rows.give_up(database)
     async with database.transaction() as connection:
         assert await storage.deliveries.redrive(connection, due)
-        await services.endpoints.remove(database, (await state(database, due))["endpoint_id"])
+        await endpoint_changes.remove(database, (await state(database, due))["endpoint_id"])
     await deliver(database, http, settings)
     await services.endpoints.skip_owed(database)
 
@@ -86,7 +86,7 @@ async def test_an_attempt_under_way_ends_as_it_ends_when_its_endpoint_is_removed
         while not receiver.requests:
             await asyncio.sleep(0.01)
 
-    skipped = await services.endpoints.remove(database, (await state(database, due))["endpoint_id"])
+    skipped = await endpoint_changes.remove(database, (await state(database, due))["endpoint_id"])
     receiver.may_answer.set()
     await delivering
 
@@ -102,7 +102,7 @@ async def test_removing_waits_for_nobody_who_works_on_a_delivery(database: Datab
     await scenario.come_back(database, (await scenario.events(database))[-1])
     async with database.transaction() as connection:
         await delivery_rows.lock(connection, first)
-        skipped = await services.endpoints.remove(database, endpoint)
+        skipped = await endpoint_changes.remove(database, endpoint)
     later = await services.endpoints.skip_owed(database)
 
     assert (skipped, later) == (1, 1)
@@ -116,8 +116,8 @@ async def test_what_waited_for_a_later_try_is_due_when_its_endpoint_is_enabled(
     await delivery_rows.put_off(database, timedelta(hours=9))
     await endpoint_rows.disable(database, only=endpoint)
 
-    released = await services.endpoints.enable(database, endpoint)
-    again = await services.endpoints.enable(database, endpoint)
+    released = await endpoint_changes.enable(database, endpoint)
+    again = await endpoint_changes.enable(database, endpoint)
 
     assert (released, again) == (1, 0)
     assert await scenario.claim(database, due) is not None
@@ -168,7 +168,7 @@ async def test_what_was_held_is_held_still_after_the_way_up_and_the_way_back(
     await asyncio.to_thread(migrations.migrate, settings)
     after = await delivery_rows.states(database)
     async with database.connection() as connection:
-        (listed,) = await storage.endpoints.list_all(connection)
+        (listed,) = await storage.endpoint_lists.list_all(connection)
 
     assert (before, after) == (["held"], ["pending"])
     assert listed.held == 1

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from orderbus import services, storage
+from orderbus import storage
 from orderbus.domain.retries import Settlement
 from orderbus.egress.session import Session
 from orderbus.errors import Busy
@@ -14,7 +14,14 @@ from orderbus.services.deliveries import Sender
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Claimed, Outcome
-from tests.support import delivery_rows, endpoint_rows, many_rows, row_counts, scenario
+from tests.support import (
+    delivery_rows,
+    endpoint_changes,
+    endpoint_rows,
+    many_rows,
+    row_counts,
+    scenario,
+)
 from tests.support.receiver import Receiver
 from tests.support.waiting import PATIENCE, until_here
 
@@ -111,7 +118,7 @@ async def test_nobody_waits_for_an_endpoint_that_answered_410_and_is_held(
             await disable()
     await disable()
 
-    assert await services.endpoints.enable(database, endpoint) == 2
+    assert await endpoint_changes.enable(database, endpoint) == 2
 
 
 async def test_settlement_and_bridge_read_of_those_who_wait_their_own_where_nothing_was_analysed(

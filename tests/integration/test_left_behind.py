@@ -17,7 +17,7 @@ from tests.support.locked_world import World
 #: What decides whether a delivery is sent, each in a transaction of its own as in real life.
 DECIDING = (
     *("deliveries.claim", "deliveries.settle", "deliveries.redrive", "endpoints.disable"),
-    *("endpoints.enable", "endpoints.remove", "endpoints.skip_owed", "inbox.add"),
+    *("endpoint_changes.lock", "endpoints.remove", "endpoints.skip_owed", "inbox.add"),
 )
 
 

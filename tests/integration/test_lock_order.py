@@ -73,6 +73,15 @@ async def settle_pointers(connection: Connection, world: World) -> None:
     )
 
 
+async def enable(connection: Connection, world: World) -> None:
+    await services.endpoints.enable(connection, world.endpoint, actor="test")
+
+
+async def change(connection: Connection, world: World) -> None:
+    changes = services.endpoints.Changes(trace=True)
+    await services.endpoints.change(connection, world.endpoint, changes, actor="test")
+
+
 OLD = storage.retention.Bounds(keep=timedelta(0), at_most=9)
 #: How each function of ``storage`` that locks rows of these tables is called, in its transaction.
 CALLS: dict[str, Call] = {
@@ -82,14 +91,14 @@ CALLS: dict[str, Call] = {
     ),
     "deliveries.redrive": lambda c, w: storage.deliveries.redrive(c, w.dead),
     "deliveries.settle": settle,
+    "endpoint_changes.drop_old_secrets": lambda c, _: storage.endpoint_changes.drop_old_secrets(c),
+    "endpoint_changes.lock": enable,
+    "endpoint_changes.lock_built_in": lambda c, _: storage.endpoint_changes.lock_built_in(c),
+    "endpoint_changes.write": change,
     "endpoints.add": lambda c, _: storage.endpoints.add(
         c, url="https://a/", secrets=["x"], format="event", ordering="none", events=["*"]
     ),
     "endpoints.disable": gone,
-    "endpoints.enable": lambda c, w: storage.endpoints.enable(c, w.endpoint),
-    "endpoints.keep_built_in": lambda c, _: storage.endpoints.keep_built_in(
-        c, url="https://b/", secret="x", given=True, events=["*"]
-    ),
     "endpoints.make_due": lambda c, w: storage.endpoints.make_due(c, w.endpoint, at_most=9),
     "endpoints.remove": lambda c, w: storage.endpoints.remove(c, w.endpoint),
     "endpoints.skip_owed": lambda c, _: storage.endpoints.skip_owed(c, at_most=9),

@@ -52,3 +52,18 @@ async def add_as_first_kept(database: Database, pattern: str) -> None:
 async def lock(connection: Connection, endpoint: UUID) -> None:
     """Lock an endpoint, as a person in ``psql`` may."""
     await connection.execute("SELECT FROM ops.webhook_endpoints WHERE id = $1 FOR UPDATE", endpoint)
+
+
+async def end_old_secrets(database: Database) -> None:
+    """Let the time be over for which old secrets sign beside the newest."""
+    await value(
+        database,
+        "UPDATE ops.webhook_endpoints SET old_secrets_until = now() - interval '1 s'"
+        " WHERE old_secrets_until IS NOT NULL",
+    )
+
+
+async def secrets(database: Database) -> list[str]:
+    """The secrets of the one endpoint there is."""
+    found: list[str] = await value(database, "SELECT secrets FROM ops.webhook_endpoints")
+    return found

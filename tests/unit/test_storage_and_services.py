@@ -11,7 +11,17 @@ import orderbus
 
 ROOM = Path(orderbus.__file__).parent
 #: Services that keep no rows of their own.
-WITHOUT_ROWS = {"attempts", "health", "interruptions", "kinds", "pacing", "shared", "taking"}
+WITHOUT_ROWS = {
+    "attempts",
+    "built_in_endpoint",
+    "endpoint_tests",
+    "health",
+    "interruptions",
+    "kinds",
+    "pacing",
+    "shared",
+    "taking",
+}
 #: What names none of its values. ``tuple[T, ...]`` is a sequence of one kind, and has no names.
 NAMELESS = re.compile(r"\b(dict|Mapping)\[str, Any\]|\bRecord\b|\btuple\[(?!\w+, \.\.\.\])")
 #: Functions that return JSON as it is answered or stored.
