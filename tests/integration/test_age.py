@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orderbus import services, storage
+from orderbus import services
 from orderbus.egress.session import Session
 from orderbus.errors import OrderbusError, Poisoned
 from orderbus.pubsub.messages import Message
