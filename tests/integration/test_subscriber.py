@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orderbus import services
-from orderbus.actors import bridge
+from orderbus.actors import bridge, broker
 from orderbus.egress.session import Session
 from orderbus.pubsub import messages
 from orderbus.pubsub.subscription import Received, Subscription
@@ -66,7 +66,7 @@ async def test_subscriber_records_a_message_and_then_acks_it(
     monkeypatch.setattr(subscription, "next_batch", next_batch)
     monkeypatch.setattr(bridge, "subscribed", subscribed)
     monkeypatch.setattr(services.inbox, "receive", recorded)
-    monkeypatch.setattr(bridge.broker, "wake_up", wake_up)
+    monkeypatch.setattr(broker, "wake_up", wake_up)
 
     await bridge.run(settings, database, stop=asyncio.Event(), max_messages=1)
 
