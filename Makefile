@@ -4,17 +4,21 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 BIN := .venv/bin
-COMPOSE ?= docker compose
+COMPOSE ?= docker compose --file docker-compose.yml
 ARGS ?=
 # native, docker or embedded: the provider of every dependency; else the first of these that is here.
 PARTS ?=
 PROVIDER = $(if $(PARTS),--parts $(PARTS))
+# Files and folders whose change starts runserver and test-watch anew.
+WATCH ?= orderbus examples .env
 # Where CI is set, how much of orderbus a whole floor runs is measured, and may not sink.
 COVER = $(if $(CI),$(if $(ARGS),,--cov --cov-report= --cov-fail-under=$(1)))
+RELOAD = $(BIN)/python scripts/reload.py $(addprefix --watch ,$(WATCH))
 export PYTHON
 
 .PHONY: help demo run venv install services test test-unit test-integration test-fuzz test-e2e test-long test-py313 \
     integration-tests test-stop install-orders install-processor add-dependency check-deploy \
+    freeze test-watch run-server create-superuser dlq-list dlq-replay \
     migrate-orders migrate-processor start stop restart restart-web rebuild logs-orders logs-processor \
     check format lint lint-fix bench bench-long lock schema migrate runserver workers subscriber shell createsuperuser \
     parts setup up down logs db-logs pubsub-logs emulator clean reset
@@ -27,7 +31,7 @@ demo: venv ## Send one order all the way to a receiver, print each step, stop ev
 	@$(BIN)/orderbus demo $(PROVIDER) $(ARGS)
 run: venv ## Start everything in the foreground, on the dependencies that are here
 	@$(BIN)/orderbus up $(PROVIDER) $(ARGS)
-test: test-unit test-integration test-fuzz test-e2e integration-tests test-py313 ## Run every test, setting up whatever is missing
+test: test-stop test-unit test-integration test-fuzz test-e2e integration-tests test-py313 ## Run every test, setting up whatever is missing
 
 ## Setting up
 venv: .venv/.installed ## Make .venv with what orderbus runs on
@@ -35,6 +39,8 @@ install: .venv/.installed-dev ## Make .venv with the tools of a developer too
 install-orders install-processor: install ## The same: both services run from one environment
 add-dependency: install ## Add a dependency, dep=NAME, to setup.cfg and the lock files, and install it
 	@$(BIN)/python scripts/add-dependency.py "$(dep)"
+freeze: install ## Print what is installed in .venv, as pip does
+	@$(BIN)/python -m pip freeze --exclude-editable
 services: ## Install RabbitMQ and PostgreSQL where apt can; say what to do elsewhere
 	@scripts/install-services
 schema: install parts ## Write migrations/schema.sql anew from the migrations
@@ -57,6 +63,8 @@ test-stop: ## Stop the containers that a test run which was killed left behind
 	@scripts/test-stop
 test-long: install parts ## Run the tests that take minutes each
 	$(BIN)/pytest tests/long tests/fuzz --fuzz 10 $(ARGS)
+test-watch: install ## Run the unit tests, and again each time a file changes
+	@$(RELOAD) --watch tests -- $(BIN)/pytest tests/unit -q -x $(ARGS)
 test-py313: install parts ## Run the unit and integration tests on Python 3.13 and PostgreSQL 17 as well
 	@scripts/test-py313 $(ARGS)
 check: install ## Check format, lint, room borders, compose file and types
@@ -78,16 +86,20 @@ migrate: venv ## Bring the database, the topics and the subscriptions up to date
 migrate-orders migrate-processor: migrate ## The same: both services share one database
 check-deploy: venv ## See whether the settings may go to production
 	@$(BIN)/orderbus check --deploy $(ARGS)
-runserver: venv ## Start the web server
-	@$(BIN)/orderbus web $(ARGS)
+runserver run-server: venv ## Start the web server, and start it anew when a file changes
+	@$(RELOAD) -- $(BIN)/orderbus web $(ARGS)
 workers: venv ## Start the workers
 	@$(BIN)/orderbus workers $(ARGS)
 subscriber: venv ## Start the bridge, which receives the events from Pub/Sub
 	@$(BIN)/orderbus bridge $(ARGS)
 shell: venv ## Start Python with the settings, the database and the rooms at hand
 	@$(BIN)/python -i scripts/shell.py
-createsuperuser: venv ## Make an API key that may read orders; ARGS is its name
+createsuperuser create-superuser: venv ## Make an API key that may read orders; ARGS is its name
 	@$(BIN)/orderbus keys create $(or $(ARGS),admin)
+dlq-list: venv ## List the dead letters that nobody has decided about
+	@$(BIN)/orderbus dead-letters list $(ARGS)
+dlq-replay: venv ## Bring all dead letters back on their way; ARGS='--kind delivery' some
+	@$(BIN)/orderbus dead-letters redrive --all $(ARGS)
 
 ## Docker
 setup: .env venv ## Build and start all containers, and wait until they are migrated and healthy
