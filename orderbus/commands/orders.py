@@ -60,6 +60,9 @@ def _consumption(consumption: Consumption) -> str:
 
 def _delivery(delivery: Delivery) -> str:
     text = f"delivery {delivery.id}  {delivery.state}  {delivery.url}"
+    if delivery.decided_by is not None:
+        what = f"sent once more since {delivery.resent_at}" if delivery.resent_at else "skipped"
+        text = f"{text}  {what} by {delivery.decided_by}: {delivery.decided_reason or 'no reason'}"
     if delivery.disabled_at is None or delivery.state != "held":
         return text
     since = f"told nothing since {delivery.disabled_at}: {delivery.disabled_reason}"

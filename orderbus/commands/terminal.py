@@ -27,7 +27,7 @@ from rich.text import Text
 from orderbus import settings as settings_module
 from orderbus import storage
 from orderbus.domain.text import brief, printable, storable
-from orderbus.errors import Invalid, OrderbusError, Unavailable, handling
+from orderbus.errors import Busy, Invalid, OrderbusError, Unavailable, handling
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -109,7 +109,7 @@ def with_exit_code(run: Callable[[], object]) -> None:
     try:
         run()
     except OrderbusError as error:
-        away = isinstance(error, Unavailable)
+        away = isinstance(error, Unavailable) and not isinstance(error, Busy)
         advice = ". `orderbus doctor` tells which dependency is away." if away else ""
         fail(f"{error}{advice}", code=handling(error).exit_code)
 

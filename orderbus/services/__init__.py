@@ -14,6 +14,8 @@ if TYPE_CHECKING:
         consumptions,
         dead_letters,
         deliveries,
+        delivery_acts,
+        delivery_lists,
         endpoint_tests,
         endpoints,
         health,

@@ -164,7 +164,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What was settled, if the lease was still ours, and the seconds since the event's commit.
+    """What was settled, if the lease was still ours, and the seconds since its commit or resend.
 
     ``busy``: somebody holds it, or what waits for it, at this moment; nothing was written.
     """
@@ -219,8 +219,9 @@ _SETTLE: Final = """
          WHERE delivery.id = given.id
            AND delivery.id = ANY (ARRAY(SELECT id FROM free))
            AND delivery.lease = given.lease
-        RETURNING delivery.id, order_id, endpoint_id, event_id, occurred_at, given.number,
-                  given.state, outcome, reason, why, status, error, detail, address, head
+        RETURNING delivery.id, order_id, endpoint_id, event_id, occurred_at, resent_at,
+                  given.number, given.state, outcome, reason, why, status, error, detail, address,
+                  head
     ), attempt AS (
         UPDATE ops.webhook_attempts AS attempt
            SET finished_at = clock_timestamp(), outcome = settled.outcome, status = settled.status,
@@ -239,7 +240,8 @@ _SETTLE: Final = """
     )
     SELECT ours.id, settled.id IS NOT NULL AS settled, settled.order_id, settled.endpoint_id,
            settled.state <> 'pending' AS ended,
-           extract(epoch FROM clock_timestamp() - settled.occurred_at)::float AS seconds
+           extract(epoch FROM clock_timestamp()
+                              - coalesce(resent_at, settled.occurred_at))::float AS seconds
       FROM ours
       LEFT JOIN settled USING (id)
 """

@@ -35,7 +35,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of an event at one endpoint."""
+    """What became of an event at one endpoint.
+
+    ``decided_by`` skipped it, or had it sent once more since ``resent_at``.
+    """
 
     id: int
     endpoint: UUID
@@ -45,6 +48,9 @@ class Delivery:
     state: str
     due_at: Moment | None
     delivered_at: Moment | None
+    decided_by: str | None
+    decided_reason: str | None
+    resent_at: Moment | None
     attempts: Sequence[Attempt]
 
 
@@ -96,6 +102,7 @@ _ATTEMPTS: Final = """
 """
 _DELIVERIES: Final = f"""
     SELECT delivery.id, endpoint_id AS endpoint, url, disabled_at, disabled_reason,
+           decided_by, decided_reason, resent_at,
            CASE WHEN due_at < 'infinity' THEN due_at END AS due_at,
            CASE WHEN state = 'pending' AND disabled_at IS NOT NULL THEN 'held'
                 ELSE state END AS state,

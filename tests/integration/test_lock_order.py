@@ -91,6 +91,15 @@ CALLS: dict[str, Call] = {
     ),
     "deliveries.redrive": lambda c, w: storage.deliveries.redrive(c, w.dead),
     "deliveries.settle": settle,
+    "delivery_acts.hold": lambda c, w: storage.delivery_acts.hold(c, w.waiting),
+    "delivery_acts.redrive": lambda c, w: storage.delivery_acts.redrive(c, [w.dead, w.waiting]),
+    "delivery_acts.resend": lambda c, w: storage.delivery_acts.resend(
+        c, [w.dead, w.waiting], by="x", reason=None
+    ),
+    "delivery_acts.retry": lambda c, w: storage.delivery_acts.retry(c, [w.dead, w.waiting]),
+    "delivery_acts.skip": lambda c, w: storage.delivery_acts.skip(
+        c, [w.dead, w.waiting], by="x", reason="x"
+    ),
     "endpoint_changes.drop_old_secrets": lambda c, _: storage.endpoint_changes.drop_old_secrets(c),
     "endpoint_changes.lock": enable,
     "endpoint_changes.lock_built_in": lambda c, _: storage.endpoint_changes.lock_built_in(c),

@@ -216,6 +216,13 @@ async def deliver_all(database: Database, ago: timedelta) -> None:
     )
 
 
+async def age(database: Database, by: timedelta) -> None:
+    """Let every delivery's event have happened so much earlier."""
+    await value(
+        database, "UPDATE ops.webhook_deliveries SET occurred_at = occurred_at - $1::interval", by
+    )
+
+
 async def delete_all(database: Database) -> None:
     await value(database, "DELETE FROM ops.webhook_deliveries")
 
