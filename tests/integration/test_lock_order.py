@@ -62,6 +62,11 @@ async def lock_all(connection: Connection, world: World) -> None:
         await storage.orders.lock_all(connection, [world.order])
 
 
+async def hold(connection: Connection, world: World) -> None:
+    with suppress(Busy):  # as above
+        await storage.delivery_acts.hold(connection, world.waiting)
+
+
 async def settle_pointers(connection: Connection, world: World) -> None:
     ids = [event.event_id for event in world.events]
     await storage.outbox.settle(
@@ -91,7 +96,7 @@ CALLS: dict[str, Call] = {
     ),
     "deliveries.redrive": lambda c, w: storage.deliveries.redrive(c, w.dead),
     "deliveries.settle": settle,
-    "delivery_acts.hold": lambda c, w: storage.delivery_acts.hold(c, w.waiting),
+    "delivery_acts.hold": hold,
     "delivery_acts.redrive": lambda c, w: storage.delivery_acts.redrive(c, [w.dead, w.waiting]),
     "delivery_acts.resend": lambda c, w: storage.delivery_acts.resend(
         c, [w.dead, w.waiting], by="x", reason=None
