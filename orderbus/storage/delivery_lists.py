@@ -17,7 +17,7 @@ from orderbus.storage.delivery_views import LAST, State
 
 #: Rows that one statement looks at, at most.
 LOOKS_AT: Final = 2_000
-#: The key of a delivery on its way through the list, behind which the next step goes on.
+#: The key of a delivery in its list, behind which the next step goes on.
 Place = tuple[int | datetime | UUID, ...]
 
 
@@ -51,8 +51,8 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """A way through deliveries: the columns of its key, and the index that has them in order.
+class Listing:
+    """How a list of deliveries is found: the columns of its key, and the index that has them in order.
 
     ``of`` are these columns where another table's index has them.
     """
@@ -69,17 +69,17 @@ class Way:
         return ", ".join(self.of or self.key)
 
 
-_ALL: Final = Way(
+_ALL: Final = Listing(
     ("id",), (int,), "ops.webhook_deliveries AS delivery WHERE true", newest_first=True
 )
 #: Those that are owed: order by order, and each order's line at each endpoint in its sequence.
-_LINES: Final = Way(
+_LINES: Final = Listing(
     ("order_id", "endpoint_id", "sequence"),
     (int, UUID, int),
     "ops.webhook_deliveries AS delivery WHERE state IN ('pending', 'held')",  # deliveries_in_line
 )
 _SETTLED: Final = {
-    state: Way(
+    state: Listing(
         ("settled_at", "id"),
         (datetime, int),
         # In the text: each state has an index of its own.
@@ -93,7 +93,7 @@ _SETTLED: Final = {
     )
     for state in ("delivered", "dead", "skipped")
 }
-_OF_ORDER: Final = Way(
+_OF_ORDER: Final = Listing(
     ("sequence", "id"),
     (int, int),
     """
@@ -108,8 +108,8 @@ _OF_ORDER: Final = Way(
 _TYPES: Final = {int: "bigint", datetime: "timestamptz", UUID: "uuid"}
 
 
-def way_of(wanted: Filter) -> Way:
-    """Say on which way a list is found: an order's story, what is in a state, or everything."""
+def listing_of(wanted: Filter) -> Listing:
+    """Say how a list is found: along an order's story, what is in a state, or everything."""
     if wanted.order_pk is not None:
         return _OF_ORDER
     if wanted.state is None:
@@ -130,9 +130,9 @@ async def find(
     What is owed is found from the oldest order on, an order's from its first event on, and all
     else the newest first, unless it is said. Looks at ``LOOKS_AT`` rows.
     """
-    way = way_of(wanted)
+    listing = listing_of(wanted)
     record = await connection.fetchrow(
-        _statement(way, wanted, after, backwards=_or(newest_first, way.newest_first)),
+        _statement(listing, wanted, after, backwards=_or(newest_first, listing.newest_first)),
         at_most,
         LOOKS_AT,
         wanted.since,
@@ -144,7 +144,7 @@ async def find(
         *(after or ()),
     )
     assert record is not None  # noqa: S101 - it always returns a row
-    place = tuple(record[column] for column in way.key)
+    place = tuple(record[column] for column in listing.key)
     return Found(record["ids"], None if None in place else place)
 
 
@@ -152,24 +152,24 @@ def _or(given: bool | None, otherwise: bool) -> bool:  # noqa: FBT001 - both are
     return otherwise if given is None else given
 
 
-def _statement(way: Way, wanted: Filter, after: Place | None, *, backwards: bool) -> str:
+def _statement(listing: Listing, wanted: Filter, after: Place | None, *, backwards: bool) -> str:
     direction, beyond = ("DESC", "<") if backwards else ("ASC", ">")
-    key = ", ".join(way.key)
+    key = ", ".join(listing.key)
     order, back = (
-        ", ".join(f"{column} {each}" for column in way.key)
+        ", ".join(f"{column} {each}" for column in listing.key)
         for each in (direction, "ASC" if backwards else "DESC")
     )
-    places = [f"${n}::{_TYPES[kind]}" for n, kind in enumerate(way.kinds, 9)]
+    places = [f"${n}::{_TYPES[kind]}" for n, kind in enumerate(listing.kinds, 9)]
     behind = begin = ""
     if after is not None:
-        behind = f"AND ({way.columns}) {beyond} ({', '.join(places)})"
-        begin = f"AND {way.key[0]} {beyond}= {places[0]}"
-    read_in_order = ", ".join(f"{column} {direction}" for column in way.columns.split(", "))
+        behind = f"AND ({listing.columns}) {beyond} ({', '.join(places)})"
+        begin = f"AND {listing.key[0]} {beyond}= {places[0]}"
+    read_in_order = ", ".join(f"{column} {direction}" for column in listing.columns.split(", "))
     with_last = LAST if wanted.status is not None or wanted.error is not None else ""
     return f"""
         WITH read AS MATERIALIZED (
             SELECT delivery.*
-              FROM {way.rows.replace("{begin}", begin)} {behind}
+              FROM {listing.rows.replace("{begin}", begin)} {behind}
              ORDER BY {read_in_order}
              LIMIT $2
         ), fitting AS MATERIALIZED (
@@ -230,7 +230,7 @@ def written(place: Place) -> list[str]:
 
 def place_of(wanted: Filter, texts: Sequence[object]) -> Place:
     """Read a place as it was written for the same list; raises ``ValueError`` for any other."""
-    kinds = way_of(wanted).kinds
+    kinds = listing_of(wanted).kinds
     if len(texts) != len(kinds) or not all(isinstance(text, str) for text in texts):
         raise ValueError("is no place in this list")
     return tuple(_READ[kind](str(text)) for kind, text in zip(kinds, texts, strict=True))
