@@ -52,7 +52,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How a list of deliveries is found: the columns of its key, and the index that has them in order.
+    """How a list is found: the columns of its key, and the index that has them in order.
 
     ``of`` are these columns where another table's index has them.
     """
