@@ -7,6 +7,7 @@ ALTER TABLE ops.webhook_deliveries
     ADD COLUMN decided_reason text,
     ADD COLUMN resent_at timestamptz;
 
--- None of what goes well is in it, so it costs the way of an order nothing.
-CREATE INDEX deliveries_given_up ON ops.webhook_deliveries (state, settled_at, id)
+-- None of what goes well is in them, so they cost the way of an order nothing.
+CREATE INDEX deliveries_dead ON ops.webhook_deliveries (settled_at, id) WHERE state = 'dead';
+CREATE INDEX deliveries_given_up ON ops.webhook_deliveries (settled_at, id)
     WHERE state IN ('dead', 'skipped');

@@ -769,7 +769,9 @@ CREATE INDEX dead_letters_open ON ops.dead_letters USING btree (kind, id) WHERE 
 
 CREATE INDEX deliveries_by_age ON ops.webhook_deliveries USING btree (settled_at) WHERE (state = ANY (ARRAY['delivered'::text, 'skipped'::text]));
 
-CREATE INDEX deliveries_given_up ON ops.webhook_deliveries USING btree (state, settled_at, id) WHERE (state = ANY (ARRAY['dead'::text, 'skipped'::text]));
+CREATE INDEX deliveries_dead ON ops.webhook_deliveries USING btree (settled_at, id) WHERE (state = 'dead'::text);
+
+CREATE INDEX deliveries_given_up ON ops.webhook_deliveries USING btree (settled_at, id) WHERE (state = ANY (ARRAY['dead'::text, 'skipped'::text]));
 
 CREATE INDEX deliveries_in_flight ON ops.webhook_deliveries USING btree (endpoint_id) WHERE (lease IS NOT NULL);
 

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "check": ("check", "Check the settings alone."),
     "consumers": ("consumers", "Look at the consumers of events."),
     "dead-letters": ("dead_letters", "List, show, redrive and discard dead letters."),
+    "deliveries": ("deliveries", "List and show deliveries; retry, skip and resend them."),
     "demo": ("demo", "Send one order all the way to a receiver that verifies it."),
     "doctor": ("doctor", "Check every dependency and setting, and say what to do."),
     "endpoints": (

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         dead_letters,
         deliveries,
         delivery_acts,
+        delivery_jobs,
         delivery_lists,
         endpoint_tests,
         endpoints,

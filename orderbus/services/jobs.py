@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -17,14 +17,17 @@ from orderbus import storage, telemetry
 from orderbus.domain.jobs import AT_MOST, MOVES, Action
 from orderbus.domain.retries import STEP_OF_JOB
 from orderbus.errors import Conflict, Misconfigured, Unavailable
-from orderbus.services import replay
+from orderbus.services import delivery_jobs, replay
 from orderbus.services.kinds import Filter, Kind, Outside, reason
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database, after_commit
 from orderbus.storage.jobs import Job, NewJob, Step, Taken
 
 #: Every kind of job there is, by its name.
-KINDS: Final[Mapping[str, Kind[Any]]] = {kind.name: kind for kind in (replay.REPLAY,)}
+KINDS: Final[Mapping[str, Kind[Any]]] = {
+    kind.name: kind
+    for kind in (replay.REPLAY, delivery_jobs.RETRY, delivery_jobs.SKIP, delivery_jobs.RESEND)
+}
 #: What the audit trail says of each action.
 _DONE: Final[Mapping[Action, str]] = {
     "pause": "paused",
@@ -145,7 +148,8 @@ async def _deal_with(connection: Connection, taken: Taken, outside: Outside) -> 
     wanted = kind.filter.model_validate(taken.filter)
     # Fewer after a step in vain: it may have taken too long.
     at_most = max(1, min(AT_MOST, taken.rate) >> min(taken.vain, 10))
-    return await kind.step(connection, wanted, taken.cursor, at_most, outside)
+    asked = replace(outside, asked_by=taken.asked_by)
+    return await kind.step(connection, wanted, taken.cursor, at_most, asked)
 
 
 async def _put_off(database: Database, taken: Taken, error: Exception) -> Job:

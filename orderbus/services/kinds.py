@@ -45,7 +45,7 @@ class Outside:
 
     ``enqueue`` sends a message to an actor with ``args`` and ``kwargs``, ``publish`` answers for
     each message as ``Publisher.publish`` does, ``wake_up`` is for work that became due, counted by
-    actor. ``wants`` has the pattern of each consumer there is.
+    actor. ``wants`` has the pattern of each consumer there is. ``asked_by`` began the job.
     """
 
     settings: Settings
@@ -53,6 +53,7 @@ class Outside:
     publish: Callable[[Sequence[Message]], Awaitable[Sequence[str | OrderbusError]]]
     wake_up: Callable[[Mapping[str, int]], Awaitable[None]]
     wants: Mapping[str, str]
+    asked_by: str = ""
 
 
 async def _as_it_is(_connection: Connection, wanted: F, _settings: Settings) -> F:

@@ -83,6 +83,18 @@ async def hold(connection: Connection, delivery_id: int) -> Held:
     raise Busy(f"Somebody else is at work on delivery {delivery_id}", dependency="postgres")
 
 
+async def is_disabled(connection: Connection, endpoint_id: UUID) -> bool:
+    """Say whether an endpoint is told nothing at the moment. Raises ``NotFound``."""
+    found: bool | None = await connection.fetchval(
+        "SELECT disabled_at IS NOT NULL FROM ops.webhook_endpoints"
+        " WHERE id = $1 AND removed_at IS NULL",
+        endpoint_id,
+    )
+    if found is None:
+        raise NotFound(f"No endpoint {endpoint_id}")
+    return found
+
+
 async def retry(connection: Connection, deliveries: Sequence[int]) -> list[int]:
     """Make due now what waits for its next attempt, and for nothing else."""
     return await _ids(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
 from orderbus.storage.database import Connection
@@ -25,14 +25,15 @@ Place = tuple[int | datetime | UUID, ...]
 class Filter:
     """Which deliveries: those that fit everything that is given.
 
-    ``held`` is what is pending to an endpoint that is disabled, ``pending`` what is to the others.
+    ``held`` is what is pending to an endpoint that is disabled, ``pending`` what is to the others,
+    and ``owed`` both.
     ``since`` and ``until`` are about when it was settled; where it is still owed, when it came in.
     ``status`` and ``error`` are those of its last attempt. ``later``: its next attempt is not due
     yet, and it waits for nothing else. ``letter``: its dead letter is open.
     """
 
     endpoint_id: UUID | None = None
-    state: State | None = None
+    state: State | Literal["owed"] | None = None
     order_pk: int | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -82,16 +83,21 @@ _SETTLED: Final = {
     state: Listing(
         ("settled_at", "id"),
         (datetime, int),
-        # In the text: each state has an index of its own.
+        # In the text, as the index has it, and so that no other has it: what else is found along
+        # it is looked at, and does not fit.
         f"""
         ops.webhook_deliveries AS delivery
-         WHERE state = '{state}'
+         WHERE state IN ({states})
            AND settled_at >= coalesce($3::timestamptz, '-infinity')
            AND settled_at < coalesce($4::timestamptz, 'infinity')
         """,
         newest_first=True,
     )
-    for state in ("delivered", "dead", "skipped")
+    for state, states in (
+        ("delivered", "'delivered', 'skipped'"),
+        ("dead", "'dead'"),
+        ("skipped", "'dead', 'skipped'"),
+    )
 }
 _OF_ORDER: Final = Listing(
     ("sequence", "id"),
@@ -211,6 +217,8 @@ def _fits(wanted: Filter) -> str:
             conditions.append(
                 f"state IN ('pending', 'held') AND disabled_at IS {disabled} AND removed_at IS NULL"
             )
+        case "owed":
+            conditions.append("state IN ('pending', 'held') AND removed_at IS NULL")
         case str() as state:
             conditions.append(f"state = '{state}'")
     if wanted.later:

@@ -65,6 +65,7 @@ class Taken:
     cursor: Cursor | None
     rate: int
     vain: int
+    asked_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ async def take(
     """
     record = await connection.fetchrow(
         """
-        SELECT id, kind, filter, cursor, rate, vain
+        SELECT id, kind, filter, cursor, rate, vain, asked_by
           FROM ops.jobs
          WHERE state = 'running' AND due_at <= now()
            AND kind = ANY ($1) AND ($2::bigint IS NULL OR id = $2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 from uuid import UUID
 
 from orderbus.domain.orders import OrderId
@@ -27,6 +28,21 @@ async def by_order(database: Database) -> dict[tuple[OrderId, int], int]:
             " JOIN orders.orders o ON o.id = d.order_id"
         )
     return {(row["public_id"], row["sequence"]): row["id"] for row in rows}
+
+
+async def every(connection: Connection) -> list[dict[str, Any]]:
+    """Every delivery as it is kept, with its last attempt and whether its endpoint is disabled."""
+    rows = await connection.fetch(
+        """
+        SELECT delivery.*, disabled_at IS NOT NULL AS is_disabled, last.status AS last_status,
+               last.error AS last_error
+          FROM ops.webhook_deliveries AS delivery
+          JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = endpoint_id
+          LEFT JOIN (SELECT DISTINCT ON (delivery_id) * FROM ops.webhook_attempts
+                      ORDER BY delivery_id, number DESC) AS last ON delivery_id = delivery.id
+        """
+    )
+    return [dict(row) for row in rows]
 
 
 async def versions(database: Database, *, but: int) -> list[str]:

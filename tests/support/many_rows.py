@@ -125,6 +125,59 @@ async def deliveries_that_wait(
         await connection.execute("ANALYZE ops.webhook_deliveries")
 
 
+async def deliveries_in_every_state(
+    connection: Connection, much: UUID, little: UUID, count: int
+) -> None:
+    """Add deliveries of four events an order; one endpoint is owed little, and one much.
+
+    Of ten orders four are delivered, three pending, one dead, one skipped, one mixed. The attempts
+    that came to nothing ended with 503, and few of them with a timeout.
+    """
+    await connection.execute(
+        """
+        WITH wanted AS (
+            SELECT n, n / 4 AS line, n % 4 + 1 AS sequence,
+                   CASE n / 4 % 10 WHEN 4 THEN 'dead' WHEN 5 THEN 'skipped'
+                                   WHEN 9 THEN ($4::text[])[n % 4 + 1]
+                        ELSE CASE WHEN n / 4 % 10 < 4 THEN 'delivered' ELSE 'pending' END
+                    END AS state
+              FROM generate_series(0, $3::integer - 1) AS n
+        ), added AS (
+            INSERT INTO ops.webhook_deliveries
+                   (endpoint_id, event_id, occurred_at, order_id, sequence, state, created_at,
+                    due_at, settled_at)
+            SELECT CASE WHEN line % 50 = 7 OR line = 4 THEN $2 ELSE $1::uuid END,
+                   gen_random_uuid(), now(), 2000000 + line, sequence, state,
+                   now() - interval '1 day' + n * interval '1 ms',
+                   CASE WHEN state <> 'pending' THEN now()
+                        WHEN sequence = 1 OR line % 10 = 9 AND sequence = 3
+                        THEN now() + interval '1 hour' ELSE 'infinity' END,
+                   -- Some at the same moment, as a batch settles them.
+                   CASE WHEN state <> 'pending'
+                        THEN now() - interval '1 day' + n / 3 * interval '3 ms' END
+              FROM wanted
+            RETURNING id, state, due_at, order_id
+        )
+        INSERT INTO ops.webhook_attempts
+               (delivery_id, number, finished_at, outcome, status, error)
+        SELECT id, number, now(),
+               CASE WHEN state = 'delivered' AND number = 2 THEN 'delivered' ELSE 'failed' END,
+               CASE WHEN state = 'delivered' AND number = 2 THEN 204
+                    WHEN order_id % 100 = 44 THEN NULL ELSE 503 END,
+               CASE WHEN state <> 'delivered' AND order_id % 100 = 44 THEN 'timeout' END
+          FROM added, generate_series(1, 2) AS number
+         WHERE isfinite(due_at) AND state <> 'skipped'
+        """,
+        much,
+        little,
+        count,
+        ["delivered", "dead", "pending", "pending"],
+        timeout=5 * PATIENCE,
+    )
+    for table in ("ops.webhook_deliveries", "ops.webhook_attempts"):
+        await connection.execute(f"ANALYZE {table}")
+
+
 async def a_busy_day(connection: Connection, endpoint: UUID, count: int) -> None:
     """Add so many events of today to every table of the way, four an order, and count nothing.
 

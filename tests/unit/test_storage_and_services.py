@@ -14,6 +14,7 @@ ROOM = Path(orderbus.__file__).parent
 WITHOUT_ROWS = {
     "attempts",
     "built_in_endpoint",
+    "delivery_jobs",
     "endpoint_tests",
     "health",
     "interruptions",
