@@ -167,14 +167,14 @@ async def test_an_orders_deliveries_are_its_story_to_every_endpoint(database: Da
     for order in orders * 2:
         await scenario.append(database, order)
     await scenario.come_back(database, *await scenario.events(database))
-    order = await database.ask(storage.orders.get, str(orders[0].order_id))
+    of = Filter(order_pk=(await database.ask(storage.orders.get, str(orders[0].order_id))).order_pk)
     async with database.connection() as connection:
-        found = await walked(connection, Filter(order_pk=order.order_pk), 2)
-        back = await walked(connection, Filter(order_pk=order.order_pk), 4, newest_first=True)
+        found = await walked(connection, of, 2)
+        back = await walked(connection, of, 4, newest_first=True)
         shown = await storage.delivery_views.show(connection, found)
 
     assert [each.sequence for each in shown] == [1, 1, 2, 2, 3, 3]
-    assert {each.order_id for each in shown} == {order.order_id}
+    assert {each.order_id for each in shown} == {orders[0].order_id}
     assert shown[0].type == "order.created"
     assert back == found[::-1]
 
