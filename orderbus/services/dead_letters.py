@@ -128,7 +128,7 @@ async def redrive(connection: Connection, letter_id: int) -> Redriven:
 async def _bring_back(connection: Connection, letter: DeadLetter) -> Redriven:
     match letter:
         case DeadLetter(kind="delivery", delivery_id=int() as delivery_id):
-            if not await storage.deliveries.redrive(connection, delivery_id):
+            if not await storage.delivery_acts.redrive(connection, [delivery_id]):
                 raise Conflict("The delivery is not dead any more, or its endpoint was removed")
             held_by = await storage.endpoints.holding(connection, delivery_id)
             return Redriven(deliveries=0 if held_by else 1, held_by=held_by)

@@ -219,9 +219,9 @@ _SETTLE: Final = """
          WHERE delivery.id = given.id
            AND delivery.id = ANY (ARRAY(SELECT id FROM free))
            AND delivery.lease = given.lease
-        RETURNING delivery.id, order_id, endpoint_id, event_id, occurred_at, resent_at,
-                  given.number, given.state, outcome, reason, why, status, error, detail, address,
-                  head
+        RETURNING delivery.id, order_id, endpoint_id, event_id, occurred_at, given.number,
+                  coalesce(resent_at, occurred_at) AS since,
+                  given.state, outcome, reason, why, status, error, detail, address, head
     ), attempt AS (
         UPDATE ops.webhook_attempts AS attempt
            SET finished_at = clock_timestamp(), outcome = settled.outcome, status = settled.status,
@@ -240,8 +240,7 @@ _SETTLE: Final = """
     )
     SELECT ours.id, settled.id IS NOT NULL AS settled, settled.order_id, settled.endpoint_id,
            settled.state <> 'pending' AS ended,
-           extract(epoch FROM clock_timestamp()
-                              - coalesce(resent_at, settled.occurred_at))::float AS seconds
+           extract(epoch FROM clock_timestamp() - settled.since)::float AS seconds
       FROM ours
       LEFT JOIN settled USING (id)
 """
@@ -285,18 +284,3 @@ def _columns(outcomes: Sequence[Outcome]) -> list[list[object]]:
         )
         for name in names
     ]
-
-
-async def redrive(connection: Connection, delivery_id: int) -> bool:
-    """Let a dead delivery begin again, due now; its attempts stay in the ledger."""
-    status = await connection.execute(
-        """
-        UPDATE ops.webhook_deliveries AS delivery
-           SET state = 'pending', due_at = now(), attempts = 0, crashes = 0, settled_at = NULL
-          FROM ops.webhook_endpoints AS endpoint
-         WHERE delivery.id = $1 AND delivery.state = 'dead' AND endpoint.id = delivery.endpoint_id
-           AND endpoint.removed_at IS NULL
-        """,
-        delivery_id,
-    )
-    return status == "UPDATE 1"

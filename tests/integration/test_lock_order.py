@@ -94,7 +94,6 @@ CALLS: dict[str, Call] = {
     "deliveries.claim": lambda c, _: storage.deliveries.claim(
         c, lease=uuid4(), length=SOON, in_flight={}, otherwise=9, at_most=9
     ),
-    "deliveries.redrive": lambda c, w: storage.deliveries.redrive(c, w.dead),
     "deliveries.settle": settle,
     "delivery_acts.hold": hold,
     "delivery_acts.redrive": lambda c, w: storage.delivery_acts.redrive(c, [w.dead, w.waiting]),
