@@ -67,7 +67,7 @@ async def test_a_delivery_redriven_while_its_endpoint_is_removed_is_never_sent(
     due = await one_due(database, receiver.url)
     await delivery_rows.give_up(database)
     async with database.transaction() as connection:
-        assert await storage.deliveries.redrive(connection, due)
+        assert await storage.delivery_acts.redrive(connection, [due])
         await endpoint_changes.remove(database, (await state(database, due))["endpoint_id"])
     await deliver(database, http, settings)
     await services.endpoints.skip_owed(database)

@@ -16,7 +16,8 @@ from tests.support.locked_world import World
 
 #: What decides whether a delivery is sent, each in a transaction of its own as in real life.
 DECIDING = (
-    *("deliveries.claim", "deliveries.settle", "deliveries.redrive", "endpoints.disable"),
+    *("deliveries.claim", "deliveries.settle", "delivery_acts.redrive", "endpoints.disable"),
+    *("delivery_acts.skip", "delivery_acts.resend"),
     *("endpoint_changes.lock", "endpoints.remove", "endpoints.skip_owed", "inbox.add"),
 )
 

@@ -67,6 +67,12 @@ async def hold(connection: Connection, world: World) -> None:
         await storage.delivery_acts.hold(connection, world.waiting)
 
 
+async def skip(connection: Connection, world: World) -> None:
+    async with connection.transaction():  # what is next is due with it, or not at all
+        ids = [world.dead, world.waiting]
+        await storage.delivery_acts.skip(connection, ids, by="x", reason="x")
+
+
 async def settle_pointers(connection: Connection, world: World) -> None:
     ids = [event.event_id for event in world.events]
     await storage.outbox.settle(
@@ -101,9 +107,7 @@ CALLS: dict[str, Call] = {
         c, [w.dead, w.waiting], by="x", reason=None
     ),
     "delivery_acts.retry": lambda c, w: storage.delivery_acts.retry(c, [w.dead, w.waiting]),
-    "delivery_acts.skip": lambda c, w: storage.delivery_acts.skip(
-        c, [w.dead, w.waiting], by="x", reason="x"
-    ),
+    "delivery_acts.skip": skip,
     "endpoint_changes.drop_old_secrets": lambda c, _: storage.endpoint_changes.drop_old_secrets(c),
     "endpoint_changes.lock": enable,
     "endpoint_changes.lock_built_in": lambda c, _: storage.endpoint_changes.lock_built_in(c),

@@ -98,7 +98,7 @@ async def test_one_that_is_redriven_goes_before_those_that_came_after_it(
     await scenario.come_back(database, second)
     await scenario.settle(database, claimed, Settlement("dead", "failed", reason="x", error="x"))
     async with database.connection() as connection:
-        await storage.deliveries.redrive(connection, claimed.delivery_id)
+        await storage.delivery_acts.redrive(connection, [claimed.delivery_id])
 
     assert await scenario.due(database) == [claimed.delivery_id]
 
