@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 from uuid import UUID
 
 import click
-from pydantic import ValidationError
 
 from orderbus import services, storage
 from orderbus.commands import jobs, terminal
 from orderbus.commands.moments import moment
 from orderbus.domain.text import brief
 from orderbus.errors import Busy, Invalid, Refused
-from orderbus.storage.delivery_lists import Filter
 
 if TYPE_CHECKING:
     from orderbus.services.delivery_lists import History
+    from orderbus.storage.delivery_lists import Filter
     from orderbus.storage.delivery_views import Attempt, Delivery, State
 
 _STATES: Final = ("pending", "held", "delivered", "dead", "skipped")
@@ -103,7 +102,7 @@ async def list_deliveries(
 ) -> None:
     """List deliveries: what is owed in the order of each line, all else from the newest on."""
     async with run.database.connection() as connection:
-        fits = Filter(state=state, **which)
+        fits = storage.delivery_lists.Filter(state=state, **which)
         wanted = await services.delivery_lists.of_order(connection, fits, order)
     after = _read_cursor(wanted, cursor) if cursor else None
     page = await services.delivery_lists.list_page(
@@ -183,7 +182,7 @@ async def retry(run: terminal.Run, **asked: Unpack[Asked]) -> None:
     earlier one of its order is let go by that one.
     """
     model = services.delivery_jobs.RetryDeliveries
-    await _act(run, "retry-deliveries", services.delivery_acts.retry, model, asked)
+    await _act(run, "retry_deliveries", services.delivery_acts.retry, model, asked)
 
 
 @deliveries.command()
@@ -194,7 +193,7 @@ async def retry(run: terminal.Run, **asked: Unpack[Asked]) -> None:
 async def skip(run: terminal.Run, **asked: Unpack[Asked]) -> None:
     """Let an endpoint never have what it is owed; what comes next in the order goes on."""
     model = services.delivery_jobs.SkipDeliveries
-    await _act(run, "skip-deliveries", services.delivery_acts.skip, model, asked)
+    await _act(run, "skip_deliveries", services.delivery_acts.skip, model, asked)
 
 
 @deliveries.command()
@@ -211,7 +210,7 @@ async def resend(run: terminal.Run, **asked: Unpack[Asked]) -> None:
     answered and lost. What is owed of the same orders and comes later waits for it.
     """
     model = services.delivery_jobs.ResendDeliveries
-    await _act(run, "resend-deliveries", services.delivery_acts.resend, model, asked)
+    await _act(run, "resend_deliveries", services.delivery_acts.resend, model, asked)
 
 
 async def _act(
@@ -229,11 +228,7 @@ async def _act(
         await _act_on(run, act, asked)
         return
     reason = asked["reason"]
-    try:
-        wanted = model.model_validate({**given, "reason": reason})
-    except ValidationError as error:
-        fault = error.errors()[0]
-        raise Invalid(f"{brief(repr(fault['input']), 40)}: {fault['msg']}") from None
+    wanted = services.kinds.read(model, {**given, "reason": reason})
     if asked["dry_run"]:
         count = await jobs.count(run, kind, wanted)
         run.answer({"kind": kind, "total": count}, f"{count} fit; nothing was done")

@@ -198,7 +198,7 @@ async def _resend(
     return await storage.delivery_acts.resend(connection, ids, by=by, reason=wanted.reason)
 
 
-RETRY: Final = _kind("retry-deliveries", RetryDeliveries, _retry)
+RETRY: Final = _kind("retry_deliveries", RetryDeliveries, _retry)
 #: The last ones of each line first: none is let go that is to be skipped, too.
-SKIP: Final = _kind("skip-deliveries", SkipDeliveries, _skip, backwards=True)
-RESEND: Final = _kind("resend-deliveries", ResendDeliveries, _resend)
+SKIP: Final = _kind("skip_deliveries", SkipDeliveries, _skip, backwards=True)
+RESEND: Final = _kind("resend_deliveries", ResendDeliveries, _resend)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from orderbus.domain.orders import faults
 from orderbus.domain.text import brief, moment, storable
-from orderbus.errors import Misconfigured, OrderbusError, Unavailable
+from orderbus.errors import Invalid, Misconfigured, OrderbusError, Unavailable
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, our_errors
 from orderbus.storage.jobs import REFUSALS, Cursor, Refusal, Step
@@ -77,6 +78,16 @@ class Kind(Generic[F]):
     count: Callable[[Connection, F], Awaitable[int]]
     step: Callable[[Connection, F, Cursor | None, int, Outside], Awaitable[Step]]
     bound: Callable[[Connection, F, Settings], Awaitable[F]] = _as_it_is
+
+
+def read(model: type[F], members: Mapping[str, object]) -> F:
+    """Read which rows are meant. Raises ``Invalid``."""
+    try:
+        return model.model_validate(members)
+    except ValidationError as error:
+        found = faults(error)
+        message = f"{found[0].pointer.removeprefix('/')} {found[0].detail}".strip()
+        raise Invalid(message, found) from None
 
 
 def reason(error: Exception) -> str:
