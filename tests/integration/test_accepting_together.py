@@ -12,7 +12,7 @@ import pytest
 
 from orderbus import services
 from orderbus.domain.orders import PlaceOrder
-from orderbus.errors import Busy, Conflict, KeyReused, Unavailable
+from orderbus.errors import Busy, KeyReused, OtherContent, Unavailable
 from orderbus.services.orders import Accepting, Placed
 from orderbus.settings import Settings
 from orderbus.storage import database as sessions
@@ -132,7 +132,7 @@ async def test_of_orders_that_contradict_each_other_one_is_stored_and_the_others
         database, first, samples.order("SO-1", total=1), samples.order("SO-2", idempotency_key="k")
     )
 
-    assert [type(one) for one in found] == [Placed, Conflict, KeyReused]
+    assert [type(one) for one in found] == [Placed, OtherContent, KeyReused]
     assert await order_rows.whole(database) == ["SO-1"]
 
 
