@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import structlog
@@ -235,6 +236,22 @@ def configure_logging(settings: Settings, *, process: str) -> None:
     logging.getLogger("aiohttp.server").addFilter(without_bytes)
     # pika writes eight lines for a connection that was refused; what follows is ours to say.
     logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def beside_an_answer() -> Iterator[None]:
+    """Write warnings to stderr, and nothing to stdout: that is the answer of a command."""
+    if structlog.is_configured():
+        yield
+        return
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger("WARNING"),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
 
 
 def without_bytes(record: logging.LogRecord) -> bool:

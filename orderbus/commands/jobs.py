@@ -6,7 +6,6 @@ Commands that touch many rows begin a job with ``begin`` and help it along with 
 from __future__ import annotations
 
 import asyncio
-import getpass
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
@@ -43,14 +42,6 @@ rate_option: Final[Option] = click.option(
 )
 
 
-def user() -> str:
-    """Name who types this, as jobs and the audit log do."""
-    try:
-        return f"command:{getpass.getuser()}"
-    except (KeyError, OSError):  # a container may run as a number without a name
-        return "command"
-
-
 async def count(run: terminal.Run, kind: str, wanted: Filter) -> int:
     """Count what a job would be about, for --dry-run."""
     return (await run.database.ask(services.jobs.plan, kind, wanted, run.settings)).total
@@ -62,7 +53,9 @@ async def begin(
     """Count what fits, and begin a job that workers go on with from now on."""
     planned = await run.database.ask(services.jobs.plan, kind, wanted, run.settings)
     async with run.database.transaction() as connection:
-        return await services.jobs.begin(connection, planned, rate=rate, asked_by=user(), why=why)
+        return await services.jobs.begin(
+            connection, planned, rate=rate, asked_by=run.actor, why=why
+        )
 
 
 async def work_on(run: terminal.Run, job: Job) -> Job:
@@ -162,7 +155,9 @@ def _move(action: Action, sentence: str) -> click.Command:
     @terminal.with_database
     async def move(run: terminal.Run, *, job_id: int, reason: str | None) -> None:
         async with run.database.transaction() as connection:
-            job = await services.jobs.move(connection, job_id, action, asked_by=user(), why=reason)
+            job = await services.jobs.move(
+                connection, job_id, action, asked_by=run.actor, why=reason
+            )
         run.answer(asdict(job), f"job {job.id} is {job.state}: {job.done} of {job.total} done")
 
     return move

@@ -25,7 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orderbus import settings as settings_module
-from orderbus import storage
+from orderbus import storage, telemetry
 from orderbus.domain.text import brief, printable, storable
 from orderbus.errors import Busy, Invalid, OrderbusError, Unavailable, handling
 
@@ -91,7 +91,8 @@ def with_database(command: Callable[..., Awaitable[None]]) -> Callable[..., None
             async with storage.database.open_database(settings) as database:
                 await command(Run(settings, database, as_json), **given)
 
-        with_exit_code(lambda: asyncio.run(within()))
+        with telemetry.beside_an_answer():
+            with_exit_code(lambda: asyncio.run(within()))
 
     return run
 

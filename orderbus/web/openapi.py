@@ -34,7 +34,7 @@ _HEADERS: Final[Mapping[str, tuple[str, str]]] = {
     "Idempotent-Replayed": ("`true` where the answer was given before", "true"),
     "If-Match": ("the ETag under which the caller saw the order", '"3"'),
     "If-None-Match": ("the ETag of what the caller has already", '"3"'),
-    "Location": ("where the order is", f"/orders/{_UUID}"),
+    "Location": ("where it is", f"/orders/{_UUID}"),
     "Retry-After": ("seconds after which the same request may work", "1"),
     "traceparent": (
         "the trace that the request belongs to, W3C Trace Context",
@@ -46,6 +46,7 @@ _HEADERS: Final[Mapping[str, tuple[str, str]]] = {
 }
 _PATH: Final = {
     "id": "our uuid; of an order the sender's reference, too",
+    "job": "the number of a job",
     "file": "the name of a file of the viewer",
 }
 _KEYS: Final = {

@@ -1,17 +1,19 @@
-"""The query parameters of the list of orders."""
+"""The query parameters of lists."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
+from collections.abc import Callable, Collection
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
+from orderbus.domain.jobs import STATES, State
 from orderbus.domain.orders import faults
 from orderbus.domain.states import Status
 from orderbus.domain.text import brief, moment
@@ -23,10 +25,15 @@ _LONGEST_PAGE: Final = 100
 _TEXT: Final = 255
 
 
-def _status(value: str) -> str:
-    if value not in set(Status):
-        raise ValueError(f"is {brief(value, 40)!r}: must be one of {', '.join(Status)}")
-    return value
+def one_of(allowed: Collection[str]) -> Callable[[str], str]:
+    """Take one of these words; others are refused with a list of them."""
+
+    def check(value: str) -> str:
+        if value not in allowed:
+            raise ValueError(f"is {brief(value, 40)!r}: must be one of {', '.join(allowed)}")
+        return value
+
+    return check
 
 
 def _plain(value: str) -> str:
@@ -60,25 +67,18 @@ def _position(cursor: str) -> int:
     return int(text)
 
 
-_Text = Annotated[
+#: A text, or a moment with its time zone, that a list may be asked for.
+Text = Annotated[
     str | SkipJsonSchema[None], Field(min_length=1, max_length=_TEXT), BeforeValidator(_plain)
 ]
-_When = Annotated[datetime | SkipJsonSchema[None], BeforeValidator(_moment)]
+When = Annotated[datetime | SkipJsonSchema[None], BeforeValidator(_moment)]
 
 
-class OrderQuery(BaseModel):
-    """Which orders are asked for, how many, and from where on."""
+class PageQuery(BaseModel):
+    """How many are asked for, and from where on."""
 
     model_config = ConfigDict(extra="forbid")
 
-    status: Annotated[Status | SkipJsonSchema[None], BeforeValidator(_status)] = None
-    source: Annotated[_Text, Field(description="webhook, api or cart")] = None
-    external_ref: Annotated[_Text, Field(description="the sender's reference")] = None
-    customer: Annotated[_Text, Field(description="their email, or the sender's name for them")] = (
-        None
-    )
-    created_at__gte: Annotated[_When, Field(description="created then or later")] = None
-    created_at__lt: Annotated[_When, Field(description="created before")] = None
     limit: Annotated[int, Field(ge=1, le=_LONGEST_PAGE), BeforeValidator(_limit)] = 10
     cursor: Annotated[
         int | None,
@@ -86,30 +86,53 @@ class OrderQuery(BaseModel):
         WithJsonSchema({"type": "string", "description": "the next_cursor of the page before"}),
     ] = None
 
+
+class OrderQuery(PageQuery):
+    """Which orders are asked for, how many, and from where on."""
+
+    status: Annotated[Status | SkipJsonSchema[None], BeforeValidator(one_of([*Status]))] = None
+    source: Annotated[Text, Field(description="webhook, api or cart")] = None
+    external_ref: Annotated[Text, Field(description="the sender's reference")] = None
+    customer: Annotated[Text, Field(description="their email, or the sender's name for them")] = (
+        None
+    )
+    created_at__gte: Annotated[When, Field(description="created then or later")] = None
+    created_at__lt: Annotated[When, Field(description="created before")] = None
+
     def filter(self) -> Filter:
         """Say which orders are asked for."""
         return Filter(**self.model_dump(exclude={"limit", "cursor"}))
 
 
-def read(request: web.Request) -> OrderQuery:
+class JobQuery(PageQuery):
+    """Which jobs are asked for, how many, and from where on."""
+
+    state: Annotated[State | SkipJsonSchema[None], BeforeValidator(one_of(STATES))] = None
+    kind: Annotated[Text, Field(description="such as replay")] = None
+
+
+Query = TypeVar("Query", bound=PageQuery)
+
+
+def read(request: web.Request, model: type[Query]) -> Query:
     """Read the query; raises ``Invalid`` for a slip, which must not return everything."""
     given = dict(request.query)
     twice = [name for name in given if len(request.query.getall(name)) > 1]
     found = [Fault(f"/{name}", "query", "is given twice: once is allowed") for name in twice]
     try:
-        query = OrderQuery.model_validate(given)
+        query = model.model_validate(given)
     except ValidationError as error:
-        found = [_named(fault) for fault in faults(error)]
+        found = [_named(fault, model) for fault in faults(error)]
     else:
         if not found:
             return query
     raise invalid("query", found)
 
 
-def _named(fault: Fault) -> Fault:
+def _named(fault: Fault, model: type[PageQuery]) -> Fault:
     detail = fault.detail
     if fault.code == "extra_forbidden":
-        detail = f"is no filter of this list: allowed are {', '.join(OrderQuery.model_fields)}"
+        detail = f"is no filter of this list: allowed are {', '.join(model.model_fields)}"
     return Fault(fault.pointer, "query", detail)
 
 

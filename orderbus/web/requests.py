@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Callable
-from typing import Final, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
@@ -16,7 +16,7 @@ from orderbus.domain import json
 from orderbus.domain.orders import faults
 from orderbus.domain.text import brief
 from orderbus.domain.traces import trace_id
-from orderbus.errors import Fault, Invalid, TooLarge, Unauthenticated, UnknownMediaType
+from orderbus.errors import Fault, Invalid, NotFound, TooLarge, Unauthenticated, UnknownMediaType
 from orderbus.web import open_access
 from orderbus.web.app_keys import DATABASE, ROUTES, SETTINGS
 from orderbus.web.routes import Route
@@ -84,14 +84,32 @@ def _look_at_head(request: web.Request, at_most: int, taken: Callable[[str], boo
 async def model_or_none(request: web.Request, model: type[Model]) -> tuple[bytes, Model]:
     """Read a body that may be missing; raises as ``body``, and ``Invalid``."""
     text = await body(request) if request.can_read_body else b""
-    members = json.loads(text) if text else {}
-    if not isinstance(members, dict):
+    return text, valid(model, members(text) if text else {})
+
+
+def members(text: bytes) -> dict[str, Any]:
+    """Read the members of a body; raises ``Invalid`` where it is no JSON object."""
+    found = json.loads(text)
+    if not isinstance(found, dict):
         message = f"The body is {brief(text.decode(), 40)!r}: must be an object"
         raise Invalid(message, [Fault("", "object", message)])
+    return found
+
+
+def valid(model: type[Model], found: Mapping[str, Any]) -> Model:
+    """Make a model of the members of a body; raises ``Invalid`` with each fault."""
     try:
-        return text, model.model_validate(members)
+        return model.model_validate(found)
     except ValidationError as error:
         raise invalid("request", faults(error)) from None
+
+
+def number(request: web.Request, name: str) -> int:
+    """Read the number of a row from the path; what is none names nothing: ``NotFound``."""
+    given = request.match_info[name]
+    if not re.fullmatch("[0-9]{1,18}", given, re.ASCII):
+        raise NotFound(f"No {name} {brief(ascii(given), 40)}")
+    return int(given)
 
 
 def invalid(what: str, found: list[Fault]) -> Invalid:

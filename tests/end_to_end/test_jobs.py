@@ -28,7 +28,6 @@ async def begin(system: System) -> Job:
 async def test_a_job_of_ten_thousand_rows_gives_each_once_and_in_order_although_two_workers_die(
     system: System,
 ) -> None:
-    system.env["ORDERBUS_WORKER_METRICS_PORT"] = "0"
     job = await begin(system)
 
     async def both_are_killed() -> bool:

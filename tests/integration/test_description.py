@@ -12,9 +12,10 @@ from uuid import uuid4
 import jsonschema
 import pytest
 
-from orderbus import errors
+from orderbus import errors, storage
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
+from orderbus.storage.jobs import NewJob, Step
 from orderbus.web import app, openapi
 from tests.conftest import settings_from
 from tests.support import samples, scenario
@@ -28,7 +29,8 @@ ONE_AFTER_ANOTHER = (("a", "SO-1", 350), ("b", "SO-1", 350), ("c", "SO-1", 1), (
 #: Given where a dependency is away, where we fail, or where a sender is slow: other tests do that.
 ELSEWHERE = {503, 500, 408}
 #: Here 409 means only that the first request under a key is not answered yet.
-ONLY_UNDER_WAY = {("open_cart", 409), ("create_new_order", 409)}
+ONLY_UNDER_WAY = {("open_cart", 409), ("create_new_order", 409), ("begin_job", 409)}
+MOMENT = "2026-01-02T03:04:05Z"
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ async def guarded(env: dict[str, str], database: Database) -> AsyncIterator[Clie
 
 def routes() -> list[tuple[str, str, dict[str, Any]]]:
     """Every operation as it can be asked: its method, a path, and what is described of it."""
-    values = {"{id}": str(uuid4()), "{file}": "start.js"}
+    values = {"{id}": str(uuid4()), "{file}": "start.js", "{job}": "17"}
     return [
         (method, re.sub("{.*}", lambda name: values[name.group()], path), operation)
         for (method, path), operation in operations().items()
@@ -112,6 +114,26 @@ async def read_and_change(client: Client, database: Database, settings: Settings
     await client.get("/docs/nothing.js")
 
 
+async def begin_and_move_jobs(client: Client, database: Database) -> None:
+    path, key = "/api/v1/jobs", {"Idempotency-Key": "a job"}
+    body = {"kind": "replay", "filter": {"consumer": "count_event", "since": MOMENT}}
+    await client.post(path, json={**body, "dry_run": True})
+    begun = await client.post(path, json=body, headers=key)
+    await client.post(path, json={**body, "rate": 1}, headers=key)
+    await client.get(f"{path}?state=lost")
+    job = (await begun.json())["id"]
+    await client.get(f"{path}/{job}")
+    for action in ("pause", "resume", "cancel"):
+        key = {"Idempotency-Key": f"{action} a job"}
+        await client.post(f"{path}/{job}/{action}", headers=key)
+        await client.post(f"{path}/{job}/{action}", headers=key, json={"reason": "another"})
+    for action in ("pause", "resume"):
+        await client.post(f"{path}/{job}/{action}")
+    done = await database.ask(storage.jobs.add, NewJob("replay", {}, 1, 0, "test"))
+    await database.ask(storage.jobs.advance, done.id, Step(0))
+    await client.post(f"{path}/{done.id}/cancel")
+
+
 async def test_every_answer_that_is_described_is_given_and_no_other(
     client: Client, guarded: Client, database: Database, settings: Settings
 ) -> None:
@@ -119,6 +141,7 @@ async def test_every_answer_that_is_described_is_given_and_no_other(
     await give_what_any_route_refuses(client, guarded)
     await take_orders(client)
     await read_and_change(client, database, settings)
+    await begin_and_move_jobs(client, database)
 
     described = {
         (operation["operationId"], int(status))

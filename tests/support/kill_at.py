@@ -13,11 +13,11 @@ import runpy
 import signal
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
 from orderbus import services, storage
-from orderbus.actors import broker
 from orderbus.pubsub.publisher import Publisher
 from orderbus.services.consumptions import Consuming
 
@@ -78,13 +78,15 @@ def after_third(call: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+#: A module that is named is loaded for its point alone: the broker's thread, made before a worker
+#: forks, would pass for one that ended.
 POINTS: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]]] = {
     "web before its commit": (storage.orders, "add", before),
     "web after its commit": (storage.orders, "add", after),
     "worker between lease and publish": (Publisher, "publish", before),
     "worker between publish and mark": (storage.outbox, "settle", before),
     "bridge before its commit": (storage.inbox, "add", after),
-    "bridge after its commit": (broker, "wake_up", before),
+    "bridge after its commit": ("orderbus.actors.broker", "wake_up", before),
     "worker between claim and request": (storage.deliveries, "claim", after),
     "worker between answer and settlement": (storage.deliveries, "settle", before),
     "worker between an effect and its mark": (storage.consumptions, "mark_done", before),
@@ -108,5 +110,6 @@ def run(command: list[str]) -> None:
 
 if __name__ == "__main__":
     place, name, wrap = POINTS[sys.argv[1]]
+    place = import_module(place) if isinstance(place, str) else place
     setattr(place, name, wrap(getattr(place, name)))
     run(sys.argv[2:])

@@ -208,7 +208,7 @@ async def retry(request: web.Request) -> web.Response:
 )
 async def list_page(request: web.Request) -> web.Response:
     """List orders from the newest on, a page at a time; an unknown filter is refused."""
-    query = queries.read(request)
+    query = queries.read(request, queries.OrderQuery)
     page = await services.orders.list_newest(
         request.app[DATABASE], query.filter(), before=query.cursor, at_most=query.limit
     )

@@ -6,13 +6,17 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from orderbus.domain.events import rfc3339
+from orderbus.domain.text import brief, storable
+
+_LONGEST_REASON: Final = 2000
 
 Id = Annotated[UUID, Field(examples=["0b7e2f3c-5a0f-4a53-9d6f-5a3c5f0e2b11"])]
 Reference = Annotated[str, Field(description="the sender's reference", examples=["SO-10045"])]
@@ -32,6 +36,20 @@ Moment = Annotated[
     WithJsonSchema(
         {"type": "string", "format": "date-time", "examples": ["2026-01-02T03:04:05.678901Z"]}
     ),
+]
+
+
+def _reason(value: object) -> object:
+    is_reason = isinstance(value, str) and 1 <= len(value) <= _LONGEST_REASON
+    if value is not None and not (is_reason and storable(str(value)) == value):
+        message = "is {given}: must be a text of 1 to {most} characters, without NUL"
+        bounds = {"given": brief(ascii(value), 40), "most": _LONGEST_REASON}
+        raise PydanticCustomError("text", message, bounds)
+    return value
+
+
+Reason = Annotated[
+    str | None, Field(min_length=1, max_length=_LONGEST_REASON), BeforeValidator(_reason)
 ]
 
 

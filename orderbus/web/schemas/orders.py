@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AliasPath, BaseModel, ConfigDict, Field
 
 from orderbus import services, storage
 from orderbus.domain import states
 from orderbus.domain.states import Status
-from orderbus.domain.text import brief, storable
 from orderbus.storage.journey import JourneyEvent
-from orderbus.web.schemas.fields import Amount, Body, Hash, Id, Moment, Reference
+from orderbus.web.schemas.fields import Amount, Body, Hash, Id, Moment, Reason, Reference
 
-_LONGEST_REASON = 2000
 _REFERENCE = AliasPath("order", "external_ref")
 
 
@@ -155,15 +152,6 @@ class Journey(Body):
     events: Sequence[JourneyEvent]
 
 
-def _reason(value: object) -> object:
-    is_reason = isinstance(value, str) and 1 <= len(value) <= _LONGEST_REASON
-    if value is not None and not (is_reason and storable(str(value)) == value):
-        message = "is {given}: must be a text of 1 to {most} characters, without NUL"
-        bounds = {"given": brief(ascii(value), 40), "most": _LONGEST_REASON}
-        raise PydanticCustomError("text", message, bounds)
-    return value
-
-
 class Change(BaseModel):
     """What is sent to change an order: all of it may be left out."""
 
@@ -173,6 +161,4 @@ class Cancel(Change):
 
     model_config = ConfigDict(json_schema_extra={"example": {"reason": "ordered twice"}})
 
-    reason: Annotated[
-        str | None, Field(min_length=1, max_length=_LONGEST_REASON), BeforeValidator(_reason)
-    ] = None
+    reason: Reason = None
