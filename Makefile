@@ -77,7 +77,7 @@ lint-fix: install ## Lint the code and mend what can be mended
 	$(BIN)/ruff check --fix .
 bench: install parts ## Measure beside peers and pgbench, write the report; ARGS=--quick, or names
 	@$(BIN)/python -m bench $(ARGS)
-bench-long: install parts ## The same for minutes each, with ten million rows and half an hour's memory
+bench-long: install parts ## What takes an hour: half an hour's memory, and ten million rows
 	@$(BIN)/python -m bench --long $(ARGS)
 
 ## One process each, on the dependencies that .env or the environment names

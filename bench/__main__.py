@@ -54,7 +54,7 @@ MEASURES: Mapping[str, Measure] = {
     "hops": hops.measure,
 }
 #: What takes longer than the others together: ``make bench-long``.
-LONG: Mapping[str, Measure] = {"memory": memory.measure, "growth": growth.measure}
+LONG: Mapping[str, Measure] = {"growth": growth.measure, "memory": memory.measure}
 
 
 def main() -> int:
@@ -62,14 +62,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join({**MEASURES, **LONG}))
     parser.add_argument("--quick", action="store_true", help="a tenth of the work")
-    parser.add_argument("--long", action="store_true", help="minutes for each, and what grows")
+    parser.add_argument(
+        "--long", action="store_true", help="what takes longer than all others: memory, growth"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args()
     known = {**MEASURES, **LONG}
     for name in arguments.names:
         if name not in known:
             parser.error(f"{name} is none of {', '.join(known)}")
-    chosen = arguments.names or [*MEASURES, *(LONG if arguments.long else [])]
+    chosen = arguments.names or (LONG if arguments.long else MEASURES)
     run = Run(quick=arguments.quick, long=arguments.long)
     measured = uvloop.run(_measure({name: known[name] for name in chosen}, run))
     everything = not arguments.names and not arguments.quick

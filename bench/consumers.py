@@ -44,15 +44,9 @@ async def _bridge(database: Database, share: int, run: Run) -> list[Result]:
     counts = dict.fromkeys(CONSUMERS, 0)
     for _ in range(TURNS):
         for count in CONSUMERS:
-            wanted = {f"consumer_{'abcdefghij'[n]}": "order.*" for n in range(count)}
-            received = await _placed(database, share)
-            with statements.recorded() as sent:
-                began = time.perf_counter()
-                for start in range(0, share, BATCH):
-                    batch = received[start : start + BATCH]
-                    await services.inbox.receive(database, batch, wanted=wanted)
-                took[count] += time.perf_counter() - began
-            counts[count] += len(sent)
+            seconds, sent = await record(database, share, count=count)
+            took[count] += seconds
+            counts[count] += sent
     events = share * TURNS
     rates = {count: events / took[count] for count in CONSUMERS}
     told = ", ".join(f"{count}: {rate:,.0f}/s" for count, rate in rates.items())
@@ -67,10 +61,31 @@ async def _bridge(database: Database, share: int, run: Run) -> list[Result]:
     return [*goals, Goal(name, each, 0.1, at_least=False, detail=sent_in_all)]
 
 
-async def _processing(database: Database, settings: Settings, share: int, run: Run) -> list[Result]:
+def names(count: int) -> list[str]:
+    """Name so many consumers that nobody has."""
+    return [f"consumer_{'abcdefghij'[n]}" for n in range(count)]
+
+
+async def record(database: Database, share: int, *, count: int) -> tuple[float, int]:
+    """Record events for so many consumers; returns the seconds, and the statements it took."""
+    wanted = dict.fromkeys(names(count), "order.*")
+    received = await _placed(database, share)
+    with statements.recorded() as sent:
+        began = time.perf_counter()
+        for start in range(0, share, BATCH):
+            await services.inbox.receive(database, received[start : start + BATCH], wanted=wanted)
+        return time.perf_counter() - began, len(sent)
+
+
+async def process(database: Database, settings: Settings, share: int) -> tuple[float, int]:
+    """Process orders; returns the seconds, and the statements it took."""
     installed = {each.name: each for each in actors.consumers.installed(settings)}
     work = installed["process_order"].work
-    took, sent = await _consumed(database, settings, share, "process_order", work)
+    return await _consumed(database, settings, share, "process_order", work)
+
+
+async def _processing(database: Database, settings: Settings, share: int, run: Run) -> list[Result]:
+    took, sent = await process(database, settings, share)
     each = "each three events more; transactions' own statements included"
     detail = f"alone, durable, {each}"
     goal = 2_000 * run.scale

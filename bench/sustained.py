@@ -14,7 +14,7 @@ from bench.system import Backlog, System, system
 
 #: The backlog may grow by so many rows a second for each order a second, and is flat: less than one
 #: order of a hundred is left behind, since each leaves five rows and more on its way.
-_FLAT = 0.05
+FLAT = 0.05
 #: The first part of a run does not count: it fills what is under way.
 _WARM_UP = 1 / 3
 #: How far the next rate is from the best or the least, while one of them is unknown.
@@ -45,7 +45,7 @@ class Held:
     def flat(self) -> bool:
         """Whether it could have gone on for ever."""
         as_offered = not self.refused and self.accepted >= 0.98 * self.rate
-        return as_offered and self.growth <= _FLAT * self.rate
+        return as_offered and self.growth <= FLAT * self.rate
 
 
 async def measure(folder: Path, run: Run) -> list[Result]:
@@ -62,12 +62,12 @@ async def of_every_event(folder: Path, run: Run) -> list[Result]:
 
 async def _highest(running: System, name: str, goal: float, run: Run) -> list[Result]:
     """Hold the goal for long; then look for the highest rate that stays flat, up or down."""
-    held = await _hold(running, goal, run.pick(12, 45, 300))
+    held = await hold(running, goal, run.pick(12, 45, 300))
     tries = [held]
     for _ in range(int(run.pick(1, 3, 6))):
         if (await running.drained(within=_PATIENCE)).total:
             break  # what is left says enough
-        tries.append(await _hold(running, _next(tries), run.pick(8, 15, 60)))
+        tries.append(await hold(running, _next(tries), run.pick(8, 15, 60)))
     best = max((one.rate for one in tries if one.flat), default=0.0)
     told = "; ".join(
         f"{one.rate:.0f}/s {'flat' if one.flat else f'grew by {one.growth:.0f} rows/s'}"
@@ -102,7 +102,7 @@ def _next(tries: Sequence[Held]) -> float:
     return (max(flat) * min(grew)) ** 0.5 if flat else min(grew) / _STEP
 
 
-async def _hold(running: System, rate: float, seconds: float) -> Held:
+async def hold(running: System, rate: float, seconds: float) -> Held:
     """Offer a rate for so long, and look at the backlog each second."""
     samples: list[tuple[float, Backlog]] = []
     began = time.perf_counter()
