@@ -31,6 +31,7 @@ async def measure(folder: Path, run: Run) -> list[Result]:
                 lines[name].append((at, cpu.resident(pid) / _MIB))
             await asyncio.wait([sending], timeout=seconds / 120)
         sent = await sending
+        await running.all_drained(within=120)  # else it was the memory of what stood still
     detail = f"{len(sent.waits):,} orders at {PER_SECOND * run.scale:.0f}/s; MiB in thirds: "
     goals: list[Result] = []
     for name in _OURS:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from orderbus.devtools.dependency import Dependency, urls_of
+from orderbus.devtools.emulator import ENDS_WITHOUT_MEMORY
 from orderbus.devtools.processes import HTTP_GREETING, Sink, free_port, speaks, until
 
 _IMAGES: Final = {
@@ -103,6 +104,7 @@ def container(name: str) -> Container:
         case _:
             return make(
                 ports={"grpc": 8085},
+                given={"JAVA_TOOL_OPTIONS": ENDS_WITHOUT_MEMORY},
                 named={"PUBSUB_EMULATOR_HOST": "127.0.0.1:{grpc}"},
                 greeting=HTTP_GREETING,
                 command=_EMULATOR,

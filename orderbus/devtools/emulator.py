@@ -35,8 +35,17 @@ def jar() -> Path | None:
     return None
 
 
+#: For the JVM: the emulator keeps each message for ever, also those that were acked. Without memory
+#: it would go on and answer nobody; where it ends, what was not back yet is published again.
+ENDS_WITHOUT_MEMORY: Final = "-XX:+ExitOnOutOfMemoryError"
+
+
 class NativeEmulator(Dependency):
-    """An emulator on a port of its own; it keeps all in memory, and forgets it at its end."""
+    """An emulator on a port of its own; it keeps all in memory, and forgets it at its end.
+
+    Its memory is at most a quarter of the machine's, about 400,000 messages of ours in each GiB; it
+    ends once that is full.
+    """
 
     def __init__(self, jar: Path) -> None:
         super().__init__("Pub/Sub", f"private, Google's emulator {jar.name}")
@@ -48,8 +57,9 @@ class NativeEmulator(Dependency):
         port = self._port
         self.env = {"PUBSUB_EMULATOR_HOST": f"127.0.0.1:{port}"}
         self.urls = urls_of(self.env)
-        java = [os.environ.get("JAVA", "java"), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
-        command = [*java, "-Xmx512m", "-jar", str(self._jar), "--host=127.0.0.1", f"--port={port}"]
+        options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:MaxRAMPercentage=25"]
+        java = [os.environ.get("JAVA", "java"), *options, ENDS_WITHOUT_MEMORY]
+        command = [*java, "-jar", str(self._jar), "--host=127.0.0.1", f"--port={port}"]
         process = await self.launch("pubsub", command, sink=sink, grace=5)
         await until(lambda: speaks(port, HTTP_GREETING), process, seconds=60, what="The emulator")
 
