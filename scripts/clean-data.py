@@ -8,8 +8,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.dont_write_bytecode = True
 
-from orderbus.devtools.folders import default_data, remove_data  # noqa: E402 - the same
-from orderbus.errors import Misconfigured  # noqa: E402 - found by the line above
+from orderbus.devtools.folders import remove_data  # noqa: E402 - found by the line above
+from orderbus.errors import Misconfigured  # noqa: E402 - the same
+from orderbus.files import default_data  # noqa: E402 - the same
 
 if __name__ == "__main__":
     try:

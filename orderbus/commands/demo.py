@@ -18,7 +18,7 @@ from orderbus import settings as settings_module
 from orderbus.commands import terminal
 from orderbus.commands.up import with_provider
 from orderbus.devtools import processes, stack
-from orderbus.devtools.folders import default_data, free_folder
+from orderbus.devtools.folders import free_folder
 from orderbus.domain import events, retries
 from orderbus.errors import Died
 
@@ -61,7 +61,7 @@ async def _demo(provider: Provider | None, *, as_json: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, task.cancel)
     with (
-        free_folder(default_data().absolute(), "demo") as folder,
+        free_folder(files.default_data().absolute(), "demo") as folder,
         (folder / "log").open("w", buffering=1) as log,  # line by line
     ):
 

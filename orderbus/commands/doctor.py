@@ -15,6 +15,7 @@ from orderbus import storage
 from orderbus.commands import examine_postgres, examine_rabbitmq, terminal
 from orderbus.commands.findings import Examinations, Finding, fault, ok, report, warning
 from orderbus.errors import Misconfigured, OrderbusError
+from orderbus.files import settings_of_up
 from orderbus.pubsub import topology
 
 #: Seconds one examination may take.
@@ -36,7 +37,7 @@ async def _examine() -> list[Finding]:
         settings = settings_module.load()
     except Misconfigured as error:
         return [*found, fault("settings", str(error), "mend .env; .env.example explains each")]
-    found += [ok("settings", "read and in agreement"), _ingress(settings)]
+    found += [_settings(), _ingress(settings)]
     async with storage.database.open_database(settings) as database:
         examinations: Examinations = {
             **examine_postgres.examinations(settings, database),
@@ -63,6 +64,12 @@ async def _pubsub(settings: settings_module.Settings) -> Finding:
     where = settings.pubsub_emulator_host or "Google Cloud"
     names = f"topic {settings.pubsub_topic}, subscription {settings.pubsub_subscription}"
     return ok("Pub/Sub", f"{where}: {names}, dead letters of both")
+
+
+def _settings() -> Finding:
+    if (file := settings_of_up()) is None:
+        return ok("settings", "read and in agreement")
+    return warning("settings", "not those of the `orderbus up` that runs here", f". {file}")
 
 
 def _ingress(settings: settings_module.Settings) -> Finding:

@@ -28,6 +28,7 @@ from orderbus import settings as settings_module
 from orderbus import storage, telemetry
 from orderbus.domain.text import brief, printable, storable
 from orderbus.errors import Busy, Invalid, OrderbusError, Unavailable, handling
+from orderbus.files import settings_of_up
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -111,8 +112,20 @@ def with_exit_code(run: Callable[[], object]) -> None:
         run()
     except OrderbusError as error:
         away = isinstance(error, Unavailable) and not isinstance(error, Busy)
-        advice = ". `orderbus doctor` tells which dependency is away." if away else ""
+        advice = f". {where_to_look()}" if away else ""
         fail(f"{error}{advice}", code=handling(error).exit_code)
+
+
+def where_to_look() -> str:
+    """Say how to reach what runs here with settings of its own, or else how to find out more."""
+    if (file := settings_of_up()) is not None:
+        return (
+            f"`orderbus up` runs here with settings of its own: type `. {file}`, then this again."
+        )
+    return (
+        "`orderbus doctor` tells which dependency is away; among containers it is "
+        "`docker compose exec web orderbus doctor`."
+    )
 
 
 def fail(message: str, *, code: int) -> NoReturn:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orderbus import files
 from orderbus.commands import terminal
 from orderbus.devtools import dotenv, processes, stack
-from orderbus.devtools.folders import default_data, locked_folder, write_private
+from orderbus.devtools.folders import locked_folder, write_private
 from orderbus.devtools.providers import Provider
 from orderbus.domain import webhooks
 from orderbus.errors import Died, Invalid, Misconfigured
@@ -82,7 +83,7 @@ def up(
     embedded one, which needs nothing but what pip installed. Of `.env` it takes what is not about
     dependencies, ports and who may call.
     """
-    folder = (data or default_data() / "up").absolute()
+    folder = (data or files.default_data() / "up").absolute()
     given = dotenv.read(Path(".env"), os.environ)
     opening = partial(
         stack.running_stack,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import itertools
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -24,11 +23,6 @@ ELSEWHERE: Final = "orderbus-postgres-"
 _STARTER: Final = "starter.lock"
 #: Seconds that the processes of a starter that crashed may take to end.
 _ENDING: Final = 60.0
-
-
-def default_data() -> Path:
-    """Name the ignored folder that keeps the data of local runs."""
-    return Path(os.environ.get("ORDERBUS_DATA", ".orderbus"))
 
 
 def write_private(file: Path, text: str) -> None:
