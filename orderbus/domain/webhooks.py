@@ -23,6 +23,8 @@ from orderbus.errors import Fault, Invalid
 #: RFC 3986 section 2: what a URL may hold, in its own bytes.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
 _NAME: Final = re.compile(r"(?=.{1,253}\Z)(\w([\w-]{0,61}\w)?\.)*\w([\w-]{0,61}\w)?", re.ASCII)
+#: As the table of endpoints holds them.
+LONGEST_URL: Final = 2000
 #: A host that ends so is read as an IPv4 address by some, whatever it looks like.
 _NUMERIC: Final = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?")
 
@@ -86,6 +88,7 @@ def check_url(url: str) -> None:
         (named, "must name a host, by its name or its plain address"),
         ("@" not in split.netloc, "must not hold a user name or password"),
         (not split.fragment, "must not hold a fragment"),
+        (len(url) <= LONGEST_URL, f"must have at most {LONGEST_URL} characters"),
         (_PLAIN.fullmatch(url), "must hold no characters but those of RFC 3986"),
     )
     for holds, rule in rules:

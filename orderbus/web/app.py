@@ -50,7 +50,7 @@ def build_app(settings: Settings) -> web.Application:
     app[app_keys.ROUTES] = {}
     for route in ROUTES:
         without = route.path.rstrip("/")
-        for path in (without, f"{without}/"):
+        for path in filter(None, (without, f"{without}/")):
             for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
                 added = app.router.add_route(method, path, route.handler)
                 app[app_keys.ROUTES][added] = route

@@ -112,6 +112,7 @@ async def read_and_change(client: Client, database: Database, settings: Settings
         seen = await client.get(path)
         await client.get(path, headers={"If-None-Match": seen.headers["ETag"]})
     await client.get("/docs/nothing.js")
+    await client.get("/", allow_redirects=False)
 
 
 async def begin_and_move_jobs(client: Client, database: Database) -> None:

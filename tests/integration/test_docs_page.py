@@ -85,3 +85,14 @@ async def test_a_file_that_was_seen_is_not_sent_again(client: Client) -> None:
 )
 async def test_nothing_else_is_served_there(client: Client, name: str) -> None:
     await problem(await client.get(f"/docs/{name}"), 404, "not-found")
+
+
+@pytest.mark.parametrize("path", ["/", ""])
+async def test_whoever_opens_the_server_itself_is_led_to_the_page(
+    client: Client, path: str
+) -> None:
+    led = await client.get(path, allow_redirects=False)
+    page = await client.get(path)
+
+    assert (led.status, led.headers["Location"]) == (307, "/docs")
+    assert (page.status, page.url.path) == (200, "/docs")

@@ -86,7 +86,7 @@ async def test_without_a_usable_correlation_id_there_is_one_of_ours(
     assert str(UUID(given)) == given
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/webhooks/orders/create/more", "/carts/1"])
+@pytest.mark.parametrize("path", ["/nowhere", "/webhooks/orders/create/more", "/carts/1"])
 async def test_a_path_that_is_not_there_is_a_problem(client: Client, path: str) -> None:
     await problem(await client.get(path), 404, "not-found")
 

@@ -40,7 +40,7 @@ class Described:
 
 def canonical(request: web.Request) -> str:
     resource = request.match_info.route.resource
-    return "" if resource is None else resource.canonical.rstrip("/")
+    return "" if resource is None else resource.canonical.rstrip("/") or "/"
 
 
 #: Under which a server of a test keeps what it answered.
@@ -51,7 +51,7 @@ DESCRIBED = web.AppKey("described", Described)
 def operations() -> dict[tuple[str, str], dict[str, Any]]:
     """Every operation by its method and path, without a trailing slash."""
     return {
-        (method.upper(), path.rstrip("/")): operation
+        (method.upper(), path.rstrip("/") or "/"): operation
         for path, methods in description()["paths"].items()
         for method, operation in methods.items()
     }

@@ -79,3 +79,43 @@ async def test_the_page_shows_what_came_as_text() -> None:
         assert "<img" not in page
         assert "&lt;script&gt;alert(1)" in page
         assert r"\u202e\x1b[31m" in page
+
+
+async def test_the_page_shows_type_sequence_path_and_repeats() -> None:
+    about = {"orderbus-event-type": "order.created", "orderbus-sequence": "7"}
+    async with receiver_with(SECRET) as receiver:
+        for _ in range(2):
+            headers = {**signed(body=b"{}"), **about}
+            await receiver.post("/hooks/shop", data=b"{}", headers=headers)
+
+        page = await (await receiver.get("/")).text()
+
+    rows = page.split("<tr>")[2:4]
+    assert "2 webhooks received" in page
+    assert "0 webhooks refused" in page
+    for row, repeats in zip(rows, ("repeated", "first time"), strict=True):
+        for cell in ("order.created", "7", "/hooks/shop", "id-1", "verified", repeats):
+            assert f"<td>{cell}" in row
+
+
+async def test_what_was_refused_is_shown_with_why_and_without_its_body() -> None:
+    about = {"orderbus-event-type": "<i>x</i>", "orderbus-sequence": "7"}
+    stale = {"webhook-timestamp": "0"}
+    async with receiver_with(SECRET) as receiver:
+        await receiver.post("/hooks", data=b"forged", headers={**signed(body=b"{}"), **about})
+        await receiver.post("/hooks", data=b"{}", headers={**signed(body=b"{}"), **stale})
+        await receiver.post("/hooks", data=b"{}")
+
+        page = await (await receiver.get("/")).text()
+        refused = await (await receiver.get("/refused")).json()
+        received = await (await receiver.get("/received")).json()
+
+    reasons = ("missing, or no number", "more than 5 minutes away", "no signature fits the body")
+    assert received == []
+    assert [one["status"] for one in refused] == [401, 401, 401]
+    for one, reason in zip(refused, reasons, strict=True):
+        assert reason in one["reason"]
+        assert reason in page
+    assert "3 webhooks refused" in page
+    assert "&lt;i&gt;x&lt;/i&gt;" in page
+    assert "forged" not in page

@@ -37,6 +37,14 @@ _FILE: Final[Any] = {
 }
 
 
+@ROUTES(
+    "GET", "/", name="root", answers={307: ("text/plain",)}, headers=("Location",), access="anybody"
+)
+async def root(_request: web.Request) -> web.Response:
+    """Lead to the description for people."""
+    return web.Response(status=307, text="See /docs\n", headers={"Location": "/docs"})
+
+
 @ROUTES("GET", "/openapi.json", name="openapi", answers=_DOCUMENT, access="anybody")
 async def openapi(request: web.Request) -> web.Response:
     """Describe the API to a machine."""
