@@ -163,7 +163,8 @@ async def received_as_json(request: web.Request) -> web.Response:
 
 async def refused_as_json(request: web.Request) -> web.Response:
     """Show a machine what was refused and why, the newest first."""
-    return web.json_response(list(request.app[REFUSED]))
+    refused = request.app[REFUSED]
+    return web.json_response(list(refused))
 
 
 def is_secret(secret: str) -> bool:

@@ -18,7 +18,15 @@ from orderbus.services.shared import Shared
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
 from orderbus.web import app_keys, openapi
-from orderbus.web.api import carts, docs, jobs, monitoring, new_orders, orders
+from orderbus.web.api import (
+    carts,
+    docs,
+    jobs,
+    monitoring,
+    new_orders,
+    orders,
+    webhook_endpoints,
+)
 from orderbus.web.app_keys import DATABASE, DESCRIPTION, IN_FLIGHT, SETTINGS, InFlight
 from orderbus.web.middlewares import around
 from orderbus.web.routes import Route
@@ -30,6 +38,7 @@ ROUTES: Final[Sequence[Route]] = (
     *orders.ROUTES,
     *new_orders.ROUTES,
     *carts.ROUTES,
+    *webhook_endpoints.ROUTES,
     *jobs.ROUTES,
     *monitoring.ROUTES,
     *docs.ROUTES,

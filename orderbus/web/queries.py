@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Annotated, Final, TypeVar
+from uuid import UUID
 
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
@@ -56,15 +57,29 @@ def _limit(value: str) -> int:
     return int(value)
 
 
-def _position(cursor: str) -> int:
+def _decoded(cursor: str) -> str:
     try:
-        text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
+        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
-        text = ""
+        return ""
+
+
+def _foreign(cursor: str) -> ValueError:
+    return ValueError(f"is {brief(cursor, 40)!r}: must be the next_cursor of a page of this list")
+
+
+def _position(cursor: str) -> int:
+    text = _decoded(cursor)
     if not text.isdigit() or len(text) > 18:  # noqa: PLR2004 - a bigint's digits
-        message = f"is {brief(cursor, 40)!r}: must be the next_cursor of a page of this list"
-        raise ValueError(message)
+        raise _foreign(cursor)
     return int(text)
+
+
+def _endpoint(cursor: str) -> UUID:
+    try:
+        return UUID(_decoded(cursor))
+    except ValueError:
+        raise _foreign(cursor) from None
 
 
 #: A text, or a moment with its time zone, that a list may be asked for.
@@ -72,6 +87,11 @@ Text = Annotated[
     str | SkipJsonSchema[None], Field(min_length=1, max_length=_TEXT), BeforeValidator(_plain)
 ]
 When = Annotated[datetime | SkipJsonSchema[None], BeforeValidator(_moment)]
+
+
+_CURSOR: Final = WithJsonSchema(
+    {"type": "string", "description": "the next_cursor of the page before"}
+)
 
 
 class PageQuery(BaseModel):
@@ -83,7 +103,7 @@ class PageQuery(BaseModel):
     cursor: Annotated[
         int | None,
         BeforeValidator(_position),
-        WithJsonSchema({"type": "string", "description": "the next_cursor of the page before"}),
+        _CURSOR,
     ] = None
 
 
@@ -111,7 +131,16 @@ class JobQuery(PageQuery):
     kind: Annotated[Text, Field(description="such as replay")] = None
 
 
-Query = TypeVar("Query", bound=PageQuery)
+class EndpointQuery(BaseModel):
+    """How many endpoints are asked for, and after which one."""
+
+    model_config = PageQuery.model_config
+
+    limit: Annotated[int, Field(ge=1, le=_LONGEST_PAGE), BeforeValidator(_limit)] = 10
+    cursor: Annotated[UUID | None, BeforeValidator(_endpoint), _CURSOR] = None
+
+
+Query = TypeVar("Query", bound=BaseModel)
 
 
 def read(request: web.Request, model: type[Query]) -> Query:
@@ -129,13 +158,13 @@ def read(request: web.Request, model: type[Query]) -> Query:
     raise invalid("query", found)
 
 
-def _named(fault: Fault, model: type[PageQuery]) -> Fault:
+def _named(fault: Fault, model: type[BaseModel]) -> Fault:
     detail = fault.detail
     if fault.code == "extra_forbidden":
         detail = f"is no filter of this list: allowed are {', '.join(model.model_fields)}"
     return Fault(fault.pointer, "query", detail)
 
 
-def cursor(number: int | None) -> str | None:
+def cursor(number: int | UUID | None) -> str | None:
     """Write where a list goes on; None where it does not."""
     return None if number is None else base64.urlsafe_b64encode(str(number).encode()).decode()

@@ -12,7 +12,7 @@ from uuid import uuid4
 import jsonschema
 import pytest
 
-from orderbus import errors, storage
+from orderbus import errors, services, storage
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.jobs import NewJob, Step
@@ -29,7 +29,10 @@ ONE_AFTER_ANOTHER = (("a", "SO-1", 350), ("b", "SO-1", 350), ("c", "SO-1", 1), (
 #: Given where a dependency is away, where we fail, or where a sender is slow: other tests do that.
 ELSEWHERE = {503, 500, 408}
 #: Here 409 means only that the first request under a key is not answered yet.
-ONLY_UNDER_WAY = {("open_cart", 409), ("create_new_order", 409), ("begin_job", 409)}
+ONLY_UNDER_WAY = {
+    *(("open_cart", 409), ("create_new_order", 409), ("begin_job", 409)),
+    *(("add_endpoint", 409), ("disable_endpoint", 409), ("enable_endpoint", 409)),
+}
 MOMENT = "2026-01-02T03:04:05Z"
 
 
@@ -135,6 +138,32 @@ async def begin_and_move_jobs(client: Client, database: Database) -> None:
     await client.post(f"{path}/{done.id}/cancel")
 
 
+async def add_and_change_endpoints(client: Client, database: Database, settings: Settings) -> None:
+    path, key = "/api/v1/webhook-endpoints", {"Idempotency-Key": "an endpoint"}
+    url = "http://127.0.0.1:9/hooks"
+    async with database.transaction() as connection:
+        given = settings.model_copy(update={"webhook_outgoing_url": url})
+        await services.built_in_endpoint.keep(connection, given, actor="test")
+    built_in = (await (await client.get(path)).json())["items"][0]["id"]
+    await client.patch(f"{path}/{built_in}", json={"url": url})
+    await client.patch(f"{path}/{uuid4()}", json={})
+    made = await client.post(path, json={"url": url}, headers=key)
+    await client.post(path, json={"url": url, "trace": True}, headers=key)
+    await client.get(f"{path}?state=on")
+    one = f"{path}/{(await made.json())['id']}"
+    await client.get(one)
+    for change in ({"trace": True}, {"trace": "on"}):
+        await client.patch(one, json=change)
+    for act in ("disable", "enable", "rotate-secret"):
+        key = {"Idempotency-Key": act}
+        await client.post(f"{one}/{act}", headers=key)
+        await client.post(f"{one}/{act}", headers=key, json={"reason": "another"})
+    for _ in range(5):
+        await client.post(f"{one}/rotate-secret")
+    await client.post(f"{one}/test")
+    await client.delete(one)
+
+
 async def test_every_answer_that_is_described_is_given_and_no_other(
     client: Client, guarded: Client, database: Database, settings: Settings
 ) -> None:
@@ -143,6 +172,7 @@ async def test_every_answer_that_is_described_is_given_and_no_other(
     await take_orders(client)
     await read_and_change(client, database, settings)
     await begin_and_move_jobs(client, database)
+    await add_and_change_endpoints(client, database, settings)
 
     described = {
         (operation["operationId"], int(status))

@@ -170,7 +170,7 @@ async def test_what_cannot_work_is_refused_and_nothing_is_added(
 ) -> None:
     read = await problem(await client.post(ALL, json=members), 400, "invalid")
 
-    assert read["errors"]
+    assert read["faults"]
     assert await database.ask(storage.endpoint_lists.list_all) == []
 
 

@@ -124,8 +124,9 @@ async def disable(request: web.Request) -> web.Response:
     body, why = await requests.model_or_none(request, bodies.EndpointWhy)
 
     async def disable(connection: Connection) -> web.Response:
-        about = {"actor": request[CALLER], "reason": why.reason}
-        await services.endpoints.disable(connection, endpoint_id, **about)
+        await services.endpoints.disable(
+            connection, endpoint_id, actor=request[CALLER], reason=why.reason
+        )
         return await _answer(connection, endpoint_id)
 
     return await answer_once(request, body, disable)
@@ -146,8 +147,9 @@ async def enable(request: web.Request) -> web.Response:
     body, why = await requests.model_or_none(request, bodies.EndpointWhy)
 
     async def enable(connection: Connection) -> web.Response:
-        about = {"actor": request[CALLER], "reason": why.reason}
-        await services.endpoints.enable(connection, endpoint_id, **about)
+        await services.endpoints.enable(
+            connection, endpoint_id, actor=request[CALLER], reason=why.reason
+        )
         return await _answer(connection, endpoint_id)
 
     answer = await answer_once(request, body, enable)
