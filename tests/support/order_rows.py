@@ -81,6 +81,16 @@ async def processing(database: Database) -> dict[str, Any]:
     return dict(row)
 
 
+async def draws(database: Database) -> dict[int, tuple[bool | None, str]]:
+    """What was drawn for each order that was begun with, and the order's status."""
+    async with database.connection() as connection:
+        records = await connection.fetch(
+            "SELECT order_id, drawn, placed.status FROM orders.order_processing"
+            " JOIN orders.orders AS placed ON placed.id = order_id"
+        )
+    return {record["order_id"]: (record["drawn"], record["status"]) for record in records}
+
+
 async def count_stuck(database: Database) -> int:
     """Count orders in progress of which no consumption will ever take care."""
     query = """
