@@ -163,3 +163,14 @@ async def test_a_filter_that_is_none_is_refused(client: Client, query: str) -> N
     answer = await client.get(f"{PATH}?{query}")
 
     assert (answer.status, answer.content_type) == (400, PROBLEM)
+
+
+async def test_a_filter_that_names_what_is_not_there_is_refused_as_a_filter(
+    client: Client, database: Database
+) -> None:
+    body = {"kind": "retry_deliveries", "filter": {"order": "SO-17"}}
+
+    problem = await ask(client, body, 400)
+
+    assert [fault["pointer"] for fault in problem["faults"]] == ["/filter"]
+    assert await job_rows.states(database) == []

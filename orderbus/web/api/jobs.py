@@ -10,7 +10,9 @@ from aiohttp import web
 from orderbus import services, storage
 from orderbus.domain.jobs import Action
 from orderbus.domain.text import brief
-from orderbus.errors import Conflict, Fault
+from orderbus.errors import Conflict, Fault, NotFound
+from orderbus.services.jobs import Plan
+from orderbus.settings import Settings
 from orderbus.storage.database import Connection
 from orderbus.web import queries, requests
 from orderbus.web.app_keys import DATABASE, SETTINGS
@@ -47,9 +49,7 @@ async def begin(request: web.Request) -> web.Response:
     asked: Any = _asked(requests.members(body))
 
     async def begin(connection: Connection) -> web.Response:
-        planned = await services.jobs.plan(
-            connection, asked.kind, asked.filter, request.app[SETTINGS]
-        )
+        planned = await _planned(connection, asked, request.app[SETTINGS])
         if asked.dry_run:
             written = planned.filter.model_dump(mode="json")
             counted = {"kind": asked.kind, "filter": written, "total": planned.total}
@@ -60,6 +60,13 @@ async def begin(request: web.Request) -> web.Response:
         return bodies.Job.of(job).response(201, {"Location": f"/api/v1/jobs/{job.id}"})
 
     return await answer_once(request, body, begin)
+
+
+async def _planned(connection: Connection, asked: Any, settings: Settings) -> Plan:  # noqa: ANN401 - any kind's
+    try:
+        return await services.jobs.plan(connection, asked.kind, asked.filter, settings)
+    except (NotFound, Conflict) as error:  # what the filter names, as an endpoint
+        raise requests.invalid("request", [Fault("/filter", error.code, error.detail)]) from None
 
 
 def _asked(members: Mapping[str, Any]) -> bodies.Asked:
