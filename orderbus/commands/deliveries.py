@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict
 from datetime import datetime
@@ -113,18 +111,16 @@ async def list_deliveries(
         rows = [{name: row[name] for name in _COLUMNS} for row in rows]
     terminal.show_rows(rows, as_json=run.as_json, empty="No such deliveries.")
     if page.next is not None:
-        terminal.say(f"There may be more: add --cursor {_write_cursor(page.next)}", err=True)
-
-
-def _write_cursor(place: storage.delivery_lists.Place) -> str:
-    text = json.dumps(storage.delivery_lists.written(place))
-    return base64.urlsafe_b64encode(text.encode()).decode()
+        terminal.say(
+            f"There may be more: add --cursor {services.delivery_lists.cursor_of(page.next)}",
+            err=True,
+        )
 
 
 def _read_cursor(wanted: Filter, cursor: str) -> storage.delivery_lists.Place:
     try:
-        return storage.delivery_lists.place_of(wanted, json.loads(base64.urlsafe_b64decode(cursor)))
-    except (ValueError, TypeError):
+        return services.delivery_lists.place_at(wanted, cursor)
+    except ValueError:
         message = f"--cursor is {brief(cursor, 40)!r}: give what a list with the same options said"
         raise Invalid(message) from None
 
@@ -136,7 +132,7 @@ async def show(run: terminal.Run, *, delivery: int) -> None:
     """Show one delivery with every attempt, and what was answered."""
     found = await services.delivery_lists.show(run.database, delivery)
     attempts = [asdict(each) | {"head": _text(each.head)} for each in found.attempts]
-    run.answer({**asdict(found.delivery), "attempts": attempts}, *_lines(found))
+    run.answer({**asdict(found.delivery), "attempts_made": attempts}, *_lines(found))
 
 
 def _text(head: bytes | None) -> str | None:

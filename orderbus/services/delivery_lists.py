@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -38,6 +40,21 @@ async def list_page(
             if after is None or len(ids) == at_most:
                 break
         return Page(await storage.delivery_views.show(connection, ids), after)
+
+
+def cursor_of(place: Place) -> str:
+    """Write a place so that a caller can carry it."""
+    text = json.dumps(storage.delivery_lists.written(place))
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def place_at(wanted: Filter, cursor: str) -> Place:
+    """Read where a list goes on; raises ``ValueError`` where another list, or nobody, wrote it."""
+    text = base64.b64decode(cursor[:500].encode(), altchars=b"-_", validate=True)
+    texts = json.loads(text)
+    if not isinstance(texts, list):
+        raise ValueError("is no place in a list")  # noqa: TRY004 - of whatever is wrong
+    return storage.delivery_lists.place_of(wanted, texts)
 
 
 async def of_order(connection: Connection, wanted: Filter, id_or_ref: str | None) -> Filter:

@@ -117,6 +117,33 @@ async def put_off(database: Database, by: timedelta) -> None:
     await value(database, "UPDATE ops.webhook_deliveries SET due_at = now() + $1::interval", by)
 
 
+async def back_off(database: Database, by: timedelta) -> None:
+    """Let the next attempt at whatever waits for nothing else be so far away."""
+    await value(
+        database,
+        "UPDATE ops.webhook_deliveries SET due_at = now() + $1::interval"
+        " WHERE state = 'pending' AND due_at < 'infinity'",
+        by,
+    )
+
+
+async def count_due(database: Database) -> int:
+    """Count what is due now."""
+    query = (
+        "SELECT count(*) FROM ops.webhook_deliveries WHERE state = 'pending' AND due_at <= now()"
+    )
+    return int(await value(database, query))
+
+
+async def leave_one_attempt_to_the_due(database: Database) -> None:
+    """The same for whatever waits for nothing else."""
+    await value(
+        database,
+        "UPDATE ops.webhook_deliveries SET attempts = 9, due_at = now()"
+        " WHERE state = 'pending' AND due_at < 'infinity'",
+    )
+
+
 async def leave_one_attempt(database: Database) -> None:
     """Let the attempts pass that deliveries are allowed, but the last; it is due."""
     await value(database, "UPDATE ops.webhook_deliveries SET attempts = 9, due_at = now()")
