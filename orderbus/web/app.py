@@ -20,6 +20,7 @@ from orderbus.storage.database import Database, open_database
 from orderbus.web import app_keys, openapi
 from orderbus.web.api import (
     carts,
+    deliveries,
     docs,
     jobs,
     monitoring,
@@ -39,6 +40,7 @@ ROUTES: Final[Sequence[Route]] = (
     *new_orders.ROUTES,
     *carts.ROUTES,
     *webhook_endpoints.ROUTES,
+    *deliveries.ROUTES,
     *jobs.ROUTES,
     *monitoring.ROUTES,
     *docs.ROUTES,

@@ -47,6 +47,7 @@ _HEADERS: Final[Mapping[str, tuple[str, str]]] = {
 _PATH: Final = {
     "id": "our uuid; of an order the sender's reference, too",
     "job": "the number of a job",
+    "delivery": "the number of a delivery",
     "file": "the name of a file of the viewer",
 }
 _KEYS: Final = {

@@ -19,6 +19,9 @@ from orderbus.domain.orders import faults
 from orderbus.domain.states import Status
 from orderbus.domain.text import brief, moment
 from orderbus.errors import Fault
+from orderbus.storage.delivery_lists import Filter as DeliveryFilter
+from orderbus.storage.delivery_views import STATES as DELIVERY_STATES
+from orderbus.storage.delivery_views import State as DeliveryState
 from orderbus.storage.order_lists import Filter
 from orderbus.web.requests import invalid
 
@@ -138,6 +141,45 @@ class EndpointQuery(BaseModel):
 
     limit: Annotated[int, Field(ge=1, le=_LONGEST_PAGE), BeforeValidator(_limit)] = 10
     cursor: Annotated[UUID | None, BeforeValidator(_endpoint), _CURSOR] = None
+
+
+def _uuid(value: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError:
+        raise ValueError(f"is {brief(value, 40)!r}: must be a uuid") from None
+
+
+def _http_status(value: str) -> int:
+    if not re.fullmatch("[1-5][0-9][0-9]", value, re.ASCII):
+        raise ValueError(f"is {brief(value, 40)!r}: must be a status from 100 to 599")
+    return int(value)
+
+
+class DeliveryQuery(BaseModel):
+    """Which deliveries are asked for, how many, and from where on."""
+
+    model_config = PageQuery.model_config
+
+    state: Annotated[
+        DeliveryState | SkipJsonSchema[None], BeforeValidator(one_of(DELIVERY_STATES))
+    ] = None
+    endpoint_id: Annotated[UUID | SkipJsonSchema[None], BeforeValidator(_uuid)] = None
+    order: Annotated[Text, Field(description="our uuid, or the sender's reference")] = None
+    since: Annotated[When, Field(description="settled then or later; else come in")] = None
+    until: Annotated[When, Field(description="settled before; else come in")] = None
+    status: Annotated[
+        int | SkipJsonSchema[None],
+        Field(ge=100, le=599, description="of the last answer"),
+        BeforeValidator(_http_status),
+    ] = None
+    error: Annotated[Text, Field(description="of the last attempt, such as timeout")] = None
+    limit: Annotated[int, Field(ge=1, le=_LONGEST_PAGE), BeforeValidator(_limit)] = 10
+    cursor: Annotated[Text, Field(description="the next_cursor of the page before")] = None
+
+    def filter(self) -> DeliveryFilter:
+        """Say which deliveries are asked for, but for their order."""
+        return DeliveryFilter(**self.model_dump(exclude={"order", "limit", "cursor"}))
 
 
 Query = TypeVar("Query", bound=BaseModel)

@@ -53,7 +53,7 @@ async def guarded(env: dict[str, str], database: Database) -> AsyncIterator[Clie
 
 def routes() -> list[tuple[str, str, dict[str, Any]]]:
     """Every operation as it can be asked: its method, a path, and what is described of it."""
-    values = {"{id}": str(uuid4()), "{file}": "start.js", "{job}": "17"}
+    values = {"{delivery}": "4711", "{id}": str(uuid4()), "{file}": "start.js", "{job}": "17"}
     return [
         (method, re.sub("{.*}", lambda name: values[name.group()], path), operation)
         for (method, path), operation in operations().items()
@@ -164,6 +164,28 @@ async def add_and_change_endpoints(client: Client, database: Database, settings:
     await client.delete(one)
 
 
+async def act_on_deliveries(client: Client, database: Database) -> None:
+    await scenario.add_endpoint(database)
+    await scenario.place(database, "SO-delivered")
+    await scenario.come_back(database, *await scenario.events(database))
+    root = "/api/v1/deliveries"
+    listed = await (await client.get(root)).json()
+    one = f"{root}/{listed['items'][0]['id']}"
+    await client.get(one)
+    for path in (f"{root}/x", f"{root}?order=nobody", f"{root}?cursor=x"):
+        await client.get(path)
+    for action in ("retry", "skip", "resend"):
+        for key in (action, action, f"{action} again", f"{action} once more"):
+            reason = {"reason": "x" if key == action else "y"}
+            headers = {"Idempotency-Key": key}
+            await client.post(f"{one}/{action}", json=reason, headers=headers)
+        headers = {"Idempotency-Key": action}
+        await client.post(f"{one}/{action}", json={"reason": "z"}, headers=headers)
+        await client.post(f"{root}/4711/{action}", json={"reason": "z"})
+    await client.post(f"{one}/skip", json={"reason": "not wanted"})
+    await client.post(f"{one}/retry")
+
+
 async def test_every_answer_that_is_described_is_given_and_no_other(
     client: Client, guarded: Client, database: Database, settings: Settings
 ) -> None:
@@ -173,6 +195,7 @@ async def test_every_answer_that_is_described_is_given_and_no_other(
     await read_and_change(client, database, settings)
     await begin_and_move_jobs(client, database)
     await add_and_change_endpoints(client, database, settings)
+    await act_on_deliveries(client, database)
 
     described = {
         (operation["operationId"], int(status))

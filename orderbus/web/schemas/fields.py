@@ -53,6 +53,11 @@ Reason = Annotated[
 ]
 
 
+RequiredReason = Annotated[
+    str, Field(min_length=1, max_length=_LONGEST_REASON), BeforeValidator(_reason)
+]
+
+
 def _without_defaults(schema: dict[str, Any]) -> None:
     for member in schema.get("properties", {}).values():
         member.pop("default", None)
