@@ -14,7 +14,7 @@ from orderbus.commands.cli import main
 from orderbus.settings import Settings
 from orderbus.storage.database import open_database
 from orderbus.storage.dead_letters import FailedMessage
-from tests.support import endpoint_rows, letter_rows, scenario
+from tests.support import delivery_rows, endpoint_rows, letter_rows, scenario
 
 HOSTILE = "\x1b]0;owned\x07\n\u202e\x9b31m[red]"
 SHOWN = r"\x1b]0;owned\x07\n\u202e\x9b31m[red]"
@@ -25,6 +25,8 @@ async def fill(settings: Settings) -> dict[str, str]:
     async with open_database(settings) as database:
         placed = await scenario.place(database, HOSTILE)
         await scenario.add_endpoint(database)
+        await scenario.come_back(database, *await scenario.events(database))
+        (delivery,) = await delivery_rows.ids(database)
         await endpoint_rows.disable(database, HOSTILE)
         async with database.connection() as connection:
             await storage.api_keys.add(connection, name=HOSTILE, key_hash=bytes(32))
@@ -38,7 +40,7 @@ async def fill(settings: Settings) -> dict[str, str]:
                 ],
             )
         letter = await letter_rows.only_id(database)
-    return {"order": str(placed.order_id), "letter": str(letter)}
+    return {"order": str(placed.order_id), "letter": str(letter), "delivery": str(delivery)}
 
 
 @pytest.fixture
@@ -56,6 +58,8 @@ COMMANDS = (
     ("orders", "show", "{order}"),
     ("dead-letters", "list"),
     ("dead-letters", "show", "{letter}"),
+    ("deliveries", "list"),
+    ("deliveries", "show", "{delivery}"),
     ("endpoints", "list"),
     ("keys", "list"),
 )
@@ -93,6 +97,17 @@ def texts(value: Any) -> list[str]:
         ("consumers", "forget", "\udcff"),
         ("endpoints", "add", "https://shop.example/", "--events", "\udcff"),
         ("dead-letters", "show", str(2**63)),
+        ("deliveries", "show", str(2**63)),
+        ("deliveries", "list", "--order", "\udcff"),
+        ("deliveries", "list", "--cursor", "\udcff"),
+        ("deliveries", "list", "--cursor", "W10="),
+        ("deliveries", "skip", "1"),
+        ("deliveries", "skip", "1", "--reason", "\udcff"),
+        ("deliveries", "retry", "1", "--order", "SO-1"),
+        ("deliveries", "retry"),
+        ("deliveries", "retry", "--state", "dead"),
+        ("deliveries", "resend", "--order", ""),
+        ("deliveries", "resend", "4711"),
         ("dead-letters", "redrive", str(2**63)),
         ("dead-letters", "discard", str(2**63), "--note", "gone"),
         ("keys", "revoke", str(2**63)),
