@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from functools import partial
+from typing import Any
 
 from orderbus import services, telemetry
-from orderbus.actors import broker, consumers
+from orderbus.actors import broker, consumers, given_up
 from orderbus.domain import retries
 from orderbus.errors import Unavailable
 from orderbus.pubsub.subscriber import Connected, nobody_asks, subscribed
@@ -34,7 +36,10 @@ async def run(
     wanted = {consumer.name: consumer.pattern for consumer in consumers.installed(settings)}
     patiently = partial(until_it_works, pauses=retries.BRIDGE_BATCH, stop=stop, away=_log_away)
     size, left = settings.bridge_batch, max_messages
-    async with subscribed(settings, stop=stop, connected=connected) as subscription:
+    async with (
+        _beside(given_up.look_at_pubsub(settings, database)),
+        subscribed(settings, stop=stop, connected=connected) as subscription,
+    ):
         while not stop.is_set() and left != 0:
             batch = await subscription.next_batch(size if left is None else min(size, left))
             try:
@@ -52,6 +57,17 @@ async def run(
                 await broker.wake_up({**due.consumptions, "deliver_webhook": len(due.deliveries)})
             subscription.settle(batch, later=due.later)
             left = None if left is None else left - len(batch) + len(due.later)
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have something done while the block runs; nothing it raises ends the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _publish_again(database: Database, subscription: Subscription) -> None:

@@ -17,17 +17,21 @@ from functools import partial
 from typing import Final
 
 from orderbus import services, telemetry
-from orderbus.actors import bridge, jobs
+from orderbus.actors import bridge, given_up, jobs
 from orderbus.actors.broker import broker
 from orderbus.errors import Misconfigured, Unavailable
+from orderbus.rabbitmq.broker import Broker
 from orderbus.resources import Resources
 from orderbus.services.maintenance import Maintenance
 from orderbus.worker import lifecycle
 from orderbus.worker.dependencies import Dependencies
 
 CHANNEL: Final = "outbox"
-#: How often a worker looks whether something old has to be deleted and nobody does.
-RETENTION_LOOKS: Final = timedelta(seconds=10)
+#: How often a worker looks for what is rare; for everything else it does so at each poll.
+INTERVALS: Final = {
+    "retention": timedelta(seconds=10),  # whether something old has to go, and nobody deletes it
+    "given_up": given_up.LOOKS,
+}
 
 
 async def run(resources: Resources, queues: Collection[str], lost: Callable[[], list[str]]) -> None:
@@ -55,7 +59,9 @@ async def run(resources: Resources, queues: Collection[str], lost: Callable[[], 
         "end_without_master": partial(_end_without_master, os.getppid()),
     }
     tasks |= {name: each.take_due for name, each in takers.items()}
-    if settings.queues_in_memory:
+    if isinstance(broker, Broker):
+        tasks["given_up"] = partial(given_up.keep_from_rabbitmq, database, broker)
+    else:
         tasks["bring_back"] = partial(bridge.run, settings, database, stop=asyncio.Event())
     woken = {name: each.woken for name, each in takers.items()}
     if "publish_outbox" in takers:
@@ -65,7 +71,7 @@ async def run(resources: Resources, queues: Collection[str], lost: Callable[[], 
     async with asyncio.TaskGroup() as group:
         group.create_task(Dependencies(resources, broker, lost).watch_all())
         for name, work in tasks.items():
-            interval = RETENTION_LOOKS if name == "retention" else settings.poll_interval
+            interval = INTERVALS.get(name, settings.poll_interval)
             early = woken.get(name, asyncio.Event())
             group.create_task(_repeat(interval, name, work, early))
 

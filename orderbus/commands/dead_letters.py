@@ -3,52 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
 
-from orderbus import storage
+from orderbus import services, storage
 from orderbus.actors import broker
-from orderbus.commands import terminal
-from orderbus.commands.moments import moment
-from orderbus.domain.letters import KINDS, Filter
-from orderbus.errors import Misconfigured, NotFound, OrderbusError, Poisoned, Refused, Unavailable
-from orderbus.pubsub import publisher as pubsub
+from orderbus.commands import jobs, terminal
+from orderbus.commands.letter_options import Asked, filtered, some_or_many
+from orderbus.domain.letters import Filter
+from orderbus.errors import Misconfigured, Poisoned, Refused, Unavailable
 from orderbus.services import dead_letters as desk
 
 if TYPE_CHECKING:
+    from orderbus.services.letter_jobs import Letters
     from orderbus.storage.letter_lists import OpenLetter
-
-_FILTERS = (
-    click.option("--kind", type=click.Choice(KINDS)),
-    click.option("--endpoint", "endpoint_id", type=click.UUID, help="Deliveries to this endpoint."),
-    click.option("--order", help="Of this order: our uuid, or the sender's reference."),
-    click.option("--subject", help="An actor, a consumer or a type of event."),
-    click.option("--reason", help="The short word, such as retries_exhausted."),
-    click.option("--error", help="As `dead-letters groups` shows it."),
-    click.option(
-        "--since", "created_at__gte", type=moment, help="From when on: a moment, or 2h, 7d."
-    ),
-    click.option("--until", "created_at__lt", type=moment, help="Until when."),
-)
-
-
-def _filtered(command: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """Give a command the options that say which letters, as one ``Filter`` named ``wanted``."""
-
-    @functools.wraps(command)
-    async def filtered(run: terminal.Run, **given: Any) -> None:  # noqa: ANN401 - what click read
-        named = {field.name: given.pop(field.name, None) for field in fields(Filter)}
-        await command(run, wanted=Filter(**named), **given)
-
-    for option in reversed(_FILTERS):
-        filtered = option(filtered)
-    return filtered
 
 
 @click.group("dead-letters")
@@ -59,13 +31,15 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
 @terminal.with_database
-@_filtered
+@filtered
 async def list_letters(run: terminal.Run, *, wanted: Filter, limit: int) -> None:
     """List the dead letters nobody has decided about, oldest first."""
     letters: list[OpenLetter] = []
     after: int | None = 0
     while after is not None and len(letters) < limit:
-        page = await desk.list_open(run.database, wanted, after=after, at_most=limit - len(letters))
+        page = await services.letter_lists.list_open(
+            run.database, wanted, after=after, at_most=limit - len(letters)
+        )
         letters += page.letters
         after = page.next_after
     terminal.show_rows(letters, as_json=run.as_json, empty="No dead letters.")
@@ -74,14 +48,14 @@ async def list_letters(run: terminal.Run, *, wanted: Filter, limit: int) -> None
 @dead_letters.command()
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1_000))
 @terminal.with_database
-@_filtered
+@filtered
 async def groups(run: terminal.Run, *, wanted: Filter, limit: int) -> None:
     """Group them by subject, endpoint and error, the largest groups first.
 
     Ids and long numbers in errors are shown as #. An example stands for its group:
     `orderbus dead-letters redrive --like EXAMPLE`. Counts stop at the oldest 100,000.
     """
-    found = await desk.group(run.database, wanted, at_most=limit)
+    found = await services.letter_lists.group(run.database, wanted, at_most=limit)
     terminal.show_rows(found.groups, as_json=run.as_json, empty="No dead letters.")
     if not (found.is_complete or run.as_json):
         terminal.say("There are more: give --limit, or a filter such as --kind", err=True)
@@ -101,86 +75,129 @@ async def show(run: terminal.Run, *, letter: int) -> None:
 
 
 @dead_letters.command()
-@click.argument("letters", type=terminal.NUMBER, nargs=-1, metavar="ID...")
-@click.option("--all", "everything", is_flag=True, help="Every open dead letter.")
-@click.option("--kind", type=click.Choice(KINDS), help="With --all: only this kind.")
 @terminal.with_database
-async def redrive(
-    run: terminal.Run, *, letters: tuple[int, ...], everything: bool, kind: str | None
-) -> None:
-    """Bring dead letters back on their way."""
-    if everything == bool(letters):
-        raise click.UsageError("Give either the IDs of dead letters, or --all.")
-    if everything:
-        letters = await _every(run, Filter(kind=kind))
-    done, refused, held = [], [], {}
+@some_or_many
+async def redrive(run: terminal.Run, *, which: Asked) -> None:
+    """Bring dead letters back on their way, the oldest first.
+
+    With --all, --like or a filter it is a job: workers go on where this is stopped.
+    """
+    if not which.letters:
+        wanted = services.letter_jobs.read(services.letter_jobs.RedriveLetters, which.filter())
+        await _do_many(run, "redrive_dead_letters", wanted, which, "redriven")
+        return
+    outside, held = jobs.outside(run), {}
+
+    async def redrive(letter: int) -> None:
+        async with run.database.transaction() as connection:
+            owed = await desk.redrive(connection, letter, actor=run.actor)
+            await desk.send(owed, outside)
+        await _wake_up(owed.deliveries)
+        if owed.held_by:
+            held[letter] = owed.held_by
+
+    done, refused = await _each(which.letters, redrive)
+    _report(run, "redriven", done, refused, held)
+
+
+@dead_letters.command()
+@click.option("--note", "--why", required=True, help="Why they may stay dead; kept with each.")
+@terminal.with_database
+@some_or_many
+async def discard(run: terminal.Run, *, which: Asked, note: str) -> None:
+    """Decide that dead letters stay dead.
+
+    An event that could not be published is passed over: its order's later events may go. With
+    --all, --like or a filter it is a job: workers go on where this is stopped.
+    """
+    if not which.letters:
+        given = {**which.filter(), "note": note}
+        wanted = services.letter_jobs.read(services.letter_jobs.DiscardLetters, given)
+        await _do_many(run, "discard_dead_letters", wanted, which, "discarded", why=note)
+        return
+
+    async def discard(letter: int) -> None:
+        async with run.database.transaction() as connection:
+            freed = await desk.discard(connection, letter, note=note, actor=run.actor)
+        await _wake_up(len(freed))
+
+    done, refused = await _each(which.letters, discard)
+    _report(run, "discarded", done, refused, {})
+
+
+async def _each(
+    letters: Sequence[int], act: Callable[[int], Awaitable[None]]
+) -> tuple[list[int], list[dict[str, object]]]:
+    done, refused = [], []
     for letter in letters:
         try:
-            if endpoint_id := await _redrive(run, letter):
-                held[letter] = endpoint_id
+            await act(letter)
         except (Refused, Poisoned, Misconfigured) as error:
-            if not (everything and isinstance(error, NotFound)):  # else another decides about it
-                refused.append({"id": letter, "error": str(error)})
+            refused.append({"id": letter, "error": str(error)})
         else:
             done.append(letter)
-    _report(run, done, refused, held)
-
-
-async def _every(run: terminal.Run, wanted: Filter) -> tuple[int, ...]:
-    ids: list[int] = []
-    after: int | None = 0
-    while after is not None:
-        page = await desk.list_open(run.database, wanted, after=after, at_most=10_000)
-        ids += [letter.id for letter in page.letters]
-        after = page.next_after
-    return tuple(ids)
+    return done, refused
 
 
 def _report(
-    run: terminal.Run, done: list[int], refused: list[dict[str, object]], held: dict[int, UUID]
+    run: terminal.Run,
+    what: str,
+    done: list[int],
+    refused: list[dict[str, object]],
+    held: dict[int, UUID],
 ) -> None:
+    facts: dict[str, object] = {what: done, "refused": refused}
     run.answer(
-        {"redriven": done, "refused": refused, "held": sorted(held)},
-        f"{len(done)} redriven",
-        *(
-            f"{count} held until you type: orderbus endpoints enable {endpoint_id}"
-            for endpoint_id, count in sorted(Counter(held.values()).items())
-        ),
+        facts | ({"held": sorted(held)} if what == "redriven" else {}),
+        f"{len(done)} {what}",
+        *_held(Counter(held.values())),
     )
+    _end(run, what, refused)
+
+
+def _held(counts: Mapping[UUID, int]) -> list[str]:
+    return [
+        f"{count} held until you type: orderbus endpoints enable {endpoint_id}"
+        for endpoint_id, count in sorted(counts.items())
+    ]
+
+
+def _end(run: terminal.Run, what: str, refused: Sequence[Mapping[str, object]]) -> None:
     for refusal in () if run.as_json else refused:
-        terminal.say(f"{refusal['id']} not redriven: {refusal['error']}", err=True)
+        terminal.say(f"{refusal['id']} not {what}: {refusal['error']}", err=True)
     if refused:
         raise SystemExit(1)
 
 
-async def _redrive(run: terminal.Run, letter: int) -> UUID | None:
-    """Redrive one dead letter; returns the endpoint that is disabled where that holds it still."""
-    async with run.database.transaction() as connection:
-        owed = await desk.redrive(connection, letter)
-        if owed.message is not None:
-            await broker.enqueue_message(*owed.message)
-        if owed.publication is not None:
-            async with pubsub.open_publisher(run.settings) as publisher:
-                (answer,) = await publisher.publish(
-                    [owed.publication], deadline=run.settings.publish_timeout
-                )
-            if isinstance(answer, OrderbusError):
-                raise answer
-    await _wake_up(owed.deliveries)
-    return owed.held_by
-
-
-@dead_letters.command()
-@click.argument("letter", type=terminal.NUMBER, metavar="ID")
-@click.option("--note", required=True, help="Why it may stay dead; kept with it.")
-@terminal.with_database
-async def discard(run: terminal.Run, *, letter: int, note: str) -> None:
-    """Decide that a dead letter stays dead.
-
-    An event that could not be published is passed over: its order's later events may go.
-    """
-    await _wake_up(len(await desk.discard(run.database, letter, note=note)))
-    run.answer({"discarded": letter}, f"{letter} discarded")
+async def _do_many(
+    run: terminal.Run,
+    kind: str,
+    wanted: Letters,
+    which: Asked,
+    what: str,
+    *,
+    why: str | None = None,
+) -> None:
+    if which.dry_run:
+        total = await jobs.count(run, kind, wanted)
+        run.answer({"would_be_" + what: total}, f"{total} would be {what}")
+        return
+    job = await jobs.begin(run, kind, wanted, rate=which.rate, why=why)
+    job = await jobs.work_on(run, job)
+    refused = [{"id": int(each["subject"]), "error": each["reason"]} for each in job.refusals]
+    about = {"job": job.id, "state": job.state, "total": job.total, "refused_count": job.refused}
+    held: list[str] = []
+    if what == "redriven" and not run.as_json:
+        endpoints = await run.database.ask(storage.endpoint_lists.list_all)
+        held = _held({each.id: each.held for each in endpoints if each.held})
+    run.answer(
+        {**about, what: job.done, "refused": refused, "error": job.error},
+        f"{job.done} of {job.total} {what}, {job.refused} refused: job {job.id} is {job.state}",
+        *held,
+    )
+    _end(run, what, refused)
+    if job.state == "failed":
+        terminal.fail(str(job.error), code=1)
 
 
 async def _wake_up(deliveries: int) -> None:

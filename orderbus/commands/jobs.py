@@ -60,8 +60,13 @@ async def begin(
 
 async def work_on(run: terminal.Run, job: Job) -> Job:
     """Take the steps of a job beside the workers, and show how far it is, until it stops."""
-    outside = actors.jobs.outside(run.settings, _publish(run))
-    return await _watch(run, job, lambda: _step(run, job.id, outside))
+    given = outside(run)
+    return await _watch(run, job, lambda: _step(run, job.id, given))
+
+
+def outside(run: terminal.Run) -> Outside:
+    """Hand out what a command sends to, as workers have it."""
+    return actors.jobs.outside(run.settings, _publish(run))
 
 
 async def _step(run: terminal.Run, job_id: int, outside: Outside) -> Job | None:

@@ -20,6 +20,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "endpoint_disabled": "endpoint-disabled",
     "events_lost_by_pubsub": "events-do-not-come-back",
     "frozen_sessions_ended": "frozen-process",
+    "given_up_not_kept": "our-own-error",
     "giving_up_failed": "our-own-error",
     "job_failed": "job-failed",
     "job_put_off": "job-failed",

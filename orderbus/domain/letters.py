@@ -9,13 +9,17 @@ from uuid import UUID
 
 KINDS: Final = ("delivery", "outbox", "pubsub", "message", "consumption")
 
+#: What letters of one group have in common.
+OF_A_GROUP: Final = ("kind", "endpoint_id", "subject", "reason", "error")
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which open dead letters: all that fit everything that is given.
 
-    ``subject`` is the actor, the consumer or the event's type. ``order`` is our uuid or the
-    sender's reference. ``error`` is an error as a group has it. ``through`` is the newest letter.
+    ``subject`` is the actor, the consumer or the event's type; empty: one that has none. ``order``
+    is our uuid or the sender's reference. ``error`` is an error as a group has it. ``through`` is
+    the newest letter.
     """
 
     kind: str | None = None

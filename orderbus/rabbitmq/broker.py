@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import timedelta
 from functools import cached_property
 from threading import Event, Thread
@@ -21,8 +21,10 @@ from orderbus import settings as settings_module
 from orderbus import waiting
 from orderbus.domain import retries
 from orderbus.errors import Unavailable
+from orderbus.rabbitmq import dead_queues
 from orderbus.rabbitmq.connection import Outgoing, Queue
 from orderbus.rabbitmq.consumer import QueueConsumer
+from orderbus.rabbitmq.dead_queues import Dead
 from orderbus.rabbitmq.publisher import CONFIRM_WITHIN, Publisher
 
 #: Deliveries of one message after which RabbitMQ gives it up. A last resort: it also counts
@@ -115,6 +117,10 @@ class Broker(RabbitmqBroker):
     async def ping(self) -> None:
         """Return when RabbitMQ answers; raises ``Unavailable`` when it does not."""
         await asyncio.wrap_future(self._publisher.call(self._publisher.ping()))
+
+    def dead_messages(self, queue_name: str) -> AbstractAsyncContextManager[list[Dead]]:
+        """Take what is in the dead queue of a queue, see ``dead_queues.taken``."""
+        return dead_queues.taken(self._publisher, xq_name(queue_name))
 
     def close(self) -> None:
         """Close all connections."""

@@ -83,10 +83,10 @@ class Connection:
         """Open the channel, ask for confirms, and hear of alarms."""
         self._connection.add_on_connection_blocked_callback(lambda *_: self._block(on=True))
         self._connection.add_on_connection_unblocked_callback(lambda *_: self._block(on=False))
-        self._channel = await self._open_channel()
+        self._channel = await self.open_channel()
         self._channel.add_on_close_callback(lambda _, why: self.close(str(why)))
         self._channel.add_on_return_callback(self._returned)
-        await self._reply(
+        await self.reply(
             lambda done: self._channel.confirm_delivery(self._confirmed, callback=done)
         )
 
@@ -118,14 +118,14 @@ class Connection:
 
     async def declare(self, queue: Queue) -> None:
         """Make a queue unless it is there; one with other properties is used as it is."""
-        channel = await self._open_channel()  # of its own: a refusal closes it
+        channel = await self.open_channel()  # of its own: a refusal closes it
 
         def ask(done: Callable[[object], None]) -> None:
             channel.add_on_close_callback(lambda _, why: done(why))
             wanted = dict(queue.arguments)
             channel.queue_declare(queue.name, durable=True, arguments=wanted, callback=done)
 
-        answer = await self._reply(ask)
+        answer = await self.reply(ask)
         if isinstance(answer, Exception):
             if getattr(answer, "reply_code", None) != _PRECONDITION_FAILED:
                 raise Unavailable(f"RabbitMQ went away: {answer}")
@@ -135,7 +135,7 @@ class Connection:
 
     async def ask(self) -> None:
         """Return when RabbitMQ answers; raises ``Unavailable`` when the connection is lost."""
-        await self._reply(lambda done: self._channel.basic_qos(prefetch_count=0, callback=done))
+        await self.reply(lambda done: self._channel.basic_qos(prefetch_count=0, callback=done))
 
     def close(self, why: str) -> None:
         """Give the connection up: what is not confirmed yet is answered, and RabbitMQ told."""
@@ -148,10 +148,11 @@ class Connection:
         if not (self._connection.is_closed or self._connection.is_closing):
             self._connection.close()
 
-    async def _open_channel(self) -> Any:  # noqa: ANN401 - pika has no types
-        return await self._reply(lambda done: self._connection.channel(on_open_callback=done))
+    async def open_channel(self) -> Any:  # noqa: ANN401 - pika has no types
+        """Open one more channel. Raises ``Unavailable``."""
+        return await self.reply(lambda done: self._connection.channel(on_open_callback=done))
 
-    async def _reply(self, ask: Callable[[Callable[[object], None]], object]) -> Any:  # noqa: ANN401 - pika has no types
+    async def reply(self, ask: Callable[[Callable[[object], None]], object]) -> Any:  # noqa: ANN401 - pika has no types
         """Ask something and wait for the answer, or for the connection's end."""
         answer: asyncio.Future[Any] = self._loop.create_future()
         try:

@@ -71,27 +71,46 @@ class _OptionsOfDelayed(_Options):
 
 def check(body: bytes, queue: str, actors: Mapping[str, dramatiq.Actor[..., Any]]) -> None:
     """Pass if one of our ``actors`` may have this message of ``queue``; raises ``BadMessage``."""
-    if len(body) > AT_MOST:
-        message = f"The message has {len(body)} bytes; {AT_MOST} are allowed"
-        raise BadMessage(message, reason="too_large")
-    members = _members(body)
-    try:
-        sent = _Message.model_validate(members)
-        (_Options if q_name(queue) == queue else _OptionsOfDelayed).model_validate(sent.options)
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_context=False)[0]
-        name = _shown(fault["loc"][-1]) if fault["loc"] else "body"
-        value = "missing" if fault["type"] == "missing" else _shown(fault["input"])
-        raise BadMessage(f"The message's {name} is {value}: {fault['msg']}") from error
+    members = _members_within_bounds(body)
+    sent = _shaped(members, _Options if q_name(queue) == queue else _OptionsOfDelayed)
     if sent.queue_name != queue:
         raise BadMessage(f"The message is for queue {sent.queue_name}, not for {queue}")
     _check_arguments(members, q_name(queue), actors)
+
+
+def read(body: bytes) -> dramatiq.Message[Any]:
+    """Read a message that no worker acts on now, whosever it is; raises ``BadMessage``.
+
+    Its options are left out: they are of the version that sent it, or of who meant harm.
+    """
+    sent = _shaped(_members_within_bounds(body))
+    return dramatiq.Message(**{**sent.model_dump(), "args": tuple(sent.args), "options": {}})
 
 
 def stand_in(body: bytes, queue: str) -> dramatiq.Message[Any]:
     """Stand for a message that cannot be read; the same bytes have the same id."""
     mark = f"sha256:{hashlib.sha256(body).hexdigest()}"
     return dramatiq.Message(queue, UNKNOWN_ACTOR, (), {}, {}, message_id=mark, message_timestamp=0)
+
+
+def _members_within_bounds(body: bytes) -> Any:  # noqa: ANN401 - any JSON
+    if len(body) > AT_MOST:
+        message = f"The message has {len(body)} bytes; {AT_MOST} are allowed"
+        raise BadMessage(message, reason="too_large")
+    return _members(body)
+
+
+def _shaped(members: object, options: type[_Strict] | None = None) -> _Message:
+    try:
+        sent = _Message.model_validate(members)
+        if options is not None:
+            options.model_validate(sent.options)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_context=False)[0]
+        name = _shown(fault["loc"][-1]) if fault["loc"] else "body"
+        value = "missing" if fault["type"] == "missing" else _shown(fault["input"])
+        raise BadMessage(f"The message's {name} is {value}: {fault['msg']}") from error
+    return sent
 
 
 def _members(body: bytes) -> Any:  # noqa: ANN401 - any JSON

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         inbox,
         jobs,
         kinds,
+        letter_jobs,
+        letter_lists,
         lost_events,
         maintenance,
         orders,

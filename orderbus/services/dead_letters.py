@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from orderbus import storage, telemetry
-from orderbus.domain.letters import Filter
-from orderbus.errors import Conflict
+from orderbus import services, storage, telemetry
+from orderbus.domain.text import brief, storable
+from orderbus.errors import Conflict, OrderbusError
 from orderbus.pubsub.messages import Message
-from orderbus.services import inbox, processing
+from orderbus.services import processing
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.dead_letters import DeadLetter, FailedMessage
-from orderbus.storage.letter_lists import Group, OpenLetter
 
-#: Letters that one statement of a list looks at, where a filter fits few; and such statements.
-_LOOK_AT: Final = 2_000
-_STRETCHES: Final = 10
-#: Letters that one statement puts into groups, and that are grouped in all.
-_GROUP_AT: Final = 5_000
-_GROUPED: Final = 100_000
+if TYPE_CHECKING:  # they load gRPC, and web decides about dead letters without it
+    from orderbus.pubsub.dead_letter_topic import GivenUp
+    from orderbus.services.kinds import Outside
+
+#: The attribute in which Pub/Sub says how often it delivered a message that it gave up.
+_DELIVERED: Final = "CloudPubSubDeadLetterSourceDeliveryCount"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,84 +44,76 @@ async def add_messages(
     letters = await database.ask(storage.dead_letters.add, "message", messages)
     for message in messages:
         if letter := letters.pop(message.message_id, None):
-            telemetry.DEAD_LETTERS.labels(kind="message").inc()
-            about = {"dead_letter": letter, "actor": message.actor, "error": message.error}
-            telemetry.log.error("dead_letter_written", kind="message", **about)
+            _log(letter, "message", message, actor=message.actor)
     return messages
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A part of a list of open dead letters; it goes on behind ``next_after``, None at its end."""
+async def add_given_up(database: Database, messages: Sequence[GivenUp]) -> None:
+    """Keep messages that Pub/Sub gave up, each once; when this returns, they may be acknowledged.
 
-    letters: Sequence[OpenLetter]
-    next_after: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Groups:
-    """The largest groups, of so many letters; ``is_complete`` where these are all there are."""
-
-    groups: Sequence[Group]
-    letters: int
-    is_complete: bool
-
-
-async def list_open(database: Database, wanted: Filter, *, after: int = 0, at_most: int) -> Page:
-    """List open dead letters that fit, oldest first, those behind the one numbered ``after``.
-
-    Looks at 20,000 at most: where few fit, a page may have fewer than asked for, and go on.
+    None is looked into: it may have ended one bridge after the other.
     """
-    letters: list[OpenLetter] = []
-    for _ in range(_STRETCHES):
-        look_at = max(at_most + 1, _LOOK_AT) if wanted.is_picky else at_most + 1
-        found = await database.ask(
-            storage.letter_lists.list_next, wanted, after=after, look_at=look_at
-        )
-        letters += found.letters
-        if len(letters) > at_most:
-            return Page(letters[:at_most], letters[at_most - 1].id)
-        if found.until is None or found.looked_at < look_at:
-            return Page(letters, None)
-        after = found.until
-    return Page(letters, after)
+    failed = [_failed(message) for message in messages]
+    letters = await database.ask(storage.dead_letters.add, "pubsub", failed)
+    for message in failed:
+        if letter := letters.pop(message.message_id, None):
+            _log(letter, "pubsub", message, **services.inbox.about(message.attributes or {}, None))
 
 
-async def group(database: Database, wanted: Filter, *, at_most: int) -> Groups:
-    """Put open dead letters that fit into groups of what is alike, the largest first.
-
-    Looks at the oldest 100,000 alone, as the metrics do.
-    """
-    groups: dict[object, Group] = {}
-    after, looked_at = 0, 0
-    is_complete = False
-    while looked_at < _GROUPED and not is_complete:
-        found = await database.ask(
-            storage.letter_lists.group_next, wanted, after=after, look_at=_GROUP_AT
-        )
-        for each in found.groups:
-            known = groups.get(each.key)
-            groups[each.key] = each if known is None else known.with_more(each)
-        looked_at += found.looked_at
-        is_complete = found.until is None or found.looked_at < _GROUP_AT
-        after = found.until or after
-    largest = sorted(groups.values(), key=lambda each: (-each.count, each.example))
-    letters = sum(each.count for each in largest)
-    return Groups(largest[:at_most], letters, is_complete and len(largest) <= at_most)
+def _failed(message: GivenUp) -> FailedMessage:
+    times = brief(message.attributes.get(_DELIVERED, "too many"), 20)
+    return FailedMessage(
+        message.message_id,
+        "given_up_by_pubsub",
+        storable(f"Pub/Sub gave it up: {times} deliveries were not acknowledged"),
+        message.data,
+        {storable(name): storable(value) for name, value in message.attributes.items()},
+    )
 
 
-async def redrive(connection: Connection, letter_id: int) -> Redriven:
+def _log(letter: int, kind: str, message: FailedMessage, **about: object) -> None:
+    telemetry.DEAD_LETTERS.labels(kind=kind).inc()
+    about |= {"dead_letter": letter, "message_id": message.message_id, "error": message.error}
+    telemetry.log.error("dead_letter_written", kind=kind, **about)
+
+
+async def redrive(connection: Connection, letter_id: int, *, actor: str | None = None) -> Redriven:
     """Bring a dead letter back on its way, in the caller's transaction.
 
     A delivery begins its schedule again, an outbox event or a consumption is due again. A queue or
     Pub/Sub message is returned for the caller to send before the transaction ends: then a crash in
-    between sends it twice rather than never. Raises ``NotFound``, and ``Conflict`` where it cannot
-    come back.
+    between sends it twice rather than never. ``actor`` is who decided it alone, and not as one of
+    many. Raises ``NotFound``, and ``Conflict`` where it cannot come back.
     """
     await storage.dead_letters.lock_open(connection, letter_id)
     owed = await _bring_back(connection, await storage.dead_letters.get(connection, letter_id))
-    await storage.dead_letters.resolve(connection, letter_id, resolution="redriven", note=None)
+    await _resolve(connection, letter_id, "redriven", None, actor)
     return owed
+
+
+async def _resolve(
+    connection: Connection, letter_id: int, resolution: str, note: str | None, actor: str | None
+) -> None:
+    await storage.dead_letters.resolve(connection, letter_id, resolution=resolution, note=note)
+    if actor is not None:
+        await storage.audit.add(
+            connection,
+            actor=actor,
+            action=f"dead_letter.{resolution}",
+            subject_type="dead_letter",
+            subject_id=letter_id,
+            reason=note,
+        )
+
+
+async def send(owed: Redriven, outside: Outside) -> None:
+    """Send what a redrive returned; raises what keeps it from being sent."""
+    if owed.message is not None:
+        await outside.enqueue(*owed.message)
+    if owed.publication is not None:
+        (answer,) = await outside.publish([owed.publication])
+        if isinstance(answer, OrderbusError):
+            raise answer
 
 
 async def _bring_back(connection: Connection, letter: DeadLetter) -> Redriven:
@@ -139,28 +130,34 @@ async def _bring_back(connection: Connection, letter: DeadLetter) -> Redriven:
             if not await storage.consumptions.redrive(connection, consumption_id):
                 raise Conflict("The consumption is not dead any more")
             return Redriven()
-        case DeadLetter(kind="pubsub", data=bytes() as data, attributes=dict() as attributes):
-            return Redriven(publication=Message(data, attributes))
+        case DeadLetter(kind="pubsub"):
+            return Redriven(publication=publication_of(letter))
         case DeadLetter(actor=str() as actor, arguments=dict() as arguments):
             return Redriven(message=(actor, arguments))
     raise Conflict("No worker can read this message, so it cannot be sent again: discard it")
 
 
-async def discard(database: Database, letter_id: int, *, note: str) -> list[int]:
-    """Decide that a dead letter stays dead, with the reason; raises ``NotFound``.
+def publication_of(letter: DeadLetter) -> Message:
+    """Write the message that a letter of the kind ``pubsub`` stands for."""
+    return Message(letter.data or b"", letter.attributes or {})
+
+
+async def discard(
+    connection: Connection, letter_id: int, *, note: str, actor: str | None = None
+) -> list[int]:
+    """Decide in the caller's transaction that a dead letter stays dead, with the reason.
 
     A parked event is passed over: nobody receives it, and its order's later events may go. An order
-    that is in progress for it fails. Returns the deliveries that may go now. Raises ``Busy`` where
-    its order is being worked on.
+    that is in progress for it fails. Returns the deliveries that may go now. ``actor`` as for
+    ``redrive``. Raises ``NotFound``, and ``Busy`` where its order is being worked on.
     """
-    letter = await database.ask(storage.dead_letters.get, letter_id)
-    async with database.transaction() as connection:
-        await _fail_order(connection, letter, note)
-        await storage.dead_letters.lock_open(connection, letter_id)
-        await storage.dead_letters.resolve(connection, letter_id, resolution="discarded", note=note)
-        if letter.kind == "outbox" and letter.event_id and letter.occurred_at:
-            return await inbox.pass_over(connection, letter.event_id, letter.occurred_at)
-        return []
+    letter = await storage.dead_letters.get(connection, letter_id)
+    await _fail_order(connection, letter, note)
+    await storage.dead_letters.lock_open(connection, letter_id)
+    await _resolve(connection, letter_id, "discarded", note, actor)
+    if letter.kind == "outbox" and letter.event_id and letter.occurred_at:
+        return await services.inbox.pass_over(connection, letter.event_id, letter.occurred_at)
+    return []
 
 
 async def _fail_order(connection: Connection, letter: DeadLetter, note: str) -> None:

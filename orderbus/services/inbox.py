@@ -219,16 +219,19 @@ async def pass_over(connection: Connection, event_id: UUID, occurred_at: datetim
     return await _let_go(connection, passed.waiting)
 
 
-def _about(came: _Came) -> dict[str, Any]:
-    """Name a message, its event and its order in a log line, as the message itself does."""
-    attributes = came.message.attributes
+def about(attributes: Mapping[str, str], external_ref: str | None) -> Mapping[str, object]:
+    """Name an event and its order in a log line, as a message does in its attributes."""
     sequence = attributes.get("sequence", "")
     return {
         "event_id": attributes.get("ce-id"),
         "order_id": attributes.get("ce-subject"),
-        "external_ref": came.external_ref,
+        "external_ref": external_ref,
         "sequence": int(sequence) if re.fullmatch("[0-9]{1,18}", sequence) else None,
         "trace_id": trace_id(attributes.get("traceparent")),
         "request_id": request_id(attributes.get("request-id")),
-        "message_id": came.message.message_id,
     }
+
+
+def _about(came: _Came) -> dict[str, Any]:
+    attributes = came.message.attributes
+    return {**about(attributes, came.external_ref), "message_id": came.message.message_id}

@@ -17,7 +17,7 @@ from orderbus import storage, telemetry
 from orderbus.domain.jobs import AT_MOST, MOVES, Action
 from orderbus.domain.retries import STEP_OF_JOB
 from orderbus.errors import Conflict, Misconfigured, Unavailable
-from orderbus.services import delivery_jobs, replay
+from orderbus.services import delivery_jobs, letter_jobs, replay
 from orderbus.services.kinds import Filter, Kind, Outside, reason
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database, after_commit
@@ -26,7 +26,14 @@ from orderbus.storage.jobs import Job, NewJob, Step, Taken
 #: Every kind of job there is, by its name.
 KINDS: Final[Mapping[str, Kind[Any]]] = {
     kind.name: kind
-    for kind in (replay.REPLAY, delivery_jobs.RETRY, delivery_jobs.SKIP, delivery_jobs.RESEND)
+    for kind in (
+        replay.REPLAY,
+        delivery_jobs.RETRY,
+        delivery_jobs.SKIP,
+        delivery_jobs.RESEND,
+        letter_jobs.REDRIVE,
+        letter_jobs.DISCARD,
+    )
 }
 #: What the audit trail says of each action.
 _DONE: Final[Mapping[Action, str]] = {

@@ -89,6 +89,21 @@ async def lock_open(connection: Connection, letter_id: int) -> None:
         raise NotFound(f"No open dead letter {letter_id} that nobody is deciding about")
 
 
+async def lock_free(connection: Connection, letters: Sequence[int]) -> dict[int, int]:
+    """Take those that are undecided and that nobody has; says how many bytes each carries."""
+    records = await connection.fetch(
+        """
+        SELECT id, coalesce(octet_length(data), 0) AS size
+          FROM ops.dead_letters
+         WHERE id = ANY ($1::bigint[]) AND resolved_at IS NULL
+         ORDER BY id
+           FOR UPDATE SKIP LOCKED
+        """,
+        letters,
+    )
+    return {record["id"]: record["size"] for record in records}
+
+
 async def resolve(
     connection: Connection, letter_id: int, *, resolution: str, note: str | None
 ) -> None:

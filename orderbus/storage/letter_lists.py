@@ -60,7 +60,8 @@ class Group:
     @property
     def key(self) -> Filter:
         """Which letters these are."""
-        return Filter(self.kind, self.endpoint_id, None, self.subject, self.reason, self.error)
+        subject = self.subject or ""
+        return Filter(self.kind, self.endpoint_id, None, subject, self.reason, self.error)
 
     def with_more(self, later: Group) -> Group:
         """Take in those of the same group that were found behind these."""
@@ -168,7 +169,7 @@ _NEXT_OF_ORDER: Final = """
 """
 _FITS: Final = f"""
     ($5::uuid IS NULL OR delivery.endpoint_id = $5)
-    AND ($6::text IS NULL OR {SUBJECT} = $6)
+    AND ($6::text IS NULL OR coalesce({SUBJECT}, '') = $6)
     AND ($7::text IS NULL OR letter.reason = $7)
     AND ($8::text IS NULL OR {_ALIKE} = $8)
     AND ($9::timestamptz IS NULL OR letter.created_at >= $9)
@@ -233,8 +234,8 @@ async def like(connection: Connection, letter_id: int) -> Filter | None:
     """Say which letters are in one group with this one; None where it is not open."""
     record = await connection.fetchrow(
         f"""
-        SELECT letter.kind, {SUBJECT} AS subject, delivery.endpoint_id, letter.reason,
-               {_ALIKE} AS error
+        SELECT letter.kind, coalesce({SUBJECT}, '') AS subject, delivery.endpoint_id,
+               letter.reason, {_ALIKE} AS error
           FROM ops.dead_letters AS letter {ABOUT}
          WHERE letter.id = $1 AND letter.resolved_at IS NULL
         """,  # noqa: S608 - as above

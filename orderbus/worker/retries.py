@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -37,7 +37,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 #: Characters of a traceback that are kept: the last ones say most.
 _TRACEBACK_AT_MOST: Final = 20_000
 #: Bytes of a message that was refused; as many as RabbitMQ 4 takes.
-_BYTES_AT_MOST: Final = 16 * 1024 * 1024
+LARGEST_KEPT: Final = 16 * 1024 * 1024
 #: Dead letters written together at most.
 _TOGETHER: Final = 50
 
@@ -74,11 +74,16 @@ def failed_message(message: QueueMessage, reason: str, error: BaseException) -> 
         sent.message_id,
         reason,
         of_error(error),
-        data=None if message.refused is None else message.refused[:_BYTES_AT_MOST],
+        data=None if message.refused is None else message.refused[:LARGEST_KEPT],
         actor=sent.actor_name if is_readable else None,
-        arguments={"args": list(sent.args), "kwargs": sent.kwargs} if is_readable else None,
+        arguments=arguments_of(sent) if is_readable else None,
         traceback=storable(raised[-_TRACEBACK_AT_MOST:]),
     )
+
+
+def arguments_of(sent: dramatiq.Message[Any]) -> Mapping[str, Any]:
+    """Write a message's arguments as a dead letter keeps them."""
+    return {"args": list(sent.args), "kwargs": sent.kwargs}
 
 
 Write = Callable[[Sequence[FailedMessage]], Awaitable[Sequence[object]]]

@@ -83,12 +83,12 @@ async def test_a_redrive_that_fails_to_send_leaves_the_letter_open(database: Dat
 
 async def test_what_was_decided_is_decided_once(database: Database) -> None:
     letter = await bury(database)
-    await services.dead_letters.discard(database, letter, note="a test order")
+    await letter_rows.discard(database, letter, note="a test order")
 
     with pytest.raises(NotFound):
         await redrive(database, letter)
     with pytest.raises(NotFound):
-        await services.dead_letters.discard(database, letter, note="once more")
+        await letter_rows.discard(database, letter, note="once more")
 
 
 async def test_a_pubsub_message_goes_back_with_its_bytes(database: Database) -> None:

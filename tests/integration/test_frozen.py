@@ -177,7 +177,7 @@ async def test_discarding_an_event_of_a_busy_order_is_refused_and_decides_nothin
     async with database.transaction() as connection:
         await watermark_rows.hold(connection)
         with pytest.raises(Busy):
-            await services.dead_letters.discard(database, letter["id"], note="gone")
+            await letter_rows.discard(database, letter["id"], note="gone")
 
     assert await letter_rows.only(database) == letter
 

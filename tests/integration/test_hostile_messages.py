@@ -152,7 +152,7 @@ async def test_a_message_nobody_can_read_can_be_discarded_and_not_be_sent_again(
     with pytest.raises(Conflict, match="discard it"):
         async with database.transaction() as connection:
             await services.dead_letters.redrive(connection, letter["id"])
-    await services.dead_letters.discard(database, letter["id"], note="an attack")
+    await letter_rows.discard(database, letter["id"], note="an attack")
 
     assert bytes(letter["data"]) == body
     assert (letter["actor"], letter["arguments"]) == (None, None)

@@ -74,7 +74,7 @@ async def found(database: Database, wanted: Filter, **given: Any) -> list[OpenLe
     letters: list[OpenLetter] = []
     after: int | None = 0
     while after is not None:
-        page = await services.dead_letters.list_open(database, wanted, after=after, **given)
+        page = await services.letter_lists.list_open(database, wanted, after=after, **given)
         letters += page.letters
         after = page.next_after
     return letters
@@ -86,9 +86,9 @@ async def test_a_rare_letter_among_many_is_found_and_groups_count_them_all(
     async with database.connection() as connection:
         await many_rows.dead_letters(connection, 24_000)
 
-    first = await services.dead_letters.list_open(database, Filter(subject="rare"), at_most=50)
+    first = await services.letter_lists.list_open(database, Filter(subject="rare"), at_most=50)
     rare = await found(database, Filter(subject="rare"), at_most=7)
-    groups = await services.dead_letters.group(database, Filter(), at_most=10)
+    groups = await services.letter_lists.group(database, Filter(), at_most=10)
 
     assert len(first.letters) < len(rare) == 12  # a page looks at 20,000 letters at most
     assert first.next_after is not None
@@ -143,7 +143,7 @@ async def test_each_filter_finds_what_fits_and_nothing_else(database: Database) 
 
 async def test_a_letter_stands_for_its_group(database: Database) -> None:
     await some(database)
-    for each in (await services.dead_letters.group(database, Filter(), at_most=9)).groups:
+    for each in (await services.letter_lists.group(database, Filter(), at_most=9)).groups:
         like = await database.ask(storage.letter_lists.like, each.example)
 
         assert like == each.key

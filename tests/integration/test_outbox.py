@@ -109,7 +109,7 @@ async def test_a_discarded_parked_event_lets_its_orders_later_events_go(
     held_back = await scenario.come_back(database, second)
     letter = await letter_rows.only_id(database)
 
-    freed = await services.dead_letters.discard(database, letter, note="test order")
+    freed = await letter_rows.discard(database, letter, note="test order")
 
     assert held_back == []
     assert len(freed) == 1

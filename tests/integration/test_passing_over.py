@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from orderbus import actors, services, storage
+from orderbus import actors, storage
 from orderbus.domain.carts import OpenCart
 from orderbus.errors import NotFound
 from orderbus.settings import Settings
@@ -42,7 +42,7 @@ async def test_discarding_an_event_whose_payload_is_gone_lets_its_order_go_on(
     letter = await park(database, first.event_id)
     assert await scenario.come_back(database, second) == []
 
-    freed = await services.dead_letters.discard(database, letter, note="a test order")
+    freed = await letter_rows.discard(database, letter, note="a test order")
 
     assert len(freed) == 1
     assert await scenario.claim(database, freed[0])
@@ -64,7 +64,7 @@ async def test_discarding_the_event_of_a_cart_lets_go_of_its_pointer(
     if not is_lost:
         await event_rows.put_back(database, kept)
 
-    assert await services.dead_letters.discard(database, letter, note="a test cart") == []
+    assert await letter_rows.discard(database, letter, note="a test cart") == []
 
     assert await outbox_rows.count(database) == 0
 
@@ -116,10 +116,10 @@ async def test_discarding_the_processing_of_an_order_leaves_it_in_progress_for_n
     before = await database.ask(storage.orders.get, str(placed.order_id))
 
     letter = await letter_rows.only_id(database)
-    await services.dead_letters.discard(database, letter, note="the shop is closed")
+    await letter_rows.discard(database, letter, note="the shop is closed")
 
     after = await database.ask(storage.orders.get, str(placed.order_id))
     assert before.status == "in_progress"
     assert (after.status, after.status_reason) == ("failed", "the shop is closed")
     with pytest.raises(NotFound):
-        await services.dead_letters.discard(database, letter, note="once more")
+        await letter_rows.discard(database, letter, note="once more")

@@ -61,8 +61,8 @@ async def test_whoever_redrives_all_passes_over_what_another_has_at_this_moment(
         said = await redrive_all(env)
     again = await redrive_all(env)
 
-    assert (said["redriven"], said["refused"]) == (others, [])
-    assert (again["redriven"], again["refused"]) == ([first], [])
+    assert (said["redriven"], said["refused"]) == (len(others), [])
+    assert (again["redriven"], again["refused"]) == (1, [])
 
 
 async def test_two_who_redrive_all_share_them_and_each_is_redriven_once(
@@ -72,8 +72,7 @@ async def test_two_who_redrive_all_share_them_and_each_is_redriven_once(
 
     answers = await asyncio.gather(redrive_all(env), redrive_all(env))
 
-    redriven = [letter for answer in answers for letter in answer["redriven"]]
-    assert sorted(redriven) == letters
+    assert sum(answer["redriven"] for answer in answers) == len(letters)
     assert [answer["refused"] for answer in answers] == [[], []]
 
 
@@ -100,6 +99,6 @@ async def test_whoever_is_killed_while_he_redrives_leaves_the_letter_open_and_ke
     await until_true(lambda: held(database, 0), "its session is gone")
     nobody_answers.close()
 
-    assert said["redriven"] == letters
+    assert said["redriven"] == len(letters)
     rows = await letter_rows.every(database)
     assert [row["id"] for row in rows if row["resolved_at"] is None] == [last]

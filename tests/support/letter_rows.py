@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
-from orderbus import storage
+from orderbus import services, storage
 from orderbus.domain.letters import Filter
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.letter_lists import OpenLetter
@@ -77,6 +78,12 @@ async def discard_all(database: Database) -> None:
     )
 
 
+async def discard(database: Database, letter_id: int, *, note: str) -> list[int]:
+    """Discard one as an operator does."""
+    async with database.transaction() as connection:
+        return await services.dead_letters.discard(connection, letter_id, note=note)
+
+
 async def give_up_consumptions(database: Database) -> None:
     """Have every consumption given up, each with its dead letter."""
     await value(
@@ -133,3 +140,12 @@ async def add_of_a_message(database: Database, *, actor: str, error: str) -> Non
         actor,
         error,
     )
+
+
+@asynccontextmanager
+async def locked_table(database: Database) -> AsyncIterator[None]:
+    """Keep everybody from writing dead letters while the block runs."""
+    async with database.transaction() as connection:
+        await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        await connection.execute("LOCK TABLE ops.dead_letters IN EXCLUSIVE MODE")
+        yield

@@ -19,6 +19,7 @@ WITHOUT_ROWS = {
     "health",
     "interruptions",
     "kinds",
+    "letter_jobs",
     "pacing",
     "shared",
     "taking",

@@ -83,7 +83,7 @@ class Service:
         taken: list[Any] = []
         taker = Taker(subscription.made.ack_deadline_seconds)
         with subscription.attended(taker), suppress(TimeoutError):
-            async with asyncio.timeout(_PULL_WAITS):
+            async with asyncio.timeout(0 if request.return_immediately else _PULL_WAITS):
                 while not (taken := subscription.take(taker, request.max_messages)):
                     await subscription.may_have(taker)
         return types.PullResponse.pb()(received_messages=taken)
