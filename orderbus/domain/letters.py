@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
+Kind = Literal["delivery", "outbox", "pubsub", "message", "consumption"]
 KINDS: Final = ("delivery", "outbox", "pubsub", "message", "consumption")
 
 #: What letters of one group have in common.

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, ValidationError
@@ -48,7 +48,7 @@ class Letters(kinds.Filter):
     like: int | None = Field(
         None, ge=1, lt=2**63, description="all of one group with this one, which is open"
     )
-    kind: Literal["delivery", "outbox", "pubsub", "message", "consumption"] | None = None
+    kind: letters.Kind | None = None
     endpoint_id: UUID | None = Field(None, description="deliveries to this endpoint")
     order: Text | None = Field(None, description="our uuid, or the sender's reference")
     subject: Annotated[str, AfterValidator(_without_nul)] | None = Field(

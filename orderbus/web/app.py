@@ -20,6 +20,7 @@ from orderbus.storage.database import Database, open_database
 from orderbus.web import app_keys, openapi
 from orderbus.web.api import (
     carts,
+    dead_letters,
     deliveries,
     docs,
     jobs,
@@ -39,6 +40,7 @@ ROUTES: Final[Sequence[Route]] = (
     *orders.ROUTES,
     *new_orders.ROUTES,
     *carts.ROUTES,
+    *dead_letters.ROUTES,
     *webhook_endpoints.ROUTES,
     *deliveries.ROUTES,
     *jobs.ROUTES,

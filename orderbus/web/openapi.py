@@ -48,6 +48,7 @@ _PATH: Final = {
     "id": "our uuid; of an order the sender's reference, too",
     "job": "the number of a job",
     "delivery": "the number of a delivery",
+    "letter": "the number of a dead letter",
     "file": "the name of a file of the viewer",
 }
 _KEYS: Final = {

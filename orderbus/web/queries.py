@@ -14,6 +14,7 @@ from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
+from orderbus.domain import letters
 from orderbus.domain.jobs import STATES, State
 from orderbus.domain.orders import faults
 from orderbus.domain.states import Status
@@ -132,6 +133,39 @@ class JobQuery(PageQuery):
 
     state: Annotated[State | SkipJsonSchema[None], BeforeValidator(one_of(STATES))] = None
     kind: Annotated[Text, Field(description="such as replay")] = None
+
+
+class _Letters(BaseModel):
+    """Which open dead letters are asked for."""
+
+    model_config = PageQuery.model_config
+
+    kind: Annotated[letters.Kind | SkipJsonSchema[None], BeforeValidator(one_of(letters.KINDS))] = (
+        None
+    )
+    endpoint_id: Annotated[
+        UUID | SkipJsonSchema[None], Field(description="deliveries to this endpoint")
+    ] = None
+    order: Annotated[Text, Field(description="our uuid, or the sender's reference")] = None
+    subject: Annotated[Text, Field(description="an actor, a consumer or a type of event")] = None
+    reason: Annotated[Text, Field(description="the short word, such as retries_exhausted")] = None
+    error: Annotated[Text, Field(description="as a group has it")] = None
+    created_at__gte: Annotated[When, Field(description="written then or later")] = None
+    created_at__lt: Annotated[When, Field(description="written before")] = None
+
+    def filter(self) -> letters.Filter:
+        """Say which dead letters are asked for."""
+        return letters.Filter(**self.model_dump(exclude={"limit", "cursor"}))
+
+
+class LetterQuery(PageQuery, _Letters):
+    """Which open dead letters are asked for, how many, and from where on."""
+
+
+class LetterGroupQuery(_Letters):
+    """Which open dead letters are grouped, and how many groups are asked for."""
+
+    limit: Annotated[int, Field(ge=1, le=_LONGEST_PAGE), BeforeValidator(_limit)] = 10
 
 
 class EndpointQuery(BaseModel):

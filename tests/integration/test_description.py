@@ -18,7 +18,7 @@ from orderbus.storage.database import Database
 from orderbus.storage.jobs import NewJob, Step
 from orderbus.web import app, openapi
 from tests.conftest import settings_from
-from tests.support import samples, scenario
+from tests.support import delivery_rows, letter_rows, samples, scenario
 from tests.support.api_client import JSON, PATH, Client, placed, serving
 from tests.support.described import DESCRIBED, operations
 
@@ -30,6 +30,7 @@ ONE_AFTER_ANOTHER = (("a", "SO-1", 350), ("b", "SO-1", 350), ("c", "SO-1", 1), (
 ELSEWHERE = {503, 500, 408}
 #: Here 409 means only that the first request under a key is not answered yet.
 ONLY_UNDER_WAY = {
+    ("discard_dead_letter", 409),
     *(("open_cart", 409), ("create_new_order", 409), ("begin_job", 409)),
     *(("add_endpoint", 409), ("disable_endpoint", 409), ("enable_endpoint", 409)),
 }
@@ -54,6 +55,7 @@ async def guarded(env: dict[str, str], database: Database) -> AsyncIterator[Clie
 def routes() -> list[tuple[str, str, dict[str, Any]]]:
     """Every operation as it can be asked: its method, a path, and what is described of it."""
     values = {"{delivery}": "4711", "{id}": str(uuid4()), "{file}": "start.js", "{job}": "17"}
+    values["{letter}"] = "17"
     return [
         (method, re.sub("{.*}", lambda name: values[name.group()], path), operation)
         for (method, path), operation in operations().items()
@@ -186,6 +188,26 @@ async def act_on_deliveries(client: Client, database: Database) -> None:
     await client.post(f"{one}/retry")
 
 
+async def decide_about_letters(client: Client, database: Database) -> None:
+    await scenario.add_endpoint(database)
+    await scenario.come_back(database, *await scenario.events(database))
+    await letter_rows.add_of_a_message(database, actor="count_event", error="x")
+    await letter_rows.add_of_every_delivery(database)
+    message, alive, *_ = [each["id"] for each in await letter_rows.every(database)]
+    path, key = "/api/v1/dead-letters", {"Idempotency-Key": "a letter"}
+    for query in ("", "?kind=all", "/groups", "/groups?kind=all", f"/{message}"):
+        await client.get(f"{path}{query}")
+    await client.post(f"{path}/{alive}/redrive")
+    await client.post(f"{path}/{message}/redrive", headers=key)
+    await client.post(f"{path}/{message}/redrive", headers=key, json={})
+    await delivery_rows.give_up(database)
+    await client.post(f"{path}/{alive}/redrive")
+    key = {"Idempotency-Key": "another"}
+    for note in ("a test", "another test"):
+        await client.post(f"{path}/{message}/discard", headers=key, json={"note": note})
+    await client.post(f"{path}/{message}/discard", json={"note": "decided before"})
+
+
 async def test_every_answer_that_is_described_is_given_and_no_other(
     client: Client, guarded: Client, database: Database, settings: Settings
 ) -> None:
@@ -196,6 +218,7 @@ async def test_every_answer_that_is_described_is_given_and_no_other(
     await begin_and_move_jobs(client, database)
     await add_and_change_endpoints(client, database, settings)
     await act_on_deliveries(client, database)
+    await decide_about_letters(client, database)
 
     described = {
         (operation["operationId"], int(status))

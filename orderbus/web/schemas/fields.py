@@ -52,6 +52,9 @@ Reason = Annotated[
     str | None, Field(min_length=1, max_length=_LONGEST_REASON), BeforeValidator(_reason)
 ]
 
+#: The same, where one has to be given.
+Note = Annotated[str, Field(min_length=1, max_length=_LONGEST_REASON), BeforeValidator(_reason)]
+
 
 RequiredReason = Annotated[
     str, Field(min_length=1, max_length=_LONGEST_REASON), BeforeValidator(_reason)
