@@ -8,12 +8,17 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from orderbus import storage
+from orderbus.errors import OrderbusError
+from orderbus.pubsub.messages import Message
+from orderbus.services.kinds import Outside
+from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.dead_letters import FailedMessage
-from tests.support import delivery_rows, letter_rows, scenario
+from tests.support import delivery_rows, jobs, letter_rows, scenario
 from tests.support.waiting import until_true
 
 ORDERS = 20
@@ -102,3 +107,49 @@ async def test_whoever_is_killed_while_he_redrives_leaves_the_letter_open_and_ke
     assert said["redriven"] == len(letters)
     rows = await letter_rows.every(database)
     assert [row["id"] for row in rows if row["resolved_at"] is None] == [last]
+
+
+async def test_a_job_whose_process_is_killed_within_a_step_goes_on_and_does_each_once(
+    database: Database, env: dict[str, str], settings: Settings
+) -> None:
+    await dead_letters(database)
+    event = FailedMessage("m-1", "undecodable", "no event", b"{}", {})
+    async with database.connection() as connection:
+        await storage.dead_letters.add(connection, "pubsub", [event])
+    nobody_answers = socket.create_server(("127.0.0.1", 0))
+    host, port = nobody_answers.getsockname()
+    away = {
+        "PUBSUB_EMULATOR_HOST": f"{host}:{port}",
+        "ORDERBUS_PUBLISH_TIMEOUT": "600",
+        "ORDERBUS_RELAY_LEASE": "700",
+    }
+
+    killed = typed({**env, **away}, "redrive", "--all")
+    await until_true(lambda: held(database, ORDERS + 1), "its step has all, and publishes")
+    killed.kill()
+    await asyncio.to_thread(killed.communicate)
+    await until_true(lambda: held(database, 0), "its session is gone")
+    nobody_answers.close()
+    undone = [row["id"] for row in await letter_rows.every(database) if row["resolved_at"] is None]
+    published: list[Message] = []
+    job = await jobs.finish(
+        database, await database.ask(storage.jobs.get, 1), takes(settings, published)
+    )
+
+    assert len(undone) == ORDERS + 1
+    assert (job.state, job.total, job.done, job.refused) == ("done", ORDERS + 1, ORDERS + 1, 0)
+    assert [message.data for message in published] == [b"{}"]
+    assert {row["resolution"] for row in await letter_rows.every(database)} == {"redriven"}
+
+
+def takes(settings: Settings, published: list[Message]) -> Outside:
+    """What a step sends to: a Pub/Sub that takes everything, and nobody who has to be woken up."""
+
+    async def publish(messages: Sequence[Message]) -> list[str | OrderbusError]:
+        published.extend(messages)
+        return ["m" for _ in messages]
+
+    async def nobody(*_: Any) -> None:
+        """Hear it, and do nothing."""
+
+    return Outside(settings, nobody, publish, nobody, {})
