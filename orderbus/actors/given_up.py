@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Final
 
@@ -67,12 +68,19 @@ async def look_at_pubsub(settings: Settings, database: Database) -> None:
     logged = ""
     async with open_dead_letter_topic(settings) as topic:
         while True:
-            try:
-                await keep_from_pubsub(database, topic)
-            except Unavailable:
-                pass  # whoever needs it to bring events back says so
-            except Exception as error:  # noqa: BLE001 - a door: events come back all the same
-                if repr(error) != logged:
-                    telemetry.log.exception("given_up_not_kept")
-                logged = repr(error)
+            error = await _failure(keep_from_pubsub(database, topic))
+            if error is not None and repr(error) != logged:
+                telemetry.log.error("given_up_not_kept", exc_info=error)
+            logged = "" if error is None else repr(error)
             await asyncio.sleep(LOOKS.total_seconds())
+
+
+async def _failure(work: Awaitable[None]) -> Exception | None:
+    """Do ``work``, and say what made it fail, unless something is away: others say that."""
+    try:
+        await work
+    except Unavailable:
+        return None
+    except Exception as error:  # noqa: BLE001 - a door: events come back all the same
+        return error
+    return None
