@@ -1,6 +1,6 @@
 -- Jobs: whatever touches many rows is done a step at a time. How far a job is, and what each step
 -- did, are committed together, so that nothing is done twice, whoever is killed.
--- depends: 0023.conflicts-and-draws
+-- depends: 0021.conflicts-and-draws
 
 CREATE TABLE ops.jobs (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

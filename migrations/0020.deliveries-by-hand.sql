@@ -1,6 +1,6 @@
 -- What a person decided about a delivery: who skipped it or had it sent once more, and why; and the
 -- deliveries that were given up are found without reading those that were made.
--- depends: 0020.audit-log
+-- depends: 0019.audit-log
 
 ALTER TABLE ops.webhook_deliveries
     ADD COLUMN decided_by text,

@@ -1,6 +1,6 @@
 -- What a sender wanted an order to be that is there with another content; and what was drawn for an
 -- order that is processed at random, so that whoever goes on with it draws the same.
--- depends: 0021.deliveries-by-hand
+-- depends: 0020.deliveries-by-hand
 
 -- One row for each other content: a sender that repeats it for ever is counted in that row. An
 -- order has so many of them at most (orderbus.storage.conflicts).
