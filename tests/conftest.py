@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import structlog
 
 from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.providers import Provider
@@ -155,6 +156,13 @@ def _no_settings_from_outside(
     if "parts" not in request.fixturenames:
         for name in ("DEBUG", "SECRET_KEY", "WEBHOOK_SECRET", "AUTH"):
             monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_begin() -> Iterator[None]:
+    """Configure no logs for the next test: a command writes them elsewhere where nobody did."""
+    yield
+    structlog.reset_defaults()  # whoever captures logs leaves them configured
 
 
 __all__ = ["settings_from"]

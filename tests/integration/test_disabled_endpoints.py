@@ -167,7 +167,7 @@ async def test_a_dead_delivery_that_is_redriven_says_where_its_endpoint_still_ho
 
     said = await orderbus(env, "dead-letters", "redrive", "--all")
 
-    assert said.splitlines()[1:] == [
+    assert said.splitlines()[-2:] == [
         "1 of 1 redriven, 0 refused: job 1 is done",
         f"1 held until you type: orderbus endpoints enable {endpoint}",
     ]

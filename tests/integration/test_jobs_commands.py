@@ -19,7 +19,7 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
 from orderbus.storage.jobs import NewJob, Refusal, Step
 from tests.support import job_rows, jobs, many_rows
-from tests.support.waiting import until_true
+from tests.support.waiting import PATIENCE, until_true
 
 HOSTILE = "\x1b]0;owned\x07\u202e[red]"
 SHOWN = r"\x1b]0;owned\x07\u202e[red]"
@@ -133,7 +133,8 @@ def test_a_replay_is_done_by_whoever_types_it_where_no_worker_is(asked: dict[str
 def begin_to_type(env: dict[str, str], *arguments: str) -> subprocess.Popen[str]:
     """Begin a command as an operator does, in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "orderbus", *arguments],
+        # Where the tests run in the background, SIGINT is ignored, and children inherit that.
+        ["env", "--default-signal=INT", sys.executable, "-m", "orderbus", *arguments],
         env={**os.environ, **env, "SECRET_KEY": "a key for tests"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -151,9 +152,12 @@ async def test_who_is_interrupted_hears_that_the_workers_go_on_and_what_to_type(
         found = await database.ask(storage.jobs.list_newest, at_most=1)
         return bool(found) and found[0].done > 0
 
-    await until_true(is_under_way, "its first step is committed")
-    typed.send_signal(signal.SIGINT)
-    _, errors = await asyncio.to_thread(typed.communicate)
+    try:
+        await until_true(is_under_way, "its first step is committed")
+        typed.send_signal(signal.SIGINT)
+        _, errors = await asyncio.to_thread(typed.communicate, timeout=PATIENCE)
+    finally:
+        typed.kill()
     (job,) = await database.ask(storage.jobs.list_newest, at_most=9)
     await job_rows.make_due(database)
     went_on = await services.jobs.step(database, jobs.outside(settings, count_event="*"))

@@ -12,7 +12,7 @@ from orderbus.services.maintenance import Maintenance
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.support import endpoint_changes, endpoint_rows, scenario
-from tests.support.commands import answered, typed
+from tests.support.commands import answered, answered_apart, typed
 from tests.support.receiver import Receiver
 from tests.support.scenario import deliver
 
@@ -46,7 +46,7 @@ async def test_while_a_secret_is_rotated_no_webhook_is_refused(
     await orders(database, 20)
 
     traffic = asyncio.create_task(deliver(database, http, settings))
-    rotated = await answered(env, "endpoints", "rotate-secret", made["id"])
+    rotated = await answered_apart(env, "endpoints", "rotate-secret", made["id"])
     await traffic
     await orders(database, 3)
     await deliver(database, http, settings)  # signed with both, and it holds the old one

@@ -1,9 +1,12 @@
-"""Commands as an operator types them, in this process."""
+"""Commands as an operator types them, in this process or in one of their own."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 from click.testing import CliRunner, Result
@@ -28,3 +31,15 @@ async def answered(env: dict[str, str], *arguments: object) -> Any:
     done = await typed(env, *arguments, "--json")
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout)
+
+
+async def answered_apart(env: dict[str, str], *arguments: object) -> Any:
+    """The same in a process of its own: what this one logs meanwhile is not in the answer."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "orderbus", *(str(argument) for argument in arguments), "--json"),
+        env={**os.environ, **GIVEN, **env},
+        stdout=subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0
+    return json.loads(said)
