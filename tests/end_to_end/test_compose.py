@@ -24,12 +24,12 @@ from psycopg import sql
 
 from orderbus.devtools import dependencies
 from orderbus.devtools.dependency import Dependency
-from orderbus.devtools.processes import free_port
 from orderbus.devtools.providers import Provider
 from orderbus.errors import Misconfigured
 from tests.conftest import settings_from
 from tests.end_to_end.compose import ROOT, Compose
 from tests.support import rabbitmq_admin, samples
+from tests.support.ports import kept_port
 
 pytestmark = [pytest.mark.native, pytest.mark.timeout(150)]
 
@@ -79,7 +79,7 @@ class Natively:
         self._compose = compose
         self._folder = folder
         self._log = folder / "log"
-        self.ports = {str(port): str(free_port()) for port in LISTEN.values()}
+        self.ports = {str(port): str(kept_port()) for port in LISTEN.values()}
         host, port = parts["PostgreSQL"].env["DB_HOST"], parts["PostgreSQL"].env["DB_PORT"]
         rabbitmq = parts["RabbitMQ"].env["RABBITMQ_URL"].rpartition("@")[2].strip("/")
         self._places = {

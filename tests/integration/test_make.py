@@ -15,7 +15,7 @@ from urllib.error import URLError
 
 import pytest
 
-from orderbus.devtools.processes import free_port
+from tests.support.ports import kept_port
 from tests.support.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,7 +115,7 @@ def answers(url: str) -> bool:
 def test_the_web_server_starts_anew_when_a_file_changes(
     given: dict[str, str], target: str, tmp_path: Path
 ) -> None:
-    port, log = free_port(), tmp_path / "log"
+    port, log = kept_port(), tmp_path / "log"
     code = tmp_path / "code.py"
     code.write_text("first")
     words = (target, f"ARGS=--port {port}", f"WATCH={code}")
@@ -127,7 +127,7 @@ def test_the_web_server_starts_anew_when_a_file_changes(
 
 
 def test_the_bridge_starts(given: dict[str, str], tmp_path: Path) -> None:
-    port = free_port()
+    port = kept_port()
     with running(
         {**given, "ORDERBUS_BRIDGE_METRICS_PORT": str(port)}, tmp_path / "log", "subscriber"
     ):
@@ -135,7 +135,7 @@ def test_the_bridge_starts(given: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_the_workers_start(given: dict[str, str], tmp_path: Path) -> None:
-    port = free_port()
+    port = kept_port()
     changes = {"ORDERBUS_WORKER_METRICS_PORT": str(port), "TMPDIR": str(tmp_path)}
     with running({**given, **changes}, tmp_path / "log", "workers", "ARGS=--processes 1"):
         until(lambda: answers(f"http://127.0.0.1:{port}/healthz"), "the worker lives")
