@@ -137,7 +137,7 @@ def documented(url: str, duration: float) -> int:
             for mode in schemathesis.GenerationMode:
                 seed = secrets.randbits(64)
 
-                @_hasty
+                @_brief
                 @hypothesis.seed(seed)
                 @hypothesis.given(operation.as_strategy(generation_mode=mode))
                 def tried(case: schemathesis.Case[Any]) -> None:
@@ -162,3 +162,5 @@ _hasty = hypothesis.settings(
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
     suppress_health_check=list(HealthCheck),
 )
+#: All operations have their turn within a minute, and then another one while there is time.
+_brief = hypothesis.settings(_hasty, max_examples=_ROUND // 10)
