@@ -113,7 +113,7 @@ SAID: tuple[tuple[Any, list[Fault]], ...] = (
 NO_JSON = {
     b"{": (1, "Expecting property name enclosed in double quotes"),
     b"nonsense": (0, "Expecting value"),
-    b'{"user_id": "u",}': (16, "Expecting property name enclosed in double quotes"),
+    b'{"user_id": "u" 1}': (16, "Expecting ',' delimiter"),
     b'{"a": 1}\n x': (10, "Extra data"),
 }
 
