@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from orderbus import storage
 from orderbus.errors import Fault, Invalid
 from orderbus.storage.database import Connection
 from orderbus.storage.idempotency import Answer
 from orderbus.web.app_keys import DATABASE
-from orderbus.web.requests import CALLER, idempotency_key, route_of
+from orderbus.web.requests import CALLER, idempotency_key, model_or_none, route_of
+
+Model = TypeVar("Model", bound=BaseModel)
 
 #: Says that an answer was given before.
 REPLAYED: Final = "Idempotent-Replayed"
@@ -51,3 +54,13 @@ async def answer_once(
             return response
     headers = {**answer.headers, REPLAYED: "true"}
     return web.Response(status=answer.status, headers=headers, body=answer.body)
+
+
+async def act_once(
+    request: web.Request,
+    model: type[Model],
+    act: Callable[[Connection, Model], Awaitable[web.Response]],
+) -> web.Response:
+    """Do with the body, which may be missing, as ``answer_once`` does; raises ``Invalid`` too."""
+    body, asked = await model_or_none(request, model)
+    return await answer_once(request, body, lambda connection: act(connection, asked))

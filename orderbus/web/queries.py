@@ -98,12 +98,21 @@ _CURSOR: Final = WithJsonSchema(
 )
 
 
-class PageQuery(BaseModel):
-    """How many are asked for, and from where on."""
+class _Query(BaseModel):
+    """Nothing but what is named."""
 
     model_config = ConfigDict(extra="forbid")
 
+
+class _Limited(_Query):
+    """How many are asked for."""
+
     limit: Annotated[int, Field(ge=1, le=_LONGEST_PAGE), BeforeValidator(_limit)] = 10
+
+
+class PageQuery(_Limited):
+    """How many are asked for, and from where on."""
+
     cursor: Annotated[
         int | None,
         BeforeValidator(_position),
@@ -135,10 +144,8 @@ class JobQuery(PageQuery):
     kind: Annotated[Text, Field(description="such as replay")] = None
 
 
-class _Letters(BaseModel):
+class _Letters(_Query):
     """Which open dead letters are asked for."""
-
-    model_config = PageQuery.model_config
 
     kind: Annotated[letters.Kind | SkipJsonSchema[None], BeforeValidator(one_of(letters.KINDS))] = (
         None
@@ -162,18 +169,13 @@ class LetterQuery(PageQuery, _Letters):
     """Which open dead letters are asked for, how many, and from where on."""
 
 
-class LetterGroupQuery(_Letters):
+class LetterGroupQuery(_Limited, _Letters):
     """Which open dead letters are grouped, and how many groups are asked for."""
 
-    limit: Annotated[int, Field(ge=1, le=_LONGEST_PAGE), BeforeValidator(_limit)] = 10
 
-
-class EndpointQuery(BaseModel):
+class EndpointQuery(_Limited):
     """How many endpoints are asked for, and after which one."""
 
-    model_config = PageQuery.model_config
-
-    limit: Annotated[int, Field(ge=1, le=_LONGEST_PAGE), BeforeValidator(_limit)] = 10
     cursor: Annotated[UUID | None, BeforeValidator(_endpoint), _CURSOR] = None
 
 
@@ -190,10 +192,8 @@ def _http_status(value: str) -> int:
     return int(value)
 
 
-class DeliveryQuery(BaseModel):
+class DeliveryQuery(_Limited):
     """Which deliveries are asked for, how many, and from where on."""
-
-    model_config = PageQuery.model_config
 
     state: Annotated[
         DeliveryState | SkipJsonSchema[None], BeforeValidator(one_of(DELIVERY_STATES))
@@ -208,7 +208,6 @@ class DeliveryQuery(BaseModel):
         BeforeValidator(_http_status),
     ] = None
     error: Annotated[Text, Field(description="of the last attempt, such as timeout")] = None
-    limit: Annotated[int, Field(ge=1, le=_LONGEST_PAGE), BeforeValidator(_limit)] = 10
     cursor: Annotated[Text, Field(description="the next_cursor of the page before")] = None
 
     def filter(self) -> DeliveryFilter:

@@ -13,7 +13,7 @@ from orderbus.errors import Conflict
 from orderbus.storage.database import Connection
 from orderbus.web import queries, requests
 from orderbus.web.app_keys import DATABASE, SETTINGS
-from orderbus.web.idempotency import REPLAYED, answer_once
+from orderbus.web.idempotency import REPLAYED, act_once, answer_once
 from orderbus.web.requests import CALLER
 from orderbus.web.routes import Routes
 from orderbus.web.schemas import dead_letters as bodies
@@ -87,16 +87,15 @@ async def redrive(request: web.Request) -> web.Response:
     A message that has to be sent again is sent by a worker: 202, with the job that does it.
     """
     number = requests.number(request, "letter")
-    body, _ = await requests.model_or_none(request, bodies.Redrive)
 
-    async def redrive(connection: Connection) -> web.Response:
+    async def redrive(connection: Connection, _: bodies.Redrive) -> web.Response:
         letter = await storage.dead_letters.get(connection, number)
         if letter.kind in _SENT and letter.resolved_at is None:
             return await _send(connection, request, number)
         owed = await services.dead_letters.redrive(connection, number, actor=request[CALLER])
         return _decided(number, "redriven", owed.held_by)
 
-    return await answer_once(request, body, redrive)
+    return await act_once(request, bodies.Redrive, redrive)
 
 
 async def _send(connection: Connection, request: web.Request, number: int) -> web.Response:

@@ -15,7 +15,7 @@ from orderbus.storage.delivery_lists import Filter, Place
 from orderbus.storage.delivery_views import Delivery
 from orderbus.web import queries, requests
 from orderbus.web.app_keys import DATABASE
-from orderbus.web.idempotency import REPLAYED, answer_once
+from orderbus.web.idempotency import REPLAYED, act_once
 from orderbus.web.requests import CALLER
 from orderbus.web.routes import Routes
 from orderbus.web.schemas import deliveries as bodies
@@ -82,13 +82,12 @@ async def _act(
     request: web.Request, act: Act, model: type[bodies.Retry | bodies.Skip]
 ) -> web.Response:
     number = requests.number(request, "delivery")
-    body, asked = await requests.model_or_none(request, model)
 
-    async def work(connection: Connection) -> web.Response:
+    async def work(connection: Connection, asked: bodies.Retry | bodies.Skip) -> web.Response:
         done = await act(connection, number, actor=request[CALLER], reason=asked.reason)
         return bodies.Delivery.of(done).response()
 
-    return await answer_once(request, body, work)
+    return await act_once(request, model, work)
 
 
 @ROUTES(

@@ -16,7 +16,7 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Connection
 from orderbus.web import queries, requests
 from orderbus.web.app_keys import DATABASE, SETTINGS
-from orderbus.web.idempotency import REPLAYED, answer_once
+from orderbus.web.idempotency import REPLAYED, act_once, answer_once
 from orderbus.web.requests import CALLER
 from orderbus.web.routes import Routes
 from orderbus.web.schemas import jobs as bodies
@@ -110,15 +110,14 @@ async def show(request: web.Request) -> web.Response:
 
 async def _move(request: web.Request, action: Action) -> web.Response:
     job_id = requests.number(request, "job")
-    body, why = await requests.model_or_none(request, bodies.Why)
 
-    async def move(connection: Connection) -> web.Response:
+    async def move(connection: Connection, why: bodies.Why) -> web.Response:
         job = await services.jobs.move(
             connection, job_id, action, asked_by=request[CALLER], why=why.reason
         )
         return bodies.Job.of(job).response()
 
-    return await answer_once(request, body, move)
+    return await act_once(request, bodies.Why, move)
 
 
 @ROUTES("POST", "/api/v1/jobs/{job}/pause", name="pause_job", **_MOVE)

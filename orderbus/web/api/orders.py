@@ -16,7 +16,7 @@ from orderbus.errors import Conflict, IllegalMove, NotFound, OtherContent
 from orderbus.storage.database import Connection, after_commit
 from orderbus.web import open_access, queries, requests
 from orderbus.web.app_keys import ACCEPTING, DATABASE, SETTINGS
-from orderbus.web.idempotency import REPLAYED, answer_once
+from orderbus.web.idempotency import REPLAYED, act_once, answer_once
 from orderbus.web.requests import CALLER
 from orderbus.web.routes import Routes
 from orderbus.web.schemas import orders as bodies
@@ -157,9 +157,8 @@ async def journey(request: web.Request) -> web.Response:
 async def cancel(request: web.Request) -> web.Response:
     """Cancel an order, if it is still as the caller saw it."""
     id_or_ref = _id_or_ref(request)
-    body, change = await requests.model_or_none(request, bodies.Cancel)
 
-    async def cancel(connection: Connection) -> web.Response:
+    async def cancel(connection: Connection, change: bodies.Cancel) -> web.Response:
         order = await services.orders.cancel(
             connection,
             id_or_ref,
@@ -170,7 +169,7 @@ async def cancel(request: web.Request) -> web.Response:
         )
         return _answer(bodies.Order.of(order))
 
-    return await answer_once(request, body, cancel)
+    return await act_once(request, bodies.Cancel, cancel)
 
 
 @ROUTES(
@@ -184,9 +183,8 @@ async def cancel(request: web.Request) -> web.Response:
 async def retry(request: web.Request) -> web.Response:
     """Have an order that failed processed anew."""
     id_or_ref = _id_or_ref(request)
-    body, _ = await requests.model_or_none(request, bodies.Change)
 
-    async def retry(connection: Connection) -> web.Response:
+    async def retry(connection: Connection, _: bodies.Change) -> web.Response:
         seen = requests.seen_sequence(request)
         order = await services.processing.retry(
             connection, id_or_ref, actor=requests.key_of(request), seen=seen
@@ -196,7 +194,7 @@ async def retry(request: web.Request) -> web.Response:
         after_commit(connection, lambda _: telemetry.log.info("order_tried_again", **about))
         return _answer(bodies.Order.of(order), 202)
 
-    return await answer_once(request, body, retry)
+    return await act_once(request, bodies.Change, retry)
 
 
 @ROUTES(

@@ -14,7 +14,7 @@ from orderbus.services.endpoints import Changes, New
 from orderbus.storage.database import Connection
 from orderbus.web import queries, requests
 from orderbus.web.app_keys import DATABASE, SETTINGS
-from orderbus.web.idempotency import REPLAYED, answer_once
+from orderbus.web.idempotency import REPLAYED, act_once, answer_once
 from orderbus.web.requests import CALLER
 from orderbus.web.routes import Routes
 from orderbus.web.schemas import webhook_endpoints as bodies
@@ -121,15 +121,14 @@ async def change(request: web.Request) -> web.Response:
 async def disable(request: web.Request) -> web.Response:
     """Tell an endpoint nothing more until it is enabled; what it is owed is held."""
     endpoint_id = _id(request)
-    body, why = await requests.model_or_none(request, bodies.EndpointWhy)
 
-    async def disable(connection: Connection) -> web.Response:
+    async def disable(connection: Connection, why: bodies.EndpointWhy) -> web.Response:
         await services.endpoints.disable(
             connection, endpoint_id, actor=request[CALLER], reason=why.reason
         )
         return await _answer(connection, endpoint_id)
 
-    return await answer_once(request, body, disable)
+    return await act_once(request, bodies.EndpointWhy, disable)
 
 
 @ROUTES(
@@ -144,15 +143,14 @@ async def disable(request: web.Request) -> web.Response:
 async def enable(request: web.Request) -> web.Response:
     """Tell a disabled endpoint again; what was held for it is due now."""
     endpoint_id = _id(request)
-    body, why = await requests.model_or_none(request, bodies.EndpointWhy)
 
-    async def enable(connection: Connection) -> web.Response:
+    async def enable(connection: Connection, why: bodies.EndpointWhy) -> web.Response:
         await services.endpoints.enable(
             connection, endpoint_id, actor=request[CALLER], reason=why.reason
         )
         return await _answer(connection, endpoint_id)
 
-    answer = await answer_once(request, body, enable)
+    answer = await act_once(request, bodies.EndpointWhy, enable)
     if REPLAYED not in answer.headers:
         await services.endpoints.release(request.app[DATABASE], endpoint_id)
     return answer
@@ -171,9 +169,8 @@ async def enable(request: web.Request) -> web.Response:
 async def rotate_secret(request: web.Request) -> web.Response:
     """Sign with a new secret, which is shown this once, and for a while with the old one too."""
     endpoint_id = _id(request)
-    body, asked = await requests.model_or_none(request, bodies.Rotation)
 
-    async def rotate(connection: Connection) -> web.Response:
+    async def rotate(connection: Connection, asked: bodies.Rotation) -> web.Response:
         made = await services.endpoints.rotate_secret(
             connection,
             request.app[SETTINGS],
@@ -185,7 +182,7 @@ async def rotate_secret(request: web.Request) -> web.Response:
         )
         return bodies.NewSecret.of(made).response()
 
-    return await answer_once(request, body, rotate)
+    return await act_once(request, bodies.Rotation, rotate)
 
 
 @ROUTES("POST", f"{_ONE}/test", name="test_endpoint", answers={200: (bodies.Tested,)})
