@@ -78,26 +78,6 @@ async def test_relay_and_bridge_send_less_than_a_tenth_of_a_statement_per_event(
     assert len(sent) < batch / 10, sent
 
 
-async def test_an_accepted_order_writes_less_than_6_kib_of_wal(database: Database) -> None:
-    await scenario.place(database)
-    await scenario.value(database, "CHECKPOINT")
-    for _ in range(50):
-        await scenario.place(database)  # the pages' first images after a checkpoint
-    rounds = []
-    for _ in range(10):
-        before = await scenario.value(database, "SELECT pg_current_wal_insert_lsn()::text")
-        for _ in range(20):
-            await scenario.place(database)
-        rounds.append(
-            await scenario.value(
-                database, "SELECT pg_current_wal_insert_lsn() - $1::text::pg_lsn", before
-            )
-        )
-
-    # Other tests may write to the same PostgreSQL meanwhile: the quietest round tells.
-    assert min(rounds) / 20 < 6 * 1024
-
-
 async def test_a_webhooks_order_makes_no_entry_for_a_key_or_a_cart_that_it_has_not(
     database: Database,
 ) -> None:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NoReturn
 from urllib.error import HTTPError
 
 import pytest
@@ -22,7 +21,7 @@ from orderbus.storage.database import open_database
 from tests.conftest import settings_from
 from tests.support import forced, rabbitmq_admin
 from tests.support.dependencies import open_folder
-from tests.support.ports import with_kept_ports
+from tests.support.own_postgres import missing, own_postgres
 from tests.support.processes import descendants, until_gone
 from tests.support.waiting import PATIENCE, until_here
 
@@ -53,26 +52,6 @@ def folder() -> Iterator[Path]:
 
 def silent(_name: str, _line: str) -> None:
     """Take a part's output and show nobody."""
-
-
-def missing(part: str) -> NoReturn:
-    message = f"{part} is not installed"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    pytest.skip(message)
-
-
-@asynccontextmanager
-async def own_postgres(folder: Path, wheel: Path | None = None) -> AsyncIterator[NativePostgres]:
-    binaries = wheel or postgres.binaries() or missing("PostgreSQL")
-    part = with_kept_ports(
-        NativePostgres(folder / "postgres", binaries, safe=False, embedded=wheel is not None)
-    )
-    try:
-        await part.start(silent)
-        yield part
-    finally:
-        await part.stop()
 
 
 @asynccontextmanager

@@ -62,7 +62,7 @@ async def _written(database: Database, watch: Connection) -> Sequence[int]:
 
 
 def least(costs: Sequence[Cost]) -> Cost:
-    """The least of each: others may write to the same PostgreSQL, and pages fill now and then."""
+    """The least of each: pages fill now and then."""
     return Cost(*map(min, zip(*map(astuple, costs), strict=True)))
 
 
