@@ -52,7 +52,7 @@ _HOLD: Final = """
          WHERE id = $1 AND (SELECT count(*) FROM letter) >= 0
            FOR UPDATE SKIP LOCKED
     )
-    SELECT free.id, free.state, free.due_at <= now() AS is_due, free.due_at = 'infinity' AS waits,
+    SELECT free.id, free.state, free.due_at <= clock_timestamp() AS is_due, free.due_at = 'infinity' AS waits,
            CASE WHEN leased_until > now() THEN leased_until END AS under_way_until,
            free.settled_at, endpoint_id, disabled_at IS NOT NULL AS is_disabled,
            removed_at IS NOT NULL AS is_removed, decided_by,
@@ -96,7 +96,11 @@ async def is_disabled(connection: Connection, endpoint_id: UUID) -> bool:
 
 
 async def retry(connection: Connection, deliveries: Sequence[int]) -> list[int]:
-    """Make due now what waits for its next attempt, and for nothing else."""
+    """Make due now what waits for its next attempt, and for nothing else.
+
+    What another transaction made due is due, also where that one began after ours did: hence the
+    clock's time and not that of our beginning.
+    """
     return await _ids(
         connection,
         """
@@ -106,7 +110,7 @@ async def retry(connection: Connection, deliveries: Sequence[int]) -> list[int]:
                         FROM ops.webhook_deliveries
                        WHERE id = ANY ($1::bigint[])
                          AND state = 'pending'
-                         AND due_at > now()
+                         AND due_at > clock_timestamp()
                          AND due_at < 'infinity'
                          AND lease IS NULL
                        ORDER BY id

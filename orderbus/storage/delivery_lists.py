@@ -222,7 +222,7 @@ def _fits(wanted: Filter) -> str:
         case str() as state:
             conditions.append(f"state = '{state}'")
     if wanted.later:
-        conditions.append("lease IS NULL AND due_at > now() AND due_at < 'infinity'")
+        conditions.append("lease IS NULL AND due_at > clock_timestamp() AND due_at < 'infinity'")
     if wanted.letter:
         conditions.append(
             "EXISTS (SELECT FROM ops.dead_letters WHERE delivery_id = delivery.id"

@@ -12,6 +12,7 @@ from orderbus.egress.session import Session
 from orderbus.errors import Busy, Conflict
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
+from orderbus.storage.delivery_lists import Filter
 from tests.support import delivery_rows, letter_rows, scenario
 from tests.support.delivery_line import BY, WHY, act, line_of
 from tests.support.receiver import Receiver
@@ -36,6 +37,20 @@ async def test_one_that_waits_for_its_next_attempt_has_it_now_and_its_line_follo
     assert (shown.state, shown.last_status) == ("pending", 503)
     assert list(receiver.sequences().values()) == [[1, 2, 3]]
     assert await delivery_rows.states(database) == ["delivered"] * 3
+
+
+async def test_what_somebody_else_made_due_meanwhile_is_not_made_due_once_more(
+    database: Database, line: list[int]
+) -> None:
+    """Two jobs that run at once would both say that they retried it."""
+    await delivery_rows.back_off(database, timedelta(hours=5))
+    wanted = Filter(state="pending", later=True)
+    async with database.transaction() as began_first:
+        await began_first.fetchval("SELECT now()")
+        assert await database.ask(storage.delivery_acts.retry, line) == [line[0]]
+
+        assert await storage.delivery_acts.retry(began_first, line) == []
+        assert await storage.delivery_lists.count(began_first, wanted) == 0
 
 
 async def test_one_that_waits_behind_another_is_not_made_due_and_it_is_said_which(
