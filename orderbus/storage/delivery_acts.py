@@ -52,7 +52,8 @@ _HOLD: Final = """
          WHERE id = $1 AND (SELECT count(*) FROM letter) >= 0
            FOR UPDATE SKIP LOCKED
     )
-    SELECT free.id, free.state, free.due_at <= clock_timestamp() AS is_due, free.due_at = 'infinity' AS waits,
+    SELECT free.id, free.state, free.due_at <= clock_timestamp() AS is_due,
+           free.due_at = 'infinity' AS waits,
            CASE WHEN leased_until > now() THEN leased_until END AS under_way_until,
            free.settled_at, endpoint_id, disabled_at IS NOT NULL AS is_disabled,
            removed_at IS NOT NULL AS is_removed, decided_by,
