@@ -9,14 +9,13 @@ import pytest
 
 from orderbus import storage
 from orderbus.storage.jobs import Job
+from tests.end_to_end.killed_jobs import STEPS_ALONE, survive
 from tests.support import consumption_rows, jobs, kill_at, many_rows
 from tests.support.system import System
 
 pytestmark = pytest.mark.timeout(300)
 
 EVENTS = 10_000
-#: They take the steps of jobs, and consume nothing: what was given stays to be seen.
-STEPS_ALONE = ("--queues", "publish_outbox")
 
 
 async def begin(system: System) -> Job:
@@ -59,6 +58,12 @@ async def test_a_job_of_ten_thousand_rows_gives_each_once_and_in_order_although_
     assert (finished.state, finished.done, finished.refused) == ("done", EVENTS, 0)
     assert await consumption_rows.count_of(system.database, "count_event") == EVENTS
     assert await consumption_rows.given_in_order(system.database, "count_event")
+
+
+async def test_jobs_that_retry_redrive_and_resend_tell_each_once_and_in_order_although_workers_die(
+    system: System,
+) -> None:
+    await survive(system, events=400, rate=40, seconds=120)
 
 
 async def test_whoever_types_a_replay_helps_the_workers_with_it(system: System) -> None:
