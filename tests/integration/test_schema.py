@@ -85,6 +85,15 @@ async def test_the_days_that_are_kept_are_told_whatever_other_tables_are_called(
     assert await event_rows.count_days_ahead(database) == DAYS_AHEAD + 1
 
 
+async def test_the_processing_of_an_order_knows_the_order_by_its_id_and_nothing_else(
+    database: Database,
+) -> None:
+    """So it can move to a database of its own, as it had before: docs/decisions/0007 says how."""
+    assert await table_rows.references(database, "orders.order_processing") == [
+        "orders.order_processing.order_id -> orders.orders"
+    ]
+
+
 @pytest.mark.parametrize(
     ("table", "where", "index"),
     [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -13,14 +12,14 @@ from orderbus.storage.database import Database
 from tests.conftest import settings_from
 from tests.support import event_rows, order_rows, statements
 from tests.support.api_client import JSON, PATH, Client, body, post, problem, serving
+from tests.support.ports import kept_port
 
 
 @pytest.fixture
 async def alone(env: dict[str, str]) -> AsyncIterator[Client]:
     """A front door whose PostgreSQL is away."""
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    async with serving(settings_from(env, db_host="127.0.0.1", db_port=port)) as client:
+    nowhere = settings_from(env, db_host="127.0.0.1", db_port=kept_port())
+    async with serving(nowhere) as client:
         yield client
 
 
@@ -80,6 +79,21 @@ async def test_a_key_that_comes_back_with_another_content_is_refused(
 
     response = await post(client, body("SO-2"), Idempotency_Key=key)
 
+    await problem(response, 422, "idempotency-key-reused")
+    assert await order_rows.count(database) == 1
+
+
+@pytest.mark.parametrize("header", [{}, {"Idempotency_Key": "key-1"}])
+async def test_a_key_in_the_body_stands_for_what_came_with_it_and_so_does_its_header(
+    client: Client, database: Database, header: dict[str, str]
+) -> None:
+    first = await post(client, body("SO-1", idempotency_key="key-1"))
+    again = await post(client, body("SO-1", idempotency_key="key-1"))
+    other = body("SO-2") if header else body("SO-2", idempotency_key="key-1")
+
+    response = await post(client, other, **header)
+
+    assert (first.status, again.status) == (201, 200)
     await problem(response, 422, "idempotency-key-reused")
     assert await order_rows.count(database) == 1
 

@@ -27,6 +27,18 @@ async def plan(database: Database, table: str, where: str) -> str:
     return "\n".join(row[0] for row in rows)
 
 
+async def references(database: Database, table: str) -> list[str]:
+    """List what a table refers to, and what refers to it, by column."""
+    query = """
+        SELECT conrelid::regclass || '.' || attname || ' -> ' || confrelid::regclass
+          FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey)
+         WHERE contype = 'f' AND $1::text::regclass IN (conrelid, confrelid)
+         ORDER BY 1
+    """
+    async with database.connection() as connection:
+        return [row[0] for row in await connection.fetch(query, table)]
+
+
 async def pages_of_indexes(database: Database, table: str) -> dict[str, int]:
     """How many pages each index of a table has."""
     query = """

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orderbus import services
-from orderbus.actors import bridge
+from orderbus.actors import bridge, given_up
 from orderbus.errors import Unavailable
 from orderbus.pubsub.subscription import Subscription
 from orderbus.services.inbox import Due
@@ -39,6 +39,16 @@ class Lost:
 
     async def receive(self, *_: object, **__: object) -> Due:
         return Due()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_looks_for_dead_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask no Pub/Sub for them, and nobody on this network for credentials."""
+
+    async def look(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(given_up, "look_at_pubsub", look)
 
 
 @pytest.mark.parametrize("trouble", [(), (Unavailable("PostgreSQL is away"),)])

@@ -108,6 +108,22 @@ def test_the_containers_have_the_names_that_people_know() -> None:
     assert services["pubsub-emulator"]["container_name"] == "orderbus-pubsub"
 
 
+@pytest.mark.parametrize(
+    ("service", "name"), [("web", "service-orders"), ("workers", "service-processor")]
+)
+def test_a_container_answers_to_the_name_that_it_had_as_a_service(service: str, name: str) -> None:
+    described = compose()["services"][service]
+
+    assert described["networks"]["default"]["aliases"] == [name]
+
+
+def test_the_web_server_takes_requests_under_the_names_that_other_containers_have_for_it() -> None:
+    web = compose()["services"]["web"]
+    names = ["web", *web["networks"]["default"]["aliases"]]
+
+    assert set(names) <= set(web["environment"]["ALLOWED_HOSTS"].split(","))
+
+
 def test_the_database_container_takes_its_credentials_from_the_settings() -> None:
     environment = compose()["services"]["db"]["environment"]
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 from orderbus.domain.webhooks import EndpointResponse
 from orderbus.services.deliveries import PLACES
 from orderbus.services.pacing import FIRST, Pacing
-from orderbus.settings import Settings
+from tests.support.settings_given import settings
 
 ENDPOINT = uuid4()
 
@@ -60,7 +60,5 @@ def test_endpoints_are_counted_apart() -> None:
     assert set(pacing.places) == {ENDPOINT}
 
 
-def test_five_that_answered_well_and_stop_at_once_leave_places_to_the_others(
-    settings: Settings,
-) -> None:
-    assert 5 * settings.webhook_in_flight < PLACES
+def test_five_that_answered_well_and_stop_at_once_leave_places_to_the_others() -> None:
+    assert 5 * settings().webhook_in_flight < PLACES
