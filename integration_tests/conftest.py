@@ -1,4 +1,4 @@
-"""A system started by itself, spoken to over HTTP alone.
+"""A system started by itself, as ``make run`` starts it, spoken to over HTTP alone.
 
 ``ORDERBUS_URL`` names one that is running already; it has to process at random.
 """
@@ -21,8 +21,9 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-#: What would name parts of somebody else's.
+#: What would name parts of somebody else's, or was meant for the make that runs the tests.
 PARTS = ("DB_HOST", "RABBITMQ_URL", "PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS")
+MAKES = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 #: Seconds after which something is taken to hang; it measures nothing.
 PATIENCE = 90.0
@@ -84,13 +85,17 @@ def api() -> Iterator[Api]:
         return
     with tempfile.TemporaryDirectory(prefix="orderbus-http-") as folder:
         Path(folder).chmod(0o755)  # PostgreSQL's user may enter
-        env = {name: value for name, value in os.environ.items() if name not in PARTS}
+        env = {name: value for name, value in os.environ.items() if name not in {*PARTS, *MAKES}}
         log = Path(folder) / "log"
-        command = [sys.executable, "-m", "orderbus", "up", "--json", "--port", "0"]
+        command = ["make", "--no-print-directory", "-o", "venv", "run"]
         with (
             log.open("w") as errors,
             subprocess.Popen(
-                [*command, "--data", f"{folder}/data"],
+                [
+                    *(*command, f"BIN={Path(sys.executable).parent}", "PARTS="),
+                    f"ARGS=--json --port 0 --data {folder}/data",
+                ],
+                cwd=ROOT,
                 env={
                     **env,
                     "PYTHONPATH": str(ROOT),
@@ -107,4 +112,4 @@ def api() -> Iterator[Api]:
                 pytest.fail(log.read_text()[-4000:])
             yield Api(json.loads(line)["api"])
             system.terminate()
-            system.wait(60)
+            system.wait(PATIENCE)

@@ -13,6 +13,8 @@ from typing import Any
 import yaml
 from dotenv import dotenv_values
 
+from tests.support.waiting import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 
 _VARIABLE = re.compile(
@@ -38,7 +40,7 @@ class Compose:
         (folder / "scripts").mkdir(parents=True)
         shutil.copy(ROOT / "scripts" / "make-env", folder / "scripts")
         shutil.copy(ROOT / ".env.example", folder)
-        subprocess.run([folder / "scripts" / "make-env"], check=True, timeout=10)
+        subprocess.run([folder / "scripts" / "make-env"], check=True, timeout=PATIENCE)
         self.dotenv = folder / ".env"
         self._given = {
             name: value or ""

@@ -30,6 +30,7 @@ from tests.conftest import settings_from
 from tests.end_to_end.compose import ROOT, Compose
 from tests.support import rabbitmq_admin, samples
 from tests.support.ports import kept_port
+from tests.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.native, pytest.mark.timeout(150)]
 
@@ -144,7 +145,7 @@ class Natively:
         for process in self._running:
             assert not process.returncode, self._log.read_text()[-6000:]
         with suppress(TimeoutError):
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(PATIENCE):
                 while True:
                     with suppress(aiohttp.ClientError):
                         async with http.get(url, headers={"Host": f"{host}:{port}"}) as answer:

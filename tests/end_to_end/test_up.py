@@ -135,7 +135,7 @@ async def test_ctrl_c_ends_it_with_a_sentence_and_it_says_what_of_dotenv_holds(
     running = await up(data, 0, cwd=folder)
     assert running.stdout is not None
     said = asyncio.create_task(running.stderr.read() if running.stderr else asyncio.sleep(0, b""))
-    async with asyncio.timeout(50):
+    async with asyncio.timeout(PATIENCE):
         ready = (await running.stdout.readline()).decode()
     env = dict(
         line.removeprefix("export ").split("=", 1)
@@ -150,7 +150,7 @@ async def test_ctrl_c_ends_it_with_a_sentence_and_it_says_what_of_dotenv_holds(
         accepted = answer.status
 
     running.send_signal(signal.SIGINT)
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(PATIENCE):
         code = await running.wait()
         lines = (await said).decode().splitlines()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -110,7 +109,7 @@ async def test_a_claim_whose_answer_was_lost_is_taken_up_again_uncharged(
             await storage.deliveries.claim(
                 connection,
                 lease=lease,
-                length=timedelta(seconds=9),
+                length=scenario.LEASE,
                 in_flight={},
                 otherwise=1,
                 at_most=9,

@@ -22,6 +22,7 @@ from orderbus.storage.deliveries import Outcome
 from tests.support import delivery_rows, endpoint_changes, endpoint_rows, row_counts, scenario
 from tests.support.receiver import Receiver
 from tests.support.scenario import deliver, one_due, state
+from tests.support.waiting import until_here
 
 
 @asynccontextmanager
@@ -82,9 +83,7 @@ async def test_an_attempt_under_way_ends_as_it_ends_when_its_endpoint_is_removed
     due = await one_due(database, receiver.url)
     receiver.may_answer.clear()
     delivering = asyncio.create_task(deliver(database, http, settings))
-    async with asyncio.timeout(20):
-        while not receiver.requests:
-            await asyncio.sleep(0.01)
+    await until_here(lambda: receiver.requests, "it is asked")
 
     skipped = await endpoint_changes.remove(database, (await state(database, due))["endpoint_id"])
     receiver.may_answer.set()

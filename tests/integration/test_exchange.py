@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from orderbus.egress.session import KEEP_ALIVE, Session
+from tests.support.ports import kept_port
 from tests.support.raw_receiver import (
     OK,
     answering,
@@ -117,8 +118,6 @@ async def test_a_connection_is_given_up_before_endpoints_do_it(session: Session)
 async def test_a_refused_connection_is_tried_exactly_once_more(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
     loop = asyncio.get_running_loop()
     tries: list[Any] = []
     connect = loop.sock_connect
@@ -129,7 +128,7 @@ async def test_a_refused_connection_is_tried_exactly_once_more(
 
     monkeypatch.setattr(loop, "sock_connect", counted)
 
-    answer = await post(session, f"http://127.0.0.1:{port}/")
+    answer = await post(session, f"http://127.0.0.1:{kept_port()}/")
 
     assert answer.error == "connect"
     assert len(tries) == 2

@@ -31,6 +31,7 @@ from tests.support import (
     table_rows,
     watermark_rows,
 )
+from tests.support.waiting import PATIENCE
 
 #: A bridge that stops itself in its transaction, as SIGSTOP from outside would at this point.
 FROZEN_BRIDGE = """
@@ -67,7 +68,7 @@ async def frozen_bridge(env: dict[str, str], *, ended_after: str) -> AsyncIterat
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             assert await process.stdout.readline() == b"in its transaction\n"
         yield
     finally:
@@ -83,7 +84,7 @@ async def three_orders(database: Database) -> list[Received]:
 
 
 async def until_recorded(database: Database, left: Sequence[Received]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while left:
             await asyncio.sleep(0.02)
             left = (await services.inbox.receive(database, left, wanted={})).later

@@ -25,6 +25,7 @@ from orderbus.worker import retries
 from tests.support import hostile_messages, letter_rows, scenario
 from tests.support.probe_worker import ProbeWorker, nothing
 from tests.support.rabbitmq_node import ready, until, until_async
+from tests.support.waiting import PATIENCE
 from tests.support.worker_process import Start, send
 
 MIGRATION = Path(__file__).resolve().parents[2] / "migrations" / "0012.hostile-messages"
@@ -210,7 +211,7 @@ async def test_a_real_worker_keeps_hostile_messages_as_rows_and_stays_ready(
     database: Database, start: Start, rabbitmq_url: str
 ) -> None:
     worker = start("--processes", "1", "--threads", "2", "--queues", "deliver_webhook")
-    await until_async(worker.is_ready, "it is ready", seconds=30)
+    await until_async(worker.is_ready, "it is ready")
     changes = {"actor_name": "deliver_webhook", "args": [1]}
     bodies = [
         b"not a message",
@@ -227,7 +228,7 @@ async def test_a_real_worker_keeps_hostile_messages_as_rows_and_stays_ready(
     await asyncio.to_thread(put, rabbitmq_url, "deliver_webhook", *bodies)
     await asyncio.to_thread(send, rabbitmq_url, "deliver_webhook", "deliver_webhook", delivery=1)
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while await letter_rows.count(database) < len(bodies):
             await asyncio.sleep(0.05)
     await until_async(lambda: worker.count("deliver_webhook") == 1, "others are processed")

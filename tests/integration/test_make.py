@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +80,34 @@ def test_dead_letters_are_listed_and_redriven(given: dict[str, str]) -> None:
 
 def test_what_is_installed_is_printed_as_pip_does(given: dict[str, str]) -> None:
     assert "aiohttp==" in typed(given, "freeze")
+
+
+#: Where ``schema.sql`` cannot be written the way it is: no PostgreSQL 15 with its tools.
+CANNOT = "no PostgreSQL here|there is no pg_dump|schema.sql is as PostgreSQL 15 writes it"
+
+
+def test_the_schema_is_written_anew_from_the_migrations(
+    given: dict[str, str], tmp_path: Path
+) -> None:
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    written = tmp_path / "migrations" / "schema.sql"
+    written.parent.mkdir()
+
+    ran = subprocess.run(
+        command("schema"),
+        cwd=tmp_path,
+        env={**given, "PYTHONPATH": str(ROOT)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    if ran.returncode == 0:
+        assert written.read_text() == (ROOT / "migrations" / "schema.sql").read_text()
+    else:
+        assert re.search(CANNOT, ran.stderr), ran.stderr
+        assert not written.exists()
 
 
 def test_settings_of_a_developer_do_not_go_to_production(given: dict[str, str]) -> None:

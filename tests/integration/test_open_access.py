@@ -20,6 +20,7 @@ from orderbus.web.app import build_app
 from tests.conftest import settings_from
 from tests.support import api_client, order_rows
 from tests.support.api_client import JSON, Client, placed, post, problem, serving
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 FOREIGN = "http://evil.example"
@@ -212,7 +213,7 @@ async def test_workers_go_by_the_place_that_was_bound(
     assert web.stderr is not None
     ready = 0
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while ready < 2 and (line := await web.stderr.readline()):
                 ready += b'"web_ready"' in line
     finally:

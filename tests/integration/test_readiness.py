@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,6 @@ import structlog
 
 from orderbus import services
 from orderbus.commands import bridge
-from orderbus.devtools.processes import free_port
 from orderbus.services import shared
 from orderbus.services.health import Health
 from orderbus.settings import Settings
@@ -25,8 +23,10 @@ from orderbus.storage.schema import NEWEST
 from tests.conftest import settings_from
 from tests.support import event_rows, scenario
 from tests.support.api_client import JSON, PATH, Client, body, post, problem, serving
+from tests.support.ports import kept_port
 from tests.support.rabbitmq_node import until
 from tests.support.statements import recorded
+from tests.support.waiting import PATIENCE
 from tests.support.worker_process import Start
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
@@ -48,9 +48,8 @@ def _fresh_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def alone(env: dict[str, str]) -> AsyncIterator[Client]:
     """A front door whose PostgreSQL is away."""
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    async with serving(settings_from(env, db_host="127.0.0.1", db_port=port)) as client:
+    nowhere = settings_from(env, db_host="127.0.0.1", db_port=kept_port())
+    async with serving(nowhere) as client:
         yield client
 
 
@@ -114,12 +113,12 @@ async def test_a_server_without_todays_partition_is_not_ready_and_says_what_to_t
 
 async def test_a_bridge_looks_at_the_same(database: Database, settings: Settings) -> None:
     await scenario.value(database, OLDER)
-    health, port = Health(*services.health.POSTGRES), free_port()
+    health, port = Health(*services.health.POSTGRES), kept_port()
     watching = asyncio.create_task(
         health.watch("postgres", partial(services.health.look, database))
     )
     bridge.show(settings.model_copy(update={"bridge_metrics_port": port}), health, database)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not health.readiness.dependencies["partitions"]:
             await asyncio.sleep(0.02)
     status, said = await asked(port, "/readyz")
@@ -133,7 +132,7 @@ async def asked(port: int, path: str) -> tuple[int, dict[str, Any]]:
     """Ask a health server, as soon as it is there."""
     import aiohttp  # noqa: PLC0415 - only here
 
-    async with aiohttp.ClientSession() as http, asyncio.timeout(30):
+    async with aiohttp.ClientSession() as http, asyncio.timeout(PATIENCE):
         while True:
             try:
                 async with http.get(f"http://127.0.0.1:{port}{path}") as answer:
@@ -201,9 +200,9 @@ async def test_metrics_are_refused_when_what_waits_cannot_be_known(alone: Client
 
 
 async def test_a_bridge_without_postgresql_shows_no_half_metrics(env: dict[str, str]) -> None:
-    port, health = free_port(), Health("postgres")
+    port, health = kept_port(), Health("postgres")
     settings = settings_from(
-        env, db_host="127.0.0.1", db_port=free_port(), bridge_metrics_port=port
+        env, db_host="127.0.0.1", db_port=kept_port(), bridge_metrics_port=port
     )
     from orderbus.storage.database import open_database  # noqa: PLC0415 - only here
 

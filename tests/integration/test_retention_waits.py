@@ -20,6 +20,7 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.retention import Bounds
 from tests.support import event_rows, old_rows, retention_rows, scenario, table_rows
+from tests.support.waiting import PATIENCE
 
 #: Locks that no INSERT, UPDATE or SELECT ever waits for.
 HARMLESS = {"AccessShareLock", "RowShareLock", "RowExclusiveLock", "ShareUpdateExclusiveLock"}
@@ -169,7 +170,7 @@ async def waiting(database: Database) -> int:
 
 
 async def true(database: Database, query: str, *arguments: object) -> Any:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not (found := await scenario.value(database, query, *arguments)):
             await asyncio.sleep(0.05)
     return found

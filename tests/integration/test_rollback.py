@@ -26,6 +26,7 @@ from tests.support.migration_files import (
     NAMES,
     RENAMES_THAT_TABLE,
 )
+from tests.support.waiting import PATIENCE
 
 
 @contextmanager
@@ -229,10 +230,10 @@ async def test_one_that_hangs_is_named_and_whoever_ends_it_goes_on(settings: Set
         with pytest.raises(Busy, match=r"SELECT pg_terminate_backend\(\d+\)") as refused:
             await asyncio.to_thread(lambda: _enter(settings))
         with psycopg.connect(settings.database_url, autocommit=True) as connection:
-            connection.execute("SET statement_timeout = '5s'")
+            connection.execute(f"SET statement_timeout = '{PATIENCE} s'")
             connection.execute(str(refused.value).split("end it: ")[1].encode())
 
-        await asyncio.to_thread(lambda: _enter(settings, wait=30))
+        await asyncio.to_thread(lambda: _enter(settings, wait=PATIENCE))
 
 
 def _enter(settings: Settings, wait: float = 0) -> None:

@@ -24,6 +24,7 @@ from tests.support.memory_worker import MemoryWorker, WorkOn
 from tests.support.processes import descendants
 from tests.support.rabbitmq_node import until, until_async
 from tests.support.receiver import Receiver
+from tests.support.waiting import PATIENCE
 from tests.support.worker_process import Start, Worker, send
 
 HANDED_BACK = ("pending", 0, False, True, "The worker is stopping")
@@ -85,7 +86,7 @@ async def test_a_consumer_stopped_four_times_in_a_row_is_charged_no_attempt(
         begun = threading.Event()
         worker = MemoryWorker(consuming(begun))
         await asyncio.to_thread(worker.begin, due)
-        assert await asyncio.to_thread(begun.wait, 20)
+        assert await asyncio.to_thread(begun.wait, PATIENCE)
         await asyncio.to_thread(worker.stop)
         assert await row(database) == ("pending", 0, False, True, "The worker is stopping")
 
@@ -101,7 +102,7 @@ async def test_a_consumer_that_is_out_of_time_is_charged_an_attempt(
     worker = MemoryWorker(consuming(threading.Event()))
     await asyncio.to_thread(worker.begin, due)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while (await row(database))[4] is None:
                 await asyncio.sleep(0.02)
     finally:
@@ -125,7 +126,7 @@ async def test_a_worker_stopped_while_it_claims_leaves_no_lease_behind(
     monkeypatch.setattr(storage.consumptions, "claim", slow)
     worker = MemoryWorker(consuming(threading.Event()))
     await asyncio.to_thread(worker.begin, due)
-    assert await asyncio.to_thread(claimed.wait, 20)
+    assert await asyncio.to_thread(claimed.wait, PATIENCE)
     await asyncio.to_thread(worker.stop)
     go_on.set()
 
@@ -141,14 +142,14 @@ async def test_what_ends_within_the_grace_is_not_interrupted(
 
     async def prepare(*_: object) -> None:
         begun.set()
-        await asyncio.to_thread(stops.wait, 20)
+        await asyncio.to_thread(stops.wait, PATIENCE)
 
     async def count(connection: Connection, _: object, __: None) -> None:
         await storage.metrics.count(connection, "orders_created")
 
     worker = MemoryWorker(working(Work(count, prepare)))
     await asyncio.to_thread(worker.begin, due)
-    assert await asyncio.to_thread(begun.wait, 20)
+    assert await asyncio.to_thread(begun.wait, PATIENCE)
     stopping = asyncio.create_task(asyncio.to_thread(worker.stop))
     await until_async(worker.broker.stopping.is_set, "it was told to stop")
     stops.set()
@@ -197,7 +198,7 @@ async def test_a_batch_whose_publishing_is_interrupted_is_due_again_at_once(
 
     worker = MemoryWorker(publish)
     await asyncio.to_thread(worker.begin, 1)
-    assert await asyncio.to_thread(begun.wait, 20)
+    assert await asyncio.to_thread(begun.wait, PATIENCE)
     await asyncio.to_thread(worker.stop)
 
     assert await outbox_rows.are_all_handed_back(database)
@@ -270,7 +271,7 @@ def test_a_worker_that_lost_a_thread_is_not_ready_and_ends(start: Start, rabbitm
     until(worker.is_ready, "it is ready")
     send(rabbitmq_url, "probes", "end_a_thread")
 
-    code = worker.wait(40)
+    code = worker.wait()
 
     assert code == lifecycle.BROKE
     assert worker.said("threads_lost") == 1, worker.log

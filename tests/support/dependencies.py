@@ -15,13 +15,17 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
+import psycopg
+from psycopg.conninfo import make_conninfo
+
 from orderbus.devtools import dependencies
 from orderbus.devtools.dependency import Dependency
+from orderbus.devtools.postgres import NativePostgres
 from orderbus.devtools.processes import Sink
 from orderbus.devtools.providers import Provider
 from orderbus.devtools.rabbitmq import NativeRabbitmq
@@ -109,11 +113,27 @@ def running_parts() -> Iterator[dict[str, Dependency]]:
 
         try:
             background.run(start())
+            _leave_alone(parts)
             yield {part.name: part for part in parts}
         finally:
             background.run(stop())
             background.close()
             log.close()
+
+
+def _leave_alone(parts: Iterable[Dependency]) -> None:
+    """Let PostgreSQL do by itself nothing that tests would see now and then.
+
+    An autovacuum holds a snapshot, counts rows, and keeps its database from being copied.
+    """
+    for part in parts:
+        if isinstance(part, NativePostgres):
+            env = part.env
+            place = {"host": env["DB_HOST"], "port": env["DB_PORT"], "dbname": env["DB_NAME"]}
+            who = {"user": env["DB_USER"], "password": env["DB_PASS"]}
+            with psycopg.connect(make_conninfo(**place, **who), autocommit=True) as connection:
+                connection.execute("ALTER SYSTEM SET autovacuum = off")
+                connection.execute("SELECT pg_reload_conf()")
 
 
 @contextmanager

@@ -196,11 +196,13 @@ async def seconds_to_wait(database: Database, order_id: UUID) -> list[float]:
     return list(await value(database, query, order_id))
 
 
-async def entries_read(database: Database) -> list[int]:
-    """How many entries were read by the keys of pointers and of the history."""
-    await value(database, "SELECT pg_stat_force_next_flush()")
-    query = """
-        SELECT ARRAY[pg_stat_get_tuples_returned('ops.outbox_pkey'::regclass),
-                     pg_stat_get_tuples_returned('orders.order_history_pkey'::regclass)]
+async def entries_read(connection: Connection) -> list[int]:
+    """How many entries this transaction has read by the keys of pointers and of the history.
+
+    What its session did before and has not reported yet is in it.
     """
-    return list(await value(database, query))
+    query = """
+        SELECT ARRAY[pg_stat_get_xact_tuples_returned('ops.outbox_pkey'::regclass),
+                     pg_stat_get_xact_tuples_returned('orders.order_history_pkey'::regclass)]
+    """
+    return list(await connection.fetchval(query))

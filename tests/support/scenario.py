@@ -93,7 +93,7 @@ async def record(
 ) -> tuple[int, Due]:
     """Record events as the bridge does; returns how many were new, and what may go."""
     new, due, left = 0, Due(), list(returned)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while left:
             async with database.transaction() as connection:
                 recorded = await services.inbox.record(connection, left, wanted=wanted)

@@ -104,3 +104,22 @@ def test_the_rules_see_what_they_forbid() -> None:
     private = ("a._b", "from a import _b", 'monkeypatch.setattr(a, "_b", 1)')
     assert all(uses_private_names(ast.parse(line)) for line in private)
     assert not uses_private_names(ast.parse("self._b; a.__class__"))
+
+
+def short_waits(tree: ast.Module) -> list[int]:
+    """List the lines that give something a number of seconds to happen, without saying why."""
+    return [
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "asyncio.timeout"
+        and isinstance(node.args[0], ast.Constant)
+    ]
+
+
+def test_waits_of_tests_have_one_patience() -> None:
+    assert short_waits(ast.parse("asyncio.timeout(5)")) == [1]
+    found = {name: lines for name, tree in parsed_tests().items() if (lines := short_waits(tree))}
+
+    # This one is about what happens before a minute is over.
+    assert found.keys() == {"tests/integration/test_consumers_at_work.py"}

@@ -13,6 +13,7 @@ import orderbus
 from orderbus.errors import Unavailable
 from orderbus.services import health
 from orderbus.services.health import Found, Health
+from tests.support.waiting import PATIENCE
 
 NOW = timedelta(0)
 UP = {"postgres": True, "rabbitmq": True}
@@ -99,7 +100,7 @@ async def test_a_question_that_fails_is_an_answer_and_the_next_one_is_asked() ->
         asked.set()
 
     watching = asyncio.create_task(watched.watch("rabbitmq", ask))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         await asked.wait()
         while not watched.readiness.ready:
             await asyncio.sleep(0)

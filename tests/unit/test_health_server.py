@@ -12,13 +12,13 @@ from socket import AF_INET, AF_INET6
 import pytest
 
 from orderbus import health_server
-from orderbus.devtools.processes import free_port
 from orderbus.worker import shared_state
 from tests.support.forced import (
     end_of_health_server,
     show_metrics_of_worker,
     tell_health_server_to_stop,
 )
+from tests.support.ports import kept_port
 from tests.support.waiting import PATIENCE
 
 
@@ -67,7 +67,7 @@ def test_it_shows_no_metrics_where_what_the_workers_counted_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "gone"))
-    port = free_port()
+    port = kept_port()
     show_metrics_of_worker(port)
 
     assert _asked(port, "/metrics") == (
@@ -102,9 +102,9 @@ def test_it_listens_on_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _asked(port: int, path: str, method: str = "GET") -> tuple[int, bytes]:
     """Ask a health server, as soon as it is there."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while True:
-        connection = HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         try:
             connection.request(method, path)
             answer = connection.getresponse()

@@ -12,6 +12,7 @@ import pytest
 from orderbus.errors import Busy
 from orderbus.services import shared
 from orderbus.services.shared import Shared, SharedByThreads, Together
+from tests.support.waiting import PATIENCE
 
 
 class Clock:
@@ -104,7 +105,7 @@ def test_threads_share_an_answer_too(clock: Clock) -> None:
     go, done = threading.Event(), []
 
     def work() -> int:
-        go.wait(10)
+        go.wait(PATIENCE)
         done.append(1)
         return len(done)
 
@@ -112,7 +113,7 @@ def test_threads_share_an_answer_too(clock: Clock) -> None:
     with ThreadPoolExecutor(10) as threads:
         asked = [threads.submit(answer.get) for _ in range(10)]
         go.set()
-        assert [each.result(10) for each in asked] == [1] * 10
+        assert [each.result(PATIENCE) for each in asked] == [1] * 10
     clock.now += 1
     assert answer.get() == 2
 

@@ -88,7 +88,7 @@ async def test_what_is_put_off_comes_again_and_takes_no_room(
     subscription.add(coming(1))
     assert subscription.room.is_set()
     again = [*await subscription.next_batch(10)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while len(again) < 3:
             again += await subscription.next_batch(10)
 

@@ -16,6 +16,7 @@ from orderbus.rabbitmq.memory_broker import MemoryBroker
 from orderbus.services.health import POSTGRES
 from orderbus.worker import lifecycle, shared_state
 from orderbus.worker.dependencies import Dependencies
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def worker() -> Iterator[dramatiq.Worker]:
 def end(thread: threading.Thread) -> None:
     """End a thread as an error that nobody expected does."""
     raise_thread_exception(thread.ident, SystemExit)  # type: ignore[no-untyped-call]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while thread.is_alive():
         assert time.monotonic() < deadline
         time.sleep(0.01)
