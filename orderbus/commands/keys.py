@@ -25,7 +25,7 @@ async def create(run: terminal.Run, *, name: str) -> None:
     It may read and change all orders and carts, until keys have scopes; what it does is in each
     order's history as "key ID NAME".
     """
-    made = await services.api_keys.create(run.database, run.settings, name=name)
+    made = await services.api_keys.create(run.database, run.settings, name=name, actor=run.actor)
     run.answer({"id": made.id, "name": name, "key": made.key}, made.key)
 
 
@@ -43,5 +43,5 @@ async def list_keys(run: terminal.Run) -> None:
 @terminal.with_database
 async def revoke(run: terminal.Run, *, key_id: int) -> None:
     """Refuse a key from now on."""
-    await run.database.ask(storage.api_keys.revoke, key_id)
+    await services.api_keys.revoke(run.database, key_id, actor=run.actor)
     run.answer({"revoked": key_id}, f"key {key_id} revoked")

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from orderbus import storage, telemetry
 from orderbus.errors import Busy
-from orderbus.services import attempts
+from orderbus.services import attempts, endpoints
 from orderbus.services.pacing import Pacing
 from orderbus.services.shared import Together
 from orderbus.services.taking import Taker
@@ -90,12 +90,8 @@ class Sender(Taker[Claimed, Outcome]):
         async with self._database.transaction() as connection:
             for outcome in outcomes:
                 if outcome.settlement.disabled_reason is not None:
-                    await storage.endpoints.disable(
-                        connection,
-                        outcome.claimed.endpoint_id,
-                        reason=outcome.settlement.disabled_reason,
-                        delivery_id=outcome.claimed.delivery_id,
-                        lease=outcome.claimed.lease,
+                    await endpoints.disable_gone(
+                        connection, outcome.claimed, outcome.settlement.disabled_reason
                     )
             return await storage.deliveries.settle(connection, outcomes)
 

@@ -21,6 +21,7 @@ from orderbus.domain.webhooks import Format
 from orderbus.errors import Conflict, Fault, Invalid
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
+from orderbus.storage.deliveries import Claimed
 from orderbus.storage.endpoint_changes import Kept
 
 #: Deliveries written in one statement: it takes far less than a statement may.
@@ -30,6 +31,8 @@ KEEP_OLD_SECRETS: Final = timedelta(hours=24)
 KEEP_AT_MOST: Final = timedelta(days=30)
 MOST_SECRETS: Final = 5
 _MOST_PATTERNS: Final = 20
+#: Who disables an endpoint that says it is gone, and who skips what a removed one is owed.
+_WORKER: Final = "worker"
 #: What the trail shows of an endpoint, and how.
 _SHOWN: Final[Mapping[str, Callable[[Any], object]]] = {
     **dict.fromkeys(("url", "format", "trace", "disabled_reason"), lambda value: value),
@@ -145,6 +148,23 @@ async def disable(
         changed = replace(kept, disabled_at=kept.now, disabled_reason=why)
         await _write(connection, kept, changed, "disabled", actor=actor, reason=reason)
     return await storage.endpoint_changes.count_owed(connection, endpoint_id)
+
+
+async def disable_gone(connection: Connection, claimed: Claimed, reason: str) -> None:
+    """Disable an endpoint that says it is gone, unless somebody else has the delivery meanwhile.
+
+    Raises ``Busy`` where somebody else holds the endpoint.
+    """
+    disabled = await storage.endpoints.disable(
+        connection,
+        claimed.endpoint_id,
+        reason=reason,
+        delivery_id=claimed.delivery_id,
+        lease=claimed.lease,
+    )
+    if disabled:
+        changed = {"before": {"disabled_reason": None}, "after": {"disabled_reason": reason}}
+        await _note(connection, _WORKER, "disabled", claimed.endpoint_id, **changed)
 
 
 async def enable(

@@ -46,11 +46,13 @@ async def list_all(connection: Connection) -> list[ApiKey]:
     return rows.many(ApiKey, records)
 
 
-async def revoke(connection: Connection, key_id: int) -> None:
-    """Refuse a key from now on. Raises ``NotFound``."""
-    status = await connection.execute(
-        "UPDATE identity.api_keys SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL",
+async def revoke(connection: Connection, key_id: int) -> str:
+    """Refuse a key from now on; returns its name. Raises ``NotFound``."""
+    name: str | None = await connection.fetchval(
+        "UPDATE identity.api_keys SET revoked_at = now()"
+        " WHERE id = $1 AND revoked_at IS NULL RETURNING name",
         key_id,
     )
-    if status != "UPDATE 1":
+    if name is None:
         raise NotFound(f"No valid API key {key_id}")
+    return name

@@ -113,13 +113,14 @@ async def skip_owed(connection: Connection, *, at_most: int) -> int:
 
 async def disable(
     connection: Connection, endpoint_id: UUID, *, reason: str, delivery_id: int, lease: UUID
-) -> None:
+) -> bool:
     """Hold what an endpoint is owed until a person enables it, if the lease is still ours.
 
-    Raises ``Busy`` where somebody else holds the endpoint: it may answer 410 to many at once, and
-    they would take every connection from all others while they wait.
+    Returns false where it is not, or where the endpoint is disabled already. Raises ``Busy`` where
+    somebody else holds the endpoint: it may answer 410 to many at once, and they would take every
+    connection from all others while they wait.
     """
-    await connection.execute(
+    status = await connection.execute(
         """
         UPDATE ops.webhook_endpoints
            SET disabled_at = now(), disabled_reason = $2
@@ -133,6 +134,7 @@ async def disable(
         delivery_id,
         lease,
     )
+    return status == "UPDATE 1"
 
 
 async def make_due(connection: Connection, endpoint_id: UUID, *, at_most: int) -> int:

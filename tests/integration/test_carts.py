@@ -207,7 +207,7 @@ async def test_carts_take_an_api_key_where_not_everything_is_open(
     settings: Settings, database: Database
 ) -> None:
     closed = settings.model_copy(update={"auth": "required", "webhook_secrets": ("s",)})
-    key = (await services.api_keys.create(database, closed, name="shop")).key
+    key = (await services.api_keys.create(database, closed, name="shop", actor="command:ann")).key
     async with serving(closed) as client:
         refused = await client.post("/carts", json={"total_amount": 1})
         taken = await client.post("/carts", json={"total_amount": 1}, headers={"X-API-Key": key})

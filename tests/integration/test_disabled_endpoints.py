@@ -74,6 +74,32 @@ async def test_a_410_is_an_error_in_the_log_and_in_the_metrics_until_it_is_enabl
     assert b"\norderbus_endpoints_disabled 0.0\n" in telemetry.render(enabled)
 
 
+async def test_the_trail_says_that_a_worker_disabled_it_and_why(
+    database: Database, env: dict[str, str], gone: tuple[UUID, list[Any]]
+) -> None:
+    endpoint, _ = gone
+    shown = await orderbus(env, "audit", "list", "--subject", str(endpoint), "--json")
+
+    (entry,) = json.loads(shown)
+    assert (entry["actor"], entry["action"]) == ("worker", "endpoint.disabled")
+    assert entry["before"] == {"disabled_reason": None}
+    assert "410 Gone" in entry["after"]["disabled_reason"]
+
+
+async def test_one_of_many_that_hear_410_at_once_disables_it_and_is_noted(
+    database: Database, settings: Settings, http: Session, receiver: Receiver
+) -> None:
+    endpoint = await scenario.add_endpoint(database, receiver.url)
+    for _ in range(8):
+        await scenario.place(database)
+    await scenario.come_back(database, *await scenario.events(database))
+    receiver.answers = [410] * 8
+    await deliver(database, http, settings)
+
+    entries = await database.ask(storage.audit.list_newest, subject=str(endpoint), at_most=9)
+    assert [entry.action for entry in entries] == ["endpoint.disabled"]
+
+
 async def test_a_removed_endpoint_is_no_alarm_any_more(
     database: Database, settings: Settings, gone: tuple[UUID, list[Any]]
 ) -> None:

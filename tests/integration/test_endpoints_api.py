@@ -188,7 +188,9 @@ async def test_who_acts_is_the_key_and_without_one_nobody_does(
     env: dict[str, str], database: Database
 ) -> None:
     settings = settings_from(env, auth="required", webhook_secrets="shared")
-    made = await services.api_keys.create(database, settings, name="back office")
+    made = await services.api_keys.create(
+        database, settings, name="back office", actor="command:ann"
+    )
     async with serving(settings) as client:
         await problem(await client.get(ALL), 401, "unauthenticated")
         await problem(await client.post(ALL, json={"url": NOWHERE}), 401, "unauthenticated")

@@ -117,7 +117,7 @@ async def test_100_identical_posts_at_once_with_one_key_make_one_order(
 async def test_the_keys_of_one_caller_are_not_those_of_another(
     settings: Settings, database: Database
 ) -> None:
-    key = (await services.api_keys.create(database, settings, name="shop")).key
+    key = (await services.api_keys.create(database, settings, name="shop", actor="command:ann")).key
     async with serving(settings) as client:
         await post(client, "k")
         other = await client.post(

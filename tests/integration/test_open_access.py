@@ -69,7 +69,7 @@ async def test_what_came_through_a_proxy_needs_a_signature_and_a_key(
 async def test_a_key_counts_through_a_proxy(
     client: Client, settings: Settings, database: Database
 ) -> None:
-    key = (await services.api_keys.create(database, settings, name="shop")).key
+    key = (await services.api_keys.create(database, settings, name="shop", actor="command:ann")).key
 
     response = await client.get(
         "/orders", headers={"X-Forwarded-For": "203.0.113.9", "X-API-Key": key}
@@ -147,7 +147,7 @@ async def test_where_a_key_stands_the_origin_does_not_matter(
     client: Client, settings: Settings, database: Database
 ) -> None:
     order = await placed(client)
-    key = (await services.api_keys.create(database, settings, name="shop")).key
+    key = (await services.api_keys.create(database, settings, name="shop", actor="command:ann")).key
 
     response = await client.post(
         f"/orders/{order['id']}/cancel", headers={"Origin": FOREIGN, "X-API-Key": key}

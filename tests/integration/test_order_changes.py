@@ -140,7 +140,9 @@ async def test_nobody_without_an_api_key_learns_or_changes_anything(
 async def test_the_history_names_the_key_that_changed_an_order(
     settings: Settings, database: Database
 ) -> None:
-    key = (await services.api_keys.create(database, settings, name="back office")).key
+    key = (
+        await services.api_keys.create(database, settings, name="back office", actor="command:ann")
+    ).key
     async with serving(settings) as client:
         order = await placed(client)
         headers = {"Authorization": f"Bearer {key}"}

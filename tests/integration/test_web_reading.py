@@ -154,7 +154,9 @@ async def test_with_a_valid_key_an_order_is_shown(
     guarded: Client, guarded_settings: Settings, database: Database, header: str, prefix: str
 ) -> None:
     await scenario.place(database, "SO-10045")
-    key = (await services.api_keys.create(database, guarded_settings, name="test")).key
+    key = (
+        await services.api_keys.create(database, guarded_settings, name="test", actor="command:ann")
+    ).key
 
     response = await guarded.get("/orders/SO-10045", headers={header: f"{prefix}{key}"})
 

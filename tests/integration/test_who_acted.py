@@ -52,7 +52,9 @@ class Shop:
     async def ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """Send a request with its key, and read the answer."""
         if not self._key:
-            made = await services.api_keys.create(self._database, self._settings, name=self._name)
+            made = await services.api_keys.create(
+                self._database, self._settings, name=self._name, actor="command:ann"
+            )
             self.id, self._key = made.id, made.key
         headers = {"X-API-Key": self._key, "Idempotency-Key": str(uuid4())}
         response = await self._client.request(method, path, headers=headers, **options)
