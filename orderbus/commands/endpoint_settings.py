@@ -109,7 +109,7 @@ async def _change(
             connection, endpoint_id, changes, actor=run.actor, reason=reason
         )
     if moved:
-        await services.endpoints.release(run.database, endpoint_id)
+        await services.owed.release(run.database, endpoint_id)
     shown = await run.database.ask(storage.endpoint_lists.get, endpoint_id)
     lines = [f"{name:17} {terminal.cell(value)}" for name, value in asdict(shown).items()]
     run.answer(asdict(shown), *lines)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         maintenance,
         orders,
         outbox,
+        owed,
         processing,
         replay,
         restores,

@@ -7,10 +7,9 @@ this process dies in between.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,12 +19,10 @@ from orderbus.domain.events import check_pattern
 from orderbus.domain.webhooks import Format
 from orderbus.errors import Conflict, Fault, Invalid
 from orderbus.settings import Settings
-from orderbus.storage.database import Connection, Database
+from orderbus.storage.database import Connection
 from orderbus.storage.deliveries import Claimed
 from orderbus.storage.endpoint_changes import Kept
 
-#: Deliveries written in one statement: it takes far less than a statement may.
-_STEP: Final = 5_000
 #: How long the secret before a new one goes on signing, and how long it may.
 KEEP_OLD_SECRETS: Final = timedelta(hours=24)
 KEEP_AT_MOST: Final = timedelta(days=30)
@@ -108,7 +105,7 @@ async def change(
     actor: str,
     reason: str | None = None,
 ) -> bool:
-    """Change an endpoint; says whether what it is owed goes to another URL, see ``release``.
+    """Change an endpoint; says whether what it is owed goes to another URL, see ``owed.release``.
 
     New ``events`` are for what comes back from now on. Raises ``NotFound``, ``Invalid``,
     ``Conflict`` where settings say what is to be changed.
@@ -170,7 +167,7 @@ async def disable_gone(connection: Connection, claimed: Claimed, reason: str) ->
 async def enable(
     connection: Connection, endpoint_id: UUID, *, actor: str, reason: str | None = None
 ) -> int:
-    """Tell a disabled endpoint again; returns how much was held, which ``release`` makes due.
+    """Tell a disabled endpoint again; returns how much was held, which ``owed.release`` makes due.
 
     Raises ``NotFound``.
     """
@@ -226,31 +223,13 @@ async def rotate_secret(
 async def remove(
     connection: Connection, endpoint_id: UUID, *, actor: str, reason: str | None = None
 ) -> None:
-    """Send an endpoint nothing more; what it is owed ``skip_owed`` skips.
+    """Send an endpoint nothing more; what it is owed ``owed.skip`` skips.
 
     An attempt that is under way ends as it ends. Raises ``NotFound``.
     """
     kept = await storage.endpoint_changes.lock(connection, endpoint_id)
     await storage.endpoints.remove(connection, endpoint_id)
     await _note(connection, actor, "removed", endpoint_id, reason=reason, before=_shown(kept))
-
-
-async def release(database: Database, endpoint_id: UUID) -> None:
-    """Make due now what an endpoint is owed and waits for a later try."""
-    await _all(database, partial(storage.endpoints.make_due, endpoint_id=endpoint_id))
-
-
-async def skip_owed(database: Database) -> int:
-    """Skip everything that is owed to endpoints that were removed; returns how much it was."""
-    return await _all(database, storage.endpoints.skip_owed)
-
-
-async def _all(database: Database, step: Callable[..., Awaitable[int]]) -> int:
-    done, few = 0, _STEP
-    while few == _STEP:
-        few = await database.ask(step, at_most=_STEP)
-        done += few
-    return done
 
 
 async def _write(

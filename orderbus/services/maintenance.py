@@ -9,7 +9,7 @@ from typing import Final
 
 from orderbus import storage, telemetry
 from orderbus.errors import Unavailable
-from orderbus.services import endpoints, lost_events
+from orderbus.services import lost_events, owed
 from orderbus.storage.database import Database
 
 #: Daily partitions are made this far ahead, and an alarm is logged below the second figure.
@@ -42,7 +42,7 @@ class Maintenance:
             telemetry.log.warning("events_lost_by_pubsub", count=lost)
         if time.monotonic() >= self._next_owed:
             self._next_owed = time.monotonic() + 60
-            await endpoints.skip_owed(self._database)
+            await owed.skip(self._database)
             await self._database.ask(storage.endpoint_changes.drop_old_secrets)
         if time.monotonic() >= self._next_partitions:
             self._next_partitions = time.monotonic() + 60

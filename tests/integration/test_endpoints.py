@@ -71,7 +71,7 @@ async def test_a_delivery_redriven_while_its_endpoint_is_removed_is_never_sent(
         assert await storage.delivery_acts.redrive(connection, [due])
         await endpoint_changes.remove(database, (await state(database, due))["endpoint_id"])
     await deliver(database, http, settings)
-    await services.endpoints.skip_owed(database)
+    await services.owed.skip(database)
 
     assert receiver.requests == []
     assert await delivery_rows.states(database) == ["skipped"]
@@ -102,7 +102,7 @@ async def test_removing_waits_for_nobody_who_works_on_a_delivery(database: Datab
     async with database.transaction() as connection:
         await delivery_rows.lock(connection, first)
         skipped = await endpoint_changes.remove(database, endpoint)
-    later = await services.endpoints.skip_owed(database)
+    later = await services.owed.skip(database)
 
     assert (skipped, later) == (1, 1)
 

@@ -16,14 +16,14 @@ ACTOR = "command:test"
 async def enable(database: Database, endpoint: UUID) -> int:
     async with database.transaction() as connection:
         held = await services.endpoints.enable(connection, endpoint, actor=ACTOR)
-    await services.endpoints.release(database, endpoint)
+    await services.owed.release(database, endpoint)
     return held
 
 
 async def remove(database: Database, endpoint: UUID) -> int:
     async with database.transaction() as connection:
         await services.endpoints.remove(connection, endpoint, actor=ACTOR)
-    return await services.endpoints.skip_owed(database)
+    return await services.owed.skip(database)
 
 
 async def rotate(database: Database, settings: Settings, endpoint: UUID) -> str:
@@ -38,4 +38,4 @@ async def change(database: Database, endpoint: UUID, **changes: Any) -> None:
             connection, endpoint, Changes(**changes), actor=ACTOR
         )
     if moved:
-        await services.endpoints.release(database, endpoint)
+        await services.owed.release(database, endpoint)

@@ -105,7 +105,7 @@ async def change(request: web.Request) -> web.Response:
             reason=asked.reason,
         )
     if moved:
-        await services.endpoints.release(database, endpoint_id)
+        await services.owed.release(database, endpoint_id)
     return await _shown(request, endpoint_id)
 
 
@@ -152,7 +152,7 @@ async def enable(request: web.Request) -> web.Response:
 
     answer = await act_once(request, bodies.EndpointWhy, enable)
     if REPLAYED not in answer.headers:
-        await services.endpoints.release(request.app[DATABASE], endpoint_id)
+        await services.owed.release(request.app[DATABASE], endpoint_id)
     return answer
 
 
@@ -203,7 +203,7 @@ async def remove(request: web.Request) -> web.Response:
     endpoint_id, database = _id(request), request.app[DATABASE]
     async with database.transaction() as connection:
         await services.endpoints.remove(connection, endpoint_id, actor=request[CALLER])
-    skipped = await services.endpoints.skip_owed(database)
+    skipped = await services.owed.skip(database)
     return bodies.Removed(id=endpoint_id, skipped=skipped).response()
 
 
