@@ -20,6 +20,7 @@ WITHOUT_ROWS = {
     "interruptions",
     "kinds",
     "letter_jobs",
+    "owed",
     "pacing",
     "shared",
     "taking",
