@@ -77,7 +77,10 @@ def part_env(parts: dict[str, Dependency]) -> dict[str, str]:
 
 
 def settings_from(env: dict[str, str], **changes: Any) -> Settings:
-    """Settings for tests: open on loopback, webhooks to loopback allowed, no ports of its own."""
+    """Settings for tests: open on loopback, webhooks to loopback allowed, no ports of its own.
+
+    An exchange that a test holds up is given up by nobody, however busy this machine is.
+    """
     fields = {
         field: env[alias]
         for field, info in Settings.model_fields.items()
@@ -88,6 +91,8 @@ def settings_from(env: dict[str, str], **changes: Any) -> Settings:
         "secret_key": "a key for tests",
         "auth": "open",
         "webhook_allowed_networks": "127.0.0.0/8,::1/128",
+        "webhook_timeout": timedelta(seconds=PATIENCE),
+        "delivery_lease": timedelta(seconds=PATIENCE + 15),
         "worker_metrics_port": 0,
         "bridge_metrics_port": 0,
     }

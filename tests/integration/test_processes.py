@@ -33,7 +33,8 @@ from orderbus.devtools.processes import Process
 async def main():
     with locked_folder(Path(sys.argv[1])) as folder:
         say = lambda name, line: print(line, flush=True)
-        await Process.start("sh", ["sh", "-c", sys.argv[2]], sink=say, cwd=folder, grace=1.5)
+        grace, script = float(sys.argv[2]), sys.argv[3]
+        await Process.start("sh", ["sh", "-c", script], sink=say, cwd=folder, grace=grace)
         await asyncio.sleep(180)
 
 asyncio.run(main())
@@ -45,10 +46,10 @@ def silent(_name: str, _line: str) -> None:
 
 
 @asynccontextmanager
-async def killed_starter(folder: Path, script: str) -> AsyncIterator[set[int]]:
+async def killed_starter(folder: Path, script: str, grace: float) -> AsyncIterator[set[int]]:
     """Kill a starter after the script said something; yields what the starter had started."""
     starter = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", STARTER, str(folder), script),
+        *(sys.executable, "-c", STARTER, str(folder), str(grace), script),
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=asyncio.subprocess.PIPE,
     )
@@ -65,18 +66,20 @@ async def killed_starter(folder: Path, script: str) -> AsyncIterator[set[int]]:
 async def test_a_process_that_will_not_end_is_killed_with_its_children(tmp_path: Path) -> None:
     deaf = "trap '' TERM; (trap '' TERM; echo up; sleep 180) & wait; wait"
 
-    async with killed_starter(tmp_path, deaf) as started:
+    async with killed_starter(tmp_path, deaf, grace=1.5) as started:
         assert len(started) >= 3, "the supervisor, the shell and its child"
 
 
 async def test_a_folder_is_taken_until_the_last_process_of_a_killed_starter_has_ended(
     tmp_path: Path,
 ) -> None:
-    slow = "trap 'sleep 0.5; touch ended; exit' TERM; echo up; while :; do sleep 0.1; done"
+    ends = "while ! test -e may-end; do sleep 0.1; done; touch ended; exit"
+    slow = f"trap '{ends}' TERM; echo up; while :; do sleep 0.1; done"
 
-    async with killed_starter(tmp_path, slow):
+    async with killed_starter(tmp_path, slow, grace=PATIENCE):
         with pytest.raises(Misconfigured), locked_folder(tmp_path, ending=0):
             pass
+        (tmp_path / "may-end").touch()
         with locked_folder(tmp_path):
             assert (tmp_path / "ended").exists()
 
