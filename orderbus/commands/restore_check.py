@@ -11,6 +11,8 @@ import click
 from orderbus import services
 from orderbus.commands import terminal
 from orderbus.pubsub import peek
+from orderbus.storage import restores
+from orderbus.storage.database import open_database
 
 if TYPE_CHECKING:
     from orderbus.pubsub.peek import Peeked
@@ -40,12 +42,13 @@ async def restore_check(run: terminal.Run, *, repair: bool, margin: int, reason:
     docs/running/backup-and-restore.md.
     """
     peeked = await peek.peek(run.settings, at_most=_LOOKED_AT)
-    compared = await services.restores.compare(run.database, peeked.events)
     repaired = None
-    if repair:
-        repaired = await services.restores.repair(
-            run.database, compared, margin=margin, actor=run.actor, reason=reason
-        )
+    async with open_database(run.settings, name=restores.NAME) as database:
+        compared = await services.restores.compare(database, peeked.events)
+        if repair:
+            repaired = await services.restores.repair(
+                database, compared, margin=margin, actor=run.actor, reason=reason
+            )
     run.answer(_report(compared, peeked, repaired), *_lines(compared, peeked, repaired))
     if compared.behind and repaired is None:
         sys.exit(1)

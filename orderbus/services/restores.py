@@ -14,7 +14,7 @@ from typing import Final
 from orderbus import storage
 from orderbus.domain.events import Numbered
 from orderbus.errors import Conflict, Invalid
-from orderbus.storage.database import Database
+from orderbus.storage.database import Connection, Database
 from orderbus.storage.restores import Facts, Stranger
 
 #: Orders of one step; all steps are one transaction.
@@ -76,7 +76,8 @@ async def repair(
     """Have every order that may go on do so ``margin`` behind the last number that was seen.
 
     All or nothing. Done twice, it leaves out as many numbers once more, which harms nobody.
-    Raises ``Conflict`` while other processes of ours are connected: they give numbers meanwhile.
+    Raises ``Conflict`` while other processes of ours are connected, since they give numbers, and
+    while another repair goes on. Whoever connects later waits for its end before it gives any.
     """
     if compared.facts.pointers * margin > _MOST_PASSED_OVER:
         most = _MOST_PASSED_OVER // compared.facts.pointers
@@ -87,11 +88,7 @@ async def repair(
     seen = {each.order_id: each.seen for each in compared.strangers if each.here is not None}
     orders = passed_over = last = 0
     async with database.transaction() as connection:
-        if others := (await storage.restores.facts(connection)).others:
-            raise Conflict(
-                f"{others} sessions of other orderbus processes are connected to this database: "
-                "stop web, workers and bridge first"
-            )
+        await _be_alone(connection)
         while True:
             step = await storage.restores.lift(
                 connection, seen=seen, margin=margin, after=last, at_most=_STEP
@@ -112,3 +109,19 @@ async def repair(
             after={"orders": orders, "margin": margin, "newest": f"{compared.facts.newest}"},
         )
     return repaired
+
+
+async def _be_alone(connection: Connection) -> None:
+    """Keep others out; asked twice, so that nobody waits where it is refused anyway."""
+    await _refuse_beside_others(connection)
+    if not await storage.restores.keep_others_out(connection):
+        raise Conflict("Another restore-check --repair is at work: see what it says")
+    await _refuse_beside_others(connection)  # one that came meanwhile may have given a number
+
+
+async def _refuse_beside_others(connection: Connection) -> None:
+    if others := await storage.restores.others(connection):
+        raise Conflict(
+            f"{others} sessions of other orderbus processes are connected to this database: "
+            "stop web, workers and bridge first"
+        )

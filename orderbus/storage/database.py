@@ -244,8 +244,11 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """Open the pool of a process, without connecting yet; close it gracefully at the end."""
+async def open_database(settings: Settings, *, name: str = "orderbus") -> AsyncIterator[Database]:
+    """Open the pool of a process, without connecting yet; close it gracefully at the end.
+
+    ``name`` is what PostgreSQL calls its sessions, and begins with ``orderbus``.
+    """
     pool = asyncpg.create_pool(
         settings.database_url,
         min_size=0,
@@ -253,7 +256,7 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
         max_inactive_connection_lifetime=300,
         command_timeout=COMMAND_TIMEOUT,
         timeout=ACQUIRE_TIMEOUT,
-        server_settings={"application_name": "orderbus", **SESSION, **PLANS},
+        server_settings={"application_name": name, **SESSION, **PLANS},
         connection_class=_Remembering,
         init=_prepare,
         reset=_leave_as_it_is,

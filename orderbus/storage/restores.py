@@ -12,6 +12,8 @@ from orderbus.domain.events import Numbered
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
 
+#: What sessions are called that look at a restored database, or repair it.
+NAME: Final = "orderbus-restore-check"
 #: Seconds a statement of a repair may take: nobody waits for it, since nothing else runs.
 _PATIENCE: Final = 300.0
 #: An order has no more events than that; whoever may write to the topic can claim more.
@@ -77,14 +79,37 @@ async def facts(connection: Connection) -> Facts:
                    AS consumptions,
                (SELECT count(*) FROM (SELECT FROM orders.orders
                                        WHERE status IN (SELECT from_status FROM orders.moves)
-                                       LIMIT 100000) AS few) AS open_orders,
-               (SELECT count(*) FROM pg_stat_activity
-                 WHERE datname = current_database() AND pid <> pg_backend_pid()
-                   AND application_name LIKE 'orderbus%') AS others
+                                       LIMIT 100000) AS few) AS open_orders
         """,
         timeout=_PATIENCE,
     )
-    return rows.one(Facts, record)
+    return rows.one(Facts, record, others=await others(connection))
+
+
+async def others(connection: Connection) -> int:
+    """Count the sessions of our other processes; a restore-check is none of them."""
+    count: int = await connection.fetchval(
+        """
+        SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()
+           AND application_name LIKE 'orderbus%' AND application_name <> $1
+        """,
+        NAME,
+    )
+    return count
+
+
+async def keep_others_out(connection: Connection) -> bool:
+    """Have whoever would give a number, or note one that came back, wait for this transaction.
+
+    False, and nobody waits, where another repair does so already.
+    """
+    free: bool = await connection.fetchval(
+        "SELECT pg_try_advisory_xact_lock(hashtext('orderbus restore-check'))"
+    )
+    if free:
+        await connection.execute("LOCK TABLE orders.orders, ops.watermarks IN EXCLUSIVE MODE")
+    return free
 
 
 async def strangers(connection: Connection, announced: Sequence[Numbered]) -> list[Stranger]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import web
-from standardwebhooks import Webhook, WebhookVerificationError
-
 from orderbus.egress.session import Session
 from orderbus.services.maintenance import Maintenance
 from orderbus.settings import Settings
@@ -15,20 +12,7 @@ from tests.support import endpoint_changes, endpoint_rows, scenario
 from tests.support.commands import answered, answered_apart, typed
 from tests.support.receiver import Receiver
 from tests.support.scenario import deliver
-
-
-class Verifying:
-    """What a customer's receiver does: it takes what its secret verifies, and refuses the rest."""
-
-    def __init__(self, secret: str) -> None:
-        self.secret = secret
-
-    async def __call__(self, request: web.Request) -> web.Response:
-        try:
-            Webhook(self.secret).verify(await request.text(), dict(request.headers))
-        except WebhookVerificationError:
-            return web.Response(status=401)
-        return web.Response(status=204)
+from tests.support.verifying import Verifying
 
 
 async def orders(database: Database, count: int) -> None:

@@ -93,6 +93,11 @@ POINTS: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., A
     "worker between an effect's commit and its end": (Consuming, "_have_effect", after),
     "worker between a job's third step and its commit": (storage.jobs, "advance", before_third),
     "worker after the commit of a job's third step": (services.jobs, "step", after_third),
+    "repair before it lifts any order": (storage.restores, "lift", before),
+    "repair between orders and ids": (storage.restores, "lift", after),
+    "repair between ids and its entry": (storage.restores, "move_ids_on", after),
+    "repair between its entry and its commit": (storage.audit, "add", after),
+    "repair after its commit": (services.restores, "repair", after),
     "worker between processing and its commit": (services.processing, "finish", before),
 }
 
