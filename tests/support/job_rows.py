@@ -51,3 +51,8 @@ async def states(database: Database) -> list[str]:
 async def set_rate(connection: Connection, job: int, rate: int) -> None:
     """Let a job that runs go so fast from now on."""
     await connection.execute("UPDATE ops.jobs SET rate = $2 WHERE id = $1", job, rate)
+
+
+async def fail_all(database: Database) -> None:
+    """Let every job have failed for good."""
+    await value(database, "UPDATE ops.jobs SET state = 'failed', error = 'a test'")
