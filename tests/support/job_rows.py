@@ -55,4 +55,6 @@ async def set_rate(connection: Connection, job: int, rate: int) -> None:
 
 async def fail_all(database: Database) -> None:
     """Let every job have failed for good."""
-    await value(database, "UPDATE ops.jobs SET state = 'failed', error = 'a test'")
+    await value(
+        database, "UPDATE ops.jobs SET state = 'failed', error = 'a test', finished_at = now()"
+    )
