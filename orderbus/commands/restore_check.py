@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from orderbus import services
+from orderbus import services, storage
 from orderbus.commands import terminal
 from orderbus.pubsub import peek
-from orderbus.storage import restores
-from orderbus.storage.database import open_database
 
 if TYPE_CHECKING:
     from orderbus.pubsub.peek import Peeked
@@ -43,7 +41,8 @@ async def restore_check(run: terminal.Run, *, repair: bool, margin: int, reason:
     """
     peeked = await peek.peek(run.settings, at_most=_LOOKED_AT)
     repaired = None
-    async with open_database(run.settings, name=restores.NAME) as database:
+    named = storage.restores.NAME
+    async with storage.database.open_database(run.settings, name=named) as database:
         compared = await services.restores.compare(database, peeked.events)
         if repair:
             repaired = await services.restores.repair(
