@@ -179,20 +179,23 @@ async def _do_many(
     why: str | None = None,
 ) -> None:
     if which.dry_run:
-        total = await jobs.count(run, kind, wanted)
-        run.answer({"would_be_" + what: total}, f"{total} would be {what}")
+        counted = await jobs.plan(run, kind, wanted)
+        answer = {"would_be_" + what: counted.total, "is_at_least": counted.is_at_least}
+        run.answer(answer, f"{jobs.total(counted)} would be {what}")
         return
     job = await jobs.begin(run, kind, wanted, rate=which.rate, why=why)
     job = await jobs.work_on(run, job)
     refused = [{"id": int(each["subject"]), "error": each["reason"]} for each in job.refusals]
     about = {"job": job.id, "state": job.state, "total": job.total, "refused_count": job.refused}
+    about["is_at_least"] = job.is_at_least
     held: list[str] = []
     if what == "redriven" and not run.as_json:
         endpoints = await run.database.ask(storage.endpoint_lists.list_all)
         held = _held({each.id: each.held for each in endpoints if each.held})
     run.answer(
         {**about, what: job.done, "refused": refused, "error": job.error},
-        f"{job.done} of {job.total} {what}, {job.refused} refused: job {job.id} is {job.state}",
+        f"{job.done} of {jobs.total(job)} {what}, {job.refused} refused:"
+        f" job {job.id} is {job.state}",
         *held,
     )
     _end(run, what, refused)

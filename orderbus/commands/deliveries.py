@@ -226,8 +226,9 @@ async def _act(
     reason = asked["reason"]
     wanted = services.kinds.read(model, {**given, "reason": reason})
     if asked["dry_run"]:
-        count = await jobs.count(run, kind, wanted)
-        run.answer({"kind": kind, "total": count}, f"{count} fit; nothing was done")
+        counted = await jobs.plan(run, kind, wanted)
+        answer = {"kind": kind, "total": counted.total, "is_at_least": counted.is_at_least}
+        run.answer(answer, f"{jobs.total(counted)} fit; nothing was done")
         return
     job = await jobs.begin(run, kind, wanted, rate=asked["rate"], why=reason)
     jobs.answer(run, await jobs.work_on(run, job))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -23,9 +24,12 @@ from orderbus.pubsub import publisher as pubsub
 if TYPE_CHECKING:
     from orderbus.errors import OrderbusError
     from orderbus.pubsub.messages import Message
+    from orderbus.services.jobs import Plan
     from orderbus.services.kinds import Filter, Outside
     from orderbus.storage.jobs import Job
 
+#: How long a command counts what it would begin with, before it says "at least".
+PATIENCE: Final = timedelta(seconds=30)
 #: Seconds between two looks at a job whose step is not due, or is another's.
 _LOOK: Final = 0.2
 _COLUMNS: Final = ("id", "kind", "state", "total", "done", "refused", "asked_by", "created_at")
@@ -42,16 +46,21 @@ rate_option: Final[Option] = click.option(
 )
 
 
-async def count(run: terminal.Run, kind: str, wanted: Filter) -> int:
-    """Count what a job would be about, for --dry-run."""
-    return (await run.database.ask(services.jobs.plan, kind, wanted, run.settings)).total
+async def plan(run: terminal.Run, kind: str, wanted: Filter) -> Plan:
+    """Count what a job would be about."""
+    return await run.database.ask(services.jobs.plan, kind, wanted, run.settings, patience=PATIENCE)
+
+
+def total(counted: Plan | Job) -> str:
+    """Say how many rows fitted, or that they may be more."""
+    return f"at least {counted.total}" if counted.is_at_least else str(counted.total)
 
 
 async def begin(
     run: terminal.Run, kind: str, wanted: Filter, *, rate: int, why: str | None = None
 ) -> Job:
     """Count what fits, and begin a job that workers go on with from now on."""
-    planned = await run.database.ask(services.jobs.plan, kind, wanted, run.settings)
+    planned = await plan(run, kind, wanted)
     async with run.database.transaction() as connection:
         return await services.jobs.begin(
             connection, planned, rate=rate, asked_by=run.actor, why=why
@@ -78,13 +87,14 @@ async def _watch(run: terminal.Run, job: Job, advance: Callable[[], Awaitable[Jo
     error = None
     try:
         with Progress(console=terminal.errors) as progress:
-            task = progress.add_task(f"job {job.id}: {job.kind}", total=job.total)
+            task = progress.add_task(_named(job), total=job.total)
             while job.state == "running":
                 if (advanced := await advance()) is None:
                     await asyncio.sleep(_LOOK)
                     advanced = await run.database.ask(storage.jobs.get, job.id)
                 job = advanced
-                progress.update(task, completed=job.done + job.refused)
+                seen = job.done + job.refused
+                progress.update(task, completed=seen, total=max(job.total, seen))
                 if job.error and job.error != error:
                     terminal.say(job.error, err=True)
                 error = job.error
@@ -93,6 +103,10 @@ async def _watch(run: terminal.Run, job: Job, advance: Callable[[], Awaitable[Jo
         terminal.say(message, err=True)
         raise
     return job
+
+
+def _named(job: Job) -> str:
+    return f"job {job.id}: {job.kind}" + (f" of {total(job)}" if job.is_at_least else "")
 
 
 def _publish(
@@ -122,7 +136,10 @@ async def list_jobs(run: terminal.Run, *, state: str | None, kind: str | None, l
     found = await run.database.ask(storage.jobs.list_newest, state=state, kind=kind, at_most=limit)
     written = [asdict(job) for job in found]
     if not run.as_json:
-        written = [{name: job[name] for name in _COLUMNS} for job in written]
+        written = [
+            {name: job[name] for name in _COLUMNS} | {"total": total(each)}
+            for each, job in zip(found, written, strict=True)
+        ]
     terminal.show_rows(written, as_json=run.as_json, empty="No jobs.")
 
 
@@ -145,6 +162,8 @@ async def _only_look() -> None:
 def answer(run: terminal.Run, job: Job) -> None:
     """Print a job."""
     shown = {name: value for name, value in asdict(job).items() if value is not None}
+    shown["total"] = total(job)
+    del shown["is_at_least"]
     refusals = shown.pop("refusals")
     run.answer(
         asdict(job),
@@ -163,7 +182,7 @@ def _move(action: Action, sentence: str) -> click.Command:
             job = await services.jobs.move(
                 connection, job_id, action, asked_by=run.actor, why=reason
             )
-        run.answer(asdict(job), f"job {job.id} is {job.state}: {job.done} of {job.total} done")
+        run.answer(asdict(job), f"job {job.id} is {job.state}: {job.done} of {total(job)} done")
 
     return move
 

@@ -38,15 +38,22 @@ async def replay(
     """
     pattern = _pattern(run.settings, consumer)
     wanted = services.replay.Replay(consumer=consumer, since=since, until=before, pattern=pattern)
-    counted = await run.database.ask(services.replay.count_of, wanted, run.settings)
-    report = {"consumer": consumer, "events": counted.events}
+    counted = await run.database.ask(
+        services.replay.count_of, wanted, run.settings, patience=jobs.PATIENCE
+    )
+    events = sum(each.events for each in counted.pieces)
+    report = {"consumer": consumer, "events": events, "is_at_least": counted.is_at_least}
     if dry_run:
-        report |= {"given": 0, "would_be_given": counted.added}
+        report |= {"given": 0, "would_be_given": sum(each.added for each in counted.pieces)}
     else:
         job = await jobs.begin(run, "replay", wanted, rate=rate)
         job = await jobs.work_on(run, job)
         report |= {"given": job.done, "job": job.id, "state": job.state}
-    run.answer(report, *(f"{what.replace('_', ' ')}: {value}" for what, value in report.items()))
+    said = {name: value for name, value in report.items() if name != "is_at_least"}
+    if counted.is_at_least:
+        counts = {name: f"at least {said[name]}" for name in ("events", "would_be_given")}
+        said |= {name: text for name, text in counts.items() if name in said}
+    run.answer(report, *(f"{what.replace('_', ' ')}: {value}" for what, value in said.items()))
 
 
 def _pattern(settings: Settings, name: str) -> str:

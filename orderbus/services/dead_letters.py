@@ -77,24 +77,34 @@ def _log(letter: int, kind: str, message: FailedMessage, **about: object) -> Non
     telemetry.log.error("dead_letter_written", kind=kind, **about)
 
 
-async def redrive(connection: Connection, letter_id: int, *, actor: str | None = None) -> Redriven:
+async def redrive(
+    connection: Connection, letter_id: int, *, actor: str | None = None, by: str | None = None
+) -> Redriven:
     """Bring a dead letter back on its way, in the caller's transaction.
 
     A delivery begins its schedule again, an outbox event or a consumption is due again. A queue or
     Pub/Sub message is returned for the caller to send before the transaction ends: then a crash in
-    between sends it twice rather than never. ``actor`` is who decided it alone, and not as one of
-    many. Raises ``NotFound``, and ``Conflict`` where it cannot come back.
+    between sends it twice rather than never. ``actor`` is who decided it alone, ``by`` who decided
+    it as one of many. Raises ``NotFound``, and ``Conflict`` where it cannot come back, or where
+    somebody decided before.
     """
     await storage.dead_letters.lock_open(connection, letter_id)
     owed = await _bring_back(connection, await storage.dead_letters.get(connection, letter_id))
-    await _resolve(connection, letter_id, "redriven", None, actor)
+    await _resolve(connection, letter_id, "redriven", None, actor, by)
     return owed
 
 
 async def _resolve(
-    connection: Connection, letter_id: int, resolution: str, note: str | None, actor: str | None
+    connection: Connection,
+    letter_id: int,
+    resolution: str,
+    note: str | None,
+    actor: str | None,
+    by: str | None,
 ) -> None:
-    await storage.dead_letters.resolve(connection, letter_id, resolution=resolution, note=note)
+    await storage.dead_letters.resolve(
+        connection, letter_id, resolution=resolution, note=note, by=actor or by
+    )
     if actor is not None:
         await storage.audit.add(
             connection,
@@ -143,18 +153,24 @@ def publication_of(letter: DeadLetter) -> Message:
 
 
 async def discard(
-    connection: Connection, letter_id: int, *, note: str, actor: str | None = None
+    connection: Connection,
+    letter_id: int,
+    *,
+    note: str,
+    actor: str | None = None,
+    by: str | None = None,
 ) -> list[int]:
     """Decide in the caller's transaction that a dead letter stays dead, with the reason.
 
     A parked event is passed over: nobody receives it, and its order's later events may go. An order
-    that is in progress for it fails. Returns the deliveries that may go now. ``actor`` as for
-    ``redrive``. Raises ``NotFound``, and ``Busy`` where its order is being worked on.
+    that is in progress for it fails. Returns the deliveries that may go now. ``actor`` and ``by``
+    as for ``redrive``. Raises ``NotFound``, ``Conflict`` where somebody decided before, and
+    ``Busy`` where its order is being worked on.
     """
     letter = await storage.dead_letters.get(connection, letter_id)
     await _fail_order(connection, letter, note)
     await storage.dead_letters.lock_open(connection, letter_id)
-    await _resolve(connection, letter_id, "discarded", note, actor)
+    await _resolve(connection, letter_id, "discarded", note, actor, by)
     if letter.kind == "outbox" and letter.event_id and letter.occurred_at:
         return await services.inbox.pass_over(connection, letter.event_id, letter.occurred_at)
     return []

@@ -29,7 +29,7 @@ async def retry(
     if held.state in _SETTLED:
         _refuse(held, f"was {held.state}", f"deliveries resend {held.id} sends it once more")
     if held.state == "dead":
-        done = await storage.delivery_acts.redrive(connection, [held.id])
+        done = await storage.delivery_acts.redrive(connection, [held.id], by=actor)
     else:
         _refuse_waiting(held)
         if held.is_due:

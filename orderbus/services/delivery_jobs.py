@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
@@ -49,7 +49,7 @@ class Deliveries(kinds.Filter):
 
     @model_validator(mode="after")
     def _is_about_something(self) -> Self:
-        asked = self.model_dump(exclude={"state", "reason"}, exclude_none=True)
+        asked = self.model_dump(exclude={"state", "reason", "attempted_before"}, exclude_none=True)
         if not asked:
             raise ValueError("give one of endpoint_id, order, since, until, status, error")
         return self
@@ -60,10 +60,19 @@ class RetryDeliveries(Deliveries):
 
     state: Literal["pending", "dead"] | None = Field(None, description="both if unset")
     reason: _Reason | None = None
+    attempted_before: Moment | None = Field(
+        None, description="of those pending: last attempted before; when the job begins if unset"
+    )
 
     def fitting(self) -> Sequence[Filter]:
-        """Say what fits; the dead come first: an order's first ones are among them."""
-        every = (Filter(state="dead", letter=True), Filter(state="pending", later=True))
+        """Say what fits; the dead come first: an order's first ones are among them.
+
+        One that fails anew before the turn of those that wait was attempted since the job began.
+        """
+        every = (
+            Filter(state="dead", letter=True),
+            Filter(state="pending", later=True, attempted_before=self.attempted_before),
+        )
         return [each for each in every if self.state in (None, each.state)]
 
 
@@ -96,6 +105,8 @@ async def bound(connection: Connection, wanted: Any, _settings: Settings) -> Any
     """
     now = datetime.now(UTC)
     known: dict[str, object] = {"until": min(wanted.until or now, now)}
+    if isinstance(wanted, RetryDeliveries):
+        known["attempted_before"] = min(wanted.attempted_before or now, now)
     if wanted.order is not None:
         order = await storage.orders.get(connection, wanted.order)
         known["order"] = str(order.order_id)
@@ -115,6 +126,7 @@ async def _lists(connection: Connection, wanted: Any) -> list[Filter]:  # noqa: 
                 state=each.state,
                 later=each.later,
                 letter=each.letter,
+                attempted_before=each.attempted_before,
                 **wanted.model_dump(include={"endpoint_id", "since", "until", "status", "error"}),
             ),
             wanted.order,
@@ -123,10 +135,14 @@ async def _lists(connection: Connection, wanted: Any) -> list[Filter]:  # noqa: 
     ]
 
 
-async def count(connection: Connection, wanted: Any) -> int:  # noqa: ANN401 - as above
+async def count(
+    connection: Connection,
+    wanted: Any,  # noqa: ANN401 - as above
+) -> AsyncGenerator[int, None]:
     """Count what fits now."""
-    lists = await _lists(connection, wanted)
-    return sum([await storage.delivery_lists.count(connection, each) for each in lists])
+    for each in await _lists(connection, wanted):
+        async for found in storage.delivery_lists.count(connection, each):
+            yield found
 
 
 async def _next(
@@ -179,10 +195,10 @@ def _kind(name: str, model: type[Deliveries], act: Act, *, backwards: bool = Fal
 
 
 async def _retry(
-    connection: Connection, ids: Sequence[int], fits: Filter, _wanted: object, _by: str
+    connection: Connection, ids: Sequence[int], fits: Filter, _wanted: object, by: str
 ) -> list[int]:
     if fits.state == "dead":
-        return await storage.delivery_acts.redrive(connection, ids)
+        return await storage.delivery_acts.redrive(connection, ids, by=by)
     return await storage.delivery_acts.retry(connection, ids)
 
 

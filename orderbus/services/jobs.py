@@ -16,11 +16,11 @@ from typing import Any, Final
 from orderbus import storage, telemetry
 from orderbus.domain.jobs import AT_MOST, MOVES, Action
 from orderbus.domain.retries import STEP_OF_JOB
-from orderbus.errors import Conflict, Misconfigured, Unavailable
+from orderbus.errors import Busy, Conflict, Misconfigured, Unavailable
 from orderbus.services import delivery_jobs, letter_jobs, replay
-from orderbus.services.kinds import Filter, Kind, Outside, reason
+from orderbus.services.kinds import Filter, Kind, Outside, counted, reason
 from orderbus.settings import Settings
-from orderbus.storage.database import Connection, Database, after_commit
+from orderbus.storage.database import Connection, Database, after_commit, our_errors
 from orderbus.storage.jobs import Job, NewJob, Step, Taken
 
 #: Every kind of job there is, by its name.
@@ -41,24 +41,38 @@ _DONE: Final[Mapping[Action, str]] = {
     "resume": "resumed",
     "cancel": "cancelled",
 }
+#: How long rows are counted before a job begins: a request has to end, however many they are.
+PATIENCE: Final = timedelta(seconds=5)
 #: Seconds a wake-up message may take: without it the dispatcher finds what is due.
 _WAKING: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a job would be about: its filter, which holds what bounds it, and how many rows fit."""
+    """What a job would be about: its filter, which holds what bounds it, and how many rows fit.
+
+    ``is_at_least``: they may be more, since they were not counted to the end.
+    """
 
     kind: str
     filter: Filter
     total: int
+    is_at_least: bool = False
 
 
-async def plan(connection: Connection, kind: str, wanted: Filter, settings: Settings) -> Plan:
-    """Count what a job would be about, and do nothing."""
+async def plan(
+    connection: Connection,
+    kind: str,
+    wanted: Filter,
+    settings: Settings,
+    *,
+    patience: timedelta = PATIENCE,
+) -> Plan:
+    """Count what a job would be about, for so long at most, and do nothing."""
     known = KINDS[kind]
     bounded = await known.bound(connection, wanted, settings)
-    return Plan(kind, bounded, await known.count(connection, bounded))
+    found = await counted(known.count(connection, bounded), patience)
+    return Plan(kind, bounded, sum(found.pieces), found.is_at_least)
 
 
 async def begin(
@@ -75,6 +89,7 @@ async def begin(
             asked_by,
             why,
             telemetry.request_id(),
+            planned.is_at_least,
         ),
     )
     await _note(connection, job, "job.begun", asked_by, why)
@@ -89,10 +104,15 @@ async def move(
     """Pause, resume or cancel a job, between two of its steps; what was done stays done.
 
     One that is there already is left as it is. Raises ``NotFound``, and ``Conflict`` where it
-    cannot go there any more.
+    cannot go there any more, and ``Busy`` where a step takes longer than anybody waits for a lock.
     """
     state, known = MOVES[action]
-    job = await storage.jobs.move(connection, job_id, state, known=known)
+    try:
+        with our_errors():
+            job = await storage.jobs.move(connection, job_id, state, known=known)
+    except Busy as error:
+        message = f"A step of job {job_id} is under way and does not end: ask again in ten seconds"
+        raise Busy(message, dependency="postgres") from error
     if job is None:
         job = await storage.jobs.get(connection, job_id)
         if job.state != state:

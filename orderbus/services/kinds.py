@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -67,15 +69,15 @@ class Kind(Generic[F]):
 
     ``filter`` is the model of what may be asked for, and its docstring says what is done.
     ``bound`` completes it when a job begins, so that what comes later is not in it (as the newest
-    id), ``count`` says how many rows fit, each in short statements. ``step`` deals with the next
-    ``at_most`` rows behind the cursor (None: from the first on), in the order in which they became
-    due, inside a transaction that ends with it: raising undoes all of it. ``Unavailable`` has it
-    tried again later, any other error fails the job.
+    id), ``count`` says how many rows fit, those of one short statement after the other. ``step``
+    deals with the next ``at_most`` rows behind the cursor (None: from the first on), in the order
+    in which they became due, inside a transaction that ends with it: raising undoes all of it.
+    ``Unavailable`` has it tried again later, any other error fails the job.
     """
 
     name: str
     filter: type[F]
-    count: Callable[[Connection, F], Awaitable[int]]
+    count: Callable[[Connection, F], AsyncGenerator[int, None]]
     step: Callable[[Connection, F, Cursor | None, int, Outside], Awaitable[Step]]
     bound: Callable[[Connection, F, Settings], Awaitable[F]] = _as_it_is
 
@@ -88,6 +90,25 @@ def read(model: type[F], members: Mapping[str, object]) -> F:
         found = faults(error)
         message = f"{found[0].pointer.removeprefix('/')} {found[0].detail}".strip()
         raise Invalid(message, found) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted(Generic[T]):
+    """What was counted, piece by piece; ``is_at_least`` where there may be more."""
+
+    pieces: Sequence[T]
+    is_at_least: bool
+
+
+async def counted(pieces: AsyncGenerator[T, None], patience: timedelta) -> Counted[T]:
+    """Take what is counted, for so long at most, and one piece at least."""
+    taken, end = list[T](), time.monotonic() + patience.total_seconds()
+    async with aclosing(pieces):
+        async for piece in pieces:
+            taken.append(piece)
+            if time.monotonic() >= end:
+                return Counted(taken, is_at_least=True)
+    return Counted(taken, is_at_least=False)
 
 
 def reason(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from typing import Annotated, Any, Final, TypeVar
@@ -15,12 +15,12 @@ from orderbus import storage
 from orderbus.domain import letters
 from orderbus.domain.orders import faults
 from orderbus.domain.text import storable
-from orderbus.errors import Invalid, NotFound, OrderbusError
+from orderbus.errors import Conflict, Invalid, NotFound, OrderbusError
 from orderbus.services import dead_letters, kinds, processing
 from orderbus.services.kinds import Kind, Moment, Outside
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection
-from orderbus.storage.jobs import Cursor, Step
+from orderbus.storage.jobs import Cursor, Refusal, Step
 from orderbus.storage.letter_lists import OpenLetter
 
 #: Letters that one statement looks at, where few may fit.
@@ -109,16 +109,16 @@ async def bound(connection: Connection, wanted: Letters, _settings: Settings) ->
     return wanted.model_copy(update=known)
 
 
-async def count(connection: Connection, wanted: Letters) -> int:
+async def count(connection: Connection, wanted: Letters) -> AsyncGenerator[int, None]:
     """Count the letters that fit now."""
-    counted, after = 0, _begin(wanted)
+    after = _begin(wanted)
     while True:
         found = await storage.letter_lists.count_next(
             connection, wanted.wanted(), after=after, look_at=_COUNT_AT
         )
-        counted += found.count
+        yield found.count
         if found.until is None or found.looked_at < _COUNT_AT:
-            return counted
+            return
         after = found.until
 
 
@@ -147,6 +147,8 @@ async def _redrive(
     outside: Outside,
 ) -> Step:
     found, until = await _next(connection, wanted, cursor, at_most)
+    if wanted.id is not None and not found:
+        return await _decided_before(connection, wanted.id)
     free = await storage.dead_letters.lock_free(connection, [letter.id for letter in found])
     few = _few_to_send(found, free)
     if len(few) < len(found):
@@ -158,12 +160,22 @@ async def _redrive(
     async def redrive(letter: OpenLetter) -> None:
         if isinstance(error := taken.get(letter.id), OrderbusError):
             raise error
-        owed = await dead_letters.redrive(connection, letter.id)
+        owed = await dead_letters.redrive(connection, letter.id, by=outside.asked_by)
         if owed.message is not None:
             await outside.enqueue(*owed.message)
         due["deliver_webhook"] += owed.deliveries
 
     return await _each(connection, rows, redrive, until, due)
+
+
+async def _decided_before(connection: Connection, letter: int) -> Step:
+    """Refuse the one letter that is meant, since somebody decided about it meanwhile."""
+    why = "It does not fit any more"
+    try:
+        await storage.dead_letters.lock_open(connection, letter)
+    except (NotFound, Conflict) as error:
+        why = kinds.reason(error)
+    return Step(0, 1, refusals=[Refusal(str(letter), why)])
 
 
 def _few_to_send(found: Sequence[OpenLetter], sizes: Mapping[int, int]) -> Sequence[OpenLetter]:
@@ -193,7 +205,7 @@ async def _discard(
     wanted: DiscardLetters,
     cursor: Cursor | None,
     at_most: int,
-    _outside: Outside,
+    outside: Outside,
 ) -> Step:
     found, until = await _next(connection, wanted, cursor, at_most)
     # One that an order has to be locked for stands alone: its order comes before its letter.
@@ -206,7 +218,9 @@ async def _discard(
     due: Counter[str] = Counter()
 
     async def discard(letter: OpenLetter) -> None:
-        freed = await dead_letters.discard(connection, letter.id, note=wanted.note)
+        freed = await dead_letters.discard(
+            connection, letter.id, note=wanted.note, by=outside.asked_by
+        )
         due["deliver_webhook"] += len(freed)
 
     return await _each(connection, few, discard, until, due)

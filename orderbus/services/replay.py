@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from pydantic import AfterValidator, Field
 from orderbus import storage
 from orderbus.domain.events import check_pattern
 from orderbus.errors import Invalid, NotFound
-from orderbus.services.kinds import Filter, Kind, Moment, Outside
+from orderbus.services.kinds import Counted, Filter, Kind, Moment, Outside, counted
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection
 from orderbus.storage.jobs import Cursor, Step
@@ -48,24 +49,27 @@ async def bound(_connection: Connection, wanted: Replay, settings: Settings) -> 
     return wanted.model_copy(update={"since": since, "until": min(wanted.until or now, now)})
 
 
-async def count(connection: Connection, wanted: Replay) -> Chunk:
+async def count(connection: Connection, wanted: Replay) -> AsyncGenerator[Chunk, None]:
     """Count the events that a replay would look at, and those it would add."""
     past = _past(wanted)
-    events = added = 0
     after: Place | None = Place(past.since, _FIRST)
     while after is not None:
         chunk = await storage.replay.count(connection, past, after)
-        events, added, after = events + chunk.events, added + chunk.added, chunk.until
-    return Chunk(events, added, None)
+        yield chunk
+        after = chunk.until
 
 
-async def count_of(connection: Connection, wanted: Replay, settings: Settings) -> Chunk:
-    """Count as ``count``, of what is bounded now."""
-    return await count(connection, await bound(connection, wanted, settings))
+async def count_of(
+    connection: Connection, wanted: Replay, settings: Settings, *, patience: timedelta
+) -> Counted[Chunk]:
+    """Count as ``count``, of what is bounded now, for so long at most."""
+    bounded = await bound(connection, wanted, settings)
+    return await counted(count(connection, bounded), patience)
 
 
-async def _count_added(connection: Connection, wanted: Replay) -> int:
-    return (await count(connection, wanted)).added
+async def _count_added(connection: Connection, wanted: Replay) -> AsyncGenerator[int, None]:
+    async for chunk in count(connection, wanted):
+        yield chunk.added
 
 
 async def _give(

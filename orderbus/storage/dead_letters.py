@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal
 
-from orderbus.errors import NotFound
+from orderbus.errors import Conflict, NotFound
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
 from orderbus.storage.letter_lists import ABOUT, SUBJECT, OpenLetter
@@ -43,6 +43,7 @@ class DeadLetter(OpenLetter):
     resolved_at: datetime | None
     resolution: str | None
     note: str | None
+    decided_by: str | None
     consumption_id: int | None
 
 
@@ -80,13 +81,23 @@ async def get(connection: Connection, letter_id: int) -> DeadLetter:
 
 
 async def lock_open(connection: Connection, letter_id: int) -> None:
-    """Take one undecided dead letter that nobody else has at this moment. Raises ``NotFound``."""
-    if not await connection.fetchval(
-        "SELECT true FROM ops.dead_letters WHERE id = $1 AND resolved_at IS NULL"
-        " FOR UPDATE SKIP LOCKED",
+    """Take one undecided dead letter; waits for whoever decides about it at this moment.
+
+    Raises ``NotFound``, and ``Conflict``, which says who decided what; ``Busy`` where somebody else
+    has it for longer than anybody waits for a lock.
+    """
+    taken = await connection.fetchrow(
+        "SELECT resolved_at, resolution, decided_by, note FROM ops.dead_letters WHERE id = $1"
+        " FOR UPDATE",
         letter_id,
-    ):
-        raise NotFound(f"No open dead letter {letter_id} that nobody is deciding about")
+    )
+    if taken is None:
+        raise NotFound(f"No dead letter {letter_id}")
+    if taken["resolution"] is not None:
+        by = f" by {taken['decided_by']}" if taken["decided_by"] else ""
+        why = f": {taken['note']}" if taken["note"] else ""
+        at = f"{taken['resolved_at']:%Y-%m-%d %H:%M:%S} UTC"
+        raise Conflict(f"Dead letter {letter_id} was {taken['resolution']} at {at}{by}{why}")
 
 
 async def lock_free(connection: Connection, letters: Sequence[int]) -> dict[int, int]:
@@ -105,12 +116,17 @@ async def lock_free(connection: Connection, letters: Sequence[int]) -> dict[int,
 
 
 async def resolve(
-    connection: Connection, letter_id: int, *, resolution: str, note: str | None
+    connection: Connection, letter_id: int, *, resolution: str, note: str | None, by: str | None
 ) -> None:
-    """Write down what was decided about a dead letter."""
+    """Write down what was decided about a dead letter, and by whom."""
     await connection.execute(
-        "UPDATE ops.dead_letters SET resolved_at = now(), resolution = $2, note = $3 WHERE id = $1",
+        """
+        UPDATE ops.dead_letters
+           SET resolved_at = now(), resolution = $2, note = $3, decided_by = $4
+         WHERE id = $1
+        """,
         letter_id,
         resolution,
         note,
+        by,
     )

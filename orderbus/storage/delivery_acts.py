@@ -122,7 +122,9 @@ async def retry(connection: Connection, deliveries: Sequence[int]) -> list[int]:
     )
 
 
-async def redrive(connection: Connection, deliveries: Sequence[int]) -> list[int]:
+async def redrive(
+    connection: Connection, deliveries: Sequence[int], *, by: str | None = None
+) -> list[int]:
     """Let what is dead begin its schedule again, due now; its open dead letter is resolved.
 
     Passes over one whose letter somebody else decides about.
@@ -157,7 +159,7 @@ async def redrive(connection: Connection, deliveries: Sequence[int]) -> list[int
             RETURNING id
         ), resolved AS (
             UPDATE ops.dead_letters AS letter
-               SET resolved_at = now(), resolution = 'redriven'
+               SET resolved_at = now(), resolution = 'redriven', decided_by = $2
               FROM letters
              WHERE letter.id = letters.id
                AND letters.delivery_id = ANY (ARRAY(SELECT id FROM redriven))
@@ -165,6 +167,7 @@ async def redrive(connection: Connection, deliveries: Sequence[int]) -> list[int
         SELECT id FROM redriven
         """,
         deliveries,
+        by,
     )
 
 

@@ -6,7 +6,7 @@ on: what is rare among very many is found in several, and none grows with what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from orderbus.storage.database import Connection
 from orderbus.storage.delivery_views import LAST, State
+from orderbus.storage.sequencing import TOO_EARLY
 
 #: Rows that one statement looks at, at most.
 LOOKS_AT: Final = 2_000
@@ -29,7 +30,8 @@ class Filter:
     and ``owed`` both.
     ``since`` and ``until`` are about when it was settled; where it is still owed, when it came in.
     ``status`` and ``error`` are those of its last attempt. ``later``: its next attempt is not due
-    yet, and it waits for nothing else. ``letter``: its dead letter is open.
+    yet, and it waits for nothing else. ``letter``: its dead letter is open. ``attempted_before``:
+    its last attempt, if there was one, began earlier.
     """
 
     endpoint_id: UUID | None = None
@@ -41,6 +43,7 @@ class Filter:
     error: str | None = None
     later: bool = False
     letter: bool = False
+    attempted_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ async def find(
         wanted.endpoint_id,
         wanted.status,
         wanted.error,
+        wanted.attempted_before,
         *(after or ()),
     )
     assert record is not None  # noqa: S101 - it always returns a row
@@ -165,13 +169,14 @@ def _statement(listing: Listing, wanted: Filter, after: Place | None, *, backwar
         ", ".join(f"{column} {each}" for column in listing.key)
         for each in (direction, "ASC" if backwards else "DESC")
     )
-    places = [f"${n}::{_TYPES[kind]}" for n, kind in enumerate(listing.kinds, 9)]
+    places = [f"${n}::{_TYPES[kind]}" for n, kind in enumerate(listing.kinds, 10)]
     behind = begin = ""
     if after is not None:
         behind = f"AND ({listing.columns}) {beyond} ({', '.join(places)})"
         begin = f"AND {listing.key[0]} {beyond}= {places[0]}"
     read_in_order = ", ".join(f"{column} {direction}" for column in listing.columns.split(", "))
-    with_last = LAST if wanted.status is not None or wanted.error is not None else ""
+    of_last = (wanted.status, wanted.error, wanted.attempted_before)
+    with_last = LAST if any(each is not None for each in of_last) else ""
     return f"""
         WITH read AS MATERIALIZED (
             SELECT delivery.*
@@ -210,6 +215,9 @@ def _fits(wanted: Filter) -> str:
         "($6::uuid IS NULL OR endpoint_id = $6)",
         "$7::int IS NOT DISTINCT FROM " + ("last.status" if wanted.status is not None else "$7"),
         "$8::text IS NOT DISTINCT FROM " + ("last.error" if wanted.error is not None else "$8"),
+        "coalesce($9::timestamptz > "
+        + ("last.started_at" if wanted.attempted_before is not None else "NULL")
+        + ", true)",
     ]
     match wanted.state:
         case "pending" | "held":
@@ -222,7 +230,9 @@ def _fits(wanted: Filter) -> str:
         case str() as state:
             conditions.append(f"state = '{state}'")
     if wanted.later:
-        conditions.append("lease IS NULL AND due_at > clock_timestamp() AND due_at < 'infinity'")
+        # What was due too early, and is passed over for a moment, waits for an earlier one.
+        soon = f"clock_timestamp() + make_interval(secs => {TOO_EARLY.total_seconds()})"
+        conditions.append(f"lease IS NULL AND due_at > {soon} AND due_at < 'infinity'")
     if wanted.letter:
         conditions.append(
             "EXISTS (SELECT FROM ops.dead_letters WHERE delivery_id = delivery.id"
@@ -264,11 +274,11 @@ _READ: Final[Mapping[type, Callable[[str], int | datetime | UUID]]] = {
 }
 
 
-async def count(connection: Connection, wanted: Filter) -> int:
-    """Count what fits, in many short statements."""
-    counted, after = 0, None
+async def count(connection: Connection, wanted: Filter) -> AsyncGenerator[int, None]:
+    """Count what fits, that of one short statement after the other."""
+    after = None
     while True:
         found = await find(connection, wanted, after=after, at_most=LOOKS_AT)
-        counted, after = counted + len(found.ids), found.until
-        if after is None:
-            return counted
+        yield len(found.ids)
+        if (after := found.until) is None:
+            return

@@ -67,7 +67,7 @@ class Attempt:
 #: The last attempt at a ``delivery``.
 LAST: Final = """
     LEFT JOIN LATERAL (
-         SELECT status, error
+         SELECT status, error, started_at
            FROM ops.webhook_attempts
           WHERE delivery_id = delivery.id
           ORDER BY number DESC

@@ -22,7 +22,10 @@ _CATCH_UP: Final = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """What is to be done: to which rows, how many they are, how fast, and who asked for it."""
+    """What is to be done: to which rows, how many they are, how fast, and who asked for it.
+
+    ``is_at_least``: they may be more, since they were not counted to the end.
+    """
 
     kind: str
     filter: Mapping[str, Any]
@@ -31,6 +34,7 @@ class NewJob:
     asked_by: str
     reason: str | None = None
     request_id: str | None = None
+    is_at_least: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Job:
     kind: str
     state: State
     total: int
+    is_at_least: bool
     done: int
     refused: int
     rate: int
@@ -92,7 +97,7 @@ class Step:
 
 
 _COLUMNS: Final = """
-    id, kind, state, total, done, refused, rate, filter, asked_by, reason, request_id,
+    id, kind, state, total, is_at_least, done, refused, rate, filter, asked_by, reason, request_id,
     created_at, stepped_at, finished_at, error, refusals
 """
 
@@ -101,8 +106,9 @@ async def add(connection: Connection, job: NewJob) -> Job:
     """Begin a job: its first step is due now."""
     record = await connection.fetchrow(
         f"""
-        INSERT INTO ops.jobs (kind, filter, rate, total, asked_by, reason, request_id)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO ops.jobs
+               (kind, filter, rate, total, asked_by, reason, request_id, is_at_least)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         RETURNING {_COLUMNS}
         """,  # noqa: S608 - a constant of ours
         job.kind,
@@ -112,6 +118,7 @@ async def add(connection: Connection, job: NewJob) -> Job:
         job.asked_by,
         job.reason,
         job.request_id,
+        job.is_at_least,
     )
     return rows.one(Job, record)
 

@@ -102,16 +102,25 @@ class Counted(Stretch):
     count: int
 
 
-#: Whose order and whose URL a ``letter`` is about. The event is looked up for each: a join of many
-#: letters would read all events that are kept.
+#: Whose order and whose URL a ``letter`` is about. Each is looked up for each letter: a join of
+#: many would read all deliveries, events and orders that are kept.
 ABOUT: Final = """
-    LEFT JOIN ops.webhook_deliveries AS delivery ON delivery.id = letter.delivery_id
-    LEFT JOIN ops.webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
+    LEFT JOIN LATERAL (
+         SELECT order_id, endpoint_id FROM ops.webhook_deliveries
+          WHERE id = letter.delivery_id
+         OFFSET 0) AS delivery ON true
+    LEFT JOIN LATERAL (
+         SELECT url FROM ops.webhook_endpoints
+          WHERE id = delivery.endpoint_id
+         OFFSET 0) AS endpoint ON true
     LEFT JOIN LATERAL (
          SELECT order_id, type FROM ops.events
           WHERE occurred_at = letter.occurred_at AND event_id = letter.event_id
          OFFSET 0) AS event ON true
-    LEFT JOIN orders.orders ON orders.id = coalesce(delivery.order_id, event.order_id)
+    LEFT JOIN LATERAL (
+         SELECT external_ref, public_id FROM orders.orders
+          WHERE id = coalesce(delivery.order_id, event.order_id)
+         OFFSET 0) AS orders ON true
 """
 #: Who or what the letter is about: an actor, a consumer, a type of event.
 SUBJECT: Final = "left(coalesce(letter.actor, event.type, letter.attributes ->> 'ce-type'), 100)"
@@ -176,7 +185,12 @@ _FITS: Final = f"""
     AND ($10::timestamptz IS NULL OR letter.created_at < $10)
 """
 #: Every text within is a constant of this module.
-_FOUND: Final = f"FROM looked_at JOIN ops.dead_letters AS letter USING (id) {ABOUT} WHERE {_FITS}"
+_FOUND: Final = f"""
+    FROM looked_at
+   CROSS JOIN LATERAL (SELECT * FROM ops.dead_letters WHERE id = looked_at.id OFFSET 0) AS letter
+    {ABOUT}
+   WHERE {_FITS}
+"""  # noqa: S608 - as the line above says
 _STRETCH: Final = "(SELECT count(*) AS looked_at, max(id) AS until FROM looked_at) AS stretch"
 
 

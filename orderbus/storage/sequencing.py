@@ -19,7 +19,7 @@ from orderbus.errors import Busy
 from orderbus.storage.database import Connection
 
 #: How long a delivery that is due too early is passed over, where nobody can be waited for.
-_TOO_EARLY: Final = timedelta(seconds=1)
+TOO_EARLY: Final = timedelta(seconds=1)
 
 _OF_ORDERS: Final = """
     WITH concerned AS MATERIALIZED (
@@ -162,5 +162,5 @@ async def wait(connection: Connection, deliveries: Sequence[int]) -> None:
          WHERE delivery.id = early.id
         """,
         deliveries,
-        _TOO_EARLY,
+        TOO_EARLY,
     )

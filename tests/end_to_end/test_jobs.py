@@ -66,6 +66,41 @@ async def test_jobs_that_retry_redrive_and_resend_tell_each_once_and_in_order_al
     await survive(system, events=400, rate=40, seconds=120)
 
 
+async def test_a_worker_that_stands_still_in_a_step_keeps_an_operator_waiting_for_seconds_alone(
+    system: System,
+) -> None:
+    job = await begin(system)
+    point = "worker stopped between a job's step and its commit"
+    stopped = await system.start("workers", *STEPS_ALONE, killed_at=point, ready=False)
+
+    async def stands_still() -> bool:
+        return kill_at.LAST_WORDS in Path(system.env["LOG"]).read_text()
+
+    async def is_done() -> bool:
+        return (await system.database.ask(storage.jobs.get, job.id)).state == "done"
+
+    await system.until(stands_still, "a worker stands still in its step")
+    refused = await system.typed("jobs", "pause", str(job.id))
+    shown = await system.orderbus("jobs", "show", str(job.id))
+
+    async def is_paused() -> bool:
+        return (await system.typed("jobs", "pause", str(job.id)))[0] == 0
+
+    await system.until(is_paused, "PostgreSQL has ended the transaction that stood still")
+    paused = await system.orderbus("jobs", "show", str(job.id))
+    await system.orderbus("jobs", "resume", str(job.id))
+    await system.start("workers", *STEPS_ALONE, ready=False)
+    await system.until(is_done, "the other worker does it all")
+    await system.kill(stopped)
+
+    assert refused[0] != 0
+    assert f"A step of job {job.id} is under way" in refused[1]
+    assert (shown["state"], shown["done"]) == ("running", 0)
+    assert (paused["state"], paused["done"]) == ("paused", 0)
+    assert await consumption_rows.count_of(system.database, "count_event") == EVENTS
+    assert await consumption_rows.given_in_order(system.database, "count_event")
+
+
 async def test_whoever_types_a_replay_helps_the_workers_with_it(system: System) -> None:
     await system.database.ask(many_rows.events_of_the_last_hour, EVENTS)
     typed = ("replay", "--consumer", "count_event", "--since", "2h", "--rate", "100000")
@@ -77,6 +112,7 @@ async def test_whoever_types_a_replay_helps_the_workers_with_it(system: System) 
     assert counted == {
         "consumer": "count_event",
         "events": EVENTS,
+        "is_at_least": False,
         "given": 0,
         "would_be_given": EVENTS,
     }

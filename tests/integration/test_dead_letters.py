@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orderbus import services, storage
-from orderbus.errors import NotFound
+from orderbus.errors import Conflict
 from orderbus.pubsub.messages import Message
 from orderbus.services.dead_letters import Redriven
 from orderbus.storage.database import Database
@@ -85,9 +85,9 @@ async def test_what_was_decided_is_decided_once(database: Database) -> None:
     letter = await bury(database)
     await letter_rows.discard(database, letter, note="a test order")
 
-    with pytest.raises(NotFound):
+    with pytest.raises(Conflict, match="a test order"):
         await redrive(database, letter)
-    with pytest.raises(NotFound):
+    with pytest.raises(Conflict, match="a test order"):
         await letter_rows.discard(database, letter, note="once more")
 
 

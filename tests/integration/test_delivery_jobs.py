@@ -266,3 +266,27 @@ def test_a_filter_that_is_empty_or_odd_is_refused(asked: dict[str, Any]) -> None
 def test_nothing_is_skipped_without_a_reason() -> None:
     with pytest.raises(Invalid, match="reason"):
         kinds.read(delivery_jobs.SkipDeliveries, {"order": "SO-1"})
+
+
+async def test_what_was_dead_and_fails_anew_is_not_retried_again_by_the_same_job(
+    database: Database, settings: Settings, http: Session, receiver: Receiver, outside: Outside
+) -> None:
+    """The dead are retried first: what fails before the others' turn waits for a later try, too."""
+    endpoint = await owe(database, receiver.url, orders=4)
+    receiver.answers = [503] * 4
+    await deliver(database, http, settings)
+    await delivery_rows.back_off(database, timedelta(hours=5))
+    dead, waiting, *_ = await scenario.due_later(database)
+    await delivery_rows.give_up(database, only=dead)
+    await letter_rows.add_of(database, dead)
+    job = await begin(database, settings, "retry_deliveries", endpoint_id=str(endpoint))
+
+    await services.jobs.step(database, outside, job_id=job.id)
+    receiver.answers = [503]
+    await deliver(database, http, settings)
+    await delivery_rows.back_off(database, timedelta(hours=5))
+    finished = await jobs.finish(database, job, outside)
+
+    assert (job.total, finished.done, finished.refused) == (4, 4, 0)
+    due = await scenario.due(database)
+    assert (dead in due, waiting in due) == (False, True)

@@ -206,6 +206,8 @@ async def decide_about_letters(client: Client, database: Database) -> None:
     for note in ("a test", "another test"):
         await client.post(f"{path}/{message}/discard", headers=key, json={"note": note})
     await client.post(f"{path}/{message}/discard", json={"note": "decided before"})
+    await client.post(f"{path}/4711/discard", json={"note": "there is none"})
+    await client.post(f"{path}/4711/redrive")
 
 
 async def test_every_answer_that_is_described_is_given_and_no_other(

@@ -117,12 +117,14 @@ def test_a_replay_is_done_by_whoever_types_it_where_no_worker_is(asked: dict[str
     assert counted == {
         "consumer": "count_event",
         "events": 30,
+        "is_at_least": False,
         "given": 0,
         "would_be_given": 30,
     }
     assert done == {
         "consumer": "count_event",
         "events": 30,
+        "is_at_least": False,
         "given": 30,
         "job": 4,
         "state": "done",

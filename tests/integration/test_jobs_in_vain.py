@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -91,8 +92,8 @@ async def divide(
 async def test_a_row_that_cannot_be_dealt_with_is_refused_and_the_others_go_on(
     database: Database, settings: Settings, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def count(_: Connection, wanted: Numbers) -> int:
-        return wanted.until
+    async def count(_: Connection, wanted: Numbers) -> AsyncGenerator[int, None]:
+        yield wanted.until
 
     kind = Kind("divide", Numbers, count, divide)
     monkeypatch.setattr(services.jobs, "KINDS", {"divide": kind})

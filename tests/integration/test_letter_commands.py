@@ -42,7 +42,7 @@ def test_the_commands_count_first_and_then_do_it_as_a_job(
     many = json.loads(run(env, "redrive", "--kind", "delivery", "--rate", "900", "--json").stdout)
     none = run(env, "discard", "--all", "--note", "nothing is left", "--json")
 
-    assert counted == {"would_be_redriven": 4}
+    assert counted == {"would_be_redriven": 4, "is_at_least": False}
     assert one == {"discarded": [first], "refused": []}
     assert json.loads(twice.stdout)["redriven"] == [second]
     assert [each["id"] for each in json.loads(twice.stdout)["refused"]] == [first]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 import pytest
@@ -65,7 +66,8 @@ async def test_what_was_decided_is_decided_once_and_says_by_whom(
 
     assert await redriven.json() == {"id": one, "resolution": "redriven", "held_by": None}
     assert again.headers["Idempotent-Replayed"] == "true"
-    await problem(twice, 404, "not-found")
+    told = await problem(twice, 409, "conflict")
+    assert re.fullmatch(rf"Dead letter {one} was redriven at \S+ \S+ UTC by \S.*", told["detail"])
     assert (await discarded.json())["resolution"] == "discarded"
     kept = await letter_rows.every(database)
     assert [each["resolution"] for each in kept] == ["redriven", "discarded", None]

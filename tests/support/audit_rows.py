@@ -15,6 +15,11 @@ async def written(database: Database) -> str:
     return found
 
 
+async def count(database: Database) -> int:
+    """How many acts are written down."""
+    return int(await value(database, "SELECT count(*) FROM ops.audit_log"))
+
+
 async def change_actor(database: Database, actor: str) -> None:
     """Try to deceive whoever reads it."""
     await value(database, "UPDATE ops.audit_log SET actor = $1", actor)

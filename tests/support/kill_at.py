@@ -48,6 +48,18 @@ def after(call: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def stop_before(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Stand still, as SIGSTOP has it, until somebody sends SIGCONT."""
+
+    @functools.wraps(call)
+    async def wrapped(*arguments: Any, **options: Any) -> Any:
+        os.write(2, f"{LAST_WORDS}\n".encode())
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return await call(*arguments, **options)
+
+    return wrapped
+
+
 def before_third(call: Callable[..., Any]) -> Callable[..., Any]:
     calls = 0
 
@@ -98,6 +110,7 @@ POINTS: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., A
     "repair between ids and its entry": (storage.restores, "move_ids_on", after),
     "repair between its entry and its commit": (storage.audit, "add", after),
     "repair after its commit": (services.restores, "repair", after),
+    "worker stopped between a job's step and its commit": (storage.jobs, "advance", stop_before),
     "worker between processing and its commit": (services.processing, "finish", before),
 }
 

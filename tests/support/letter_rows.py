@@ -71,6 +71,17 @@ async def add_of_every_delivery(database: Database, reason: str = "test") -> Non
     )
 
 
+async def add_of(database: Database, delivery: int) -> None:
+    """Write a dead letter of one delivery."""
+    await value(
+        database,
+        "INSERT INTO ops.dead_letters (kind, delivery_id, event_id, occurred_at, reason, error)"
+        " SELECT 'delivery', id, event_id, occurred_at, 'test', 'test'"
+        " FROM ops.webhook_deliveries WHERE id = $1",
+        delivery,
+    )
+
+
 async def discard_all(database: Database) -> None:
     """Let each have been discarded just now."""
     await value(

@@ -159,6 +159,15 @@ async def due(database: Database) -> list[int]:
     return sorted(each.delivery_id for each in claimed)
 
 
+async def due_later(database: Database) -> list[int]:
+    """List the deliveries that wait for their next attempt, and for nothing else."""
+    query = (
+        "SELECT array_agg(id ORDER BY id) FROM ops.webhook_deliveries"
+        " WHERE state = 'pending' AND lease IS NULL AND due_at > now() AND isfinite(due_at)"
+    )
+    return await value(database, query) or []
+
+
 async def settle(
     database: Database, claimed: Claimed, settlement: Settlement
 ) -> storage.deliveries.Settled:

@@ -97,20 +97,24 @@ class System:
 
     async def orderbus(self, *arguments: str) -> Any:
         """Run a command of orderbus with ``--json`` and return what it printed."""
+        code, errors, out = await self.typed(*arguments, "--json")
+        assert code == 0, errors
+        return json.loads(out)
+
+    async def typed(self, *arguments: str) -> tuple[int | None, str, str]:
+        """Run a command of orderbus: its code, its errors in one line, and its output."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "orderbus",
             *arguments,
-            "--json",
             env={**os.environ, **self.env, "PYTHONPATH": str(ROOT)},
             cwd=ROOT,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         out, err = await process.communicate()
-        assert process.returncode == 0, err.decode()
-        return json.loads(out)
+        return process.returncode, " ".join(err.decode().split()), out.decode()
 
     async def kill(self, process: asyncio.subprocess.Process) -> None:
         """SIGKILL a process with all its children."""

@@ -53,7 +53,8 @@ async def begin(request: web.Request) -> web.Response:
         if asked.dry_run:
             written = planned.filter.model_dump(mode="json")
             counted = {"kind": asked.kind, "filter": written, "total": planned.total}
-            return bodies.Counted.model_validate({**counted, "dry_run": True}).response()
+            counted |= {"is_at_least": planned.is_at_least, "dry_run": True}
+            return bodies.Counted.model_validate(counted).response()
         job = await services.jobs.begin(
             connection, planned, rate=asked.rate, asked_by=request[CALLER], why=asked.reason
         )

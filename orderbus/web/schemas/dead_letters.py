@@ -55,6 +55,7 @@ class Letter(LetterInBrief):
     resolved_at: Moment | None = Field(description="null while it is open")
     resolution: Literal["redriven", "discarded"] | None
     note: str | None = Field(description="why it was discarded")
+    decided_by: str | None = Field(description="who did either")
 
     @classmethod
     def of(cls, letter: storage.dead_letters.DeadLetter) -> Letter:

@@ -77,6 +77,7 @@ class Job(Body):
     kind: str = Field(examples=["replay"])
     state: State
     total: int = Field(description="rows that fitted when it began")
+    is_at_least: bool = Field(description="whether they may be more: counting ends after seconds")
     done: int
     refused: int = Field(description="rows that could not be dealt with")
     rate: int = Field(description="rows a second, at most")
@@ -103,4 +104,5 @@ class Counted(Body):
     kind: str = Field(examples=["replay"])
     filter: dict[str, Any]
     total: int = Field(description="rows that fit")
+    is_at_least: bool = Field(description="whether they may be more: counting ends after seconds")
     dry_run: Literal[True]
