@@ -533,6 +533,7 @@ CREATE TABLE ops.webhook_endpoints (
     headers jsonb DEFAULT '{}'::jsonb NOT NULL,
     trace boolean DEFAULT false NOT NULL,
     old_secrets_until timestamp with time zone,
+    due_before timestamp with time zone,
     CONSTRAINT webhook_endpoints_check CHECK (((disabled_at IS NULL) = (disabled_reason IS NULL))),
     CONSTRAINT webhook_endpoints_events_check CHECK (((cardinality(events) >= 1) AND (cardinality(events) <= 20))),
     CONSTRAINT webhook_endpoints_format_check CHECK ((format = ANY (ARRAY['compact'::text, 'event'::text, 'source1'::text]))),
@@ -812,6 +813,8 @@ CREATE INDEX outbox_awaiting_return ON ops.outbox USING btree (published_at) WHE
 CREATE INDEX outbox_due ON ops.outbox USING btree (due_at);
 
 CREATE INDEX watermarks_by_day ON ops.watermarks USING btree (day);
+
+CREATE INDEX conflicts_by_time ON orders.conflicts USING btree (last_at, order_id, content_hash);
 
 CREATE UNIQUE INDEX one_order_per_idempotency_key ON orders.orders USING btree (source, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 

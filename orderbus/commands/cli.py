@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "audit": ("audit", "Show who did what by hand, and why."),
     "bridge": ("bridge", "Receive the events from Pub/Sub and record them in the inbox."),
     "check": ("check", "Check the settings alone."),
+    "conflicts": ("conflicts", "Show what else came under the references of orders."),
     "consumers": ("consumers", "Look at the consumers of events."),
     "dead-letters": ("dead_letters", "List, show, redrive and discard dead letters."),
     "deliveries": ("deliveries", "List and show deliveries; retry, skip and resend them."),

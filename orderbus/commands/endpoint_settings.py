@@ -105,11 +105,10 @@ async def _change(
     run: terminal.Run, endpoint_id: UUID, changes: Changes, reason: str | None
 ) -> None:
     async with run.database.transaction() as connection:
-        moved = await services.endpoints.change(
+        await services.endpoints.change(
             connection, endpoint_id, changes, actor=run.actor, reason=reason
         )
-    if moved:
-        await services.owed.release(run.database, endpoint_id)
+    await services.owed.release(run.database)
     shown = await run.database.ask(storage.endpoint_lists.get, endpoint_id)
     lines = [f"{name:17} {terminal.cell(value)}" for name, value in asdict(shown).items()]
     run.answer(asdict(shown), *lines)

@@ -199,7 +199,7 @@ async def enable(run: terminal.Run, *, endpoint_id: UUID, reason: str | None) ->
         released = await services.endpoints.enable(
             connection, endpoint_id, actor=run.actor, reason=reason
         )
-    await services.owed.release(run.database, endpoint_id)
+    await services.owed.release(run.database)
     facts = {"id": endpoint_id, "released": released}
     run.answer(facts, f"enabled; {released} held deliveries are due now")
 
@@ -211,8 +211,10 @@ async def enable(run: terminal.Run, *, endpoint_id: UUID, reason: str | None) ->
 async def remove(run: terminal.Run, *, endpoint_id: UUID, reason: str | None) -> None:
     """Stop telling an endpoint; what it is still owed is skipped."""
     async with run.database.transaction() as connection:
-        await services.endpoints.remove(connection, endpoint_id, actor=run.actor, reason=reason)
-    skipped = await services.owed.skip(run.database)
+        skipped = await services.endpoints.remove(
+            connection, endpoint_id, actor=run.actor, reason=reason
+        )
+    await services.owed.skip(run.database)
     facts = {"id": endpoint_id, "skipped": skipped}
     run.answer(facts, f"removed; {skipped} open deliveries were skipped")
 

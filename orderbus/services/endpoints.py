@@ -1,8 +1,7 @@
 """Endpoints are added, changed, disabled, enabled and removed, with everything they are owed.
 
 Each act is one transaction that writes the endpoint's row and the audit trail; the row decides from
-then on. What is left to write for each delivery is done in small steps, by the dispatcher where
-this process dies in between.
+then on. What is left to write for each delivery is done in small steps, see ``owed``.
 """
 
 from __future__ import annotations
@@ -104,8 +103,8 @@ async def change(
     *,
     actor: str,
     reason: str | None = None,
-) -> bool:
-    """Change an endpoint; says whether what it is owed goes to another URL, see ``owed.release``.
+) -> None:
+    """Change an endpoint; what it is owed goes to its new URL, and ``owed.release`` makes it due.
 
     New ``events`` are for what comes back from now on. Raises ``NotFound``, ``Invalid``,
     ``Conflict`` where settings say what is to be changed.
@@ -128,7 +127,6 @@ async def change(
     webhooks.check_url(changed.url)
     _check_events(changed.events, changed.format)
     await _write(connection, kept, changed, "changed", actor=actor, reason=reason)
-    return changed.url != kept.url
 
 
 async def disable(
@@ -222,14 +220,15 @@ async def rotate_secret(
 
 async def remove(
     connection: Connection, endpoint_id: UUID, *, actor: str, reason: str | None = None
-) -> None:
-    """Send an endpoint nothing more; what it is owed ``owed.skip`` skips.
+) -> int:
+    """Send an endpoint nothing more; returns how much it is owed, which ``owed.skip`` skips.
 
     An attempt that is under way ends as it ends. Raises ``NotFound``.
     """
     kept = await storage.endpoint_changes.lock(connection, endpoint_id)
     await storage.endpoints.remove(connection, endpoint_id)
     await _note(connection, actor, "removed", endpoint_id, reason=reason, before=_shown(kept))
+    return await storage.endpoint_changes.count_owed(connection, endpoint_id)
 
 
 async def _write(

@@ -17,6 +17,8 @@ DAYS_AHEAD: Final = 21
 ALARM_BELOW: Final = 7
 #: Rows at which a table is counted, so that what was prepared while it was empty is planned anew.
 PLANNED_ANEW_AT: Final = 1000
+#: Steps of what endpoints are owed that are done before anything else has its turn.
+_STEPS: Final = 10
 #: How long a session of ours may be silent in the middle of a statement; nothing takes so long.
 SILENT_FOR: Final = timedelta(seconds=15)
 
@@ -40,6 +42,7 @@ class Maintenance:
         lost = await lost_events.take_back_lost(self._database)
         if lost:
             telemetry.log.warning("events_lost_by_pubsub", count=lost)
+        await owed.release(self._database, steps=_STEPS)
         if time.monotonic() >= self._next_owed:
             self._next_owed = time.monotonic() + 60
             await owed.skip(self._database)

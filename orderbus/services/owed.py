@@ -1,11 +1,12 @@
-"""What an endpoint is owed is made due or skipped after its row was written, in small steps."""
+"""What an endpoint is owed is made due or skipped after its row was written, in small steps.
+
+The row says what is left to do, so it is done whoever dies: workers come by all the time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
+from itertools import count
 from typing import Final
-from uuid import UUID
 
 from orderbus import storage
 from orderbus.storage.database import Database
@@ -14,19 +15,29 @@ from orderbus.storage.database import Database
 _STEP: Final = 5_000
 
 
-async def release(database: Database, endpoint_id: UUID) -> None:
-    """Make due now what an endpoint is owed and waits for a later try."""
-    await _all(database, partial(storage.endpoints.make_due, endpoint_id=endpoint_id))
+async def release(database: Database, *, steps: int | None = None) -> int:
+    """Make due what endpoints are owed that were enabled or moved; returns how much it was.
 
-
-async def skip(database: Database) -> int:
-    """Skip everything that is owed to endpoints that were removed; returns how much it was."""
-    return await _all(database, storage.endpoints.skip_owed)
-
-
-async def _all(database: Database, step: Callable[..., Awaitable[int]]) -> int:
-    done, few = 0, _STEP
-    while few == _STEP:
-        few = await database.ask(step, at_most=_STEP)
+    All of it, but for what others are at; or so many ``steps``, and workers do the rest.
+    """
+    done = 0
+    for _ in count() if steps is None else range(steps):
+        few = await database.ask(storage.owed.release, at_most=_STEP)
+        if few is None:
+            break
         done += few
+    return done
+
+
+async def skip(database: Database, *, steps: int | None = None) -> int:
+    """Skip what endpoints are owed that were removed; returns how much it was.
+
+    All of it, or so many ``steps``.
+    """
+    done = 0
+    for _ in count() if steps is None else range(steps):
+        few = await database.ask(storage.owed.skip, at_most=_STEP)
+        done += few
+        if few < _STEP:
+            break
     return done

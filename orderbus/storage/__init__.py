@@ -44,6 +44,7 @@ from orderbus.storage import (
     order_lists,
     orders,
     outbox,
+    owed,
     processing,
     replay,
     restores,

@@ -90,22 +90,31 @@ async def list_newest(
     actor: str | None = None,
     subject: str | None = None,
     since: datetime | None = None,
+    before: int | None = None,
     at_most: int,
 ) -> list[Entry]:
-    """List what was done, the newest first: by whom, to the subject of which id, since when."""
+    """List what was done, the newest first: by whom, to the subject of which id, since when.
+
+    From the entry numbered ``before`` on. Only what is asked for is in the statement, so that it is
+    found by its index however often it was planned.
+    """
+    given = {
+        "actor = ${0}": actor,
+        "subject_id = ${0}": subject,
+        "at >= ${0}": since,
+        "(at, id) < ((SELECT at FROM ops.audit_log WHERE id = ${0}), ${0})": before,
+    }
+    asked = {condition: value for condition, value in given.items() if value is not None}
+    wanted = " AND ".join(["true", *(each.format(n) for n, each in enumerate(asked, 2))])
     records = await connection.fetch(
-        """
+        f"""
         SELECT id, at, actor, action, subject_type, subject_id, reason, before, after, request_id
           FROM ops.audit_log
-         WHERE ($1::text IS NULL OR actor = $1)
-           AND ($2::text IS NULL OR subject_id = $2)
-           AND at >= coalesce($3::timestamptz, '-infinity')
+         WHERE {wanted}
          ORDER BY at DESC, id DESC
-         LIMIT $4
-        """,
-        actor,
-        subject,
-        since,
+         LIMIT $1
+        """,  # noqa: S608 - constants of ours
         at_most,
+        *asked.values(),
     )
     return rows.many(Entry, records)

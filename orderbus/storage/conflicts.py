@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
+from uuid import UUID
 
 from orderbus.domain.orders import OrderId
 from orderbus.storage import rows
@@ -41,6 +42,24 @@ class Conflict:
     times: int
     first_at: datetime
     last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A conflict beside its order: what was kept, and what else came."""
+
+    external_ref: str
+    order_id: UUID
+    source: str
+    kept_total: Decimal
+    other_total: Decimal
+    other_lines: int
+    answered: Answered
+    actor: str
+    times: int
+    first_at: datetime
+    last_at: datetime
+    request_id: str | None
 
 
 async def note(
@@ -91,3 +110,32 @@ async def list_of(connection: Connection, order_pk: int) -> Sequence[Conflict]:
         order_pk,
     )
     return rows.many(Conflict, records)
+
+
+async def list_newest(
+    connection: Connection,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    at_most: int,
+) -> list[Listed]:
+    """List the conflicts of all orders, those first that came last: since when, and until when."""
+    records = await connection.fetch(
+        """
+        SELECT external_ref, public_id, source, placed.total AS kept_total,
+               conflict.total AS other_total, lines AS other_lines, answered, actor, times,
+               first_at, last_at, request_id
+          FROM (SELECT *
+                  FROM orders.conflicts
+                 WHERE last_at >= coalesce($1::timestamptz, '-infinity')
+                   AND last_at < coalesce($2::timestamptz, 'infinity')
+                 ORDER BY last_at DESC, order_id DESC, content_hash DESC
+                 LIMIT $3) AS conflict
+          JOIN orders.orders AS placed ON placed.id = conflict.order_id
+         ORDER BY last_at DESC, conflict.order_id DESC, conflict.content_hash DESC
+        """,
+        since,
+        until,
+        at_most,
+    )
+    return rows.many(Listed, records)

@@ -61,12 +61,18 @@ async def lock_built_in(connection: Connection) -> Kept | None:
 
 
 async def write(connection: Connection, kept: Kept) -> None:
-    """Write a locked endpoint as it is to be from now on."""
+    """Write a locked endpoint as it is to be from now on.
+
+    Where it is enabled, or has another URL, what it is owed is due: ``owed.release`` sees to it.
+    """
     await connection.execute(
         """
         UPDATE ops.webhook_endpoints
            SET url = $2, secrets = $3, old_secrets_until = $4, format = $5, events = $6,
-               headers = $7, trace = $8, disabled_at = $9, disabled_reason = $10
+               headers = $7, trace = $8, disabled_at = $9::timestamptz, disabled_reason = $10,
+               due_before = CASE
+                   WHEN url <> $2 OR disabled_at IS NOT NULL AND $9::timestamptz IS NULL
+                   THEN 'infinity' ELSE due_before END
          WHERE id = $1
         """,
         kept.id,

@@ -72,43 +72,13 @@ async def get_secret(connection: Connection, endpoint_id: UUID) -> str:
 
 
 async def remove(connection: Connection, endpoint_id: UUID) -> None:
-    """Begin no more attempts at an endpoint; ``skip_owed`` does the rest. Raises ``NotFound``."""
+    """Begin no more attempts at an endpoint; ``owed.skip`` does the rest. Raises ``NotFound``."""
     status = await connection.execute(
         "UPDATE ops.webhook_endpoints SET removed_at = now() WHERE id = $1 AND removed_at IS NULL",
         endpoint_id,
     )
     if status == "UPDATE 0":
         raise NotFound(f"No endpoint {endpoint_id}")
-
-
-async def skip_owed(connection: Connection, *, at_most: int) -> int:
-    """Skip up to ``at_most`` deliveries to endpoints that were removed; returns how many.
-
-    Passes over those under way. An event that came back while its endpoint was being removed may
-    still owe it a delivery, so this is asked again and again.
-    """
-    status = await connection.execute(
-        """
-        UPDATE ops.webhook_deliveries
-           SET state = 'skipped', settled_at = now(), lease = NULL, leased_until = NULL
-         WHERE id IN (
-            SELECT delivery.id
-              FROM ops.webhook_endpoints AS endpoint
-             CROSS JOIN LATERAL (
-                    SELECT id
-                      FROM ops.webhook_deliveries
-                     WHERE endpoint_id = endpoint.id
-                       AND state = 'pending'
-                       AND (leased_until IS NULL OR leased_until <= now())
-                     ORDER BY due_at
-                     LIMIT $1
-                       FOR UPDATE SKIP LOCKED) AS delivery
-             WHERE endpoint.removed_at IS NOT NULL
-             LIMIT $1)
-        """,
-        at_most,
-    )
-    return int(status.removeprefix("UPDATE "))
 
 
 async def disable(
@@ -135,29 +105,6 @@ async def disable(
         lease,
     )
     return status == "UPDATE 1"
-
-
-async def make_due(connection: Connection, endpoint_id: UUID, *, at_most: int) -> int:
-    """Make up to ``at_most`` deliveries to an endpoint due now that wait for a later try."""
-    status = await connection.execute(
-        """
-        UPDATE ops.webhook_deliveries
-           SET due_at = now()
-         WHERE id IN (SELECT id
-                        FROM ops.webhook_deliveries
-                       WHERE endpoint_id = $1
-                         AND state = 'pending'
-                         AND due_at > now()
-                         AND due_at < 'infinity'
-                         AND lease IS NULL
-                       ORDER BY due_at
-                       LIMIT $2
-                         FOR UPDATE SKIP LOCKED)
-        """,
-        endpoint_id,
-        at_most,
-    )
-    return int(status.removeprefix("UPDATE "))
 
 
 async def list_owed(

@@ -91,6 +91,19 @@ async def test_entries_are_found_by_actor_by_subject_and_by_time_newest_first(
     assert len(await found(since=datetime.now(UTC) - timedelta(days=1))) == 3
 
 
+async def test_a_list_goes_on_behind_an_entry_although_others_are_written(
+    database: Database,
+) -> None:
+    for number in range(5):
+        await note(database, subject_id=str(number))
+    newest = await database.ask(storage.audit.list_newest, at_most=2)
+    await note(database, subject_id="later")
+
+    rest = await listed(database, before=newest[-1].id)
+
+    assert [entry.subject_id for entry in [*newest, *rest]] == ["4", "3", "2", "1", "0"]
+
+
 def test_the_command_lists_it_for_people_and_for_machines(
     env: dict[str, str], settings: Settings
 ) -> None:

@@ -15,6 +15,7 @@ from orderbus.storage.conflicts import MOST
 from orderbus.storage.database import Database
 from tests.support import conflict_rows, event_rows, order_rows, samples
 from tests.support.api_client import PATH, Client, post, problem, serving
+from tests.support.commands import answered, typed
 
 ACCEPTED = {"ok": True, "order_id": "SO-10045"}
 
@@ -119,6 +120,28 @@ async def test_a_key_holder_is_always_refused_and_leaves_the_conflict_and_no_key
 
     (found,) = await conflicts(keeping)
     assert (found["actor"], found["times"]) == ("loopback", 2)
+
+
+async def test_the_command_lists_conflicts_of_all_orders_the_newest_first(
+    keeping: Client, client: Client, env: dict[str, str]
+) -> None:
+    await send(client)
+    await send(keeping, total=351)
+    await send(client, total=352)
+
+    listed = await answered(env, "conflicts", "list")
+    behind = await answered(env, "conflicts", "list", "--until", listed[0]["last_at"])
+    none = await typed(env, "conflicts", "list", "--until", listed[-1]["last_at"])
+
+    assert [(each["other_total"], each["answered"]) for each in listed] == [
+        ("352.00", "refused"),
+        ("351.00", "kept_first"),
+    ]
+    assert {(each["external_ref"], each["kept_total"]) for each in listed} == {
+        ("SO-10045", "350.00")
+    }
+    assert behind == listed[1:]
+    assert none.output == "No other content came for any order.\n"
 
 
 async def test_a_key_that_stands_for_another_order_is_refused_whatever_is_set(

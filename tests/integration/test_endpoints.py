@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from orderbus import services, storage
+from orderbus.commands import terminal
 from orderbus.domain.retries import Settlement
 from orderbus.egress.session import Session
 from orderbus.services.maintenance import Maintenance
@@ -20,6 +21,7 @@ from orderbus.storage import migrations
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Outcome
 from tests.support import delivery_rows, endpoint_changes, endpoint_rows, row_counts, scenario
+from tests.support.commands import answered, typed
 from tests.support.receiver import Receiver
 from tests.support.scenario import deliver, one_due, state
 from tests.support.waiting import until_here
@@ -122,6 +124,76 @@ async def test_what_waited_for_a_later_try_is_due_when_its_endpoint_is_enabled(
     assert await scenario.claim(database, due) is not None
 
 
+@pytest.mark.parametrize("act", ["enable", "move"])
+async def test_what_waited_is_due_although_whoever_enabled_or_moved_the_endpoint_died_then(
+    database: Database, act: str
+) -> None:
+    due = await one_due(database, "https://shop.example/")
+    endpoint = (await state(database, due))["endpoint_id"]
+    await delivery_rows.put_off(database, timedelta(hours=9))
+    if act == "enable":
+        await endpoint_rows.disable(database, only=endpoint)
+    async with database.transaction() as connection:
+        if act == "enable":
+            await services.endpoints.enable(connection, endpoint, actor="command:ann")
+        else:
+            changes = services.endpoints.Changes(url="https://moved.example/")
+            await services.endpoints.change(connection, endpoint, changes, actor="command:ann")
+
+    await Maintenance(database).tick()
+
+    assert await scenario.claim(database, due) is not None
+    assert await database.ask(storage.owed.release, at_most=9) is None
+
+
+async def test_what_is_owed_is_made_due_in_steps_each_of_which_is_there_for_good(
+    database: Database,
+) -> None:
+    endpoint = await scenario.add_endpoint(database)
+    await delivery_rows.add_many(database, endpoint, 5)
+    await delivery_rows.put_off(database, timedelta(hours=9))
+    await endpoint_rows.disable(database, only=endpoint)
+    async with database.transaction() as connection:
+        await services.endpoints.enable(connection, endpoint, actor="command:ann")
+
+    steps = [await database.ask(storage.owed.release, at_most=2) for _ in range(4)]
+
+    assert steps == [2, 2, 1, None]
+    assert await delivery_rows.count_due(database) == 5
+
+
+async def test_what_fails_anew_while_the_rest_is_made_due_waits_for_its_own_time(
+    database: Database,
+) -> None:
+    endpoint = await scenario.add_endpoint(database)
+    await delivery_rows.add_many(database, endpoint, 4)
+    await delivery_rows.put_off(database, timedelta(hours=1))
+    await endpoint_rows.disable(database, only=endpoint)
+    async with database.transaction() as connection:
+        await services.endpoints.enable(connection, endpoint, actor="command:ann")
+    await database.ask(storage.owed.release, at_most=2)
+    await delivery_rows.put_off(database, timedelta(hours=2))  # all failed once more, as of now
+
+    assert await services.owed.release(database) == 0
+    assert await delivery_rows.count_due(database) == 0
+
+
+async def test_what_a_removed_endpoint_was_owed_says_who_removed_it_and_why(
+    database: Database, env: dict[str, str]
+) -> None:
+    due = await one_due(database, "https://shop.example/")
+    endpoint = (await state(database, due))["endpoint_id"]
+
+    removed = await answered(env, "endpoints", "remove", endpoint, "--reason", "shop closed")
+    shown = await answered(env, "deliveries", "show", due)
+    journey = (await typed(env, "orders", "show", "SO-10045")).output
+
+    assert removed["skipped"] == 1
+    assert (shown["state"], shown["decided_by"]) == ("skipped", terminal.actor())
+    assert shown["decided_reason"] == "its endpoint was removed: shop closed"
+    assert f"skipped by {terminal.actor()}: its endpoint was removed: shop closed" in journey
+
+
 async def test_disabling_an_endpoint_writes_nothing_to_its_deliveries(
     database: Database, settings: Settings, http: Session, receiver: Receiver
 ) -> None:
@@ -217,6 +289,7 @@ async def test_what_waits_for_a_disabled_endpoint_costs_the_others_nothing(
     assert claimed is not None
     gone = Settlement("pending", "failed", disabled_reason="410")
     await reading("settle", lambda c: storage.deliveries.settle(c, [Outcome(claimed, gone)]))
-    await reading("skip", lambda c: storage.endpoints.skip_owed(c, at_most=100))
+    await reading("release", lambda c: storage.owed.release(c, at_most=100))
+    await reading("skip", lambda c: storage.owed.skip(c, at_most=100))
 
     assert {name: read for name, read in reads.items() if read > 100} == {}

@@ -18,7 +18,7 @@ from tests.support.locked_world import World
 DECIDING = (
     *("deliveries.claim", "deliveries.settle", "delivery_acts.redrive", "endpoints.disable"),
     *("delivery_acts.skip", "delivery_acts.resend"),
-    *("endpoint_changes.lock", "endpoints.remove", "endpoints.skip_owed", "inbox.add"),
+    *("endpoint_changes.lock", "endpoints.remove", "owed.skip", "owed.release", "inbox.add"),
 )
 
 
@@ -44,7 +44,7 @@ async def test_whichever_two_meet_no_delivery_is_left_behind(
 
         await asyncio.gather(until_done(first), until_done(second))
         async with database.connection() as connection:
-            await storage.endpoints.skip_owed(connection, at_most=1000)
+            await storage.owed.skip(connection, at_most=1000)
         left[first, second] = (
             await delivery_rows.count_left_behind(database),
             await delivery_rows.count_forgotten(database),

@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import FunctionType
 from typing import Any
@@ -49,6 +50,12 @@ async def gone(connection: Connection, world: World) -> None:
             )
     settlement = Settlement("pending", "failed", disabled_reason="410")
     await storage.deliveries.settle(connection, [Outcome(world.claimed, settlement)])
+
+
+async def release(connection: Connection, world: World) -> None:
+    kept = await storage.endpoint_changes.lock(connection, world.endpoint)
+    await storage.endpoint_changes.write(connection, replace(kept, url="https://moved.example/"))
+    await storage.owed.release(connection, at_most=9)
 
 
 async def append(connection: Connection, world: World) -> None:
@@ -116,9 +123,9 @@ CALLS: dict[str, Call] = {
         c, url="https://a/", secrets=["x"], format="event", ordering="none", events=["*"]
     ),
     "endpoints.disable": gone,
-    "endpoints.make_due": lambda c, w: storage.endpoints.make_due(c, w.endpoint, at_most=9),
     "endpoints.remove": lambda c, w: storage.endpoints.remove(c, w.endpoint),
-    "endpoints.skip_owed": lambda c, _: storage.endpoints.skip_owed(c, at_most=9),
+    "owed.release": release,
+    "owed.skip": lambda c, _: storage.owed.skip(c, at_most=9),
     "sequencing.begin": record,
     "sequencing.go_on": settle,
     "sequencing.wait": lambda c, w: storage.sequencing.wait(c, [w.waiting]),

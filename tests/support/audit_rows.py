@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from orderbus.storage.database import Database
+from datetime import datetime
+
+from orderbus.storage.database import Connection, Database
 from tests.support.scenario import value
 
 
@@ -23,3 +25,19 @@ async def count(database: Database) -> int:
 async def change_actor(database: Database, actor: str) -> None:
     """Try to deceive whoever reads it."""
     await value(database, "UPDATE ops.audit_log SET actor = $1", actor)
+
+
+async def add_many(connection: Connection, began: datetime, count: int) -> None:
+    """Add entries of the audit trail, one a minute; of one actor there are a few, the oldest."""
+    await connection.execute(
+        """
+        INSERT INTO ops.audit_log (at, actor, action, subject_type, subject_id)
+        SELECT $1::timestamptz + n * interval '1 minute',
+               CASE WHEN n <= 5 THEN 'command:rare' ELSE 'command:ann' END,
+               'endpoint.tested', 'endpoint', 's-' || n
+          FROM generate_series(1, $2::integer) AS n
+        """,
+        began,
+        count,
+    )
+    await connection.execute("ANALYZE ops.audit_log")

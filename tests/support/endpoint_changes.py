@@ -16,7 +16,7 @@ ACTOR = "command:test"
 async def enable(database: Database, endpoint: UUID) -> int:
     async with database.transaction() as connection:
         held = await services.endpoints.enable(connection, endpoint, actor=ACTOR)
-    await services.owed.release(database, endpoint)
+    await services.owed.release(database)
     return held
 
 
@@ -34,8 +34,5 @@ async def rotate(database: Database, settings: Settings, endpoint: UUID) -> str:
 
 async def change(database: Database, endpoint: UUID, **changes: Any) -> None:
     async with database.transaction() as connection:
-        moved = await services.endpoints.change(
-            connection, endpoint, Changes(**changes), actor=ACTOR
-        )
-    if moved:
-        await services.owed.release(database, endpoint)
+        await services.endpoints.change(connection, endpoint, Changes(**changes), actor=ACTOR)
+    await services.owed.release(database)

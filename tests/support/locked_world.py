@@ -57,7 +57,7 @@ async def again(database: Database, world: World) -> World:
     """Bring one more event back to an endpoint that was never disabled or removed."""
     await endpoint_rows.remove_all(database)
     async with database.connection() as connection:
-        await storage.endpoints.skip_owed(connection, at_most=1000)
+        await storage.owed.skip(connection, at_most=1000)
     endpoint = await scenario.add_endpoint(database)
     for _ in range(3):
         await scenario.place(database)

@@ -20,7 +20,6 @@ WITHOUT_ROWS = {
     "interruptions",
     "kinds",
     "letter_jobs",
-    "owed",
     "pacing",
     "shared",
     "taking",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -9,7 +11,7 @@ from uuid import UUID
 from aiohttp import web
 
 from orderbus import services, storage
-from orderbus.errors import Conflict, NotFound
+from orderbus.errors import Conflict, NotFound, Unavailable
 from orderbus.services.endpoints import Changes, New
 from orderbus.storage.database import Connection
 from orderbus.web import queries, requests
@@ -97,15 +99,14 @@ async def change(request: web.Request) -> web.Response:
         await services.endpoint_tests.check_address(request.app[SETTINGS], asked.url)
     database = request.app[DATABASE]
     async with database.transaction() as connection:
-        moved = await services.endpoints.change(
+        await services.endpoints.change(
             connection,
             endpoint_id,
             Changes(**asked.model_dump(exclude={"reason"})),
             actor=request[CALLER],
             reason=asked.reason,
         )
-    if moved:
-        await services.owed.release(database, endpoint_id)
+    await _begin(request, services.owed.release)
     return await _shown(request, endpoint_id)
 
 
@@ -152,7 +153,7 @@ async def enable(request: web.Request) -> web.Response:
 
     answer = await act_once(request, bodies.EndpointWhy, enable)
     if REPLAYED not in answer.headers:
-        await services.owed.release(request.app[DATABASE], endpoint_id)
+        await _begin(request, services.owed.release)
     return answer
 
 
@@ -202,9 +203,15 @@ async def remove(request: web.Request) -> web.Response:
     """Stop telling an endpoint; what it is still owed is skipped."""
     endpoint_id, database = _id(request), request.app[DATABASE]
     async with database.transaction() as connection:
-        await services.endpoints.remove(connection, endpoint_id, actor=request[CALLER])
-    skipped = await services.owed.skip(database)
+        skipped = await services.endpoints.remove(connection, endpoint_id, actor=request[CALLER])
+    await _begin(request, services.owed.skip)
     return bodies.Removed(id=endpoint_id, skipped=skipped).response()
+
+
+async def _begin(request: web.Request, work: Callable[..., Awaitable[int]]) -> None:
+    """Do a first step, which is all where little is owed; workers do the rest."""
+    with suppress(Unavailable):  # what was asked for is committed
+        await work(request.app[DATABASE], steps=1)
 
 
 async def _shown(request: web.Request, endpoint_id: UUID) -> web.Response:

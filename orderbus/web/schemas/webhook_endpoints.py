@@ -131,7 +131,7 @@ class Removed(Body):
     """What became of what an endpoint was owed."""
 
     id: Id
-    skipped: int = Field(description="deliveries that are not sent any more")
+    skipped: int = Field(description="deliveries it was owed: skipped, but for those under way")
 
 
 class Tested(Body):
