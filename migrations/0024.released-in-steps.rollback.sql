@@ -1,2 +1,2 @@
 DROP INDEX orders.conflicts_by_time;
-ALTER TABLE ops.webhook_endpoints DROP COLUMN due_before;
+ALTER TABLE ops.webhook_endpoints DROP COLUMN due_until;

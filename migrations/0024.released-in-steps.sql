@@ -3,7 +3,7 @@
 -- depends: 0023.what-operators-are-told
 
 ALTER TABLE ops.webhook_endpoints
-    -- What it is owed and is due before this is made due, from the latest on, and this moves down
+    -- What it is owed and is due until then is made due, from the latest on, and this moves down
     -- with it; nothing where that is done.
-    ADD COLUMN due_before timestamptz;
+    ADD COLUMN due_until timestamptz;
 CREATE INDEX conflicts_by_time ON orders.conflicts (last_at, order_id, content_hash);

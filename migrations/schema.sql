@@ -533,7 +533,7 @@ CREATE TABLE ops.webhook_endpoints (
     headers jsonb DEFAULT '{}'::jsonb NOT NULL,
     trace boolean DEFAULT false NOT NULL,
     old_secrets_until timestamp with time zone,
-    due_before timestamp with time zone,
+    due_until timestamp with time zone,
     CONSTRAINT webhook_endpoints_check CHECK (((disabled_at IS NULL) = (disabled_reason IS NULL))),
     CONSTRAINT webhook_endpoints_events_check CHECK (((cardinality(events) >= 1) AND (cardinality(events) <= 20))),
     CONSTRAINT webhook_endpoints_format_check CHECK ((format = ANY (ARRAY['compact'::text, 'event'::text, 'source1'::text]))),

@@ -70,9 +70,9 @@ async def write(connection: Connection, kept: Kept) -> None:
         UPDATE ops.webhook_endpoints
            SET url = $2, secrets = $3, old_secrets_until = $4, format = $5, events = $6,
                headers = $7, trace = $8, disabled_at = $9::timestamptz, disabled_reason = $10,
-               due_before = CASE
+               due_until = CASE
                    WHEN url <> $2 OR disabled_at IS NOT NULL AND $9::timestamptz IS NULL
-                   THEN 'infinity' ELSE due_before END
+                   THEN 'infinity' ELSE due_until END
          WHERE id = $1
         """,
         kept.id,

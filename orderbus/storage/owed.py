@@ -15,9 +15,9 @@ async def release(connection: Connection, *, at_most: int) -> int | None:
     return await connection.fetchval(
         """
         WITH asked AS MATERIALIZED (
-            SELECT id, due_before
+            SELECT id, due_until
               FROM ops.webhook_endpoints
-             WHERE due_before IS NOT NULL
+             WHERE due_until IS NOT NULL
              ORDER BY id
              LIMIT 1
                FOR NO KEY UPDATE SKIP LOCKED
@@ -30,7 +30,8 @@ async def release(connection: Connection, *, at_most: int) -> int | None:
                      WHERE endpoint_id = asked.id
                        AND state = 'pending'
                        AND due_at > now()
-                       AND due_at < asked.due_before  -- infinity is for those who wait in line
+                       AND due_at <= asked.due_until
+                       AND due_at < 'infinity'  -- those wait in line
                        AND lease IS NULL
                      ORDER BY due_at DESC
                      LIMIT $1
@@ -41,7 +42,7 @@ async def release(connection: Connection, *, at_most: int) -> int | None:
              WHERE id = ANY (ARRAY(SELECT id FROM owed))
         ), moved AS (
             UPDATE ops.webhook_endpoints
-               SET due_before = (SELECT min(due_at) + interval '1 microsecond'
+               SET due_until = (SELECT min(due_at)
                                    FROM owed
                                  HAVING count(*) = $1)
              WHERE id = ANY (ARRAY(SELECT id FROM asked))
