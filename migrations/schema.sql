@@ -184,6 +184,13 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE FUNCTION ops.order_of_message(attributes jsonb) RETURNS uuid
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+    SELECT CASE WHEN attributes ->> 'ce-subject' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                THEN (attributes ->> 'ce-subject')::uuid END
+$_$;
+
 CREATE FUNCTION ops.restore_watermark() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -767,6 +774,8 @@ CREATE INDEX consumptions_by_age ON ops.consumptions USING btree (occurred_at);
 CREATE INDEX consumptions_due ON ops.consumptions USING btree (consumer, is_suspect, due_at) WHERE (state = 'pending'::text);
 
 CREATE INDEX dead_letters_by_age ON ops.dead_letters USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
+
+CREATE INDEX dead_letters_of_messages ON ops.dead_letters USING btree (ops.order_of_message(attributes), id) WHERE ((kind = 'pubsub'::text) AND (resolved_at IS NULL));
 
 CREATE INDEX dead_letters_open ON ops.dead_letters USING btree (kind, id) WHERE (resolved_at IS NULL);
 

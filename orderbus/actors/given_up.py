@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Final
 
-from orderbus import services, telemetry
+from orderbus import services, storage, telemetry
 from orderbus.errors import Unavailable
 from orderbus.pubsub.dead_letter_topic import DeadLetterTopic, open_dead_letter_topic
 from orderbus.rabbitmq import dead_queues, validation
@@ -27,9 +27,11 @@ _AT_MOST: Final = 100
 async def keep_from_rabbitmq(database: Database, queues: Broker) -> None:
     """Keep what is in the dead queues of all queues; acknowledged once its rows are committed.
 
-    Raises ``Unavailable``; then RabbitMQ has what was not kept.
+    A consumer's queue has its name, also where its code is gone and it has work left. Raises
+    ``Unavailable``; then RabbitMQ has what was not kept.
     """
-    for queue in sorted(queues.get_declared_queues()):
+    left = await database.ask(storage.consumptions.names)
+    for queue in sorted({*queues.get_declared_queues(), *left}):
         taken = dead_queues.AT_MOST
         while taken >= dead_queues.AT_MOST:
             # RabbitMQ 4 forgets what it is given back again and again.

@@ -20,7 +20,7 @@ from orderbus.services import dead_letters as desk
 
 if TYPE_CHECKING:
     from orderbus.services.letter_jobs import Letters
-    from orderbus.storage.letter_lists import OpenLetter
+    from orderbus.storage.letter_views import OpenLetter
 
 
 @click.group("dead-letters")

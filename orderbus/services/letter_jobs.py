@@ -21,7 +21,7 @@ from orderbus.services.kinds import Kind, Moment, Outside
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection
 from orderbus.storage.jobs import Cursor, Refusal, Step
-from orderbus.storage.letter_lists import OpenLetter
+from orderbus.storage.letter_views import OpenLetter
 
 #: Letters that one statement looks at, where few may fit.
 _LOOK_AT: Final = 2_000

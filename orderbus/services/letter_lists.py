@@ -9,7 +9,8 @@ from typing import Final
 from orderbus import storage
 from orderbus.domain.letters import Filter
 from orderbus.storage.database import Database
-from orderbus.storage.letter_lists import Group, OpenLetter
+from orderbus.storage.letter_lists import Group
+from orderbus.storage.letter_views import OpenLetter
 
 #: Letters that one statement of a list looks at, where a filter fits few; and such statements.
 _LOOK_AT: Final = 2_000

@@ -38,6 +38,7 @@ from orderbus.storage import (
     jobs,
     journey,
     letter_lists,
+    letter_views,
     lost_events,
     maintenance,
     metrics,

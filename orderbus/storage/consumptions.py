@@ -223,6 +223,24 @@ async def pending_by_consumer(connection: Connection) -> dict[str, int]:
     return {record["consumer"]: record["pending"] for record in records}
 
 
+async def names(connection: Connection) -> list[str]:
+    """Name the consumers that still have something to do, one look each, however much it is."""
+    records = await connection.fetch(
+        """
+        WITH RECURSIVE name AS (
+            SELECT (SELECT min(consumer) FROM ops.consumptions WHERE state = 'pending') AS consumer
+             UNION ALL
+            SELECT (SELECT min(consumer) FROM ops.consumptions
+                     WHERE state = 'pending' AND consumer > name.consumer)
+              FROM name
+             WHERE name.consumer IS NOT NULL
+        )
+        SELECT consumer FROM name WHERE consumer IS NOT NULL
+        """
+    )
+    return [record["consumer"] for record in records]
+
+
 async def list_by_consumer(connection: Connection) -> list[ConsumerBacklog]:
     """Count what each consumer has done; reads all that is kept: a second for some millions."""
     records = await connection.fetch(

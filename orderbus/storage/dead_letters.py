@@ -10,7 +10,7 @@ from typing import Any, Literal
 from orderbus.errors import Conflict, NotFound
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
-from orderbus.storage.letter_lists import ABOUT, SUBJECT, OpenLetter
+from orderbus.storage.letter_views import ABOUT, SUBJECT, OpenLetter
 
 
 @dataclass(frozen=True, slots=True)

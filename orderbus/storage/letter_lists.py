@@ -17,29 +17,10 @@ from asyncpg import Record
 from orderbus.domain.letters import KINDS, Filter
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
+from orderbus.storage.letter_views import ABOUT, SUBJECT, OpenLetter
 
 #: The newest number that a letter may have.
 _NO_END: Final = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class OpenLetter:
-    """A dead letter nobody has decided about, in brief, with whose order and whose URL."""
-
-    id: int
-    kind: str
-    subject: str | None
-    reason: str
-    error: str
-    external_ref: str | None
-    order_id: UUID | None
-    endpoint_id: UUID | None
-    url: str | None
-    delivery_id: int | None
-    event_id: UUID | None
-    actor: str | None
-    message_id: str | None
-    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,28 +83,6 @@ class Counted(Stretch):
     count: int
 
 
-#: Whose order and whose URL a ``letter`` is about. Each is looked up for each letter: a join of
-#: many would read all deliveries, events and orders that are kept.
-ABOUT: Final = """
-    LEFT JOIN LATERAL (
-         SELECT order_id, endpoint_id FROM ops.webhook_deliveries
-          WHERE id = letter.delivery_id
-         OFFSET 0) AS delivery ON true
-    LEFT JOIN LATERAL (
-         SELECT url FROM ops.webhook_endpoints
-          WHERE id = delivery.endpoint_id
-         OFFSET 0) AS endpoint ON true
-    LEFT JOIN LATERAL (
-         SELECT order_id, type FROM ops.events
-          WHERE occurred_at = letter.occurred_at AND event_id = letter.event_id
-         OFFSET 0) AS event ON true
-    LEFT JOIN LATERAL (
-         SELECT external_ref, public_id FROM orders.orders
-          WHERE id = coalesce(delivery.order_id, event.order_id)
-         OFFSET 0) AS orders ON true
-"""
-#: Who or what the letter is about: an actor, a consumer, a type of event.
-SUBJECT: Final = "left(coalesce(letter.actor, event.type, letter.attributes ->> 'ce-type'), 100)"
 #: An error without what differs from one letter to the next: ids and long numbers.
 _ALIKE: Final = (
     "regexp_replace(left(letter.error, 200),"
@@ -146,7 +105,8 @@ _NEXT: Final = """
          LIMIT $3
     )
 """
-#: The same of the orders whose reference is $11 or whose uuid is $12: found by their events.
+#: The same of the orders whose reference is $11 or whose uuid is $12: found by their events, and by
+#: what messages say themselves.
 _NEXT_OF_ORDER: Final = """
     WITH looked_at AS MATERIALIZED (
         SELECT next.id
@@ -172,7 +132,16 @@ _NEXT_OF_ORDER: Final = """
                  WHERE event_id = history.event_id AND kind = 'outbox' AND resolved_at IS NULL
                ) AS next
          WHERE next.id > $1 AND next.id <= $2 AND next.kind = ANY ($4)
-         ORDER BY next.id
+         UNION
+        SELECT id
+          FROM ops.dead_letters
+         WHERE ops.order_of_message(attributes)
+               = ANY (ARRAY(SELECT public_id FROM orders.orders WHERE external_ref = $11
+                             UNION
+                            SELECT $12::uuid))
+           AND kind = 'pubsub' AND resolved_at IS NULL
+           AND id > $1 AND id <= $2 AND kind = ANY ($4)
+         ORDER BY id
          LIMIT $3
     )
 """

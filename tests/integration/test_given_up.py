@@ -21,7 +21,7 @@ from orderbus.rabbitmq import validation
 from orderbus.rabbitmq.broker import Broker
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from tests.support import hostile_messages, letter_rows
+from tests.support import consumption_rows, hostile_messages, letter_rows
 from tests.support.rabbitmq_node import ready, until_async
 from tests.support.waiting import until_true
 from tests.support.worker_process import Start
@@ -165,6 +165,22 @@ async def test_several_who_look_at_once_share_what_is_there(
     kept = [bytes(letter["data"]) for letter in await letter_rows.every(database)]
     assert sorted(kept) == sorted(bodies)
     await in_dead_queue(rabbitmq_url, 0)
+
+
+async def test_the_dead_queue_of_a_consumer_whose_code_is_gone_is_emptied_too(
+    database: Database, queues: Broker, rabbitmq_url: str
+) -> None:
+    await consumption_rows.add(database, "gone", "gone", "never_declared")
+    before = Broker(url=rabbitmq_url, middleware=[])
+    before.declare_queue("gone", ensure=True)
+    before.close()
+    put(rabbitmq_url, "gone.XQ", b"of the consumer that is gone")
+
+    await given_up.keep_from_rabbitmq(database, queues)
+
+    letter = await letter_rows.only(database)
+    assert bytes(letter["data"]) == b"of the consumer that is gone"
+    await in_dead_queue(rabbitmq_url, 0, "gone")
 
 
 async def test_a_dead_queue_that_is_not_there_is_no_fault(

@@ -17,7 +17,7 @@ from orderbus.commands.cli import main
 from orderbus.domain.letters import Filter
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database, open_database
-from orderbus.storage.letter_lists import OpenLetter
+from orderbus.storage.letter_views import OpenLetter
 from tests.support import delivery_rows, letter_rows, many_rows, scenario
 from tests.support.plans import plans, quiet_connection
 
@@ -133,6 +133,25 @@ async def some(database: Database) -> dict[str, Any]:
     await letter_rows.add_of_a_message(database, actor="create_order", error="No order 12345")
     await letter_rows.add_of_a_message(database, actor="create_order", error="No order 67890")
     return {"endpoint": endpoint, "order": str(orders[1].order_id)}
+
+
+async def test_what_pubsub_gave_up_is_found_by_its_order_if_it_says_which(
+    database: Database,
+) -> None:
+    order = await scenario.place(database, "SO-1")
+    subjects = ["", "SO-1", str(UUID(int=7)), "' OR true --", "x" * 100_000]
+    await letter_rows.add_given_up(database, str(order.order_id), *subjects)
+
+    by_ref = await found(database, Filter(order="SO-1"), at_most=9)
+    by_uuid = await found(database, Filter(order=str(order.order_id)), at_most=9)
+    shown = await database.ask(storage.dead_letters.get, by_ref[0].id)
+
+    assert [letter.external_ref for letter in await found(database, Filter(), at_most=9)] == (
+        ["SO-1"] + [None] * len(subjects)
+    )
+    assert by_ref == by_uuid
+    assert [(letter.kind, letter.order_id) for letter in by_ref] == [("pubsub", order.order_id)]
+    assert shown.external_ref == "SO-1"
 
 
 async def test_each_filter_finds_what_fits_and_nothing_else(database: Database) -> None:

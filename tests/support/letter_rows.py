@@ -9,7 +9,7 @@ from typing import Any
 from orderbus import services, storage
 from orderbus.domain.letters import Filter
 from orderbus.storage.database import Connection, Database
-from orderbus.storage.letter_lists import OpenLetter
+from orderbus.storage.letter_views import OpenLetter
 from tests.support.scenario import value
 
 
@@ -150,6 +150,17 @@ async def add_of_a_message(database: Database, *, actor: str, error: str) -> Non
         " VALUES ('message', $1, '{}', gen_random_uuid(), 'test', $2)",
         actor,
         error,
+    )
+
+
+async def add_given_up(database: Database, *subjects: str) -> None:
+    """Add dead letters of messages from Pub/Sub that say of which orders they are."""
+    await value(
+        database,
+        "INSERT INTO ops.dead_letters (kind, data, attributes, message_id, reason, error)"
+        " SELECT 'pubsub', '', jsonb_build_object('ce-subject', subject), gen_random_uuid(), 'test',"
+        " 'test' FROM unnest($1::text[]) AS subject",
+        subjects,
     )
 
 
