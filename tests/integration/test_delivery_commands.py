@@ -82,7 +82,7 @@ async def test_a_command_says_how_many_fit_and_then_what_it_did(
         return json.loads(said)
 
     counted = await typed("--dry-run")
-    assert counted == {"kind": "retry_deliveries", "total": 3}
+    assert counted == {"kind": "retry_deliveries", "total": 3, "is_at_least": False}
     assert await delivery_rows.count_due(database) == 0
     done = await typed("--reason", "they are back")
 

@@ -11,7 +11,7 @@ import pytest
 
 from orderbus import actors, storage
 from orderbus.domain.carts import OpenCart
-from orderbus.errors import NotFound
+from orderbus.errors import Conflict
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.support import event_rows, letter_rows, outbox_rows, scenario, table_rows, watermark_rows
@@ -121,5 +121,5 @@ async def test_discarding_the_processing_of_an_order_leaves_it_in_progress_for_n
     after = await database.ask(storage.orders.get, str(placed.order_id))
     assert before.status == "in_progress"
     assert (after.status, after.status_reason) == ("failed", "the shop is closed")
-    with pytest.raises(NotFound):
+    with pytest.raises(Conflict, match="was discarded at"):
         await letter_rows.discard(database, letter, note="once more")
