@@ -226,7 +226,7 @@ def test_unit_tests_run_again_when_a_file_changes(checkout: Path) -> None:
         test.write_text("def test_it():\n    assert not 'this time'\n")
         until(lambda: "1 failed" in log.read_text(), "they ran again")
     finally:
-        os.killpg(watching.pid, signal.SIGINT)
+        os.killpg(watching.pid, signal.SIGTERM)
         watching.wait()
 
     assert "test_it.py changed: starting anew" in log.read_text()
