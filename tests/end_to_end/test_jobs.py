@@ -12,6 +12,7 @@ from orderbus.storage.jobs import Job
 from tests.end_to_end.killed_jobs import STEPS_ALONE, survive
 from tests.support import consumption_rows, jobs, kill_at, many_rows
 from tests.support.system import System
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -86,7 +87,9 @@ async def test_a_worker_that_stands_still_in_a_step_keeps_an_operator_waiting_fo
     async def is_paused() -> bool:
         return (await system.typed("jobs", "pause", str(job.id)))[0] == 0
 
-    await system.until(is_paused, "PostgreSQL has ended the transaction that stood still")
+    # Each look is a command of its own that waits for a lock: on a busy machine a few take long.
+    ended = "PostgreSQL has ended the transaction that stood still"
+    await system.until(is_paused, ended, seconds=2 * PATIENCE)
     paused = await system.orderbus("jobs", "show", str(job.id))
     await system.orderbus("jobs", "resume", str(job.id))
     await system.start("workers", *STEPS_ALONE, ready=False)
