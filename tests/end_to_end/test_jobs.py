@@ -61,12 +61,14 @@ async def test_a_job_of_ten_thousand_rows_gives_each_once_and_in_order_although_
     assert await consumption_rows.given_in_order(system.database, "count_event")
 
 
+@pytest.mark.native  # the steps of jobs need no queue
 async def test_jobs_that_retry_redrive_and_resend_tell_each_once_and_in_order_although_workers_die(
     system: System,
 ) -> None:
     await survive(system, events=400, rate=40, seconds=120)
 
 
+@pytest.mark.native  # the steps of jobs need no queue
 async def test_a_worker_that_stands_still_in_a_step_keeps_an_operator_waiting_for_seconds_alone(
     system: System,
 ) -> None:

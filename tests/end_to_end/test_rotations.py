@@ -20,6 +20,9 @@ from tests.support.ports import kept_port
 from tests.support.system import System
 from tests.support.verifying import Verifying
 
+#: Secrets know nothing of where queues are.
+pytestmark = pytest.mark.native
+
 OLD, NEW = "an old secret of the senders", "a new secret of the senders"
 
 
