@@ -158,8 +158,8 @@ async def add_given_up(database: Database, *subjects: str) -> None:
     await value(
         database,
         "INSERT INTO ops.dead_letters (kind, data, attributes, message_id, reason, error)"
-        " SELECT 'pubsub', '', jsonb_build_object('ce-subject', subject), gen_random_uuid(), 'test',"
-        " 'test' FROM unnest($1::text[]) AS subject",
+        " SELECT 'pubsub', '', jsonb_build_object('ce-subject', subject), gen_random_uuid(),"
+        " 'test', 'test' FROM unnest($1::text[]) AS subject",
         subjects,
     )
 
