@@ -78,19 +78,19 @@ def _log(letter: int, kind: str, message: FailedMessage, **about: object) -> Non
 
 
 async def redrive(
-    connection: Connection, letter_id: int, *, actor: str | None = None, by: str | None = None
+    connection: Connection, letter_id: int, *, actor: str | None = None, of_many: bool = False
 ) -> Redriven:
     """Bring a dead letter back on its way, in the caller's transaction.
 
     A delivery begins its schedule again, an outbox event or a consumption is due again. A queue or
     Pub/Sub message is returned for the caller to send before the transaction ends: then a crash in
-    between sends it twice rather than never. ``actor`` is who decided it alone, ``by`` who decided
-    it as one of many. Raises ``NotFound``, and ``Conflict`` where it cannot come back, or where
-    somebody decided before.
+    between sends it twice rather than never. ``actor`` is who decided it, which the audit trail
+    says too, unless it is one ``of_many``: then it has their job. Raises ``NotFound``, and
+    ``Conflict`` where it cannot come back, or where somebody decided before.
     """
     await storage.dead_letters.lock_open(connection, letter_id)
     owed = await _bring_back(connection, await storage.dead_letters.get(connection, letter_id))
-    await _resolve(connection, letter_id, "redriven", None, actor, by)
+    await _resolve(connection, letter_id, "redriven", None, actor, of_many=of_many)
     return owed
 
 
@@ -100,12 +100,13 @@ async def _resolve(
     resolution: str,
     note: str | None,
     actor: str | None,
-    by: str | None,
+    *,
+    of_many: bool,
 ) -> None:
     await storage.dead_letters.resolve(
-        connection, letter_id, resolution=resolution, note=note, by=actor or by
+        connection, letter_id, resolution=resolution, note=note, by=actor
     )
-    if actor is not None:
+    if actor is not None and not of_many:
         await storage.audit.add(
             connection,
             actor=actor,
@@ -158,19 +159,19 @@ async def discard(
     *,
     note: str,
     actor: str | None = None,
-    by: str | None = None,
+    of_many: bool = False,
 ) -> list[int]:
     """Decide in the caller's transaction that a dead letter stays dead, with the reason.
 
     A parked event is passed over: nobody receives it, and its order's later events may go. An order
-    that is in progress for it fails. Returns the deliveries that may go now. ``actor`` and ``by``
-    as for ``redrive``. Raises ``NotFound``, ``Conflict`` where somebody decided before, and
-    ``Busy`` where its order is being worked on.
+    that is in progress for it fails. Returns the deliveries that may go now. ``actor`` and
+    ``of_many`` as for ``redrive``. Raises ``NotFound``, ``Conflict`` where somebody decided
+    before, and ``Busy`` where its order is being worked on.
     """
     letter = await storage.dead_letters.get(connection, letter_id)
     await _fail_order(connection, letter, note)
     await storage.dead_letters.lock_open(connection, letter_id)
-    await _resolve(connection, letter_id, "discarded", note, actor, by)
+    await _resolve(connection, letter_id, "discarded", note, actor, of_many=of_many)
     if letter.kind == "outbox" and letter.event_id and letter.occurred_at:
         return await services.inbox.pass_over(connection, letter.event_id, letter.occurred_at)
     return []

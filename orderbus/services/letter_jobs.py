@@ -160,7 +160,9 @@ async def _redrive(
     async def redrive(letter: OpenLetter) -> None:
         if isinstance(error := taken.get(letter.id), OrderbusError):
             raise error
-        owed = await dead_letters.redrive(connection, letter.id, by=outside.asked_by)
+        owed = await dead_letters.redrive(
+            connection, letter.id, actor=outside.asked_by, of_many=True
+        )
         if owed.message is not None:
             await outside.enqueue(*owed.message)
         due["deliver_webhook"] += owed.deliveries
@@ -219,7 +221,7 @@ async def _discard(
 
     async def discard(letter: OpenLetter) -> None:
         freed = await dead_letters.discard(
-            connection, letter.id, note=wanted.note, by=outside.asked_by
+            connection, letter.id, note=wanted.note, actor=outside.asked_by, of_many=True
         )
         due["deliver_webhook"] += len(freed)
 

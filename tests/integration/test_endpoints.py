@@ -146,15 +146,20 @@ async def test_what_waited_is_due_although_whoever_enabled_or_moved_the_endpoint
     assert await database.ask(storage.owed.release, at_most=9) is None
 
 
-async def test_what_is_owed_is_made_due_in_steps_each_of_which_is_there_for_good(
-    database: Database,
-) -> None:
+async def enabled_with_later(database: Database, count: int, later: timedelta) -> None:
+    """Enable an endpoint that so many deliveries wait for, and make none of them due yet."""
     endpoint = await scenario.add_endpoint(database)
-    await delivery_rows.add_many(database, endpoint, 5)
-    await delivery_rows.put_off(database, timedelta(hours=9))
+    await delivery_rows.add_many(database, endpoint, count)
+    await delivery_rows.put_off(database, later)
     await endpoint_rows.disable(database, only=endpoint)
     async with database.transaction() as connection:
         await services.endpoints.enable(connection, endpoint, actor="command:ann")
+
+
+async def test_what_is_owed_is_made_due_in_steps_each_of_which_is_there_for_good(
+    database: Database,
+) -> None:
+    await enabled_with_later(database, 5, timedelta(hours=9))
 
     steps = [await database.ask(storage.owed.release, at_most=2) for _ in range(4)]
 
@@ -165,12 +170,7 @@ async def test_what_is_owed_is_made_due_in_steps_each_of_which_is_there_for_good
 async def test_what_fails_anew_while_the_rest_is_made_due_waits_for_its_own_time(
     database: Database,
 ) -> None:
-    endpoint = await scenario.add_endpoint(database)
-    await delivery_rows.add_many(database, endpoint, 4)
-    await delivery_rows.put_off(database, timedelta(hours=1))
-    await endpoint_rows.disable(database, only=endpoint)
-    async with database.transaction() as connection:
-        await services.endpoints.enable(connection, endpoint, actor="command:ann")
+    await enabled_with_later(database, 4, timedelta(hours=1))
     await database.ask(storage.owed.release, at_most=2)
     await delivery_rows.put_off(database, timedelta(hours=2))  # all failed once more, as of now
 

@@ -15,6 +15,7 @@ from orderbus.errors import Conflict
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.dead_letters import FailedMessage
+from orderbus.storage.jobs import Job
 from tests.support import audit_rows, delivery_rows, jobs, letter_rows, scenario
 from tests.support.api_client import Client, problem
 from tests.support.commands import typed
@@ -114,12 +115,16 @@ async def test_a_request_that_meets_a_command_is_answered_who_discarded_it_and_w
     assert await delivery_rows.all_are(database, "dead")
 
 
+async def begin_retry(database: Database, settings: Settings) -> Job:
+    wanted = services.delivery_jobs.RetryDeliveries(order="SO-10045")
+    return await jobs.begin(database, settings, "retry_deliveries", wanted)
+
+
 async def test_a_job_that_retries_passes_over_a_letter_that_somebody_decides_about(
     database: Database, settings: Settings
 ) -> None:
     letter = await a_letter(database)
-    wanted = services.delivery_jobs.RetryDeliveries(order="SO-10045")
-    job = await jobs.begin(database, settings, "retry_deliveries", wanted)
+    job = await begin_retry(database, settings)
 
     async with deciding(database) as connection:
         await services.dead_letters.redrive(connection, letter, actor="alice")
@@ -135,8 +140,7 @@ async def test_a_letter_says_who_began_the_job_that_redrove_it(
     database: Database, settings: Settings
 ) -> None:
     letter = await a_letter(database)
-    wanted = services.delivery_jobs.RetryDeliveries(order="SO-10045")
-    job = await jobs.begin(database, settings, "retry_deliveries", wanted)
+    job = await begin_retry(database, settings)
     await jobs.finish(database, job, replace(jobs.outside(settings), wake_up=nobody))
 
     with pytest.raises(Conflict, match=r"redriven at .* by test$"):
