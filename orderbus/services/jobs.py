@@ -111,7 +111,12 @@ async def move(
         with our_errors():
             job = await storage.jobs.move(connection, job_id, state, known=known)
     except Busy as error:
-        message = f"A step of job {job_id} is under way and does not end: ask again in ten seconds"
+        # PostgreSQL ends a transaction that says nothing; one that stopped in the middle of a
+        # statement is ended by a worker that runs.
+        message = (
+            f"A step of job {job_id} is under way and does not end: ask again in twenty seconds, "
+            "and see that a worker runs"
+        )
         raise Busy(message, dependency="postgres") from error
     if job is None:
         job = await storage.jobs.get(connection, job_id)
