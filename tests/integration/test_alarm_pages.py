@@ -39,15 +39,17 @@ async def make_rows(database: Database, settings: Settings, receiver: Receiver) 
     await scenario.come_back(database, *await scenario.events(database))
     waiting = (await delivery_rows.ids(database, to=there))[-1]
     await endpoint_rows.disable(database, only=gone)
-    job = await jobs.begin(database, settings, "replay", jobs.of_the_last_hour())
+    failed = await jobs.begin(database, settings, "replay", jobs.of_the_last_hour())
     await job_rows.fail_all(database)
+    running = await jobs.begin(database, settings, "replay", jobs.of_the_last_hour())
     return {
         "endpoints": str(gone),
         "there": str(there),
         "orders": str(order.order_id),
         "deliveries": str(waiting),
         "dead-letters": str((await letter_rows.every(database))[-1]["id"]),
-        "jobs": str(job.id),
+        "jobs": str(failed.id),
+        "pause": str(running.id),
         "audit": str(gone),
     }
 
@@ -67,8 +69,9 @@ async def test_what_a_page_says_to_type_can_be_done(
     ids = await make_rows(database, settings, receiver)
     _, group, *words = shlex.split(shown)
     is_of_living = "--endpoint" in words or words[0] == "test"
+    about = "there" if is_of_living else words[0] if words[0] in ids else group
     stands_for = {
-        "ID": ids["there"] if is_of_living else ids.get(group, ""),
+        "ID": ids.get(about, ""),
         "URL": f"{receiver.url}moved",
         "WHY": "a test",
         "NAME": "late",
