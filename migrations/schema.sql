@@ -7,6 +7,8 @@ CREATE SCHEMA ops;
 
 CREATE SCHEMA orders;
 
+CREATE SCHEMA products;
+
 CREATE FUNCTION ops.count_grown(rows bigint) RETURNS integer
     LANGUAGE plpgsql
     AS $$
@@ -667,6 +669,104 @@ CREATE TABLE orders.order_processing (
 )
 WITH (fillfactor='50');
 
+CREATE TABLE products.categories (
+    id bigint NOT NULL,
+    slug text NOT NULL,
+    name text NOT NULL,
+    parent_id bigint,
+    CONSTRAINT categories_check CHECK ((parent_id <> id)),
+    CONSTRAINT categories_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+    CONSTRAINT categories_slug_check CHECK (((slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text) AND (length(slug) <= 100)))
+);
+
+ALTER TABLE products.categories ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME products.categories_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE products.product_categories (
+    product_id bigint NOT NULL,
+    category_id bigint NOT NULL
+);
+
+CREATE TABLE products.products (
+    id bigint NOT NULL,
+    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
+    sku text NOT NULL,
+    name text NOT NULL,
+    price numeric(10,2) NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT products_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+    CONSTRAINT products_price_check CHECK ((price >= (0)::numeric)),
+    CONSTRAINT products_sku_check CHECK (((length(sku) >= 1) AND (length(sku) <= 100)))
+);
+
+ALTER TABLE products.products ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME products.products_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE products.stock (
+    product_id bigint NOT NULL,
+    on_hand integer DEFAULT 0 NOT NULL,
+    reserved integer DEFAULT 0 NOT NULL,
+    allocated integer DEFAULT 0 NOT NULL,
+    shipped bigint DEFAULT 0 NOT NULL,
+    backorder_limit integer DEFAULT 0 NOT NULL,
+    available integer GENERATED ALWAYS AS (((on_hand - reserved) - allocated)) STORED NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT never_oversold CHECK ((((on_hand - reserved) - allocated) >= (- backorder_limit))),
+    CONSTRAINT stock_allocated_check CHECK ((allocated >= 0)),
+    CONSTRAINT stock_backorder_limit_check CHECK ((backorder_limit >= 0)),
+    CONSTRAINT stock_on_hand_check CHECK ((on_hand >= 0)),
+    CONSTRAINT stock_reserved_check CHECK ((reserved >= 0)),
+    CONSTRAINT stock_shipped_check CHECK ((shipped >= 0))
+)
+WITH (fillfactor='70');
+
+CREATE TABLE products.stock_movements (
+    id bigint NOT NULL,
+    product_id bigint NOT NULL,
+    kind text NOT NULL,
+    on_hand integer NOT NULL,
+    reserved integer NOT NULL,
+    allocated integer NOT NULL,
+    shipped integer NOT NULL,
+    order_id bigint,
+    cart_uuid uuid,
+    actor text NOT NULL,
+    reason text,
+    request_id text,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT stock_movements_actor_check CHECK (((length(actor) >= 1) AND (length(actor) <= 200))),
+    CONSTRAINT stock_movements_check CHECK (((on_hand <> 0) OR (reserved <> 0) OR (allocated <> 0) OR (shipped <> 0))),
+    CONSTRAINT stock_movements_check1 CHECK (((kind <> ALL (ARRAY['counted'::text, 'removed'::text])) OR (reason IS NOT NULL))),
+    CONSTRAINT stock_movements_check2 CHECK (((kind = ANY (ARRAY['allocated'::text, 'bought'::text, 'returned'::text, 'shipped'::text])) = (order_id IS NOT NULL))),
+    CONSTRAINT stock_movements_check3 CHECK (((kind = ANY (ARRAY['reserved'::text, 'released'::text, 'bought'::text])) = (cart_uuid IS NOT NULL))),
+    CONSTRAINT stock_movements_kind_check CHECK ((kind = ANY (ARRAY['counted'::text, 'received'::text, 'removed'::text, 'reserved'::text, 'released'::text, 'allocated'::text, 'bought'::text, 'returned'::text, 'shipped'::text]))),
+    CONSTRAINT stock_movements_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 2000)))
+);
+
+ALTER TABLE products.stock_movements ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME products.stock_movements_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 ALTER TABLE ONLY identity.api_keys
     ADD CONSTRAINT api_keys_key_hash_key UNIQUE (key_hash);
 
@@ -763,6 +863,30 @@ ALTER TABLE ONLY orders.orders
 ALTER TABLE ONLY orders.orders
     ADD CONSTRAINT orders_public_id_key UNIQUE (public_id);
 
+ALTER TABLE ONLY products.categories
+    ADD CONSTRAINT categories_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY products.categories
+    ADD CONSTRAINT categories_slug_key UNIQUE (slug);
+
+ALTER TABLE ONLY products.product_categories
+    ADD CONSTRAINT product_categories_pkey PRIMARY KEY (product_id, category_id);
+
+ALTER TABLE ONLY products.products
+    ADD CONSTRAINT products_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY products.products
+    ADD CONSTRAINT products_sku_key UNIQUE (sku);
+
+ALTER TABLE ONLY products.products
+    ADD CONSTRAINT products_uuid_key UNIQUE (uuid);
+
+ALTER TABLE ONLY products.stock_movements
+    ADD CONSTRAINT stock_movements_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY products.stock
+    ADD CONSTRAINT stock_pkey PRIMARY KEY (product_id);
+
 CREATE INDEX audit_log_by_actor ON ops.audit_log USING btree (actor, at, id);
 
 CREATE INDEX audit_log_by_subject ON ops.audit_log USING btree (subject_id, at, id);
@@ -837,6 +961,14 @@ CREATE INDEX orders_of_customer_listed ON orders.orders USING btree (customer_em
 
 CREATE INDEX orders_of_customer_ref_listed ON orders.orders USING btree (customer_ref, created_at, id) WHERE (customer_ref IS NOT NULL);
 
+CREATE INDEX categories_by_parent ON products.categories USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+
+CREATE INDEX product_categories_by_category ON products.product_categories USING btree (category_id, product_id);
+
+CREATE INDEX stock_movements_by_order ON products.stock_movements USING btree (order_id, id) WHERE (order_id IS NOT NULL);
+
+CREATE INDEX stock_movements_by_product ON products.stock_movements USING btree (product_id, id);
+
 CREATE TRIGGER append_only BEFORE UPDATE ON ops.audit_log FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
 
 CREATE TRIGGER append_only BEFORE UPDATE ON ops.events FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
@@ -848,6 +980,8 @@ CREATE TRIGGER restored BEFORE INSERT ON ops.watermarks FOR EACH ROW WHEN ((new.
 CREATE TRIGGER append_only BEFORE UPDATE ON orders.order_history FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
 
 CREATE TRIGGER guard_move BEFORE UPDATE OF status ON orders.orders FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION orders.guard_move();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON products.stock_movements FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
 
 ALTER TABLE ONLY ops.webhook_attempts
     ADD CONSTRAINT webhook_attempts_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES ops.webhook_deliveries(id) ON DELETE CASCADE;
@@ -869,3 +1003,21 @@ ALTER TABLE ONLY orders.order_processing
 
 ALTER TABLE ONLY orders.orders
     ADD CONSTRAINT orders_cart_uuid_fkey FOREIGN KEY (cart_uuid) REFERENCES orders.carts(uuid);
+
+ALTER TABLE ONLY products.categories
+    ADD CONSTRAINT categories_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES products.categories(id);
+
+ALTER TABLE ONLY products.product_categories
+    ADD CONSTRAINT product_categories_category_id_fkey FOREIGN KEY (category_id) REFERENCES products.categories(id);
+
+ALTER TABLE ONLY products.product_categories
+    ADD CONSTRAINT product_categories_product_id_fkey FOREIGN KEY (product_id) REFERENCES products.products(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY products.stock_movements
+    ADD CONSTRAINT stock_movements_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders.orders(id);
+
+ALTER TABLE ONLY products.stock_movements
+    ADD CONSTRAINT stock_movements_product_id_fkey FOREIGN KEY (product_id) REFERENCES products.stock(product_id);
+
+ALTER TABLE ONLY products.stock
+    ADD CONSTRAINT stock_product_id_fkey FOREIGN KEY (product_id) REFERENCES products.products(id);

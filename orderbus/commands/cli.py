@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "migrate": ("migrate", "Bring database and Pub/Sub to where this version needs them."),
     "orders": ("orders", "Look at orders."),
     "outbox": ("outbox", "Look at what waits on its way."),
+    "products": ("products", "Add products to the catalogue, and list them."),
     "pubsub-double": ("pubsub_double", "Run a Pub/Sub in memory that can be told to have faults."),
     "replay": ("replay", "Give a consumer the events of the past, each once."),
     "restore-check": (
@@ -39,6 +40,7 @@ COMMANDS: Final = {
         "Say what a restored database does not know, before workers and bridge begin.",
     ),
     "states": ("states", "Print the moves of an order as a Mermaid diagram."),
+    "stock": ("stock", "Show stock, book it in and out, and verify its counters."),
     "subscribe_order_created": ("bridge", ""),
     "up": ("up", "Run everything on this machine until Ctrl-C."),
     "web": ("web", "Run the web server."),

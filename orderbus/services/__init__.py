@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         replay,
         restores,
         retention,
+        stock,
     )
 
 

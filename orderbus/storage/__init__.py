@@ -47,9 +47,13 @@ from orderbus.storage import (
     outbox,
     owed,
     processing,
+    products,
     replay,
     restores,
     retention,
     schema,
     sequencing,
+    stock,
+    stock_bookings,
+    stock_views,
 )

@@ -1,0 +1,114 @@
+"""Stock as it is kept: counters that cannot be oversold, and the movements they are the sum of.
+
+Every statement that changes counters locks the rows of all its products first, in the order of
+their ids, so that no two wait for one another; it judges what it has locked, and writes counters
+and movements, or nothing. ``never_oversold`` and the other checks of ``products.stock`` refuse
+what a statement would have missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from orderbus import telemetry
+from orderbus.domain.stock import MOST_UNITS, Kind, change
+from orderbus.storage import rows
+from orderbus.storage.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """So many units of a product that move, for an order or a cart."""
+
+    product_id: int
+    kind: Kind
+    quantity: int
+    order_pk: int | None = None
+    cart_uuid: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """A product of which there is not enough, and how much could be had; None: there is none."""
+
+    product_id: int
+    available: int | None
+
+
+_MOVE: Final = """
+    WITH given AS MATERIALIZED (
+        SELECT *
+          FROM unnest($1::bigint[], $2::text[], $3::int[], $4::int[], $5::int[], $6::int[],
+                      $7::bigint[], $8::uuid[])
+               AS given (product_id, kind, on_hand, reserved, allocated, shipped, order_id,
+                         cart_uuid)
+    ), wanted AS MATERIALIZED (
+        SELECT product_id, sum(on_hand) AS on_hand, sum(reserved) AS reserved,
+               sum(allocated) AS allocated, sum(shipped) AS shipped
+          FROM given
+         GROUP BY product_id
+    ), locked AS MATERIALIZED (
+        SELECT *
+          FROM products.stock
+         WHERE product_id = ANY ($1)
+         ORDER BY product_id
+           FOR NO KEY UPDATE
+    ), short AS MATERIALIZED (
+        SELECT wanted.product_id, locked.available + locked.backorder_limit AS available
+          FROM wanted
+          LEFT JOIN locked USING (product_id)
+         WHERE locked.product_id IS NULL
+            OR least(locked.on_hand + wanted.on_hand, locked.reserved + wanted.reserved,
+                     locked.allocated + wanted.allocated) < 0
+            OR greatest(locked.on_hand + wanted.on_hand, locked.reserved + wanted.reserved,
+                        locked.allocated + wanted.allocated) > $11
+            OR locked.available + locked.backorder_limit
+               + wanted.on_hand - wanted.reserved - wanted.allocated < 0
+    ), moved AS (
+        UPDATE products.stock
+           SET on_hand = stock.on_hand + wanted.on_hand,
+               reserved = stock.reserved + wanted.reserved,
+               allocated = stock.allocated + wanted.allocated,
+               shipped = stock.shipped + wanted.shipped,
+               version = stock.version + 1
+          FROM wanted
+         WHERE stock.product_id = wanted.product_id
+           AND (SELECT count(*) FROM short) = 0
+        RETURNING stock.product_id
+    ), written AS (
+        INSERT INTO products.stock_movements
+               (product_id, kind, on_hand, reserved, allocated, shipped, order_id, cart_uuid, actor,
+                request_id)
+        SELECT product_id, kind, on_hand, reserved, allocated, shipped, order_id, cart_uuid, $9, $10
+          FROM given
+          JOIN moved USING (product_id)
+    )
+    SELECT * FROM short ORDER BY product_id
+"""
+
+
+async def move(connection: Connection, movements: Sequence[Movement], *, actor: str) -> list[Short]:
+    """Move stock, all of it or, where of any product there is not enough, none.
+
+    Returns the products that are short, each with what could be had; none where all was moved. One
+    statement, however many; several of one product count together.
+    """
+    changes = [change(each.kind, each.quantity) for each in movements]
+    short = await connection.fetch(
+        _MOVE,
+        [each.product_id for each in movements],
+        [each.kind for each in movements],
+        [each.on_hand for each in changes],
+        [each.reserved for each in changes],
+        [each.allocated for each in changes],
+        [each.shipped for each in changes],
+        [each.order_pk for each in movements],
+        [each.cart_uuid for each in movements],
+        actor,
+        telemetry.request_id(),
+        MOST_UNITS,
+    )
+    return rows.many(Short, short)

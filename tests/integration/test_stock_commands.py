@@ -1,0 +1,109 @@
+"""``orderbus products`` and ``orderbus stock``."""
+
+from __future__ import annotations
+
+import pytest
+
+from orderbus.storage.database import Database
+from tests.support import stock_rows
+from tests.support.commands import answered, typed
+
+
+@pytest.fixture
+async def tea(env: dict[str, str], database: Database) -> str:
+    (added,) = await answered(env, "products", "add", "tea", "Green tea", "4.50")
+    assert (added["sku"], added["price"], added["version"]) == ("tea", "4.50", 1)
+    return str(added["sku"])
+
+
+async def test_a_product_is_added_once_and_listed_by_sku(env: dict[str, str], tea: str) -> None:
+    await answered(env, "products", "add", "coffee", "Coffee", "12")
+
+    again = await typed(env, "products", "add", tea, "Another tea", "1")
+    listed = await answered(env, "products", "list")
+    behind = await answered(env, "products", "list", "--after", "coffee", "--limit", "1")
+
+    assert again.exit_code != 0
+    assert "There is a product tea already" in again.output
+    assert [each["sku"] for each in listed] == ["coffee", "tea"]
+    assert [each["name"] for each in behind] == ["Green tea"]
+
+
+@pytest.mark.parametrize(
+    ("sku", "name", "price", "said"),
+    [
+        ("", "Tea", "1", "The sku is not valid"),
+        ("x" * 101, "Tea", "1", "The sku is not valid"),
+        ("tea", "", "1", "The name is not valid"),
+        ("tea", "Tea", "-1", "The price is not valid"),
+        ("tea", "Tea", "1.005", "The price is not valid"),
+        ("tea", "Tea", "100000000", "The price is not valid"),
+        ("tea", "Tea", "much", "must be a number, such as 350.00"),
+    ],
+)
+async def test_a_product_that_cannot_be_is_refused_in_words(
+    env: dict[str, str], database: Database, sku: str, name: str, price: str, said: str
+) -> None:
+    refused = await typed(env, "products", "add", "--", sku, name, price)
+
+    assert refused.exit_code != 0
+    assert said in refused.output
+    assert await answered(env, "products", "list") == []
+
+
+async def test_stock_is_booked_in_out_and_as_counted_and_each_movement_says_why(
+    env: dict[str, str], tea: str
+) -> None:
+    came = await answered(env, "stock", "book", tea, "--delta", "10")
+    went = await answered(env, "stock", "book", tea, "--delta", "-3", "--reason", "broken")
+    counted = ("--count", "6", "--expected", "7", "--reason", "count of May")
+    await answered(env, "stock", "book", tea, *counted)
+    shown = await answered(env, "stock", "show", tea)
+
+    assert (came["before"], came["after"], went["after"]) == (0, 10, 7)
+    assert (shown["on_hand"], shown["available"]) == (6, 6)
+    assert [(each["kind"], each["on_hand"], each["reason"]) for each in shown["movements"]] == [
+        ("counted", -1, "count of May"),
+        ("removed", -3, "broken"),
+        ("received", 10, None),
+    ]
+    assert all(each["actor"].startswith("command:") for each in shown["movements"])
+    table = (await typed(env, "stock", "list")).stdout
+    assert "on_hand" in table
+    assert "Green tea" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("tea", "--delta", "-11", "--reason", "lost"), "only 10 are on hand"),
+        (("tea", "--delta", "1", "--expected", "9"), "on_hand is 10"),
+        (("tea", "--count", "1"), "give the reason"),
+        (("tea",), "either the count or the delta"),
+        (("coffee", "--delta", "1"), "No product coffee"),
+    ],
+)
+async def test_a_booking_that_cannot_be_is_refused_and_nothing_moves(
+    env: dict[str, str], tea: str, arguments: tuple[str, ...], said: str
+) -> None:
+    await answered(env, "stock", "book", tea, "--delta", "10")
+
+    refused = await typed(env, "stock", "book", *arguments)
+
+    assert refused.exit_code != 0
+    assert said in refused.output
+    assert len((await answered(env, "stock", "show", tea))["movements"]) == 1
+
+
+async def test_verify_is_content_where_counters_are_what_moved_and_lists_each_that_is_not(
+    env: dict[str, str], database: Database, tea: str
+) -> None:
+    await answered(env, "stock", "book", tea, "--delta", "10")
+    good = await typed(env, "stock", "verify")
+    await stock_rows.write_past_us(database, "on_hand = 12, shipped = 1")
+    bad = await typed(env, "stock", "verify", "--json")
+
+    assert (good.exit_code, bad.exit_code) == (0, 1)
+    assert "The counters of 1 products are the sum of what moved." in good.output
+    assert '{"sku": "tea", "counter": "on_hand", "kept": 12, "moved": 10}' in bad.stdout
+    assert '{"sku": "tea", "counter": "shipped", "kept": 1, "moved": 0}' in bad.stdout

@@ -1,0 +1,72 @@
+"""Products and their stock, as tests make and look at them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from uuid import uuid4
+
+from orderbus import services, storage
+from orderbus.domain.products import NewProduct
+from orderbus.storage.database import Database
+from orderbus.storage.stock_bookings import Line
+from orderbus.storage.stock_views import Difference, Level
+from tests.support.scenario import place, value
+
+
+async def add(database: Database, on_hand: int, *, sku: str | None = None) -> int:
+    """Add a product of which so many are on hand; returns its id."""
+    sku = sku or f"sku-{uuid4().hex[:12]}"
+    new = NewProduct(sku=sku, name="Tea", price=Decimal(5))
+    product = await database.ask(storage.products.add, new)
+    if on_hand:
+        line = Line(sku=sku, delta=on_hand)
+        await database.ask(storage.stock_bookings.book, [line], each_alone=False, actor="test")
+    return product.id
+
+
+async def level(database: Database, product: int) -> Level:
+    """Say how much there is of a product."""
+    sku = await value(database, "SELECT sku FROM products.products WHERE id = $1", product)
+    return await database.ask(storage.stock_views.level, sku)
+
+
+async def differences(database: Database) -> list[Difference]:
+    """Say which counters are not the sum of their movements."""
+    compared = [each async for each in services.stock.verify(database)]
+    return [difference for each in compared for difference in each.differences]
+
+
+async def movements(database: Database) -> int:
+    """Count what moved."""
+    return int(await value(database, "SELECT count(*) FROM products.stock_movements"))
+
+
+async def allow_backorders(database: Database, product: int, limit: int) -> None:
+    """Let so many be sold beyond what is on hand."""
+    await value(
+        database,
+        "UPDATE products.stock SET backorder_limit = $2 WHERE product_id = $1",
+        product,
+        limit,
+    )
+
+
+async def write_past_us(database: Database, change: str) -> None:
+    """Change counters as somebody may at psql, ``on_hand = 9``."""
+    await value(database, f"UPDATE products.stock SET {change}")
+
+
+async def rewrite_movements(database: Database) -> None:
+    """Have somebody else have moved everything."""
+    await value(database, "UPDATE products.stock_movements SET actor = 'else'")
+
+
+async def remove_movements(database: Database) -> None:
+    """Have nothing moved ever."""
+    await value(database, "DELETE FROM products.stock_movements")
+
+
+async def order_pk(database: Database) -> int:
+    """Place an order, for whom stock moves; returns its number."""
+    await place(database)
+    return int(await value(database, "SELECT max(id) FROM orders.orders"))
