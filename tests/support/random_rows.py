@@ -99,15 +99,21 @@ async def tables(connection: Connection) -> dict[str, list[Column]]:
 
 
 async def fill(connection: Connection) -> dict[str, int]:
-    """Put rows into every table; returns how many each has."""
+    """Put rows into every table that has none; returns how many each has."""
     every = await tables(connection)
-    waiting = dict(every)
+    counted = {name: await _count(connection, name) for name in every}
+    waiting = {name: columns for name, columns in every.items() if not counted[name]}
     while waiting:
         ready = [name for name in waiting if not _refers_to(waiting[name], waiting, but=name)]
         assert ready, f"these refer to one another: {list(waiting)}"
         for name in ready:
             await _fill(connection, name, waiting.pop(name))
-    return {name: await connection.fetchval(f"SELECT count(*) FROM {name}") for name in every}
+            counted[name] = await _count(connection, name)
+    return counted
+
+
+async def _count(connection: Connection, table: str) -> int:
+    return int(await connection.fetchval(f"SELECT count(*) FROM {table}"))
 
 
 def _refers_to(columns: Sequence[Column], tables: Mapping[str, Any], *, but: str) -> bool:
