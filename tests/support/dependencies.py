@@ -41,6 +41,10 @@ MEETING: Final = "ORDERBUS_TESTS_MEET_IN"
 #: Names the way in which every part is had; set by ``pytest --parts``.
 WAY: Final = "ORDERBUS_TESTS_PARTS"
 
+#: Where Linux keeps files in memory, and how many bytes of it have to be free to be used.
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - folders in it are made by tempfile
+_ENOUGH: Final = 4_000_000_000
+
 _keepers: Final[list[subprocess.Popen[str]]] = []
 
 
@@ -75,11 +79,22 @@ class Background:
 def open_folder() -> Iterator[Path]:
     """Make a folder that PostgreSQL's user may enter, too, for as long as it is needed.
 
-    Not below pytest's own: every pytest that starts on this machine closes that to other users.
+    In memory where there is enough: a database is a thousand files, and each test makes one. Not
+    below pytest's own: every pytest that starts on this machine closes that to other users.
     """
-    with tempfile.TemporaryDirectory(prefix="orderbus-test-", ignore_cleanup_errors=True) as name:
+    place = _MEMORY if _may_hold_files(_MEMORY) else None
+    with tempfile.TemporaryDirectory(
+        prefix="orderbus-test-", dir=place, ignore_cleanup_errors=True
+    ) as name:
         Path(name).chmod(0o755)
         yield Path(name)
+
+
+def _may_hold_files(place: Path) -> bool:
+    if not (place.is_dir() and os.access(place, os.W_OK)):
+        return False
+    found = os.statvfs(place)
+    return found.f_bavail * found.f_frsize >= _ENOUGH and not found.f_flag & os.ST_NOEXEC
 
 
 class SharedRabbitmq(NativeRabbitmq):
@@ -96,10 +111,9 @@ class SharedRabbitmq(NativeRabbitmq):
 def running_parts() -> Iterator[dict[str, Dependency]]:
     """Start PostgreSQL (without fsync), RabbitMQ and the emulator, unless they are named."""
     background = Background()
-    with tempfile.TemporaryDirectory(prefix="orderbus-tests-") as folder:
-        Path(folder).chmod(0o755)
-        parts = dependencies.find(Path(folder), os.environ, provider=way(), safe=False)
-        log = (Path(folder) / "log").open("w")
+    with open_folder() as folder:
+        parts = dependencies.find(folder, os.environ, provider=way(), safe=False)
+        log = (folder / "log").open("w")
 
         def sink(name: str, line: str) -> None:
             log.write(f"{name} {line}\n")
