@@ -1,4 +1,4 @@
-"""Every error that orderbus expects, and what each process does with it.
+"""Every error that orderbus expects.
 
 ::
 
@@ -14,7 +14,8 @@
     │   │   ├── OtherContent   an order is there under this reference, and is another one
     │   │   ├── KeyReused      an idempotency key came back with another content
     │   │   ├── UnderWay       the first request with this idempotency key is not answered yet
-    │   │   └── IllegalMove    an order cannot go from where it is to where it was sent
+    │   │   ├── IllegalMove    an order cannot go from where it is to where it was sent
+    │   │   └── OutOfStock     there is not enough of every product
     │   └── Changed            it is no longer what the caller saw
     ├── Unavailable        a dependency did not answer; the same call may work later
     │   ├── Busy               somebody else has locked what this needs
@@ -26,16 +27,15 @@
     ├── Misconfigured      a person has to change a setting before anything can work
     └── Died               a process ended that should have gone on
 
-``HANDLING``, at the end, says what web, workers, bridge and commands do with each. ``code`` is
-stable: callers, rows and dashboards may rely on it.
+``handling.py`` says what web, workers, bridge and commands do with each. ``code`` is stable:
+callers, rows and dashboards may rely on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum
 from typing import ClassVar, Final
 from uuid import UUID
 
@@ -156,6 +156,25 @@ class IllegalMove(Conflict):
         self.target = target
 
 
+@dataclass(frozen=True, slots=True)
+class ShortLine:
+    """A product of which less could be had than is wanted."""
+
+    sku: str
+    wanted: int
+    available: int
+
+
+class OutOfStock(Conflict):
+    """There is too little of some products; ``short`` names each."""
+
+    code = "out_of_stock"
+
+    def __init__(self, message: str, *, short: Sequence[ShortLine]) -> None:
+        super().__init__(message)
+        self.short = tuple(short[:MOST_FAULTS])
+
+
 class Changed(Refused):
     """It is no longer what the caller saw (``If-Match``, RFC 9110 section 13.1.1)."""
 
@@ -225,59 +244,3 @@ class Died(OrderbusError):
     """A process ended that should have gone on."""
 
     code = "died"
-
-
-class AtWork(Enum):
-    """What a worker does with the queue message or consumption whose work raised."""
-
-    RETRY = "tries it again for as long as it takes, and counts nothing"
-    COUNT = "tries it again and counts it; when too many are counted, it is a dead letter"
-    DEAD_LETTER = "makes it a dead letter at once"
-
-
-class OnReturn(Enum):
-    """What the bridge does with the messages whose recording raised."""
-
-    RETRY = "keeps all of them, and tries again"
-    PUT_OFF = "takes them apart, and tries those that wait for a lock again later"
-    DEAD_LETTER = "takes them apart, and makes the one that fails a dead letter"
-    EXIT = "exits, and Pub/Sub delivers them again"
-
-
-@dataclass(frozen=True, slots=True)
-class Handling:
-    """What each kind of process does with an error.
-
-    Web answers with ``status``, and a command exits with ``exit_code``.
-    """
-
-    status: int
-    worker: AtWork
-    bridge: OnReturn
-    exit_code: int = 1
-
-
-#: What is done with an error: the nearest class above it decides.
-HANDLING: Final[Mapping[type[Exception], Handling]] = {
-    Exception: Handling(500, AtWork.COUNT, OnReturn.DEAD_LETTER),
-    OrderbusError: Handling(503, AtWork.COUNT, OnReturn.DEAD_LETTER),
-    Refused: Handling(409, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
-    Unauthenticated: Handling(401, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
-    Forbidden: Handling(403, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
-    NotFound: Handling(404, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
-    Invalid: Handling(400, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
-    TooLarge: Handling(413, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
-    UnknownMediaType: Handling(415, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
-    KeyReused: Handling(422, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
-    Changed: Handling(412, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
-    Unavailable: Handling(503, AtWork.RETRY, OnReturn.RETRY, exit_code=3),
-    Busy: Handling(503, AtWork.RETRY, OnReturn.PUT_OFF, exit_code=3),
-    Poisoned: Handling(503, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
-    Misconfigured: Handling(503, AtWork.RETRY, OnReturn.EXIT, exit_code=2),
-}
-
-
-def handling(error: BaseException) -> Handling:
-    """Look up what is done with ``error``."""
-    kinds = (kind for kind in type(error).__mro__ if kind in HANDLING)
-    return HANDLING[next(kinds, Exception)]

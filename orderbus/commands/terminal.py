@@ -27,8 +27,9 @@ from rich.text import Text
 from orderbus import settings as settings_module
 from orderbus import storage, telemetry
 from orderbus.domain.text import brief, printable, storable
-from orderbus.errors import Busy, Invalid, OrderbusError, Unavailable, handling
+from orderbus.errors import Busy, Invalid, OrderbusError, Unavailable
 from orderbus.files import settings_of_up
+from orderbus.handling import handling
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

@@ -12,7 +12,8 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from orderbus.domain.webhooks import EndpointResponse
-from orderbus.errors import AtWork, OrderbusError, handling
+from orderbus.errors import OrderbusError
+from orderbus.handling import AtWork, handling
 
 
 @dataclass(frozen=True, slots=True)

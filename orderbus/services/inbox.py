@@ -13,7 +13,8 @@ from uuid import UUID
 from orderbus import storage, telemetry
 from orderbus.domain.text import storable
 from orderbus.domain.traces import request_id, trace_id
-from orderbus.errors import Busy, OnReturn, Poisoned, handling
+from orderbus.errors import Busy, Poisoned
+from orderbus.handling import OnReturn, handling
 from orderbus.pubsub.messages import decode
 from orderbus.pubsub.subscription import Received
 from orderbus.storage.database import Connection, Database

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from orderbus.errors import Fault, IllegalMove, Invalid, OrderbusError
+from orderbus.errors import Fault, IllegalMove, Invalid, OrderbusError, OutOfStock, ShortLine
 from orderbus.web import problems
 from orderbus.web.problems import Problem
 from orderbus.web.routes import Route
@@ -198,6 +198,8 @@ def _example(kind: type[OrderbusError]) -> OrderbusError:
     what = _docstring(kind).partition("\n")[0]
     if issubclass(kind, IllegalMove):
         return kind(what, source="cancelled", target="in_progress")
+    if issubclass(kind, OutOfStock):
+        return kind(what, short=[ShortLine("ABC123", 2, 1)])
     if kind is Invalid:
         return Invalid(what, [Fault("/total", "value_error", "must be a number")])
     return kind(what)

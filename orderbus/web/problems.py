@@ -13,6 +13,7 @@ from pydantic import Field
 from orderbus import errors
 from orderbus.domain.text import brief, storable
 from orderbus.errors import Fault, Invalid, OrderbusError
+from orderbus.handling import handling
 from orderbus.web.schemas.fields import Body
 
 #: Under which an answer carries why it refuses; the middleware logs it.
@@ -45,6 +46,14 @@ class ProblemFault(Body):
     detail: str
 
 
+class ProblemShortLine(Body):
+    """A product of which less could be had than is wanted."""
+
+    sku: str
+    wanted: int
+    available: int = Field(description="how many could be had when it was refused")
+
+
 class Problem(Body):
     """Why a request was refused, or failed."""
 
@@ -54,6 +63,7 @@ class Problem(Body):
     detail: str
     instance: str = Field(description="the path that was asked")
     faults: list[ProblemFault] = Field([], description="the first 100 things that are wrong")
+    short: list[ProblemShortLine] = Field([], description="what there is not enough of")
     part: str = Field("", description="the short name of the dependency that is away")
     source: str = Field("", alias="from", description="the order's status")
     target: str = Field("", alias="to", description="the status it cannot go to")
@@ -76,10 +86,12 @@ def body_of(error: OrderbusError, path: str) -> Problem:
         members["faults"] = [asdict(fault) for fault in _faults(error)]
     if error.dependency:
         members["part"] = error.dependency
+    if isinstance(error, errors.OutOfStock):
+        members["short"] = [_short_line(line) for line in error.short]
     if isinstance(error, errors.IllegalMove):
         members |= {"from": error.source, "to": error.target}
     members |= _members_of_the_path(error, path.rstrip("/"))
-    return body(errors.handling(error).status, code=error.code, path=path, **members)
+    return body(handling(error).status, code=error.code, path=path, **members)
 
 
 def noted(answer: web.Response, code: str, detail: str) -> web.Response:
@@ -93,6 +105,12 @@ def _faults(error: Invalid) -> list[Fault]:
         Fault(storable(brief(fault.pointer)), fault.code, _short(fault.detail))
         for fault in error.faults
     ]
+
+
+def _short_line(line: errors.ShortLine) -> ProblemShortLine:
+    return ProblemShortLine(
+        sku=storable(brief(line.sku)), wanted=line.wanted, available=line.available
+    )
 
 
 def headers_of(error: OrderbusError) -> dict[str, str]:

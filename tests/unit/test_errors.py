@@ -16,7 +16,8 @@ import orderbus
 from orderbus import errors, services
 from orderbus.commands import terminal
 from orderbus.domain import retries
-from orderbus.errors import AtWork, OnReturn, OrderbusError, handling
+from orderbus.errors import OrderbusError, ShortLine
+from orderbus.handling import AtWork, OnReturn, handling
 from orderbus.pubsub.subscription import Received
 from orderbus.web import problems
 from orderbus.worker.retries import judge
@@ -26,6 +27,7 @@ PACKAGE = Path(orderbus.__file__).parent
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "IllegalMove": {"source": "placed", "target": "paid"},
     "OtherContent": {"order_id": UUID(int=1)},
+    "OutOfStock": {"short": [ShortLine("A-1", 3, 2)]},
     "Poisoned": {"reason": "undecodable"},
 }
 
