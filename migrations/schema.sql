@@ -717,6 +717,15 @@ ALTER TABLE products.products ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE products.reservations (
+    cart_uuid uuid NOT NULL,
+    product_id bigint NOT NULL,
+    quantity integer NOT NULL,
+    is_held boolean DEFAULT true NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT reservations_quantity_check CHECK ((quantity > 0))
+);
+
 CREATE TABLE products.stock (
     product_id bigint NOT NULL,
     on_hand integer DEFAULT 0 NOT NULL,
@@ -881,6 +890,9 @@ ALTER TABLE ONLY products.products
 ALTER TABLE ONLY products.products
     ADD CONSTRAINT products_uuid_key UNIQUE (uuid);
 
+ALTER TABLE ONLY products.reservations
+    ADD CONSTRAINT reservations_pkey PRIMARY KEY (cart_uuid, product_id);
+
 ALTER TABLE ONLY products.stock_movements
     ADD CONSTRAINT stock_movements_pkey PRIMARY KEY (id);
 
@@ -965,6 +977,8 @@ CREATE INDEX categories_by_parent ON products.categories USING btree (parent_id)
 
 CREATE INDEX product_categories_by_category ON products.product_categories USING btree (category_id, product_id);
 
+CREATE INDEX reservations_due ON products.reservations USING btree (expires_at) WHERE (is_held AND (expires_at < 'infinity'::timestamp with time zone));
+
 CREATE INDEX stock_movements_by_order ON products.stock_movements USING btree (order_id, id) WHERE (order_id IS NOT NULL);
 
 CREATE INDEX stock_movements_by_product ON products.stock_movements USING btree (product_id, id);
@@ -1012,6 +1026,9 @@ ALTER TABLE ONLY products.product_categories
 
 ALTER TABLE ONLY products.product_categories
     ADD CONSTRAINT product_categories_product_id_fkey FOREIGN KEY (product_id) REFERENCES products.products(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY products.reservations
+    ADD CONSTRAINT reservations_product_id_fkey FOREIGN KEY (product_id) REFERENCES products.stock(product_id);
 
 ALTER TABLE ONLY products.stock_movements
     ADD CONSTRAINT stock_movements_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders.orders(id);

@@ -60,6 +60,7 @@ CONSUMED = Counter(
 MOVES = Counter(
     "orderbus_order_moves", "Moves of orders from status to status.", ["source", "target"]
 )
+LAPSED = Counter("orderbus_reservations_lapsed", "Lines of carts that were held too long.")
 DEAD_LETTERS = Counter(
     "orderbus_dead_letters_written",
     "Dead letters by kind: delivery, outbox, pubsub, message, consumption.",

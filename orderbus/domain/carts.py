@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -18,8 +19,17 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from orderbus.domain import json
-from orderbus.domain.orders import LARGEST_AMOUNT, LINES, Item, Money, faults
-from orderbus.errors import Invalid
+from orderbus.domain.orders import (
+    LARGEST_AMOUNT,
+    LARGEST_QUANTITY,
+    LINES,
+    MOST_LINES,
+    Item,
+    Money,
+    Text100,
+    faults,
+)
+from orderbus.errors import Fault, Invalid
 
 
 def _as_it_was_read(value: object, read: ValidatorFunctionWrapHandler) -> Any:  # noqa: ANN401 - as there
@@ -49,7 +59,7 @@ class OpenCart(BaseModel):
     @field_validator("items")
     @classmethod
     def _within_bounds(cls, items: tuple[Item, ...] | None) -> tuple[Item, ...] | None:
-        if _sum(items or ()) > LARGEST_AMOUNT:
+        if sum_of(items or ()) > LARGEST_AMOUNT:
             raise ValueError(f"the items add up to more than {LARGEST_AMOUNT}")
         return items
 
@@ -61,17 +71,46 @@ class OpenCart(BaseModel):
         if (items := info.data["items"]) is None:
             if total is None:
                 raise PydanticCustomError("missing", "This field is required.")
-        elif total not in {None, _sum(items)}:
-            raise ValueError(f"total_amount is not what the items add up to, {_sum(items)}")
+        elif total not in {None, sum_of(items)}:
+            raise ValueError(f"total_amount is not what the items add up to, {sum_of(items)}")
         return total
 
     def amount(self) -> Decimal:
         """Say what the cart comes to."""
-        return self.total_amount or Decimal(0) if self.items is None else _sum(self.items)
+        return self.total_amount or Decimal(0) if self.items is None else sum_of(self.items)
 
 
-def _sum(items: tuple[Item, ...]) -> Decimal:
+class PutItem(BaseModel):
+    """How many of a product a cart is to hold from now on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sku: Text100
+    quantity: Annotated[int, Field(ge=0, le=LARGEST_QUANTITY, strict=True)]
+
+
+def sum_of(items: Sequence[Item]) -> Decimal:
+    """Add up what items come to."""
     return sum((item.quantity * item.unit_price for item in items), Decimal(0))
+
+
+def with_line(items: Sequence[Item], sku: str, line: Item | None) -> list[Item]:
+    """Put a line in the place of those of a product; None takes them out.
+
+    Raises ``Invalid`` where the cart would be too large.
+    """
+    found = next((at for at, item in enumerate(items) if item.sku == sku), len(items))
+    others = [item for item in items if item.sku != sku]
+    changed = [*others[:found], *([line] if line else []), *others[found:]]
+    if len(changed) > MOST_LINES:
+        raise _too_large(f"a cart holds {MOST_LINES} lines at most")
+    if sum_of(changed) > LARGEST_AMOUNT:
+        raise _too_large(f"the items would add up to more than {LARGEST_AMOUNT}")
+    return changed
+
+
+def _too_large(why: str) -> Invalid:
+    return Invalid(f"The cart would be too large: {why}", [Fault("/quantity", "too_large", why)])
 
 
 def parse(body: bytes) -> OpenCart:

@@ -9,7 +9,7 @@ from typing import Final
 
 from orderbus import storage, telemetry
 from orderbus.errors import Unavailable
-from orderbus.services import lost_events, owed
+from orderbus.services import carts, lost_events, owed
 from orderbus.storage.database import Database
 
 #: Daily partitions are made this far ahead, and an alarm is logged below the second figure.
@@ -42,6 +42,7 @@ class Maintenance:
         lost = await lost_events.take_back_lost(self._database)
         if lost:
             telemetry.log.warning("events_lost_by_pubsub", count=lost)
+        await carts.let_lapse(self._database)
         await owed.release(self._database, steps=_STEPS)
         if time.monotonic() >= self._next_owed:
             self._next_owed = time.monotonic() + 60

@@ -1,12 +1,13 @@
 """Where the web server listens, and who may call it."""
 
 import re
+from datetime import timedelta
 from typing import Annotated, Final, Literal
 
 from pydantic import SecretStr, StringConstraints, field_validator
 
 from orderbus.settings.published import INSECURE_SECRET_KEY
-from orderbus.settings.types import Many, Section, setting
+from orderbus.settings.types import Many, Section, Time, setting
 
 _ORIGIN: Final = re.compile(r"https?://[^/\s@*?#]+")
 _OWN_PORT: Final = re.compile(r"^(http(?=:.*:80$)|https(?=:.*:443$))(.*):[0-9]+$")
@@ -29,6 +30,10 @@ class Web(Section):
     """refuse: another content under an order's reference is answered 409. accept: it is answered
     200, for senders that would send it for ever. Either way the first is kept, and the conflict
     noted in its history."""
+    cart_reservation_ttl: Time = setting(
+        timedelta(minutes=15), "CART_RESERVATION_TTL", gt=timedelta(0), le=timedelta(days=7)
+    )
+    """How long an open cart holds its items in stock, from the last change of it on."""
     auth: Literal["open", "required"] = setting("required", "AUTH")
     """required: orders are signed, everything else takes an API key. open: who comes from this
     machine, directly, needs neither; only while the web server is bound to loopback."""

@@ -3,11 +3,12 @@
 Who waits for a row while it holds others takes them in this order, so nobody waits in a circle:
 
 1. the endpoint
-2. the order
-3. the dead letter a person decides about
-4. the order's watermark
-5. the pointers of the outbox, by their event's id
-6. one delivery, or one consumption
+2. the order, or the cart
+3. what a cart holds of the stock, then the stock, both by product
+4. the dead letter a person decides about
+5. the order's watermark
+6. the pointers of the outbox, by their event's id
+7. one delivery, or one consumption
 
 Who holds a delivery or a consumption waits for nothing. Whatever else is touched in passing
 (watermarks of a batch, whatever is due or comes next) is taken ``FOR UPDATE SKIP
@@ -49,6 +50,7 @@ from orderbus.storage import (
     processing,
     products,
     replay,
+    reservations,
     restores,
     retention,
     schema,

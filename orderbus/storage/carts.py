@@ -1,17 +1,20 @@
-"""Carts as they are kept, each closed once and for good."""
+"""Carts as they are kept, each closed once and for good, with what they hold of the stock."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from orderbus import telemetry
 from orderbus.domain.carts import OpenCart
 from orderbus.domain.events import CART_CHECKED_OUT
-from orderbus.errors import NotFound
-from orderbus.storage import events, rows
+from orderbus.domain.orders import Item
+from orderbus.errors import NotFound, OutOfStock, ShortLine
+from orderbus.storage import events, reservations, rows
 from orderbus.storage.database import Connection
 
 
@@ -24,6 +27,44 @@ class Cart:
     total_amount: Decimal
     created_at: datetime
     closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A cart with its items."""
+
+    cart_uuid: UUID
+    total_amount: Decimal
+    items: Sequence[Item]
+    created_at: datetime
+    closed: bool
+
+
+async def get(connection: Connection, cart_uuid: UUID, *, lock: bool = False) -> Contents:
+    """Show a cart, and keep others from changing it if asked to. Raises ``NotFound``."""
+    found = await connection.fetchrow(
+        f"""
+        SELECT uuid AS cart_uuid, total_amount, items, created_at, closed_at IS NOT NULL AS closed
+          FROM orders.carts
+         WHERE uuid = $1 {"FOR UPDATE" if lock else ""}
+        """,  # noqa: S608 - constants of ours
+        cart_uuid,
+    )
+    if found is None:
+        raise NotFound("Cart not found")
+    return rows.one(Contents, found, items=[Item.model_validate(item) for item in found["items"]])
+
+
+async def set_items(
+    connection: Connection, cart_uuid: UUID, items: Sequence[Item], *, total: Decimal
+) -> None:
+    """Let a cart, whose row is locked, have these items."""
+    await connection.execute(
+        "UPDATE orders.carts SET items = $2, total_amount = $3 WHERE uuid = $1",
+        cart_uuid,
+        [item.model_dump(mode="json") for item in items],
+        total,
+    )
 
 
 async def add(connection: Connection, cart: OpenCart) -> UUID:
@@ -50,6 +91,33 @@ async def list_after(connection: Connection, cart_pk: int, *, at_most: int) -> l
     return rows.many(Cart, records)
 
 
+_CHECK_OUT: Final = f"""
+    WITH cart AS MATERIALIZED (
+        SELECT uuid FROM orders.carts WHERE uuid = $1 AND closed_at IS NULL FOR UPDATE
+    ), {reservations.LOCKED}, closed AS (
+        UPDATE orders.carts
+           SET closed_at = now(), closed_by = $4
+         WHERE uuid = (SELECT uuid FROM cart) AND NOT EXISTS (SELECT FROM short)
+        RETURNING *
+    ), {reservations.FOR_GOOD}, happened AS (
+        SELECT id AS order_pk, uuid AS order_public_id, created_at AS order_created_at,
+               1 AS sequence, $2 AS type, $3 AS traceparent, $5 AS request_id,
+               closed_at AS occurred_at,
+               jsonb_build_object('order_id', uuid, 'source', 'cart',
+                   'customer', jsonb_build_object('name', '', 'email', ''),
+                   'items', items, 'shipping_address', '', 'total', total_amount::text)
+                   AS content
+          FROM closed
+    ), {events.INTO_OUTBOX}
+    SELECT EXISTS (SELECT FROM closed) AS closed,
+           (SELECT jsonb_agg(jsonb_build_array(sku, short.quantity, short.available) ORDER BY sku)
+              FROM short
+              JOIN products.products ON products.id = product_id) AS short
+      FROM orders.carts
+     WHERE uuid = $1
+"""  # noqa: S608 - constants of ours
+
+
 async def check_out(
     connection: Connection,
     cart_uuid: UUID,
@@ -59,36 +127,20 @@ async def check_out(
 ) -> bool:
     """Close a cart, with its event and outbox pointer; false if it was closed before.
 
-    One statement: of many at once, one closes it. The event carries the order that the cart
-    becomes, whose reference is the cart's uuid; ``actor`` is who placed it. Raises ``NotFound``.
+    One statement: of many at once, one closes it, and what it holds of the stock it holds for good.
+    The event carries the order that the cart becomes, whose reference is the cart's uuid; ``actor``
+    is who placed it. Raises ``NotFound``; ``OutOfStock`` where it held something too long and
+    others have it now.
     """
-    closed: bool | None = await connection.fetchval(
-        f"""
-        WITH closed AS (
-            UPDATE orders.carts
-               SET closed_at = now(), closed_by = $4
-             WHERE uuid = $1 AND closed_at IS NULL
-            RETURNING *
-        ), happened AS (
-            SELECT id AS order_pk, uuid AS order_public_id, created_at AS order_created_at,
-                   1 AS sequence, $2 AS type, $3 AS traceparent, $5 AS request_id,
-                   closed_at AS occurred_at,
-                   jsonb_build_object('order_id', uuid, 'source', 'cart',
-                       'customer', jsonb_build_object('name', '', 'email', ''),
-                       'items', items, 'shipping_address', '', 'total', total_amount::text)
-                       AS content
-              FROM closed
-        ), {events.INTO_OUTBOX}
-        SELECT EXISTS (SELECT FROM closed) FROM orders.carts WHERE uuid = $1
-        """,  # noqa: S608 - a constant of ours
-        cart_uuid,
-        CART_CHECKED_OUT,
-        traceparent,
-        actor,
-        telemetry.request_id(),
+    found = await connection.fetchrow(
+        _CHECK_OUT, cart_uuid, CART_CHECKED_OUT, traceparent, actor, telemetry.request_id()
     )
-    if closed is None:
+    if found is None:
         raise NotFound("Cart not found")
+    if found["short"]:
+        short = [ShortLine(*line) for line in found["short"]]
+        raise OutOfStock("The cart held it too long: there is too little in stock now", short=short)
+    closed: bool = found["closed"]
     if closed:
         events.wake_dispatcher(connection)
     return closed

@@ -66,6 +66,14 @@ async def get(connection: Connection, sku: str) -> Product:
     return rows.one(Product, found)
 
 
+async def get_sold(connection: Connection, sku: str) -> Product:
+    """Show a product that is sold now. Raises ``NotFound``."""
+    product = await get(connection, sku)
+    if not product.active:
+        raise NotFound(f"No product {brief(sku)}")
+    return product
+
+
 async def list_by_sku(
     connection: Connection, *, after: str | None = None, at_most: int
 ) -> list[Product]:
@@ -84,9 +92,13 @@ async def list_by_sku(
     return rows.many(Product, found)
 
 
-async def ids(connection: Connection, skus: Sequence[str]) -> dict[str, int]:
-    """Find the products that are sold now, of those named; others are left out."""
+async def ids(
+    connection: Connection, skus: Sequence[str], *, only_sold: bool = True
+) -> dict[str, int]:
+    """Find the products of those named, by default those that are sold now; others are left out."""
     found = await connection.fetch(
-        "SELECT sku, id FROM products.products WHERE sku = ANY ($1::text[]) AND active", skus
+        "SELECT sku, id FROM products.products WHERE sku = ANY ($1::text[]) AND (active OR NOT $2)",
+        skus,
+        only_sold,
     )
     return {row["sku"]: row["id"] for row in found}

@@ -3,7 +3,9 @@
 Every statement that changes counters locks the rows of all its products first, in the order of
 their ids, so that no two wait for one another; it judges what it has locked, and writes counters
 and movements, or nothing. ``never_oversold`` and the other checks of ``products.stock`` refuse
-what a statement would have missed.
+what a statement would have missed. It writes every counter that they look at, as it was locked:
+PostgreSQL checks a row as the statement first saw it before it looks for a newer one, and what
+somebody else has given back meanwhile would be missing there.
 """
 
 from __future__ import annotations
@@ -69,12 +71,14 @@ _MOVE: Final = """
                + wanted.on_hand - wanted.reserved - wanted.allocated < 0
     ), moved AS (
         UPDATE products.stock
-           SET on_hand = stock.on_hand + wanted.on_hand,
-               reserved = stock.reserved + wanted.reserved,
-               allocated = stock.allocated + wanted.allocated,
-               shipped = stock.shipped + wanted.shipped,
-               version = stock.version + 1
+           SET on_hand = locked.on_hand + wanted.on_hand,
+               reserved = locked.reserved + wanted.reserved,
+               allocated = locked.allocated + wanted.allocated,
+               shipped = locked.shipped + wanted.shipped,
+               backorder_limit = locked.backorder_limit,
+               version = locked.version + 1
           FROM wanted
+          JOIN locked USING (product_id)
          WHERE stock.product_id = wanted.product_id
            AND (SELECT count(*) FROM short) = 0
         RETURNING stock.product_id

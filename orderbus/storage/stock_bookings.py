@@ -76,8 +76,10 @@ _BOOK: Final = """
           LEFT JOIN locked USING (product_id)
     ), booked AS (
         UPDATE products.stock
-           SET on_hand = after, version = stock.version + 1
+           SET on_hand = after, reserved = locked.reserved, allocated = locked.allocated,
+               backorder_limit = locked.backorder_limit, version = locked.version + 1
           FROM judged
+          JOIN locked USING (product_id)
          WHERE stock.product_id = judged.product_id
            AND error IS NULL
            AND after <> before

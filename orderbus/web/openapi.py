@@ -46,6 +46,7 @@ _HEADERS: Final[Mapping[str, tuple[str, str]]] = {
 }
 _PATH: Final = {
     "id": "our uuid; of an order the sender's reference, too",
+    "sku": "the sku of a product",
     "job": "the number of a job",
     "delivery": "the number of a delivery",
     "letter": "the number of a dead letter",

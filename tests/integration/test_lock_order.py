@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from types import FunctionType
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,7 @@ import asyncpg
 import pytest
 
 from orderbus import services, storage
+from orderbus.domain.products import NewProduct
 from orderbus.domain.retries import Settlement
 from orderbus.errors import Busy
 from orderbus.settings import Settings
@@ -100,6 +102,17 @@ async def change(connection: Connection, world: World) -> None:
     await services.endpoints.change(connection, world.endpoint, changes, actor="test")
 
 
+async def move_stock(connection: Connection, world: World) -> None:
+    ids = list(world.products.values())[::-1]
+    received = [storage.stock.Movement(id_, "received", 1) for id_ in ids]
+    await storage.stock.move(connection, received, actor="test")
+
+
+async def book(connection: Connection, world: World) -> None:
+    lines = [storage.stock_bookings.Line(sku=sku, delta=1) for sku in list(world.products)[::-1]]
+    await storage.stock_bookings.book(connection, lines, each_alone=False, actor="test")
+
+
 OLD = storage.retention.Bounds(keep=timedelta(0), at_most=9)
 #: How each function of ``storage`` that locks rows of these tables is called, in its transaction.
 CALLS: dict[str, Call] = {
@@ -146,6 +159,15 @@ CALLS: dict[str, Call] = {
     "outbox.settle": settle_pointers,
     "outbox.forget": lambda c, w: storage.outbox.forget(c, w.events[0].event_id),
     "restores.lift": lambda c, _: storage.restores.lift(c, seen={}, margin=9, after=0, at_most=9),
+    "products.add": lambda c, _: storage.products.add(
+        c, NewProduct(sku="new", name="Tea", price=Decimal(5))
+    ),
+    "reservations.become_order": lambda c, w: storage.reservations.become_order(
+        c, w.cart, order_id=w.order, actor="x"
+    ),
+    "reservations.lapse": lambda c, _: storage.reservations.lapse(c, at_most=9),
+    "stock.move": move_stock,
+    "stock_bookings.book": book,
     "retention.delete_dead_letters": lambda c, _: storage.retention.delete_dead_letters(c, OLD),
     "retention.delete_deliveries": lambda c, _: storage.retention.delete_deliveries(c, OLD),
     "outbox.unpark": lambda c, w: storage.outbox.unpark(c, w.events[0].event_id),

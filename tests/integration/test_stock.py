@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -19,8 +18,7 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
 from orderbus.storage.stock import Movement, Short
 from orderbus.storage.stock_bookings import Booked, Line
-from tests.support import scenario, stock_rows
-from tests.support.waiting import until_true
+from tests.support import stock_rows
 
 BUYERS = 200
 CONNECTIONS = 40
@@ -103,21 +101,6 @@ async def test_a_basket_is_had_whole_or_not_at_all_and_every_short_line_is_named
 
     assert short == [Short(few, 2), Short(none, 0), Short(unknown, None)]
     assert (await stock_rows.level(database, plenty)).allocated == 0
-    assert await stock_rows.differences(database) == []
-
-
-async def test_whoever_waited_for_the_row_sees_what_the_other_left(
-    database: Database, order: int
-) -> None:
-    """The statement began when there were ten; it decides once the other has committed."""
-    product = await stock_rows.add(database, 10)
-    eight = Movement(product, "allocated", 8, order_pk=order)
-    async with database.transaction() as first:
-        assert await storage.stock.move(first, [eight], actor="test") == []
-        waiting = asyncio.create_task(move(database, eight))
-        await until_true(partial(scenario.count_who_wait, database), "it waits for the row")
-
-    assert await waiting == [Short(product, 2)]
     assert await stock_rows.differences(database) == []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -14,7 +14,14 @@ from orderbus.domain.orders import OrderId
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Claimed
 from orderbus.storage.inbox import Returned
-from tests.support import delivery_rows, endpoint_rows, outbox_rows, scenario
+from tests.support import (
+    delivery_rows,
+    endpoint_rows,
+    outbox_rows,
+    reservation_rows,
+    scenario,
+    stock_rows,
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,8 @@ class World:
     events: Sequence[Returned]
     token: UUID
     cart: UUID
+    #: Ids of products, by sku.
+    products: Mapping[str, int]
 
 
 async def make(database: Database) -> World:
@@ -44,13 +53,25 @@ async def make(database: Database) -> World:
         await scenario.append(database, order)
     events = sorted((await scenario.events(database))[4:], key=lambda event: event.event_id)
     token = uuid4()
-    async with database.connection() as connection:
-        cart = await storage.carts.add(connection, OpenCart(total_amount=Decimal(1)))
+    products = {sku: await stock_rows.add(database, 9, sku=sku) for sku in ("a", "b", "c")}
+    cart = await _cart_with(database, [products["b"], products["c"]])
+    await reservation_rows.let_time_pass(database)
     await outbox_rows.lease(database, [event.event_id for event in events[3:]], token)
     await outbox_rows.park(database, events[0].event_id)
     await outbox_rows.publish_yesterday(database, [event.event_id for event in events[1:3]])
     await delivery_rows.give_up(database, only=dead)
-    return World(endpoint, orders[0].order_id, claimed, waiting, dead, events, token, cart)
+    return World(
+        endpoint, orders[0].order_id, claimed, waiting, dead, events, token, cart, products
+    )
+
+
+async def _cart_with(database: Database, products: Sequence[int]) -> UUID:
+    """Open a cart that holds one of each product."""
+    async with database.transaction() as connection:
+        cart = await storage.carts.add(connection, OpenCart(total_amount=Decimal(1)))
+        wanted = [storage.reservations.Wanted(product, 1) for product in products]
+        await storage.reservations.hold(connection, cart, wanted, for_=timedelta(hours=1))
+        return cart
 
 
 async def again(database: Database, world: World) -> World:

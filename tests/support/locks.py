@@ -16,6 +16,7 @@ from tests.support.locked_world import World
 ORDER: Final = {
     "ops.webhook_endpoints": "id",
     "orders.orders": "id",
+    "products.stock": "product_id",
     "ops.watermarks": "order_id",
     "ops.outbox": "event_id",
     "ops.webhook_deliveries": "id",

@@ -70,3 +70,8 @@ async def order_pk(database: Database) -> int:
     """Place an order, for whom stock moves; returns its number."""
     await place(database)
     return int(await value(database, "SELECT max(id) FROM orders.orders"))
+
+
+async def withdraw(database: Database, product: int) -> None:
+    """Let a product be sold no more."""
+    await value(database, "UPDATE products.products SET active = false WHERE id = $1", product)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from aiohttp import web
 
-from orderbus import storage
+from orderbus import services, storage
 from orderbus.domain import carts
-from orderbus.errors import NotFound
+from orderbus.errors import Conflict, NotFound, OutOfStock
+from orderbus.services.carts import Filled
 from orderbus.storage.database import Connection
 from orderbus.web import requests
-from orderbus.web.app_keys import DATABASE
+from orderbus.web.app_keys import DATABASE, SETTINGS
 from orderbus.web.idempotency import REPLAYED, answer_once
 from orderbus.web.routes import Routes
-from orderbus.web.schemas.carts import Cart, CartAnswer, Carts
+from orderbus.web.schemas.carts import Cart, CartAnswer, CartContents, CartItem, Carts, Quantity
 from orderbus.web.streams import stream_list
 
 ROUTES: Final = Routes("carts")
@@ -34,14 +36,18 @@ _ALSO_JSON: Final = frozenset(
     answers={201: (CartAnswer,)},
     headers=(REPLAYED,),
     reads=("Idempotency-Key",),
+    errors=(OutOfStock,),
 )
 async def create(request: web.Request) -> web.Response:
-    """Open a cart with a total, or with items that make up the total."""
+    """Open a cart with a total, or with items that make up the total.
+
+    It holds those of a known product in stock for a while, all of them or none.
+    """
     body = await requests.body(request, taken=_is_taken)
     cart = carts.parse(body)
 
     async def open_cart(connection: Connection) -> web.Response:
-        uuid = await storage.carts.add(connection, cart)
+        uuid = await services.carts.open_cart(connection, cart, hold_for=_held_for(request))
         return CartAnswer(message="Cart created successfully!", cart_uuid=uuid).response(201)
 
     return await answer_once(request, body, open_cart)
@@ -54,18 +60,79 @@ async def list_all(request: web.Request) -> web.StreamResponse:
     return await stream_list(request, "carts", list_after, number="cart_pk", shape=Cart)
 
 
-@ROUTES("PUT", "/carts/{id}/checkout", name="check_out_cart", answers={200: (CartAnswer,)})
+@ROUTES("GET", "/carts/{id}", name="get_cart", answers={200: (CartContents,)})
+async def show(request: web.Request) -> web.Response:
+    """Show a cart with its items, and until when they are held in stock."""
+    found = await request.app[DATABASE].ask(services.carts.show, _uuid(request))
+    return _contents(found).response()
+
+
+@ROUTES(
+    "PUT",
+    "/carts/{id}/items/{sku}",
+    name="put_cart_item",
+    takes=Quantity,
+    answers={200: (CartContents,)},
+    errors=(Conflict, OutOfStock),
+)
+async def put_item(request: web.Request) -> web.Response:
+    """Put so many of a product into an open cart, at the price it has now; 0 takes it out.
+
+    They are held in stock for a while, and so is what the cart holds already.
+    """
+    uuid = _uuid(request)
+    wanted = requests.valid(Quantity, requests.members(await requests.body(request)))
+    item = requests.valid(
+        carts.PutItem, {"sku": request.match_info["sku"], "quantity": wanted.quantity}
+    )
+    async with request.app[DATABASE].transaction() as connection:
+        found = await services.carts.put_item(connection, uuid, item, hold_for=_held_for(request))
+    return _contents(found).response()
+
+
+@ROUTES(
+    "PUT",
+    "/carts/{id}/checkout",
+    name="check_out_cart",
+    answers={200: (CartAnswer,)},
+    errors=(OutOfStock,),
+)
 async def check_out(request: web.Request) -> web.Response:
-    """Close a cart, which becomes an order; doing it again changes nothing."""
-    try:
-        uuid = UUID(request.match_info["id"])
-    except ValueError:
-        raise NotFound("Cart not found") from None
+    """Close a cart, which becomes an order; doing it again changes nothing.
+
+    What it held too long and others have meanwhile is refused, and the cart stays open.
+    """
+    uuid = _uuid(request)
     actor, traceparent = requests.key_of(request), requests.traceparent(request)
     await request.app[DATABASE].ask(
         storage.carts.check_out, uuid, actor=actor, traceparent=traceparent
     )
     return CartAnswer(message="Cart closed successfully!", cart_uuid=uuid).response()
+
+
+def _uuid(request: web.Request) -> UUID:
+    try:
+        return UUID(request.match_info["id"])
+    except ValueError:
+        raise NotFound("Cart not found") from None
+
+
+def _held_for(request: web.Request) -> timedelta:
+    return request.app[SETTINGS].cart_reservation_ttl
+
+
+def _contents(found: Filled) -> CartContents:
+    cart = found.cart
+    return CartContents(
+        uuid=cart.cart_uuid,
+        total_amount=cart.total_amount,
+        created_at=cart.created_at,
+        closed=cart.closed,
+        items=[
+            CartItem(**item.model_dump(), held_until=found.held_until.get(item.sku))
+            for item in cart.items
+        ],
+    )
 
 
 def _is_taken(media_type: str) -> bool:
