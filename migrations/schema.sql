@@ -674,7 +674,7 @@ CREATE TABLE products.categories (
     slug text NOT NULL,
     name text NOT NULL,
     parent_id bigint,
-    CONSTRAINT categories_check CHECK ((parent_id <> id)),
+    CONSTRAINT categories_check CHECK ((parent_id < id)),
     CONSTRAINT categories_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
     CONSTRAINT categories_slug_check CHECK (((slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'::text) AND (length(slug) <= 100)))
 );
@@ -690,7 +690,8 @@ ALTER TABLE products.categories ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
 
 CREATE TABLE products.product_categories (
     product_id bigint NOT NULL,
-    category_id bigint NOT NULL
+    category_id bigint NOT NULL,
+    is_chosen boolean NOT NULL
 );
 
 CREATE TABLE products.products (
@@ -698,11 +699,14 @@ CREATE TABLE products.products (
     uuid uuid DEFAULT gen_random_uuid() NOT NULL,
     sku text NOT NULL,
     name text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
     price numeric(10,2) NOT NULL,
     active boolean DEFAULT true NOT NULL,
     version bigint DEFAULT 1 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    words tsvector GENERATED ALWAYS AS (to_tsvector('simple'::regconfig, ((((name || ' '::text) || sku) || ' '::text) || description))) STORED NOT NULL,
+    CONSTRAINT products_description_check CHECK ((length(description) <= 10000)),
     CONSTRAINT products_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
     CONSTRAINT products_price_check CHECK ((price >= (0)::numeric)),
     CONSTRAINT products_sku_check CHECK (((length(sku) >= 1) AND (length(sku) <= 100)))
@@ -734,6 +738,7 @@ CREATE TABLE products.stock (
     shipped bigint DEFAULT 0 NOT NULL,
     backorder_limit integer DEFAULT 0 NOT NULL,
     available integer GENERATED ALWAYS AS (((on_hand - reserved) - allocated)) STORED NOT NULL,
+    in_stock boolean GENERATED ALWAYS AS ((((on_hand - reserved) - allocated) > 0)) STORED NOT NULL,
     version bigint DEFAULT 1 NOT NULL,
     CONSTRAINT never_oversold CHECK ((((on_hand - reserved) - allocated) >= (- backorder_limit))),
     CONSTRAINT stock_allocated_check CHECK ((allocated >= 0)),
@@ -763,7 +768,7 @@ CREATE TABLE products.stock_movements (
     CONSTRAINT stock_movements_check1 CHECK (((kind <> ALL (ARRAY['counted'::text, 'removed'::text])) OR (reason IS NOT NULL))),
     CONSTRAINT stock_movements_check2 CHECK (((kind = ANY (ARRAY['allocated'::text, 'bought'::text, 'returned'::text, 'shipped'::text])) = (order_id IS NOT NULL))),
     CONSTRAINT stock_movements_check3 CHECK (((kind = ANY (ARRAY['reserved'::text, 'released'::text, 'bought'::text])) = (cart_uuid IS NOT NULL))),
-    CONSTRAINT stock_movements_kind_check CHECK ((kind = ANY (ARRAY['counted'::text, 'received'::text, 'removed'::text, 'reserved'::text, 'released'::text, 'allocated'::text, 'bought'::text, 'returned'::text, 'shipped'::text]))),
+    CONSTRAINT stock_movements_kind_check CHECK ((kind = ANY (ARRAY['counted'::text, 'received'::text, 'removed'::text, 'reserved'::text, 'released'::text, 'allocated'::text, 'bought'::text, 'returned'::text, 'shipped'::text, 'set_aside'::text, 'sent'::text, 'sent_aside'::text]))),
     CONSTRAINT stock_movements_reason_check CHECK (((length(reason) >= 1) AND (length(reason) <= 2000)))
 );
 
@@ -977,11 +982,27 @@ CREATE INDEX categories_by_parent ON products.categories USING btree (parent_id)
 
 CREATE INDEX product_categories_by_category ON products.product_categories USING btree (category_id, product_id);
 
+CREATE INDEX products_active ON products.products USING btree (id) WHERE active;
+
+CREATE INDEX products_by_name ON products.products USING btree (name, id);
+
+CREATE INDEX products_by_price ON products.products USING btree (price, id);
+
+CREATE INDEX products_by_word ON products.products USING gin (words);
+
+CREATE INDEX products_inactive ON products.products USING btree (id) WHERE (NOT active);
+
 CREATE INDEX reservations_due ON products.reservations USING btree (expires_at) WHERE (is_held AND (expires_at < 'infinity'::timestamp with time zone));
+
+CREATE INDEX stock_in_stock ON products.stock USING btree (product_id) WHERE in_stock;
 
 CREATE INDEX stock_movements_by_order ON products.stock_movements USING btree (order_id, id) WHERE (order_id IS NOT NULL);
 
 CREATE INDEX stock_movements_by_product ON products.stock_movements USING btree (product_id, id);
+
+CREATE INDEX stock_movements_set_aside ON products.stock_movements USING btree (product_id, reserved) WHERE (kind = ANY (ARRAY['set_aside'::text, 'sent_aside'::text]));
+
+CREATE INDEX stock_sold_out ON products.stock USING btree (product_id) WHERE (NOT in_stock);
 
 CREATE TRIGGER append_only BEFORE UPDATE ON ops.audit_log FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
 

@@ -13,7 +13,9 @@ MOST_LINES: Final = 1_000
 
 #: Why stock moves. For a cart: ``reserved``, ``released``. For an order: ``allocated`` out of what
 #: is available, ``bought`` out of what its cart had reserved, ``returned`` where it failed or was
-#: cancelled, ``shipped``. By hand: ``received``, ``removed``, ``counted``.
+#: cancelled, ``shipped``. By hand: ``received``, ``removed``, ``counted``; ``set_aside`` for
+#: somebody who has neither cart nor order, ``sent`` to them out of what is available,
+#: ``sent_aside`` out of what was set aside.
 Kind = Literal[
     "reserved",
     "released",
@@ -24,6 +26,9 @@ Kind = Literal[
     "received",
     "removed",
     "counted",
+    "set_aside",
+    "sent",
+    "sent_aside",
 ]
 
 
@@ -48,6 +53,9 @@ UNIT: Final[Mapping[Kind, Change]] = {
     "received": Change(on_hand=1),
     "removed": Change(on_hand=-1),
     "counted": Change(on_hand=1),
+    "set_aside": Change(reserved=1),
+    "sent": Change(on_hand=-1, shipped=1),
+    "sent_aside": Change(on_hand=-1, reserved=-1, shipped=1),
 }
 
 

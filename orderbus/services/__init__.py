@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         outbox,
         owed,
         processing,
+        products,
         replay,
         restores,
         retention,

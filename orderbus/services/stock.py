@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
 from orderbus import storage
-from orderbus.domain.stock import MOST_LINES, MOST_UNITS, Refusal
+from orderbus.domain.stock import MOST_LINES, MOST_UNITS, Kind, Refusal
 from orderbus.domain.text import brief
-from orderbus.errors import Fault, Invalid
+from orderbus.errors import Fault, Invalid, OutOfStock, ShortLine
 from orderbus.storage.database import Connection, Database
+from orderbus.storage.stock import Movement
 from orderbus.storage.stock_bookings import Booked, Line
-from orderbus.storage.stock_views import Compared
+from orderbus.storage.stock_views import Compared, Level
 
 _SENTENCES: Final[Mapping[Refusal, str]] = {
     "unknown": "there is no such product",
@@ -33,6 +34,36 @@ async def book(
     """
     _check(lines)
     return await storage.stock_bookings.book(connection, lines, each_alone=each_alone, actor=actor)
+
+
+async def set_aside(connection: Connection, product_id: int, quantity: int, *, actor: str) -> Level:
+    """Keep units of a product for somebody who has neither cart nor order.
+
+    Raises ``NotFound``, ``OutOfStock``.
+    """
+    await storage.stock.set_aside_of(connection, product_id)
+    return await _moved(connection, [Movement(product_id, "set_aside", quantity)], actor)
+
+
+async def send(connection: Connection, product_id: int, quantity: int, *, actor: str) -> Level:
+    """Let units of a product leave by hand: what was set aside first, then what is available.
+
+    What carts hold and orders were allocated stays theirs. Raises ``NotFound``, ``OutOfStock``.
+    """
+    aside = min(quantity, await storage.stock.set_aside_of(connection, product_id))
+    kinds: tuple[tuple[Kind, int], ...] = (("sent_aside", aside), ("sent", quantity - aside))
+    movements = [Movement(product_id, kind, units) for kind, units in kinds if units]
+    return await _moved(connection, movements, actor)
+
+
+async def _moved(connection: Connection, movements: Sequence[Movement], actor: str) -> Level:
+    short = await storage.stock.move(connection, movements, actor=actor)
+    level = await storage.stock_views.level_of(connection, movements[0].product_id)
+    if short:
+        wanted = sum(each.quantity for each in movements)
+        message = "Requested quantity is not available."
+        raise OutOfStock(message, short=[ShortLine(level.sku, wanted, level.available)])
+    return level
 
 
 def refusal(booked: Booked) -> str | None:

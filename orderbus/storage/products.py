@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
-from orderbus.domain.products import NewProduct
+import asyncpg
+
+from orderbus.domain.products import Changes, NewProduct
 from orderbus.domain.text import brief
-from orderbus.errors import Conflict, NotFound
+from orderbus.errors import Changed, Conflict, NotFound
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
 
@@ -23,6 +26,7 @@ class Product:
     uuid: UUID
     sku: str
     name: str
+    description: str
     price: Decimal
     active: bool
     version: int
@@ -30,15 +34,42 @@ class Product:
     updated_at: datetime
 
 
-_COLUMNS = "id, uuid, sku, name, price, active, version, created_at, updated_at"
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A product as the catalogue shows it: what of it is available, and its categories' slugs."""
+
+    id: int
+    uuid: UUID
+    sku: str
+    name: str
+    description: str
+    price: Decimal
+    active: bool
+    version: int
+    available: int
+    categories: Sequence[str]
 
 
-async def add(connection: Connection, new: NewProduct) -> Product:
+_COLUMNS: Final = "id, uuid, sku, name, description, price, active, version, created_at, updated_at"
+#: What ``Shown`` has of a product ``p``.
+SHOWN: Final = """
+    p.id, p.uuid, p.sku, p.name, p.description, p.price, p.active, p.version,
+    (SELECT available FROM products.stock WHERE product_id = p.id) AS available,
+    ARRAY(SELECT slug
+            FROM products.product_categories
+            JOIN products.categories ON categories.id = category_id
+           WHERE product_id = p.id AND is_chosen
+           ORDER BY slug) AS categories
+"""
+
+
+async def add(connection: Connection, new: NewProduct, *, uuid: UUID | None = None) -> Product:
     """Add a product, of which there is none in stock yet. Raises ``Conflict``: the sku is taken."""
     added = await connection.fetchrow(
         f"""
         WITH added AS (
-            INSERT INTO products.products (sku, name, price) VALUES ($1, $2, $3)
+            INSERT INTO products.products (sku, name, price, description, uuid)
+            VALUES ($1, $2, $3, $4, coalesce($5, gen_random_uuid()))
             ON CONFLICT (sku) DO NOTHING
             RETURNING *
         ), stocked AS (
@@ -49,6 +80,8 @@ async def add(connection: Connection, new: NewProduct) -> Product:
         new.sku,
         new.name,
         new.price,
+        new.description,
+        uuid,
     )
     if added is None:
         raise Conflict(f"There is a product {brief(new.sku)} already")
@@ -102,3 +135,72 @@ async def ids(
         only_sold,
     )
     return {row["sku"]: row["id"] for row in found}
+
+
+async def show(connection: Connection, product_id: int) -> Shown:
+    """Show a product that is sold. Raises ``NotFound``."""
+    found = await connection.fetchrow(
+        f"SELECT {SHOWN} FROM products.products p WHERE id = $1 AND active",  # noqa: S608 - as above
+        product_id,
+    )
+    if found is None:
+        raise NotFound("Not found.")
+    return rows.one(Shown, found)
+
+
+async def change(
+    connection: Connection, product_id: int, changes: Changes, *, seen: int | None
+) -> None:
+    """Change a product that is sold, if it is still as it was ``seen``.
+
+    Raises ``NotFound``, ``Changed``; ``Conflict`` where another product has the sku.
+    """
+    try:
+        changed = await connection.fetchval(
+            """
+            UPDATE products.products
+               SET name = coalesce($3, name), description = coalesce($4, description),
+                   price = coalesce($5, price), sku = coalesce($6, sku),
+                   version = version + 1, updated_at = now()
+             WHERE id = $1 AND active AND version = coalesce($2, version)
+            RETURNING true
+            """,
+            product_id,
+            seen,
+            changes.name,
+            changes.description,
+            changes.price,
+            changes.sku,
+        )
+    except asyncpg.UniqueViolationError:
+        raise Conflict(f"There is a product {brief(changes.sku or '')} already") from None
+    if not changed:
+        raise await _why_not(connection, product_id)
+
+
+async def deactivate(connection: Connection, product_id: int, *, seen: int | None) -> None:
+    """Sell a product no more, if it is still as it was ``seen``: orders and movements name it.
+
+    Raises ``NotFound``, ``Changed``.
+    """
+    changed = await connection.fetchval(
+        """
+        UPDATE products.products
+           SET active = false, version = version + 1, updated_at = now()
+         WHERE id = $1 AND active AND version = coalesce($2, version)
+        RETURNING true
+        """,
+        product_id,
+        seen,
+    )
+    if not changed:
+        raise await _why_not(connection, product_id)
+
+
+async def _why_not(connection: Connection, product_id: int) -> Changed | NotFound:
+    version = await connection.fetchval(
+        "SELECT version FROM products.products WHERE id = $1 AND active", product_id
+    )
+    if version is None:
+        return NotFound("Not found.")
+    return Changed(f'If-Match names another version of the product: its ETag is "{version}"')

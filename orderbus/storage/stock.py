@@ -17,6 +17,7 @@ from uuid import UUID
 
 from orderbus import telemetry
 from orderbus.domain.stock import MOST_UNITS, Kind, change
+from orderbus.errors import NotFound
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
 
@@ -116,3 +117,33 @@ async def move(connection: Connection, movements: Sequence[Movement], *, actor: 
         MOST_UNITS,
     )
     return rows.many(Short, short)
+
+
+async def set_aside_of(connection: Connection, product_id: int) -> int:
+    """Lock the stock of a product that is sold, and say how much of it is set aside by hand.
+
+    Raises ``NotFound``.
+    """
+    locked = await connection.fetchval(
+        """
+        SELECT true
+          FROM products.stock
+         WHERE product_id = $1
+           AND (SELECT active FROM products.products WHERE id = product_id)
+           FOR NO KEY UPDATE
+        """,
+        product_id,
+    )
+    if locked is None:
+        raise NotFound("Not found.")
+    # In a statement of its own: it sees what moved while the first one waited.
+    return int(
+        await connection.fetchval(
+            """
+            SELECT coalesce(sum(reserved), 0)
+              FROM products.stock_movements
+             WHERE product_id = $1 AND kind IN ('set_aside', 'sent_aside')
+            """,
+            product_id,
+        )
+    )

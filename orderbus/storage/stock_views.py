@@ -102,6 +102,16 @@ async def level(connection: Connection, sku: str) -> Level:
     return rows.one(Level, found)
 
 
+async def level_of(connection: Connection, product_id: int) -> Level:
+    """Say how much there is of a product that is there."""
+    found = await connection.fetchrow(
+        "SELECT stock.*, sku, name FROM products.stock JOIN products.products ON id = product_id"
+        " WHERE product_id = $1",
+        product_id,
+    )
+    return rows.one(Level, found)
+
+
 async def list_movements(
     connection: Connection, product_id: int, *, before: int | None = None, at_most: int
 ) -> list[Moved]:

@@ -20,6 +20,7 @@ from orderbus.storage.database import Database, open_database
 from orderbus.web import app_keys, openapi
 from orderbus.web.api import (
     carts,
+    catalog,
     dead_letters,
     deliveries,
     docs,
@@ -40,6 +41,7 @@ ROUTES: Final[Sequence[Route]] = (
     *orders.ROUTES,
     *new_orders.ROUTES,
     *carts.ROUTES,
+    *catalog.ROUTES,
     *dead_letters.ROUTES,
     *webhook_endpoints.ROUTES,
     *deliveries.ROUTES,

@@ -16,6 +16,7 @@ from orderbus.web import problems
 from orderbus.web.problems import Problem
 from orderbus.web.routes import Route
 from orderbus.web.schemas.orders import Change
+from orderbus.web.shop_refusals import ShopRefusal
 
 _Json = dict[str, Any]
 #: Each model, read or written, as a reference to its schema.
@@ -50,6 +51,7 @@ _PATH: Final = {
     "job": "the number of a job",
     "delivery": "the number of a delivery",
     "letter": "the number of a dead letter",
+    "product": "the number of a product",
     "file": "the name of a file of the viewer",
 }
 _KEYS: Final = {
@@ -117,6 +119,7 @@ def _models(routes: Sequence[Route]) -> set[tuple[type[BaseModel], JsonSchemaMod
     written = [each for each in answered if not isinstance(each, str)]
     return {
         (Problem, "serialization"),
+        (ShopRefusal, "serialization"),
         *((model, "serialization") for model in written),
         *((model, "validation") for model in taken),
     }
@@ -173,18 +176,19 @@ def _responses(route: Route, schemas: _Schemas) -> _Json:
         response = found.setdefault(status, _response("", (), {}))
         response["description"] = f"{response['description']}\n\n`{code}`: {what}".strip()
         response["headers"] |= _response("", headers, {})["headers"]
-        empty = {"schema": schemas[Problem, "serialization"], "examples": {}}
-        content = response["content"].setdefault(problems.CONTENT_TYPE, empty)
-        content["examples"][code] = {"value": body.members()}
+        empty = {"schema": schemas[type(body), "serialization"], "examples": {}}
+        content = response["content"].setdefault(problems.content_type(route.path), empty)
+        content.setdefault("examples", {})[code] = {"value": body.members()}
     return {str(status): found[status] for status in sorted(found)}
 
 
-def _refusals(route: Route) -> Iterable[tuple[str, int, str, Iterable[str], Problem]]:
+def _refusals(route: Route) -> Iterable[tuple[str, int, str, Iterable[str], Problem | ShopRefusal]]:
     """Name each refusal by its code, with status, reason, headers and an example."""
     for kind in sorted(route.refusals(), key=lambda kind: kind.code):
         error = _example(kind)
         body = problems.body_of(error, route.path)
-        yield kind.code, body.status, _docstring(kind), problems.headers_of(error), body
+        status = problems.status_of(error, route.path)
+        yield kind.code, status, _docstring(kind), problems.headers_of(error), body
     possible = {
         HTTPStatus.BAD_REQUEST: not route.any_host,
         HTTPStatus.REQUEST_TIMEOUT: route.takes is not None,

@@ -1,4 +1,4 @@
-"""Refusals over HTTP: RFC 9457 ``application/problem+json``."""
+"""Refusals over HTTP: RFC 9457 ``application/problem+json``, or as the shop's clients read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from orderbus import errors
 from orderbus.domain.text import brief, storable
 from orderbus.errors import Fault, Invalid, OrderbusError
 from orderbus.handling import handling
+from orderbus.web import shop_refusals
 from orderbus.web.schemas.fields import Body
+from orderbus.web.shop_refusals import ShopRefusal
 
 #: Under which an answer carries why it refuses; the middleware logs it.
 REFUSAL: Final = web.ResponseKey("refusal", dict[str, str])
@@ -76,11 +78,18 @@ def response_to(error: OrderbusError, request: web.BaseRequest) -> web.Response:
     body = body_of(error, request.path)
     faults = getattr(error, "faults", ())[:_LOGGED_FAULTS]
     why = "; ".join([str(error), *(f"{fault.pointer}: {fault.detail}" for fault in faults)])
-    return noted(_answer(body, headers_of(error)), error.code, why)
+    return noted(_answer(status_of(error, request.path), body, headers_of(error)), error.code, why)
 
 
-def body_of(error: OrderbusError, path: str) -> Problem:
+def status_of(error: OrderbusError, path: str) -> int:
+    """Say with which status ``error`` is answered to whoever asked for ``path``."""
+    return shop_refusals.status_of(error) if shop_refusals.reads(path) else handling(error).status
+
+
+def body_of(error: OrderbusError, path: str) -> Problem | ShopRefusal:
     """Say what ``error`` is to whoever asked for ``path``."""
+    if shop_refusals.reads(path):
+        return shop_refusals.body_of(error)
     members: dict[str, Any] = {"detail": error.detail}
     if isinstance(error, Invalid) and error.faults:
         members["faults"] = [asdict(fault) for fault in _faults(error)]
@@ -91,7 +100,7 @@ def body_of(error: OrderbusError, path: str) -> Problem:
     if isinstance(error, errors.IllegalMove):
         members |= {"from": error.source, "to": error.target}
     members |= _members_of_the_path(error, path.rstrip("/"))
-    return body(handling(error).status, code=error.code, path=path, **members)
+    return _problem(handling(error).status, code=error.code, path=path, **members)
 
 
 def noted(answer: web.Response, code: str, detail: str) -> web.Response:
@@ -147,7 +156,7 @@ def problem(
     """Answer with a problem that is no error of ours."""
     old = _error(request.path.rstrip("/"), detail)
     found = body(status, code=code, detail=detail, path=request.path, **old)
-    return noted(_answer(found, headers), code, detail)
+    return noted(_answer(status, found, headers), code, detail)
 
 
 def body(
@@ -157,8 +166,14 @@ def body(
     detail: str,
     path: str,
     **members: Any,  # noqa: ANN401 - extension members of the problem
-) -> Problem:
+) -> Problem | ShopRefusal:
     """Write a problem; ``code`` becomes its type."""
+    if shop_refusals.reads(path):
+        return ShopRefusal(detail=_short(detail))
+    return _problem(status, code=code, detail=detail, path=path, **members)
+
+
+def _problem(status: int, *, code: str, detail: str, path: str, **members: Any) -> Problem:  # noqa: ANN401 - as above
     return Problem(
         type=f"/problems/{code.replace('_', '-')}",
         title=HTTPStatus(status).phrase,
@@ -169,8 +184,14 @@ def body(
     )
 
 
-def _answer(body: Problem, headers: Mapping[str, str]) -> web.Response:
-    return body.response(body.status, {**headers, "Content-Type": CONTENT_TYPE})
+def content_type(path: str) -> str:
+    """Name the media type of what is refused under ``path``."""
+    return shop_refusals.CONTENT_TYPE if shop_refusals.reads(path) else CONTENT_TYPE
+
+
+def _answer(status: int, body: Problem | ShopRefusal, headers: Mapping[str, str]) -> web.Response:
+    kind = CONTENT_TYPE if isinstance(body, Problem) else shop_refusals.CONTENT_TYPE
+    return body.response(status, {**headers, "Content-Type": kind})
 
 
 def _short(sentence: str) -> str:

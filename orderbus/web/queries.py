@@ -104,13 +104,13 @@ class _Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class _Limited(_Query):
+class Limited(_Query):
     """How many are asked for."""
 
     limit: Annotated[int, Field(ge=1, le=_LONGEST_PAGE), BeforeValidator(_limit)] = 10
 
 
-class PageQuery(_Limited):
+class PageQuery(Limited):
     """How many are asked for, and from where on."""
 
     cursor: Annotated[
@@ -169,11 +169,11 @@ class LetterQuery(PageQuery, _Letters):
     """Which open dead letters are asked for, how many, and from where on."""
 
 
-class LetterGroupQuery(_Limited, _Letters):
+class LetterGroupQuery(Limited, _Letters):
     """Which open dead letters are grouped, and how many groups are asked for."""
 
 
-class EndpointQuery(_Limited):
+class EndpointQuery(Limited):
     """How many endpoints are asked for, and after which one."""
 
     cursor: Annotated[UUID | None, BeforeValidator(_endpoint), _CURSOR] = None
@@ -192,7 +192,7 @@ def _http_status(value: str) -> int:
     return int(value)
 
 
-class DeliveryQuery(_Limited):
+class DeliveryQuery(Limited):
     """Which deliveries are asked for, how many, and from where on."""
 
     state: Annotated[

@@ -18,7 +18,14 @@ from orderbus.storage.database import Database
 from orderbus.storage.jobs import NewJob, Step
 from orderbus.web import app, openapi
 from tests.conftest import settings_from
-from tests.support import catalogue_calls, delivery_rows, letter_rows, samples, scenario
+from tests.support import (
+    catalog_samples,
+    catalogue_calls,
+    delivery_rows,
+    letter_rows,
+    samples,
+    scenario,
+)
 from tests.support.api_client import JSON, PATH, Client, placed, serving
 from tests.support.described import DESCRIBED, operations
 
@@ -32,6 +39,7 @@ ELSEWHERE = {503, 500, 408}
 ONLY_UNDER_WAY = {
     ("discard_dead_letter", 409),
     *(("create_new_order", 409), ("begin_job", 409)),
+    *(("add_product", 409), ("reserve_product", 409), ("ship_product", 409)),
     *(("add_endpoint", 409), ("disable_endpoint", 409), ("enable_endpoint", 409)),
 }
 MOMENT = "2026-01-02T03:04:05Z"
@@ -55,7 +63,7 @@ async def guarded(env: dict[str, str], database: Database) -> AsyncIterator[Clie
 def routes() -> list[tuple[str, str, dict[str, Any]]]:
     """Every operation as it can be asked: its method, a path, and what is described of it."""
     values = {"{delivery}": "4711", "{id}": str(uuid4()), "{file}": "start.js", "{job}": "17"}
-    values |= {"{letter}": "17", "{sku}": "tea"}
+    values |= {"{letter}": "17", "{product}": "17", "{sku}": "tea"}
     return [
         (method, re.sub("{[a-z]+}", lambda name: values[name.group()], path), operation)
         for (method, path), operation in operations().items()
@@ -222,6 +230,8 @@ async def test_every_answer_that_is_described_is_given_and_no_other(
     await add_and_change_endpoints(client, database, settings)
     await act_on_deliveries(client, database)
     await decide_about_letters(client, database)
+    await catalog_samples.ask_everything(client, database)
+    await guarded.get("/api/catalog/products?active=false")
 
     described = {
         (operation["operationId"], int(status))

@@ -68,7 +68,7 @@ def differences(
     found = [
         f"no header {name} is described" for name in response.headers if name.lower() not in names
     ]
-    if response.status == web.HTTPNotModified.status_code:
+    if response.status in (web.HTTPNotModified.status_code, web.HTTPNoContent.status_code):
         return found
     content = described["content"].get(response.content_type)
     if content is None:

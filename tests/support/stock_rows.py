@@ -8,6 +8,7 @@ from uuid import uuid4
 from orderbus import services, storage
 from orderbus.domain.products import NewProduct
 from orderbus.storage.database import Database
+from orderbus.storage.stock import Movement
 from orderbus.storage.stock_bookings import Line
 from orderbus.storage.stock_views import Difference, Level
 from tests.support.scenario import place, value
@@ -19,9 +20,27 @@ async def add(database: Database, on_hand: int, *, sku: str | None = None) -> in
     new = NewProduct(sku=sku, name="Tea", price=Decimal(5))
     product = await database.ask(storage.products.add, new)
     if on_hand:
-        line = Line(sku=sku, delta=on_hand)
-        await database.ask(storage.stock_bookings.book, [line], each_alone=False, actor="test")
+        await book(database, sku, on_hand)
     return product.id
+
+
+async def book_in(database: Database, on_hand: int) -> None:
+    """Book so many of every product in."""
+    for product in await database.ask(storage.products.list_by_sku, at_most=1000):
+        await book(database, product.sku, on_hand)
+
+
+async def book(database: Database, sku: str, on_hand: int) -> None:
+    """Book so many of a product in."""
+    line = Line(sku=sku, delta=on_hand)
+    await database.ask(storage.stock_bookings.book, [line], each_alone=False, actor="test")
+
+
+async def reserve_for_a_cart(database: Database, product: int, quantity: int) -> None:
+    """Have a cart hold so many."""
+    movement = Movement(product, "reserved", quantity, cart_uuid=uuid4())
+    short = await database.ask(storage.stock.move, [movement], actor="test")
+    assert short == []
 
 
 async def level(database: Database, product: int) -> Level:

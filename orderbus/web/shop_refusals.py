@@ -1,0 +1,90 @@
+"""Refusals on the paths of the shop, in the words that its clients read.
+
+Those are written for Django REST Framework: ``detail``, ``error``, or what is wrong by field.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from pydantic import ConfigDict, Field
+
+from orderbus import errors
+from orderbus.domain.text import brief, storable
+from orderbus.errors import Fault, Invalid, OrderbusError
+from orderbus.handling import handling
+from orderbus.web.schemas.fields import Body
+
+CONTENT_TYPE: Final = "application/json"
+_FAMILIES: Final = ("/api/identity", "/api/catalog", "/api/orders")
+_LONGEST: Final = 300
+#: What is said there where something is wrong with a field.
+_WORDS: Final = {
+    "missing": "This field is required.",
+    "string_type": "Not a valid string.",
+    "string_too_short": "This field may not be blank.",
+    "string_too_long": "Ensure this field has no more than {bound} characters.",
+    "decimal_max_digits": "Ensure that there are no more than {bound} digits in total.",
+    "decimal_max_places": "Ensure that there are no more than {bound} decimal places.",
+    "greater_than_equal": "Ensure this value is greater than or equal to {bound}.",
+    "less_than_equal": "Ensure this value is less than or equal to {bound}.",
+}
+
+
+class ShopRefusal(Body):
+    """Why a request was refused: one sentence, or what is wrong with each field by its name."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, list[str]]
+
+    detail: str = Field("", description="why; absent where fields are wrong")
+    error: str = Field("", description="what the state of things forbids")
+
+
+def reads(path: str) -> bool:
+    """Say whether the clients of ``path`` read refusals so."""
+    return (
+        path.rstrip("/") == "/api"
+        or path.startswith(tuple(f"{each}/" for each in _FAMILIES))
+        or path in _FAMILIES
+    )
+
+
+def status_of(error: OrderbusError) -> int:
+    """Say with which status ``error`` is answered: too little stock is an invalid request here."""
+    return 400 if isinstance(error, errors.OutOfStock) else handling(error).status
+
+
+def body_of(error: OrderbusError) -> ShopRefusal:
+    """Say what ``error`` is to the shop's clients."""
+    match error:
+        case Invalid(faults=[_, *_]) if all(fault.pointer for fault in error.faults):
+            return ShopRefusal.model_validate(by_field(error))
+        case errors.Conflict():
+            return ShopRefusal(error=short(error.detail))
+    return ShopRefusal(detail=short(error.detail))
+
+
+def by_field(error: Invalid) -> dict[str, list[str]]:
+    """Name what is wrong with each field."""
+    found: dict[str, list[str]] = {}
+    for fault in error.faults:
+        field = storable(brief(fault.pointer)).removeprefix("/") or "non_field_errors"
+        said = short(_said(fault))
+        if field in ShopRefusal.model_fields:  # these say something else
+            field, said = "non_field_errors", f"{field}: {said}"
+        found.setdefault(field, []).append(said)
+    return found
+
+
+def _said(fault: Fault) -> str:
+    bound = re.search(r"-?[0-9]+(?:\.[0-9]+)?", fault.detail)
+    words = _WORDS.get(fault.code, fault.detail)
+    return words.replace("{bound}", bound[0] if bound else "")
+
+
+def short(sentence: str) -> str:
+    """Cut a sentence, and keep out of it what no JSON text should hold."""
+    return storable(brief(sentence, _LONGEST))

@@ -1,0 +1,91 @@
+"""A list of 100,000 products is answered from an index, or by a look at a bounded part of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from orderbus import storage
+from orderbus.storage.database import Connection, Database
+from orderbus.storage.product_lists import MOST_COUNTED, MOST_FOUND, Filter
+from tests.support import many_products as many_rows
+from tests.support.plans import BOUND, plans, quiet_connection
+
+PRODUCTS = 100_000
+#: What fits nearly all, few and none of them.
+WANTED: tuple[dict[str, Any], ...] = (
+    {},
+    {"ordering": "-id"},
+    {"ordering": "price"},
+    {"ordering": "-name"},
+    {"name": "Guitar 70000"},
+    {"name": "Drum"},
+    {"sku": "sku-70000"},
+    {"price": Decimal(70_000)},
+    {"price__gte": Decimal(1)},
+    {"price__gte": Decimal(99_990)},
+    {"price__lte": Decimal(5), "ordering": "-price"},
+    {"price__gte": Decimal(50_000), "price__lte": Decimal(50_004)},
+    {"category": "guitars"},
+    {"category": "drums"},
+    {"category": "snares"},
+    {"category": "guitars", "in_stock": False},
+    {"category": "drums", "in_stock": False, "ordering": "-id"},
+    {"category": "drums", "sku": "sku-9004"},
+    {"in_stock": True, "price__gte": Decimal(99_900)},
+    {"in_stock": True},
+    {"in_stock": False},
+    {"active": False},
+    {"search": "red"},
+)
+
+
+@pytest.fixture
+async def many_products(database: Database) -> AsyncIterator[Connection]:
+    async with quiet_connection(database) as connection:
+        await many_rows.add(connection, PRODUCTS)
+        yield connection
+
+
+async def faults(connection: Connection, mode: str, wanted: Filter, bound: int) -> list[str]:
+    async def ask(connection: Connection) -> None:
+        await storage.product_lists.list_page(connection, wanted, limit=11, offset=0)
+
+    (plan,) = await plans(connection, mode, ask)
+    return plan.faults(bound)
+
+
+async def test_every_filter_and_every_order_is_answered_from_an_index(
+    many_products: Connection,
+) -> None:
+    found = {}
+    for mode in ("generic", "custom"):
+        for wanted in WANTED:
+            if wrong := await faults(many_products, mode, Filter(**wanted), BOUND):
+                found[mode, str(wanted)] = wrong
+        for search in (Filter(search="electric"), Filter(search="electric", ordering="name")):
+            if wrong := await faults(many_products, mode, search, 2 * MOST_FOUND):
+                found[mode, str(search)] = wrong
+        looked_through = Filter(name__icontains="guitar 99999")
+        if wrong := await faults(many_products, mode, looked_through, PRODUCTS):
+            found[mode, str(looked_through)] = wrong
+
+    assert not found, found
+
+
+async def test_a_list_is_counted_up_to_a_bound_and_reads_no_table_from_end_to_end(
+    many_products: Connection,
+) -> None:
+    few = (Filter(in_stock=True), Filter(category="drums"), Filter(search="red"))
+    for wanted in (Filter(), *few):
+
+        async def count(connection: Connection, wanted: Filter = wanted) -> None:
+            await storage.product_lists.count(connection, wanted)
+
+        (plan,) = await plans(many_products, "generic", count)
+        assert plan.faults(BOUND if wanted in few else MOST_COUNTED) == [], wanted
+    counted = await storage.product_lists.count(many_products, Filter())
+    assert counted == PRODUCTS - PRODUCTS // 9000 - 1
