@@ -16,7 +16,8 @@
     │   │   ├── UnderWay       the first request with this idempotency key is not answered yet
     │   │   ├── IllegalMove    an order cannot go from where it is to where it was sent
     │   │   └── OutOfStock     there is not enough of every product
-    │   └── Changed            it is no longer what the caller saw
+    │   ├── Changed            it is no longer what the caller saw
+    │   └── Unseen             the caller does not say what it saw
     ├── Unavailable        a dependency did not answer; the same call may work later
     │   ├── Busy               somebody else has locked what this needs
     │   │   └── LeaseLost          somebody else has taken what was ours
@@ -146,14 +147,17 @@ class UnderWay(Conflict):
 
 
 class IllegalMove(Conflict):
-    """An order in status ``source`` cannot go to ``target``."""
+    """An order that is at ``source`` cannot go to ``target``; ``allowed`` can be done to it."""
 
     code = "illegal_move"
 
-    def __init__(self, message: str, *, source: str, target: str) -> None:
+    def __init__(
+        self, message: str, *, source: str, target: str, allowed: Sequence[str] = ()
+    ) -> None:
         super().__init__(message)
         self.source = source
         self.target = target
+        self.allowed = tuple(allowed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +183,12 @@ class Changed(Refused):
     """It is no longer what the caller saw (``If-Match``, RFC 9110 section 13.1.1)."""
 
     code = "changed"
+
+
+class Unseen(Refused):
+    """The change has to say which version it is of (``If-Match``, RFC 6585 section 3)."""
+
+    code = "unseen"
 
 
 class Unavailable(OrderbusError):

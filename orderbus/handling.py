@@ -22,6 +22,7 @@ from orderbus.errors import (
     Unauthenticated,
     Unavailable,
     UnknownMediaType,
+    Unseen,
 )
 
 
@@ -68,6 +69,7 @@ HANDLING: Final[Mapping[type[Exception], Handling]] = {
     UnknownMediaType: Handling(415, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
     KeyReused: Handling(422, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
     Changed: Handling(412, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
+    Unseen: Handling(428, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),
     Unavailable: Handling(503, AtWork.RETRY, OnReturn.RETRY, exit_code=3),
     Busy: Handling(503, AtWork.RETRY, OnReturn.PUT_OFF, exit_code=3),
     Poisoned: Handling(503, AtWork.DEAD_LETTER, OnReturn.DEAD_LETTER),

@@ -39,7 +39,7 @@ COMMANDS: Final = {
         "restore_check",
         "Say what a restored database does not know, before workers and bridge begin.",
     ),
-    "states": ("states", "Print the moves of an order as a Mermaid diagram."),
+    "states": ("states", "Print the moves of an order as Mermaid diagrams."),
     "stock": ("stock", "Show stock, book it in and out, and verify its counters."),
     "subscribe_order_created": ("bridge", ""),
     "up": ("up", "Run everything on this machine until Ctrl-C."),

@@ -147,7 +147,7 @@ async def _journey(database: Database, reference: str) -> Journey:
     """Read the order's journey, once the worker has written down that it was delivered."""
 
     async def delivered() -> Journey:
-        journey = await services.orders.journey(database, reference)
+        journey = await services.order_lists.journey(database, reference)
         if not any(delivery.delivered_at for delivery in journey.events[0].deliveries):
             raise Died(f"The worker did not note within {PATIENCE.seconds} s that it delivered")
         return journey

@@ -28,7 +28,7 @@ async def show(run: terminal.Run, *, order: str) -> None:
 
     ID is our uuid or the sender's reference.
     """
-    journey = await services.orders.journey(run.database, order)
+    journey = await services.order_lists.journey(run.database, order)
     run.answer({"id": journey.order_id, **asdict(journey)}, *_lines(journey))
 
 

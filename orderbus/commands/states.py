@@ -11,12 +11,19 @@ from orderbus.domain import states as table
 @click.command()
 @terminal.as_json
 def states(*, as_json: bool) -> None:
-    """Print the moves of an order as a Mermaid diagram. docs/states.md holds it."""
+    """Print the moves of an order as Mermaid diagrams. docs/states.md holds them."""
     if as_json:
         moves = [
-            {"action": move.action, "from": move.sources, "to": move.target, "event": move.event}
+            {
+                "action": move.action,
+                "axis": move.axis,
+                "from": move.sources,
+                "to": move.target,
+                "event": move.event,
+            }
             for move in table.MOVES
         ]
         terminal.show(moves)
     else:
-        terminal.say(table.diagram(), lines=True)
+        drawn = "\n\n".join(table.diagram(axis) for axis in table.Axis)
+        terminal.say(drawn, lines=True)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         letter_lists,
         lost_events,
         maintenance,
+        order_lists,
+        order_moves,
         orders,
         outbox,
         owed,

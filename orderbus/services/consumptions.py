@@ -49,6 +49,18 @@ Prepare = Callable[..., Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """What ``begin`` answers for an event that has to wait: why, and when it is looked at again.
+
+    It is put off, uncharged, in the transaction that found it so: whoever ends the wait, under the
+    same locks, may make it due before.
+    """
+
+    reason: str
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Work:
     """What a consumer does with an event.
 
@@ -58,7 +70,8 @@ class Work:
     outside belongs into ``prepare(held, event, ours)``, which runs before, in no transaction, and
     perhaps more than once; its result is handed to ``effect``. What it writes down of its own goes
     through ``ours``, a transaction that a worker without the lease cannot commit. ``begin`` does
-    that for many events at once, before ``prepare``, which is handed its answer for its event.
+    that for many events at once, before ``prepare``, which is handed its answer for its event, but
+    for those that it says of that each ``Waits``.
     ``on_dead_letter`` is called instead, in the transaction that writes the dead letter, with the
     reason; where the payload is gone, the event it gets has an empty ``order``.
     """
@@ -75,7 +88,7 @@ class Decision:
     """What becomes of a claimed event; without a verdict its effect is had."""
 
     claim: Claim
-    verdict: Retry | NotCharged | DeadLetter | None = None
+    verdict: Retry | NotCharged | DeadLetter | Waits | None = None
     error: str = ""
 
 
@@ -125,16 +138,19 @@ class Consuming(Taker[Claim, Decision]):
         with telemetry.bound(**_about(claimed)):
             try:
                 async with limit:
-                    await self._consume(claimed, claimed.event)
+                    waits = await self._consume(claimed, claimed.event)
             except (Exception, asyncio.CancelledError) as raised:  # noqa: BLE001 - a door, as below
                 if limit.expired():
                     return self._judge(claimed, TimeoutError(), said="It took too long")
                 return self._judge(claimed, as_failure(raised))
-            return Decision(claimed)
+            return Decision(claimed, waits, waits.reason if waits else "")
 
-    async def _consume(self, claim: Claim, event: Event) -> None:
+    async def _consume(self, claim: Claim, event: Event) -> Waits | None:
+        """Have the effect, once; or say that it waits."""
         work = self._work
         begun = () if self._beginning is None else (await self._beginning.hand_in(claim),)
+        if begun and isinstance(begun[0], Waits):
+            return begun[0]
         prepared: tuple[Any, ...] = ()
         if work.prepare is not None:
             prepared = (await work.prepare(self._held, event, partial(self._ours, claim), *begun),)
@@ -143,12 +159,20 @@ class Consuming(Taker[Claim, Decision]):
         else:
             async with self._transactions:
                 await self._have_effect([(claim, *prepared)])
+        return None
 
     async def _begin_all(self, begin: Begin, claims: Sequence[Claim]) -> Sequence[Any]:
         async with self._held.database.transaction() as connection:
             events = [claim.event for claim in claims if claim.event is not None]
             begun = await begin(self._held, connection, events)
             await storage.consumptions.hold(connection, claims)
+            waiting = [
+                PutOff(claim, answer.after, charged=False, error=answer.reason)
+                for claim, answer in zip(claims, begun, strict=True)
+                if isinstance(answer, Waits)
+            ]
+            if waiting:
+                await storage.consumptions.put_off(connection, waiting)
         return begun
 
     async def _have_effect(self, given: Sequence[tuple[Any, ...]]) -> Sequence[None]:
@@ -196,6 +220,9 @@ class Consuming(Taker[Claim, Decision]):
                     return
                 telemetry.DEAD_LETTERS.labels(kind="consumption").inc()
                 log.error("dead_letter_written", kind="consumption", reason=reason, error=error)
+            case Waits(_, after):
+                outcome = "again"  # it was put off when it was found to wait
+                log.info("event_consumed_later", again_in=after.total_seconds(), error=error)
             case Retry(after) | NotCharged(after) as verdict:
                 outcome = "again"
                 charged = isinstance(verdict, Retry)

@@ -1,4 +1,4 @@
-"""Orders are accepted, shown, listed, and moved; whichever door asks for it."""
+"""Orders are accepted, and moved; whichever door asks for it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from uuid import UUID, uuid4
 from orderbus import storage, telemetry
 from orderbus.domain import states
 from orderbus.domain.orders import Customer, OrderId, PlaceOrder, content_hash
-from orderbus.domain.states import Action, Status
+from orderbus.domain.states import Action, Axis, Hold, Status
 from orderbus.errors import Changed, KeyReused, Unavailable
 from orderbus.services import conflicts
 from orderbus.services.shared import Together
-from orderbus.storage.conflicts import Answered, Conflict
+from orderbus.storage.conflicts import Answered
 from orderbus.storage.database import Connection, Database, after_commit
-from orderbus.storage.events import Happened, HistoryEntry
-from orderbus.storage.journey import Journey
-from orderbus.storage.order_lists import Filter
+from orderbus.storage.events import Happened
 from orderbus.storage.orders import New, Order
 
 #: Orders of one statement.
@@ -156,77 +154,11 @@ async def _same_again(connection: Connection, new: New) -> Placed:
     raise Unavailable("The order could not be stored just now")
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A part of a list of orders, and the row before which the next one begins, if there is one."""
-
-    orders: Sequence[Order]
-    next_before: int | None
-
-
-async def list_newest(
-    database: Database, wanted: Filter, *, before: int | None, at_most: int
-) -> Page:
-    """List orders from the newest on; raises ``Unavailable``."""
-    async with database.connection() as connection:
-        found = await storage.order_lists.list_newest(
-            connection, wanted, before=before, at_most=at_most + 1
-        )
-    page = found[:at_most]
-    return Page(page, page[-1].order_pk if len(found) > at_most else None)
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """An order, and what was done to it, oldest first; and what else was sent in its name."""
-
-    order: Order
-    entries: Sequence[HistoryEntry]
-    conflicts: Sequence[Conflict]
-
-
-async def history(database: Database, id_or_ref: str) -> History:
-    """List who did what to an order, and when. Raises ``NotFound``, ``Unavailable``."""
-    async with database.connection() as connection:
-        order = await storage.orders.get(connection, id_or_ref)
-        entries = await storage.events.history(connection, order.order_id)
-        return History(order, entries, await storage.conflicts.list_of(connection, order.order_pk))
-
-
-async def journey(database: Database, id_or_ref: str) -> Journey:
-    """Show every hop of an order's events. Raises ``NotFound``, ``Unavailable``."""
-    async with database.connection() as connection:
-        order = await storage.orders.get(connection, id_or_ref)
-        return await storage.journey.get(connection, order.order_id)
-
-
-async def cancel(
-    connection: Connection,
-    id_or_ref: str,
-    *,
-    reason: str | None,
-    actor: str,
-    seen: int | None,
-    traceparent: str | None,
-) -> Order:
-    """Cancel an order in the caller's transaction, and show it as it is then.
-
-    ``seen`` is the sequence the caller saw last. Raises ``NotFound``, ``IllegalMove``; ``Changed``
-    where the order is no longer as it was seen.
-    """
-    order = await lock_as_seen(connection, id_or_ref, seen)
-    cancelled = moving(
-        *(order, Action.CANCEL, actor),
-        reason=reason,
-        traceparent=traceparent,
-        request_id=telemetry.request_id(),
-    )
-    await move(connection, [cancelled])
-    return await storage.orders.get(connection, str(order.order_id))
-
-
 async def lock_as_seen(connection: Connection, id_or_ref: str, seen: int | None) -> Order:
-    """Lock an order for a change; raises ``NotFound``, ``Changed`` as ``cancel`` does."""
+    """Lock an order for a change; raises ``NotFound``.
+
+    ``Changed`` where it is no longer as the caller saw it last, in sequence ``seen``.
+    """
     found = await storage.orders.get(connection, id_or_ref)
     order = await storage.orders.lock(connection, found.order_id)
     if seen is not None and seen != order.event_seq:
@@ -242,28 +174,55 @@ def moving(
     *,
     reason: str | None = None,
     beside: Mapping[str, Any] | None = None,
+    details: Mapping[str, Any] | None = None,
+    sets: Mapping[str, Any] | None = None,
     **more: Any,  # noqa: ANN401 - as there
 ) -> Happened:
     """Say what happens to an order whose row is locked; raises ``IllegalMove``.
 
-    ``beside`` is what its events carry beside the order; for ``more`` see ``Happened``.
+    ``beside`` is what its events carry beside the order, and ``details`` what its history tells
+    beside the move; for ``sets`` and ``more`` see ``Happened``.
     """
-    found = states.move(order.status, action)
+    found = states.move(order.state, action)
+    to = {found.axis: found.target}
+    if action in states.FOLLOWS:
+        axis, _, target = states.FOLLOWS[action]
+        to[axis] = target
+    status = to.pop(Axis.STATUS, None)
+    new = _columns(to, ends_hold=action is Action.CANCEL and order.on_hold, reason=reason)
+    says = {"status": status or order.status, **new}
+    says.pop("hold_reason", None)
     why = {"reason": reason} if reason else {}
     return Happened(
         order.order_pk,
         found.event,
         actor,
-        content={**content_of(order), "status": found.target, **(beside or {})},
-        details={"from": order.status, "to": found.target, **why},
-        status=found.target,
-        reason=reason,
+        content={**content_of(order), **says, **(beside or {})},
+        details={"from": order.state.at(found.axis), "to": found.target, **why, **(details or {})},
+        status=status,
+        reason=reason if status else None,
+        sets={**new, **(sets or {})},
         **more,
     )
 
 
+def _columns(to: Mapping[Axis, str], *, ends_hold: bool, reason: str | None) -> dict[str, Any]:
+    """Name the columns that a move changes, but for that of the status."""
+    new: dict[str, Any] = {}
+    if Axis.FULFILLMENT in to:
+        new["fulfillment_status"] = to[Axis.FULFILLMENT]
+    if Axis.HOLD in to or ends_hold:
+        held = to.get(Axis.HOLD) == Hold.HELD
+        new |= {"on_hold": held, "hold_reason": reason if held else None}
+    return new
+
+
 async def move(connection: Connection, moves: Sequence[Happened]) -> list[int]:
-    """Move orders, with history, event and outbox pointer; their new sequences."""
+    """Move orders, with history, event and outbox pointer; their new sequences.
+
+    Every move of every axis comes by here, in the transaction of whatever it moves along: what else
+    has to follow from one, such as stock, is moved here.
+    """
     sequences = await storage.events.append(connection, moves)
     after_commit(connection, partial(_count, moves))
     return sequences
@@ -271,7 +230,8 @@ async def move(connection: Connection, moves: Sequence[Happened]) -> list[int]:
 
 def _count(moves: Sequence[Happened], _: Database) -> None:
     for each in moves:
-        telemetry.MOVES.labels(source=each.details["from"], target=each.status).inc()
+        if "to" in each.details:
+            telemetry.MOVES.labels(source=each.details["from"], target=each.details["to"]).inc()
 
 
 def content_of(order: Order) -> dict[str, Any]:
@@ -293,4 +253,7 @@ def content_of(order: Order) -> dict[str, Any]:
         "total": str(order.total),
         "source": order.source,
         "status": order.status,
+        "fulfillment_status": order.fulfillment_status,
+        "on_hold": order.on_hold,
+        **({"metadata": order.metadata} if order.metadata else {}),
     }

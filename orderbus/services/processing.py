@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final, cast
 
 from orderbus import storage
-from orderbus.domain import processing
+from orderbus.domain import processing, states
 from orderbus.domain.events import ORDER_PROCESSED, Event, rfc3339
 from orderbus.domain.processing import Always, Outcome, Priced, Processor, Random, Task
-from orderbus.domain.states import Action, Status
+from orderbus.domain.states import Action, Hold, Status
 from orderbus.domain.text import LONGEST_KEPT, of_error, storable
-from orderbus.errors import Conflict, IllegalMove, Misconfigured
+from orderbus.errors import Conflict, Misconfigured
 from orderbus.resources import Resources
 from orderbus.services import orders
-from orderbus.services.consumptions import Ours
+from orderbus.services.consumptions import Ours, Waits
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection
 from orderbus.storage.events import Happened
@@ -29,6 +29,8 @@ from orderbus.storage.orders import Order
 from orderbus.storage.processing import Begun
 
 ACTOR: Final = "process_order"
+#: Whoever releases an order makes it due at once; an hour is for what nobody thought of.
+_HELD: Final = Waits("The order is on hold", timedelta(hours=1))
 
 
 def chosen(settings: Settings) -> Processor | None:
@@ -62,21 +64,27 @@ def _made(path: str) -> Processor:
 
 async def begin(
     held: Resources, connection: Connection, events: Sequence[Event]
-) -> Sequence[Begun | None]:
+) -> Sequence[Begun | Waits | None]:
     """Take orders into progress, or go on with those whose worker died, visibly from here on.
 
-    Answers for each with how it began, None where nothing is to be done.
+    Answers for each with how it began, None where nothing is to be done; those on hold wait.
     """
     processor = chosen(held.settings)
     if processor is None:
         return [None] * len(events)
     found = await storage.orders.lock_all(connection, [event.order_id for event in events])
-    pairs = list(zip(found, events, strict=True))
+    pairs = [pair for pair in zip(found, events, strict=True) if not pair[0].on_hold]
     starting = [pair for pair in pairs if pair[0].status in {Status.CREATED, Status.FAILED}]
-    going_on = [order.order_pk for order in found if order.status == Status.IN_PROGRESS]
-    began = await _start(connection, starting, processor) if starting else {}
+    going_on = [order.order_pk for order, _ in pairs if order.status == Status.IN_PROGRESS]
+    began: dict[int, Begun | Waits] = {}
+    if starting:
+        began |= await _start(connection, starting, processor)
     if going_on:
         began |= await storage.processing.go_on(connection, going_on)
+    to_be_done = {Status.CREATED, Status.FAILED, Status.IN_PROGRESS}
+    began |= {
+        order.order_pk: _HELD for order in found if order.on_hold and order.status in to_be_done
+    }
     return [began.get(order.order_pk) for order in found]
 
 
@@ -130,14 +138,15 @@ async def retry(
 ) -> Order:
     """Have an order that failed processed anew; shows it as it is still.
 
-    Raises ``NotFound``; ``IllegalMove`` where it has not failed; ``Changed`` as ``orders.cancel``;
+    Raises ``NotFound``; ``IllegalMove`` where it has not failed; ``Changed`` as a move;
     ``Conflict`` where its event is gone, or another try was asked for already.
     """
     order = await orders.lock_as_seen(connection, id_or_ref, seen)
     status = order.status
-    if status is not Status.FAILED:
-        message = f"An order that is {status} cannot be tried again: only one that failed"
-        raise IllegalMove(message, source=status, target=Status.IN_PROGRESS)
+    if status is not Status.FAILED or order.on_hold:
+        source = status if status is not Status.FAILED else Hold.HELD
+        message = f"An order that is {source} cannot be tried again: only one that failed"
+        raise states.illegal(message, order.state, source=source, target=Status.IN_PROGRESS)
     match await storage.processing.begin_again(connection, ACTOR, order.order_pk, actor=actor):
         case "waiting":
             raise Conflict("The order waits for another try already: somebody asked for it before")

@@ -45,6 +45,7 @@ from orderbus.storage import (
     maintenance,
     metrics,
     order_lists,
+    order_moves,
     orders,
     outbox,
     owed,

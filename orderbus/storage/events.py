@@ -46,7 +46,7 @@ INTO_HISTORY_AND_OUTBOX: Final = INTO_OUTBOX + _INTO_HISTORY
 AT_ONCE: Final = 100
 #: When an event is due: at once, or a pause after the one ``AT_ONCE`` before it, if that waits.
 _DUE_AT: Final = f"""(
-    SELECT coalesce(max(greatest(now(), due_at + $11::interval)), now())
+    SELECT coalesce(max(greatest(now(), due_at + $12::interval)), now())
       FROM ops.outbox
      WHERE sequence > {AT_ONCE}
        AND event_id = (SELECT event_id FROM orders.order_history AS before
@@ -65,7 +65,8 @@ def wake_dispatcher(connection: Connection) -> None:
 class Happened:
     """What happened to an order: an event, and perhaps one ``also`` that carries the same.
 
-    ``status`` is where it brings the order, if anywhere, and ``reason`` why, if somebody said so.
+    ``status`` is where it brings the order, if anywhere, and ``reason`` why, if somebody said so;
+    ``sets`` names what else is new of the order, by column.
     """
 
     order_pk: int
@@ -78,6 +79,7 @@ class Happened:
     also: str | None = None
     status: str | None = None
     reason: str | None = None
+    sets: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +94,31 @@ class HistoryEntry:
     details: Mapping[str, str]
 
 
+#: Each column that ``Happened.sets`` may name: one that it does not name stays as it is.
+_SETS: Final = ", ".join(
+    f"{column} = CASE WHEN sets ? '{column}' THEN {new} ELSE orders.{column} END"
+    for column, new in {
+        "fulfillment_status": "sets ->> 'fulfillment_status'",
+        "on_hold": "(sets ->> 'on_hold')::boolean",
+        "hold_reason": "sets ->> 'hold_reason'",
+        "cancel_cause": "sets ->> 'cancel_cause'",
+        "shipping_address": "sets ->> 'shipping_address'",
+        "metadata": "sets -> 'metadata'",
+    }.items()
+)
 _APPEND: Final = f"""
     WITH given AS (
         SELECT *
           FROM unnest($1::bigint[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[], $6::text[],
-                      $7::text[], $8::text[], $9::text[], $10::text[])
+                      $7::text[], $8::text[], $9::text[], $10::text[], $11::jsonb[])
                AS given (order_pk, type, actor, content, details, traceparent, request_id, also,
-                         status, reason)
+                         status, reason, sets)
     ), moved AS (
         UPDATE orders.orders
            SET event_seq = event_seq + 1 + (also IS NOT NULL)::int,
                status = coalesce(given.status, orders.status),
-               status_reason = CASE WHEN given.status IS NULL THEN status_reason ELSE reason END
+               status_reason = CASE WHEN given.status IS NULL THEN status_reason ELSE reason END,
+               {_SETS}
           FROM given
          WHERE id = order_pk AND id = ANY ($1)  -- else a plan may walk through all orders
         RETURNING order_pk, public_id AS order_public_id, created_at AS order_created_at,

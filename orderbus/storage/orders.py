@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -14,7 +14,7 @@ from asyncpg import Record
 
 from orderbus.domain.events import ORDER_CREATED
 from orderbus.domain.orders import OrderId, PlaceOrder
-from orderbus.domain.states import Status
+from orderbus.domain.states import Cause, Fulfillment, State, Status
 from orderbus.domain.text import brief
 from orderbus.errors import Busy, NotFound
 from orderbus.storage import events, rows
@@ -33,12 +33,14 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class OrderItem:
-    """One line of an order."""
+    """One line of an order, and how much of it has left."""
 
+    line: int
     sku: str
     name: str
     quantity: int
     unit_price: Decimal
+    shipped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,19 @@ class Order:
     total: Decimal
     status: Status
     status_reason: str | None
+    cancel_cause: Cause | None
+    fulfillment_status: Fulfillment
+    on_hold: bool
+    hold_reason: str | None
+    metadata: Mapping[str, str | int | bool]
     cart_uuid: UUID | None
     created_at: datetime
     event_seq: int
+
+    @property
+    def state(self) -> State:
+        """Say where it is on all axes."""
+        return State(self.status, self.fulfillment_status, self.on_hold)
 
 
 #: How long many orders wait together for a row that somebody else is storing under the same name.
@@ -177,9 +189,11 @@ async def find_taken(
 COLUMNS: Final = """
     o.id AS order_pk, o.public_id, o.external_ref, o.source, o.customer_name, o.customer_email,
     o.customer_ref, o.shipping_address, o.total, o.created_at, o.event_seq, o.cart_uuid, o.status,
-    o.status_reason,
-    (SELECT coalesce(jsonb_agg(jsonb_build_object('sku', i.sku, 'name', i.name,
-                'quantity', i.quantity, 'unit_price', i.unit_price::text)
+    o.status_reason, o.cancel_cause, o.fulfillment_status, o.on_hold, o.hold_reason,
+    coalesce(o.metadata, '{}') AS metadata,
+    (SELECT coalesce(jsonb_agg(jsonb_build_object('line', i.line, 'sku', i.sku, 'name', i.name,
+                'quantity', i.quantity, 'unit_price', i.unit_price::text,
+                'shipped', i.shipped)
                 ORDER BY i.line), '[]')
        FROM orders.order_items i
       WHERE i.order_id = o.id) AS items
@@ -191,7 +205,15 @@ def order_of(record: Record) -> Order:
     items = [
         OrderItem(**{**item, "unit_price": Decimal(item["unit_price"])}) for item in record["items"]
     ]
-    return rows.one(Order, record, items=items, status=Status(record["status"]))
+    cause = record["cancel_cause"]
+    return rows.one(
+        Order,
+        record,
+        items=items,
+        status=Status(record["status"]),
+        cancel_cause=cause and Cause(cause),
+        fulfillment_status=Fulfillment(record["fulfillment_status"]),
+    )
 
 
 async def get(connection: Connection, id_or_ref: str) -> Order:
@@ -218,7 +240,10 @@ async def get(connection: Connection, id_or_ref: str) -> Order:
 
 
 async def lock(connection: Connection, order_id: OrderId) -> Order:
-    """Show an order and keep everybody else from changing it. Raises ``NotFound``."""
+    """Show an order and keep everybody else from changing it. Raises ``NotFound``.
+
+    If it waited, how much of its lines has left is what it was before: ``get`` reads it anew.
+    """
     row = await connection.fetchrow(
         f"SELECT {COLUMNS} FROM orders.orders o WHERE o.public_id = $1 FOR UPDATE",  # noqa: S608 - as above
         order_id,

@@ -94,6 +94,21 @@ async def finish(
     )
 
 
+async def wake(connection: Connection, consumer: str, order_pk: int) -> None:
+    """Let a consumer have an order's first event now that it had put off; its row is locked."""
+    await connection.execute(
+        """
+        UPDATE ops.consumptions
+           SET due_at = now()
+         WHERE consumer = $1 AND state = 'pending' AND lease IS NULL AND due_at > now()
+           AND event_id = (SELECT event_id FROM orders.order_history
+                            WHERE order_id = $2 AND sequence = 1)
+        """,
+        consumer,
+        order_pk,
+    )
+
+
 async def begin_again(
     connection: Connection, consumer: str, order_pk: int, *, actor: str | None
 ) -> Literal["again", "waiting", "gone"]:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-#: Columns whose values are found out anew where they are missing, so nobody loses them.
-_FOUND_OUT_ANEW: Final = {("ops.watermarks", "day")}
+#: Columns whose values are found out anew where they are missing, or come with the migration, so
+#: nobody loses them.
+_FOUND_OUT_ANEW: Final = {("ops.watermarks", "day"), ("orders.moves", "axis")}
 #: Runs one statement and returns its rows.
 Rows = Callable[[str], Iterable[tuple[Any, ...]]]
 #: How many rows there are of a table, and of each of its columns how many values.

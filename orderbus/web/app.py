@@ -27,6 +27,7 @@ from orderbus.web.api import (
     jobs,
     monitoring,
     new_orders,
+    order_moves,
     orders,
     webhook_endpoints,
 )
@@ -39,6 +40,7 @@ _PAUSE: Final = 0.01
 #: Of two paths that fit a request, the first one answers.
 ROUTES: Final[Sequence[Route]] = (
     *orders.ROUTES,
+    *order_moves.ROUTES,
     *new_orders.ROUTES,
     *carts.ROUTES,
     *catalog.ROUTES,

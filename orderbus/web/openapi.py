@@ -202,7 +202,7 @@ def _refusals(route: Route) -> Iterable[tuple[str, int, str, Iterable[str], Prob
 def _example(kind: type[OrderbusError]) -> OrderbusError:
     what = _docstring(kind).partition("\n")[0]
     if issubclass(kind, IllegalMove):
-        return kind(what, source="cancelled", target="in_progress")
+        return kind(what, source="cancelled", target="in_progress", allowed=["ship"])
     if issubclass(kind, OutOfStock):
         return kind(what, short=[ShortLine("ABC123", 2, 1)])
     if kind is Invalid:

@@ -67,8 +67,9 @@ class Problem(Body):
     faults: list[ProblemFault] = Field([], description="the first 100 things that are wrong")
     short: list[ProblemShortLine] = Field([], description="what there is not enough of")
     part: str = Field("", description="the short name of the dependency that is away")
-    source: str = Field("", alias="from", description="the order's status")
-    target: str = Field("", alias="to", description="the status it cannot go to")
+    source: str = Field("", alias="from", description="where the order is")
+    target: str = Field("", alias="to", description="where it cannot go")
+    allowed: list[str] = Field([], description="what can be done to the order now")
     error: str | dict[str, list[str]] = Field("", description="for clients of source documents")
     errors: dict[str, list[str]] = Field({}, description="the same; what is wrong by field")
 
@@ -98,7 +99,7 @@ def body_of(error: OrderbusError, path: str) -> Problem | ShopRefusal:
     if isinstance(error, errors.OutOfStock):
         members["short"] = [_short_line(line) for line in error.short]
     if isinstance(error, errors.IllegalMove):
-        members |= {"from": error.source, "to": error.target}
+        members |= {"from": error.source, "to": error.target, "allowed": [*error.allowed]}
     members |= _members_of_the_path(error, path.rstrip("/"))
     return _problem(handling(error).status, code=error.code, path=path, **members)
 

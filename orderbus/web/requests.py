@@ -16,7 +16,15 @@ from orderbus.domain import json
 from orderbus.domain.orders import faults
 from orderbus.domain.text import brief
 from orderbus.domain.traces import trace_id
-from orderbus.errors import Fault, Invalid, NotFound, TooLarge, Unauthenticated, UnknownMediaType
+from orderbus.errors import (
+    Fault,
+    Invalid,
+    NotFound,
+    TooLarge,
+    Unauthenticated,
+    UnknownMediaType,
+    Unseen,
+)
 from orderbus.web import open_access
 from orderbus.web.app_keys import DATABASE, ROUTES, SETTINGS
 from orderbus.web.routes import Route
@@ -146,12 +154,15 @@ def traceparent(request: web.Request) -> str:
     return request[_TRACEPARENT]
 
 
-def seen_sequence(request: web.Request) -> int | None:
+def seen_sequence(request: web.Request, *, required: bool = False) -> int | None:
     """Read which version of an order the caller saw (``If-Match``); None where any will do.
 
-    A tag that is none of ours fits no version: it is read as version 0.
+    A tag that is none of ours fits no version: it is read as version 0. Raises ``Unseen`` where it
+    is ``required`` and missing.
     """
     given = request.headers.get("If-Match")
+    if given is None and required:
+        raise Unseen("If-Match is missing: send the ETag of the order that is to be changed")
     if given is None or given.strip() == "*":
         return None
     tags = _ENTITY_TAG.findall(given)

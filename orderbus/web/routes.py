@@ -58,6 +58,7 @@ class Route:
             errors.KeyReused: "Idempotency-Key" in named,
             errors.UnderWay: "Idempotency-Key" in named and self.access == "key",
             errors.Changed: "If-Match" in named,
+            errors.Unseen: "If-Match" in self.requires,
             errors.NotFound: "{" in self.path,
         }
         return {*self.errors, *(kind for kind, follows in following.items() if follows)}

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from orderbus import services, storage, telemetry
 from orderbus.errors import Unavailable
+from orderbus.services.order_moves import Asked
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, after_commit
 from tests.support import order_rows, samples, scenario
@@ -199,14 +200,7 @@ async def test_a_move_that_is_rolled_back_is_not_counted(database: Database) -> 
 
     async def cancel(*, fails: bool) -> None:
         async with database.transaction() as connection:
-            await services.orders.cancel(
-                connection,
-                str(placed.order_id),
-                reason=None,
-                actor="test",
-                seen=None,
-                traceparent=None,
-            )
+            await services.order_moves.cancel(connection, str(placed.order_id), Asked(actor="test"))
             if fails:
                 raise ZeroDivisionError
 

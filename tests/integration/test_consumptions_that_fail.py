@@ -14,6 +14,7 @@ from orderbus.domain.events import Event
 from orderbus.domain.processing import Outcome, Task
 from orderbus.errors import Poisoned
 from orderbus.services.consumptions import Consuming, Work
+from orderbus.services.order_moves import Asked
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from tests.integration.test_consumptions_in_batches import NAME, count_all, many_due
@@ -34,9 +35,7 @@ async def test_what_was_charged_is_written_down_although_the_order_is_cancelled_
 
         async def process(self, _: Task) -> Outcome:
             connection = await cancelling.__aenter__()
-            await services.orders.cancel(
-                *(connection, str(order_id)), reason=None, actor="test", seen=None, traceparent=None
-            )
+            await services.order_moves.cancel(connection, str(order_id), Asked(actor="test"))
             return Outcome(amount=Decimal(7))
 
     monkeypatch.setattr(services.processing, "chosen", lambda _: Slow())

@@ -113,7 +113,7 @@ async def test_410_disables_the_endpoint_and_holds_its_deliveries_until_it_is_en
     async with database.connection() as connection:
         (listed,) = await storage.endpoint_lists.list_all(connection)
         backlog = await storage.diagnostics.backlog(connection)
-    journey = await services.orders.journey(database, "SO-10045")
+    journey = await services.order_lists.journey(database, "SO-10045")
     hinted = await scenario.due(database)
     released = await endpoint_changes.enable(database, listed.id)
 
@@ -260,7 +260,7 @@ async def test_the_journey_tells_every_hop_of_an_order(
     await one_due(database, receiver.url)
     await deliver(database, http, settings)
 
-    journey = await services.orders.journey(database, "SO-10045")
+    journey = await services.order_lists.journey(database, "SO-10045")
 
     (event,) = journey.events
     (delivery,) = event.deliveries

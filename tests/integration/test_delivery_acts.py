@@ -207,7 +207,7 @@ async def test_the_journey_shows_who_skipped_it_and_why(
     database: Database, line: list[int]
 ) -> None:
     await act(database, services.delivery_acts.skip, line[0])
-    journey = await services.orders.journey(database, "SO-10045")
+    journey = await services.order_lists.journey(database, "SO-10045")
 
     (delivery,) = journey.events[0].deliveries
     assert (delivery.state, delivery.decided_by, delivery.decided_reason) == ("skipped", BY, WHY)

@@ -74,7 +74,7 @@ async def give_what_any_route_refuses(client: Client, guarded: Client) -> None:
     too_large = b'"' + b"x" * 6_000 + b'"'
     for method, path, operation in routes():
         await client.request(method, path, headers={"Host": "evil.example"})
-        headers = {"Idempotency-Key": str(uuid4())}
+        headers = {"Idempotency-Key": str(uuid4()), "If-Match": "*"}
         await client.request(method, path, headers=headers)
         if method != "GET":
             await client.request(method, path, headers=FOREIGN)
@@ -121,11 +121,31 @@ async def read_and_change(client: Client, database: Database, settings: Settings
             await client.post(f"{one}/{action}", headers=key)
             await client.post(f"{one}/{action}", headers=key, json={"reason": "another"})
             await client.post(f"{one}/{action}")
+        await move_and_change(client, root)
     for path in ("/docs", "/docs/start.js"):
         seen = await client.get(path)
         await client.get(path, headers={"If-None-Match": seen.headers["ETag"]})
     await client.get("/docs/nothing.js")
     await client.get("/", allow_redirects=False)
+
+
+async def move_and_change(client: Client, root: str) -> None:
+    order = await placed(client)
+    one = f"{root}/{order['id']}"
+    stale = {"If-Match": '"99"'}
+    for action in ("hold", "release", "ship", "deliver"):
+        key = {"Idempotency-Key": f"{action} {one}"}
+        await client.post(f"{one}/{action}", headers=stale)
+        await client.post(f"{one}/{action}", headers=key)
+        await client.post(f"{one}/{action}", headers=key, json={"reason": "another"})
+        await client.post(f"{one}/{action}")
+    key = {"Idempotency-Key": f"change {one}", "If-Match": "*"}
+    await client.patch(one, json={"metadata": {"a": 1}})
+    await client.patch(one, headers=stale, json={"metadata": {"a": 1}})
+    await client.patch(one, headers=key, json={"metadata": {"a": 1}})
+    await client.patch(one, headers=key, json={"metadata": {"a": 2}})
+    await client.patch(one, headers={"If-Match": "*"}, json={"shipping_address": "elsewhere"})
+    await client.patch(f"{root}/{uuid4()}", headers={"If-Match": "*"}, json={})
 
 
 async def begin_and_move_jobs(client: Client, database: Database) -> None:

@@ -33,7 +33,7 @@ async def test_what_cannot_be_cancelled_any_more_is_a_409_that_says_from_where_t
 
     refused = await problem(await client.post(f"/orders/{order['id']}/cancel"), 409, "illegal-move")
 
-    assert (refused["from"], refused["to"]) == ("cancelled", "cancelled")
+    assert (refused["from"], refused["to"], refused["allowed"]) == ("cancelled", "cancelled", [])
 
 
 @pytest.mark.parametrize("tag", ['"7"', "nonsense", '"1", "2"', 'W/"9"'])
@@ -56,7 +56,7 @@ async def test_an_order_that_failed_can_be_tried_again_and_no_other(
     never = {"processor": "random", "processing_success_rate": 0.0}
     await scenario.go_on(database, settings.model_copy(update=never))
     failed = await (await client.get(url)).json()
-    assert (failed["status"], failed["allowed_actions"]) == ("failed", ["cancel", "retry"])
+    assert (failed["status"], failed["allowed_actions"]) == ("failed", ["cancel", "retry", "hold"])
 
     answer = await client.post(f"{url}/retry", headers={"If-Match": '"4"'})
     assert (answer.status, (await answer.json())["status"]) == (202, "failed")
@@ -122,6 +122,11 @@ async def test_a_reason_that_is_none_is_refused(client: Client, body: bytes) -> 
         ("GET", "/orders/1/history"),
         ("GET", "/orders/1/journey"),
         ("POST", "/orders/1/cancel"),
+        ("POST", "/orders/1/hold"),
+        ("POST", "/orders/1/release"),
+        ("POST", "/orders/1/ship"),
+        ("POST", "/orders/1/deliver"),
+        ("PATCH", "/orders/1"),
         ("GET", "/carts"),
         ("POST", "/carts"),
         ("PUT", "/carts/1/checkout"),

@@ -11,9 +11,11 @@ import pytest
 
 from orderbus import services, storage
 from orderbus.domain.processing import Outcome, Task
+from orderbus.services.order_moves import Asked
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.orders import Order
+from orderbus.storage.processing import Begun
 from tests.support import consumption_rows, event_rows, letter_rows, order_rows, scenario
 from tests.support.scripted_processor import (
     ATTEMPTS,
@@ -178,6 +180,7 @@ async def test_an_order_whose_worker_died_in_the_middle_is_gone_on_with_by_the_n
     assert claim.event is not None
     async with database.transaction() as connection:
         (began,) = await services.processing.begin(held, connection, [claim.event])
+    assert isinstance(began, Begun)
     await services.processing.process(held, claim.event, database.transaction, began)
     assert (await order(database, public_id)).status == "in_progress"
     await scenario.consume(database, settings, NAME)  # the lease still holds
@@ -209,13 +212,8 @@ async def test_an_order_cancelled_while_it_is_processed_stays_cancelled(
     class Slow:
         async def process(self, _: Task) -> Outcome:
             async with database.transaction() as connection:
-                await services.orders.cancel(
-                    connection,
-                    str(public_id),
-                    reason="too late",
-                    actor="test",
-                    seen=None,
-                    traceparent=None,
+                await services.order_moves.cancel(
+                    connection, str(public_id), Asked(actor="test", reason="too late")
                 )
             return Outcome(amount=Decimal(7))
 
@@ -234,9 +232,7 @@ async def test_a_cancelled_order_is_not_processed(
 ) -> None:
     public_id = await due(database)
     async with database.transaction() as connection:
-        await services.orders.cancel(
-            connection, str(public_id), reason=None, actor="test", seen=None, traceparent=None
-        )
+        await services.order_moves.cancel(connection, str(public_id), Asked(actor="test"))
 
     await process(database, settings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from orderbus.storage.database import Database
@@ -166,3 +167,16 @@ async def given_in_order(database: Database, consumer: str) -> bool:
 async def count_of(database: Database, consumer: str) -> int:
     query = "SELECT count(*) FROM ops.consumptions WHERE consumer = $1"
     return int(await value(database, query, consumer))
+
+
+async def states(database: Database) -> set[str]:
+    """The states that consumptions are in."""
+    return {*await value(database, "SELECT array_agg(state) FROM ops.consumptions")}
+
+
+async def longest_pause(database: Database) -> timedelta:
+    """How long the one that waits longest waits, of those that no worker is at."""
+    query = """
+        SELECT max(due_at - now()) FROM ops.consumptions WHERE state = 'pending' AND lease IS NULL
+    """
+    return await value(database, query) or timedelta(0)

@@ -7,6 +7,8 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from orderbus.domain.orders import OrderId
 from orderbus.storage.database import Connection, Database
 from tests.support.scenario import value
@@ -112,11 +114,41 @@ async def last_sequence(database: Database) -> int:
     return int(await value(database, "SELECT max(event_seq) FROM orders.orders"))
 
 
-async def moves(database: Database) -> set[tuple[str, str]]:
-    """The moves from a status to another that the database itself knows."""
+async def moves(database: Database) -> set[tuple[str, str, str]]:
+    """The moves along each axis, from where to where, that the database itself knows."""
     async with database.connection() as connection:
-        rows = await connection.fetch("SELECT from_status, to_status FROM orders.moves")
-    return {(row["from_status"], row["to_status"]) for row in rows}
+        rows = await connection.fetch("SELECT axis, from_status, to_status FROM orders.moves")
+    return {(row["axis"], row["from_status"], row["to_status"]) for row in rows}
+
+
+async def refuses(database: Database, order_id: OrderId, column: str, new: object) -> bool:
+    """Say whether the database itself refuses a value, past all code; it is not kept."""
+    statement = f"UPDATE orders.orders SET {column} = $2 WHERE public_id = $1"
+    async with database.connection() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            await connection.execute(statement, order_id, new)
+        except asyncpg.CheckViolationError as error:
+            return error.constraint_name == "order_moves"
+        finally:
+            await transaction.rollback()
+    return False
+
+
+async def shipped(database: Database, order_id: OrderId) -> list[int]:
+    """How many of each line of an order have left."""
+    query = """
+        SELECT array_agg(shipped ORDER BY line)
+          FROM orders.order_items
+         WHERE order_id = (SELECT id FROM orders.orders WHERE public_id = $1)
+    """
+    return await value(database, query, order_id) or []
+
+
+async def ship_past_all_code(database: Database, quantity: int) -> None:
+    """Have so much of every line there is left, unless the database itself refuses it."""
+    await value(database, "UPDATE orders.order_items SET shipped = $1", quantity)
 
 
 async def set_status(database: Database, order_id: OrderId, status: str) -> None:

@@ -1,22 +1,21 @@
-"""Orders come in, can be read and listed, and are cancelled."""
+"""Orders come in, and can be read and listed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 from aiohttp import web
 
-from orderbus import services, storage, telemetry
+from orderbus import services, storage
 from orderbus.domain import orders, signatures
 from orderbus.domain.orders import IncomingOrder, OrderId
-from orderbus.errors import Conflict, IllegalMove, NotFound, OtherContent
-from orderbus.storage.database import Connection, after_commit
+from orderbus.errors import Conflict, NotFound, OtherContent
+from orderbus.storage.database import Connection
 from orderbus.web import open_access, queries, requests
 from orderbus.web.app_keys import ACCEPTING, DATABASE, SETTINGS
-from orderbus.web.idempotency import REPLAYED, act_once, answer_once
+from orderbus.web.idempotency import REPLAYED, answer_once
 from orderbus.web.requests import CALLER
 from orderbus.web.routes import Routes
 from orderbus.web.schemas import orders as bodies
@@ -25,15 +24,10 @@ from orderbus.web.streams import stream_list
 ROUTES: Final = Routes("orders")
 _KEY: Final = ("Idempotency-Key",)
 _ORDER: Final = (bodies.Order,)
-#: What both changes have in common.
-_CHANGE: Final[Mapping[str, Any]] = {
-    "headers": ("ETag", REPLAYED),
-    "reads": ("Idempotency-Key", "If-Match"),
-    "errors": (IllegalMove,),
-}
 
 
-def _under(path: str) -> tuple[str, str]:
+def under(path: str) -> tuple[str, str]:
+    """Name both paths under which an order is found."""
     return f"/orders{path}", f"/api/v1/orders{path}"
 
 
@@ -71,8 +65,8 @@ async def receive(request: web.Request) -> web.Response:
     headers = {"Location": f"/orders/{placed.order_id}", "traceparent": traceparent}
     if not placed.created and not placed.differs:
         headers[REPLAYED] = "true"
-    answer = bodies.Accepted(ok=True, order_id=placed.external_ref)
-    return answer.response(201 if placed.created else 200, headers)
+    accepted = bodies.Accepted(ok=True, order_id=placed.external_ref)
+    return accepted.response(201 if placed.created else 200, headers)
 
 
 @ROUTES(
@@ -101,9 +95,8 @@ async def create(request: web.Request) -> web.Response:
             actor=requests.key_of(request),
         )
         found = await storage.orders.get(connection, str(placed.order_id))
-        answer = bodies.Order.of(found)
         location = f"/api/v1/orders/{placed.order_id}"
-        return _answer(answer, 201 if placed.created else 200, Location=location)
+        return answer(bodies.Order.of(found), 201 if placed.created else 200, Location=location)
 
     try:
         return await answer_once(request, body, place)
@@ -117,7 +110,7 @@ async def create(request: web.Request) -> web.Response:
 
 @ROUTES(
     "GET",
-    *_under("/{id}"),
+    *under("/{id}"),
     name="show_order",
     answers={200: _ORDER, 304: ()},
     headers=("ETag",),
@@ -125,76 +118,25 @@ async def create(request: web.Request) -> web.Response:
 )
 async def show(request: web.Request) -> web.Response:
     """Show an order."""
-    found = await request.app[DATABASE].ask(storage.orders.get, _id_or_ref(request))
+    found = await request.app[DATABASE].ask(storage.orders.get, id_or_ref(request))
     order = bodies.Order.of(found)
     if request.headers.get("If-None-Match") == order.etag():
         return web.Response(status=304, headers={"ETag": order.etag()})
-    return _answer(order)
+    return answer(order)
 
 
-@ROUTES("GET", *_under("/{id}/history"), name="order_history", answers={200: (bodies.History,)})
+@ROUTES("GET", *under("/{id}/history"), name="order_history", answers={200: (bodies.History,)})
 async def history(request: web.Request) -> web.Response:
     """Show who did what to an order, and when."""
-    found = await services.orders.history(request.app[DATABASE], _id_or_ref(request))
+    found = await services.order_lists.history(request.app[DATABASE], id_or_ref(request))
     return bodies.History.of(found).response()
 
 
-@ROUTES("GET", *_under("/{id}/journey"), name="order_journey", answers={200: (bodies.Journey,)})
+@ROUTES("GET", *under("/{id}/journey"), name="order_journey", answers={200: (bodies.Journey,)})
 async def journey(request: web.Request) -> web.Response:
     """Show every hop of every event of an order."""
-    found = await services.orders.journey(request.app[DATABASE], _id_or_ref(request))
+    found = await services.order_lists.journey(request.app[DATABASE], id_or_ref(request))
     return bodies.Journey.of(found).response()
-
-
-@ROUTES(
-    "POST",
-    *_under("/{id}/cancel"),
-    name="cancel_order",
-    takes=bodies.Cancel,
-    answers={200: _ORDER},
-    **_CHANGE,
-)
-async def cancel(request: web.Request) -> web.Response:
-    """Cancel an order, if it is still as the caller saw it."""
-    id_or_ref = _id_or_ref(request)
-
-    async def cancel(connection: Connection, change: bodies.Cancel) -> web.Response:
-        order = await services.orders.cancel(
-            connection,
-            id_or_ref,
-            reason=change.reason,
-            actor=request[CALLER],
-            seen=requests.seen_sequence(request),
-            traceparent=requests.traceparent(request),
-        )
-        return _answer(bodies.Order.of(order))
-
-    return await act_once(request, bodies.Cancel, cancel)
-
-
-@ROUTES(
-    "POST",
-    *_under("/{id}/retry"),
-    name="retry_order",
-    takes=bodies.Change,
-    answers={202: _ORDER},
-    **_CHANGE,
-)
-async def retry(request: web.Request) -> web.Response:
-    """Have an order that failed processed anew."""
-    id_or_ref = _id_or_ref(request)
-
-    async def retry(connection: Connection, _: bodies.Change) -> web.Response:
-        seen = requests.seen_sequence(request)
-        order = await services.processing.retry(
-            connection, id_or_ref, actor=requests.key_of(request), seen=seen
-        )
-        about = {"order_id": str(order.order_id), "external_ref": order.external_ref}
-        about["actor"] = request[CALLER]
-        after_commit(connection, lambda _: telemetry.log.info("order_tried_again", **about))
-        return _answer(bodies.Order.of(order), 202)
-
-    return await act_once(request, bodies.Change, retry)
 
 
 @ROUTES(
@@ -207,7 +149,7 @@ async def retry(request: web.Request) -> web.Response:
 async def list_page(request: web.Request) -> web.Response:
     """List orders from the newest on, a page at a time; an unknown filter is refused."""
     query = queries.read(request, queries.OrderQuery)
-    page = await services.orders.list_newest(
+    page = await services.order_lists.list_newest(
         request.app[DATABASE], query.filter(), before=query.cursor, at_most=query.limit
     )
     items = [bodies.Order.of(order) for order in page.orders]
@@ -221,12 +163,14 @@ async def list_all(request: web.Request) -> web.StreamResponse:
     return await stream_list(request, "orders", list_after, number="order_pk", shape=shape)
 
 
-def _answer(order: bodies.Order, status: int = 200, **headers: str) -> web.Response:
+def answer(order: bodies.Order, status: int = 200, **headers: str) -> web.Response:
+    """Answer with an order, and which version of it that is."""
     return order.response(status, {"ETag": order.etag(), **headers})
 
 
-def _id_or_ref(request: web.Request) -> str:
-    id_or_ref = request.match_info["id"]
-    if "\x00" in id_or_ref or not id_or_ref.isprintable():
+def id_or_ref(request: web.Request) -> str:
+    """Read which order the path names; raises ``NotFound`` for what can name none."""
+    named = request.match_info["id"]
+    if "\x00" in named or not named.isprintable():
         raise NotFound("No such order")
-    return id_or_ref
+    return named

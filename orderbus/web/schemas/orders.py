@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import AliasPath, BaseModel, ConfigDict, Field
+from pydantic import AliasPath, BaseModel, Field
 
 from orderbus import services, storage
 from orderbus.domain import states
-from orderbus.domain.states import Status
+from orderbus.domain.states import Cause, Fulfillment, Status
 from orderbus.storage.journey import JourneyEvent
-from orderbus.web.schemas.fields import Amount, Body, Hash, Id, Moment, Reason, Reference
+from orderbus.web.schemas.fields import Amount, Body, Hash, Id, Moment, Reference
 
 _REFERENCE = AliasPath("order", "external_ref")
 
@@ -35,10 +36,12 @@ class Customer(Body):
 class OrderItem(Body):
     """One line item; prices are in the order's one currency."""
 
+    line: int = Field(ge=1, description="counted from 1", examples=[1])
     sku: str = Field(examples=["ABC123"])
     name: str = Field(examples=["Solar Panel"])
     quantity: int = Field(ge=1, examples=[2])
     unit_price: Amount
+    shipped: int = Field(ge=0, description="how many have left", examples=[0])
 
 
 class Order(Body):
@@ -54,7 +57,12 @@ class Order(Body):
     source: str = Field(description="where it came in: webhook, api or cart", examples=["api"])
     status: Status
     reason: str | None = Field(description="why it failed or was cancelled")
-    allowed_actions: list[Literal["cancel", "retry"]]
+    cause: Cause | None = Field(description="why it was cancelled, as a word")
+    fulfillment_status: Fulfillment = Field(description="what of it has left")
+    on_hold: bool = Field(description="held: it is neither processed nor shipped")
+    hold_reason: str | None
+    metadata: dict[str, str | int | bool] = Field(examples=[{"gift": True}])
+    allowed_actions: list[Literal["cancel", "retry", "hold", "release", "ship", "deliver"]]
     cart_uuid: UUID | None = Field(description="the cart that became this order")
     created_at: Moment
     sequence: int = Field(ge=1, description="number of its newest event; also its ETag")
@@ -66,8 +74,12 @@ class Order(Body):
             "id": order.order_id,
             "external_ref": order.external_ref,
             **services.orders.content_of(order),
+            "items": [asdict(item) for item in order.items],
             "reason": order.status_reason,
-            "allowed_actions": states.offered_actions(order.status),
+            "cause": order.cancel_cause,
+            "hold_reason": order.hold_reason,
+            "metadata": order.metadata,
+            "allowed_actions": states.offered_actions(order.state),
             "cart_uuid": order.cart_uuid,
             "created_at": order.created_at,
             "sequence": order.event_seq,
@@ -154,11 +166,3 @@ class Journey(Body):
 
 class Change(BaseModel):
     """What is sent to change an order: all of it may be left out."""
-
-
-class Cancel(Change):
-    """Why an order is cancelled, if anybody says so."""
-
-    model_config = ConfigDict(json_schema_extra={"example": {"reason": "ordered twice"}})
-
-    reason: Reason = None
