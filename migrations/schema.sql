@@ -220,10 +220,49 @@ CREATE FUNCTION orders.guard_move() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM orders.moves
-                    WHERE from_status = OLD.status AND to_status = NEW.status) THEN
-        RAISE EXCEPTION 'an order cannot go from % to %', OLD.status, NEW.status
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'order_moves';
+    IF OLD.status <> NEW.status THEN
+        IF NOT EXISTS (SELECT FROM orders.moves
+                        WHERE axis = 'status'
+                          AND from_status = OLD.status AND to_status = NEW.status) THEN
+            PERFORM orders.refuse_move(
+                format('an order cannot go from %s to %s', OLD.status, NEW.status));
+        END IF;
+        IF NEW.status = 'cancelled' THEN
+            -- Whoever cancels an order cancels what was to leave, and ends a hold: code that knows
+            -- nothing of either does so, too.
+            IF NEW.fulfillment_status = 'pending' THEN
+                NEW.fulfillment_status := 'cancelled';
+            END IF;
+            NEW.on_hold := false;
+            NEW.hold_reason := NULL;
+            IF NEW.fulfillment_status <> 'cancelled' THEN
+                PERFORM orders.refuse_move(
+                    format('an order that is %s cannot go to cancelled', OLD.fulfillment_status));
+            END IF;
+        END IF;
+    END IF;
+    IF OLD.fulfillment_status <> NEW.fulfillment_status THEN
+        IF NOT EXISTS (SELECT FROM orders.moves
+                        WHERE axis = 'fulfillment_status' AND from_status = OLD.fulfillment_status
+                          AND to_status = NEW.fulfillment_status) THEN
+            PERFORM orders.refuse_move(format('an order cannot go from %s to %s',
+                                              OLD.fulfillment_status, NEW.fulfillment_status));
+        END IF;
+        IF NEW.fulfillment_status = 'cancelled' AND NEW.status <> 'cancelled' THEN
+            PERFORM orders.refuse_move(
+                format('what an order that is %s has to ship cannot go to cancelled', NEW.status));
+        END IF;
+        IF NEW.fulfillment_status IN ('partially_shipped', 'shipped')
+           AND (OLD.on_hold OR NEW.status = 'failed') THEN
+            PERFORM orders.refuse_move(format('an order that is %s cannot go to %s',
+                CASE WHEN OLD.on_hold THEN 'held' ELSE NEW.status END, NEW.fulfillment_status));
+        END IF;
+    END IF;
+    IF NEW.on_hold AND NOT OLD.on_hold
+       AND (NEW.status = 'cancelled'
+            OR NEW.fulfillment_status NOT IN ('pending', 'partially_shipped')) THEN
+        PERFORM orders.refuse_move(format('an order that is %s cannot go to held',
+            CASE WHEN NEW.status = 'cancelled' THEN NEW.status ELSE NEW.fulfillment_status END));
     END IF;
     RETURN NEW;
 END $$;
@@ -233,6 +272,13 @@ CREATE FUNCTION orders.refuse_change() RETURNS trigger
     AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+
+CREATE FUNCTION orders.refuse_move(said text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '%', said USING ERRCODE = 'check_violation', CONSTRAINT = 'order_moves';
 END $$;
 
 CREATE TABLE identity.api_keys (
@@ -569,6 +615,11 @@ CREATE TABLE orders.orders (
     customer_ref text,
     status text DEFAULT 'created'::text NOT NULL,
     status_reason text,
+    fulfillment_status text DEFAULT 'pending'::text NOT NULL,
+    on_hold boolean DEFAULT false NOT NULL,
+    hold_reason text,
+    cancel_cause text,
+    metadata jsonb,
     CONSTRAINT orders_check CHECK (((source = 'cart'::text) = (cart_uuid IS NOT NULL))),
     CONSTRAINT orders_content_hash_check CHECK ((length(content_hash) = 32)),
     CONSTRAINT orders_customer_email_check CHECK ((length(customer_email) <= 254)),
@@ -622,7 +673,8 @@ CREATE TABLE orders.conflicts (
 
 CREATE TABLE orders.moves (
     from_status text NOT NULL,
-    to_status text NOT NULL
+    to_status text NOT NULL,
+    axis text DEFAULT 'status'::text NOT NULL
 );
 
 CREATE TABLE orders.order_history (
@@ -644,6 +696,7 @@ CREATE TABLE orders.order_items (
     name text NOT NULL,
     quantity integer NOT NULL,
     unit_price numeric(10,2) NOT NULL,
+    shipped integer DEFAULT 0 NOT NULL,
     CONSTRAINT order_items_line_check CHECK ((line >= 1)),
     CONSTRAINT order_items_name_check CHECK (((length(name) >= 1) AND (length(name) <= 255))),
     CONSTRAINT order_items_quantity_check CHECK ((quantity > 0)),
@@ -857,7 +910,7 @@ ALTER TABLE ONLY orders.conflicts
     ADD CONSTRAINT conflicts_pkey PRIMARY KEY (order_id, content_hash);
 
 ALTER TABLE ONLY orders.moves
-    ADD CONSTRAINT moves_pkey PRIMARY KEY (from_status, to_status);
+    ADD CONSTRAINT moves_pkey PRIMARY KEY (axis, from_status, to_status);
 
 ALTER TABLE ONLY orders.orders
     ADD CONSTRAINT one_order_per_reference UNIQUE (external_ref, source);
@@ -868,8 +921,23 @@ ALTER TABLE ONLY orders.order_history
 ALTER TABLE ONLY orders.order_items
     ADD CONSTRAINT order_items_pkey PRIMARY KEY (order_id, line);
 
+ALTER TABLE orders.order_items
+    ADD CONSTRAINT order_items_shipped_check CHECK (((shipped >= 0) AND (shipped <= quantity))) NOT VALID;
+
 ALTER TABLE ONLY orders.order_processing
     ADD CONSTRAINT order_processing_pkey PRIMARY KEY (order_id);
+
+ALTER TABLE orders.orders
+    ADD CONSTRAINT orders_cancel_cause_check CHECK ((cancel_cause = ANY (ARRAY['customer'::text, 'declined'::text, 'fraud'::text, 'inventory'::text, 'staff'::text, 'expired'::text, 'other'::text]))) NOT VALID;
+
+ALTER TABLE orders.orders
+    ADD CONSTRAINT orders_fulfillment_status_check CHECK ((fulfillment_status = ANY (ARRAY['pending'::text, 'partially_shipped'::text, 'shipped'::text, 'delivered'::text, 'cancelled'::text]))) NOT VALID;
+
+ALTER TABLE orders.orders
+    ADD CONSTRAINT orders_hold_reason_check CHECK (((hold_reason IS NULL) OR (on_hold AND (length(hold_reason) <= 2000)))) NOT VALID;
+
+ALTER TABLE orders.orders
+    ADD CONSTRAINT orders_metadata_check CHECK (((jsonb_typeof(metadata) = 'object'::text) AND (length((metadata)::text) <= 16000))) NOT VALID;
 
 ALTER TABLE ONLY orders.orders
     ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
@@ -1014,7 +1082,7 @@ CREATE TRIGGER restored BEFORE INSERT ON ops.watermarks FOR EACH ROW WHEN ((new.
 
 CREATE TRIGGER append_only BEFORE UPDATE ON orders.order_history FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
 
-CREATE TRIGGER guard_move BEFORE UPDATE OF status ON orders.orders FOR EACH ROW WHEN ((old.status <> new.status)) EXECUTE FUNCTION orders.guard_move();
+CREATE TRIGGER guard_move BEFORE UPDATE OF status, fulfillment_status, on_hold ON orders.orders FOR EACH ROW WHEN (((old.status <> new.status) OR (old.fulfillment_status <> new.fulfillment_status) OR (old.on_hold <> new.on_hold))) EXECUTE FUNCTION orders.guard_move();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON products.stock_movements FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
 
