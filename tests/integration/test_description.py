@@ -23,6 +23,7 @@ from tests.support import (
     catalogue_calls,
     delivery_rows,
     letter_rows,
+    order_calls,
     samples,
     scenario,
 )
@@ -121,31 +122,12 @@ async def read_and_change(client: Client, database: Database, settings: Settings
             await client.post(f"{one}/{action}", headers=key)
             await client.post(f"{one}/{action}", headers=key, json={"reason": "another"})
             await client.post(f"{one}/{action}")
-        await move_and_change(client, root)
+        await order_calls.move_and_change(client, root)
     for path in ("/docs", "/docs/start.js"):
         seen = await client.get(path)
         await client.get(path, headers={"If-None-Match": seen.headers["ETag"]})
     await client.get("/docs/nothing.js")
     await client.get("/", allow_redirects=False)
-
-
-async def move_and_change(client: Client, root: str) -> None:
-    order = await placed(client)
-    one = f"{root}/{order['id']}"
-    stale = {"If-Match": '"99"'}
-    for action in ("hold", "release", "ship", "deliver"):
-        key = {"Idempotency-Key": f"{action} {one}"}
-        await client.post(f"{one}/{action}", headers=stale)
-        await client.post(f"{one}/{action}", headers=key)
-        await client.post(f"{one}/{action}", headers=key, json={"reason": "another"})
-        await client.post(f"{one}/{action}")
-    key = {"Idempotency-Key": f"change {one}", "If-Match": "*"}
-    await client.patch(one, json={"metadata": {"a": 1}})
-    await client.patch(one, headers=stale, json={"metadata": {"a": 1}})
-    await client.patch(one, headers=key, json={"metadata": {"a": 1}})
-    await client.patch(one, headers=key, json={"metadata": {"a": 2}})
-    await client.patch(one, headers={"If-Match": "*"}, json={"shipping_address": "elsewhere"})
-    await client.patch(f"{root}/{uuid4()}", headers={"If-Match": "*"}, json={})
 
 
 async def begin_and_move_jobs(client: Client, database: Database) -> None:
