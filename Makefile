@@ -62,7 +62,7 @@ integration-tests: install parts ## Run the tests that speak HTTP alone, against
 test-stop: ## Stop the containers that a test run which was killed left behind
 	@scripts/test-stop
 test-long: install parts ## Run the tests that take minutes each
-	$(BIN)/pytest tests/long tests/fuzz --fuzz 10 $(ARGS)
+	$(BIN)/pytest tests/long tests/fuzz --fuzz 10 $(ARGS) && $(BIN)/pytest tests/end_to_end -m long $(ARGS)
 test-watch: install ## Run the unit tests, and again each time a file changes
 	@$(RELOAD) --watch tests -- $(BIN)/pytest tests/unit -q -x $(ARGS)
 test-py313: install parts ## Run the unit and integration tests on Python 3.13 and PostgreSQL 17 as well

@@ -218,6 +218,7 @@ def test_the_network_to_a_part_is_cut_for_5_seconds(
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", ["postgres", "rabbitmq", "pubsub"])
 def test_the_network_to_a_part_is_slow_for_5_seconds(
     loaded_system: SystemUnderLoad, part: str

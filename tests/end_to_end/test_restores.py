@@ -133,10 +133,10 @@ async def goes_on(restored: Restored, *, repairs: int) -> None:
 @pytest.mark.parametrize(
     ("point", "repairs"),
     [
-        ("repair before it lifts any order", 1),
+        pytest.param("repair before it lifts any order", 1, marks=pytest.mark.long),
         ("repair between orders and ids", 1),
-        ("repair between ids and its entry", 1),
-        ("repair between its entry and its commit", 1),
+        pytest.param("repair between ids and its entry", 1, marks=pytest.mark.long),
+        pytest.param("repair between its entry and its commit", 1, marks=pytest.mark.long),
         ("repair after its commit", 2),
     ],
 )

@@ -188,26 +188,32 @@ def test_code_is_formatted_and_linted_and_mended(checkout: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "folder"),
+    ("target", "folders"),
     [
-        ("integration-tests", "integration_tests"),
-        ("test-long", "tests/long"),
+        ("integration-tests", ["integration_tests"]),
+        ("test-long", ["tests/long", "tests/end_to_end"]),
     ],
 )
-def test_a_floor_runs_the_tests_of_its_folder(checkout: Path, target: str, folder: str) -> None:
+def test_a_floor_runs_the_tests_of_its_folders(
+    checkout: Path, target: str, folders: list[str]
+) -> None:
     for floor in ("unit", "integration", "fuzz", "end_to_end", "long"):
         (checkout / "tests" / floor).mkdir(parents=True)
     (checkout / "integration_tests").mkdir()
     (checkout / "tests" / "conftest.py").write_text(
         "def pytest_addoption(parser):\n    parser.addoption('--fuzz')\n"
     )
-    (checkout / folder / "test_it.py").write_text("def test_it():\n    assert 1\n")
+    for folder in folders:
+        mark = "@pytest.mark.long\n" if folder.endswith("end_to_end") else ""
+        (checkout / folder / "test_it.py").write_text(
+            f"import pytest\n{mark}def test_it():\n    assert 1\n"
+        )
     (checkout / "orderbus").mkdir()
 
     ran = make(checkout, *installed(target, "ARGS=-q -n 0"), CI="")
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "1 passed" in ran.stdout
+    assert ran.stdout.count("1 passed") == len(folders)
 
 
 def test_unit_tests_run_again_when_a_file_changes(checkout: Path) -> None:
