@@ -21,7 +21,7 @@ export PYTHON
     freeze test-watch run-server create-superuser dlq-list dlq-replay \
     migrate-orders migrate-processor start stop restart restart-web rebuild logs-orders logs-processor \
     check format lint lint-fix bench bench-long lock schema migrate runserver workers subscriber shell createsuperuser \
-    parts setup up down logs db-logs pubsub-logs emulator clean reset
+    parts seed run-docker setup up down logs db-logs pubsub-logs emulator clean reset
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z][a-z0-9 -]*:.*## /{printf "  %-17s %s\n", $$1, $$2}' Makefile
@@ -96,6 +96,8 @@ shell: venv ## Start Python with the settings, the database and the rooms at han
 	@$(BIN)/python -i scripts/shell.py
 createsuperuser create-superuser: venv ## Make an API key that may read orders; ARGS is its name
 	@$(BIN)/orderbus keys create $(or $(ARGS),admin)
+seed: venv ## Fill an empty catalogue with examples, for development
+	@$(BIN)/orderbus seed
 dlq-list: venv ## List the dead letters that nobody has decided about
 	@$(BIN)/orderbus dead-letters list $(ARGS)
 dlq-replay: venv ## Bring all dead letters back on their way; ARGS='--kind delivery' some
@@ -104,6 +106,8 @@ dlq-replay: venv ## Bring all dead letters back on their way; ARGS='--kind deliv
 ## Docker
 setup: .env venv ## Build and start all containers, and wait until they are migrated and healthy
 	$(COMPOSE) up --build --detach --wait && echo 'To read orders, make an API key: $(COMPOSE) exec web orderbus keys create NAME'
+run-docker: setup ## The same, and fill an empty catalogue with examples
+	$(COMPOSE) exec -T -e DEBUG=true web orderbus seed
 start: .env ## Build the images and start all containers in the background
 	$(COMPOSE) up --build --detach
 up: .env ## Start all containers

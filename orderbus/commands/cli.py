@@ -39,6 +39,7 @@ COMMANDS: Final = {
         "restore_check",
         "Say what a restored database does not know, before workers and bridge begin.",
     ),
+    "seed": ("seed", "Fill an empty catalogue with 20 guitars."),
     "states": ("states", "Print the moves of an order as Mermaid diagrams."),
     "stock": ("stock", "Show stock, book it in and out, and verify its counters."),
     "subscribe_order_created": ("bridge", ""),

@@ -70,11 +70,18 @@ _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright
     callback=_url,
     help="Send every order's webhook to URL, instead of to a receiver of its own.",
 )
+@click.option("--seed", is_flag=True, help="Fill an empty catalogue with examples.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object with all URLs when ready."
 )
 def up(
-    *, port: int, data: Path | None, provider: Provider | None, webhook: str | None, as_json: bool
+    *,
+    port: int,
+    data: Path | None,
+    provider: Provider | None,
+    webhook: str | None,
+    seed: bool,
+    as_json: bool,
 ) -> None:
     """Run everything on this machine until Ctrl-C.
 
@@ -92,6 +99,7 @@ def up(
         provider=provider,
         port=port,
         webhook=webhook,
+        seed=seed,
         changes=given.taken,
     )
 

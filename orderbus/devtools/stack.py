@@ -93,13 +93,14 @@ async def running_stack(
     provider: Provider | None = None,
     port: int = 0,
     webhook: str | None = None,
+    seed: bool = False,
     changes: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stack]:
     """Bring everything up, wait until it is ready, and take it down in order at the end.
 
-    ``provider`` provides every dependency; ``changes`` are variables for the processes, beside
-    those that the stack makes up. Raises ``Misconfigured`` where a dependency cannot be provided,
-    ``Died`` where a process does not come up.
+    ``provider`` provides every dependency, ``seed`` fills an empty catalogue; ``changes`` are
+    variables for the processes, beside those that the stack makes up. Raises ``Misconfigured``
+    where a dependency cannot be provided, ``Died`` where a process does not come up.
     """
     dependencies = find(data, provider=provider)
     for dependency in dependencies:
@@ -108,13 +109,13 @@ async def running_stack(
         dependencies, data, env={**_made_up(), **(changes or {})}, urls={}, sink=sink, say=say
     )
     try:
-        await _bring_up(running, port or free_port(), webhook)
+        await _bring_up(running, port or free_port(), webhook, seed=seed)
         yield running
     finally:
         await running.stop()
 
 
-async def _bring_up(running: Stack, port: int, webhook: str | None) -> None:
+async def _bring_up(running: Stack, port: int, webhook: str | None, *, seed: bool) -> None:
     """Start what can start, as soon as it can.
 
     The dependencies together; the schema while RabbitMQ, which is slow, still starts; the web
@@ -137,8 +138,9 @@ async def _bring_up(running: Stack, port: int, webhook: str | None) -> None:
             running.env |= dependency.env
             running.urls |= dependency.urls
         running.say("migrating")
-        command = [sys.executable, "-m", "orderbus", "migrate"]
-        await run("migrate", command, sink=running.sink, env=running.env, cwd=running.data)
+        await _command(running, "migrate")
+        if seed:
+            await _command(running, "seed", DEBUG="true")
         running.say("starting the web server")
         web = ["-m", "orderbus", "web", "--port", str(port)]
         group.create_task(running.start("web", web, f"{api}/readyz"))
@@ -152,6 +154,11 @@ async def _bring_up(running: Stack, port: int, webhook: str | None) -> None:
             group.create_task(running.start("bridge", back, f"{bridge}/readyz"))
             running.urls["bridge_metrics"] = f"{bridge}/metrics"
     running.urls["worker_metrics"] = f"{worker}/metrics"
+
+
+async def _command(running: Stack, name: str, **env: str) -> None:
+    command = [sys.executable, "-m", "orderbus", name]
+    await run(name, command, sink=running.sink, env={**running.env, **env}, cwd=running.data)
 
 
 def _receive(running: Stack, group: asyncio.TaskGroup) -> str:

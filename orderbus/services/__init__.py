@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         replay,
         restores,
         retention,
+        seeds,
         stock,
     )
 

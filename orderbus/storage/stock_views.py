@@ -103,12 +103,14 @@ async def level(connection: Connection, sku: str) -> Level:
 
 
 async def level_of(connection: Connection, product_id: int) -> Level:
-    """Say how much there is of a product that is there."""
+    """Say how much there is of a product. Raises ``NotFound``."""
     found = await connection.fetchrow(
         "SELECT stock.*, sku, name FROM products.stock JOIN products.products ON id = product_id"
         " WHERE product_id = $1",
         product_id,
     )
+    if found is None:
+        raise NotFound("Not found.")
     return rows.one(Level, found)
 
 

@@ -167,6 +167,9 @@ CALLS: dict[str, Call] = {
     ),
     "reservations.lapse": lambda c, _: storage.reservations.lapse(c, at_most=9),
     "stock.move": move_stock,
+    "stock.set_aside_of": lambda c, w: storage.stock.set_aside_of(
+        c, next(iter(w.products.values()))
+    ),
     "stock_bookings.book": book,
     "retention.delete_dead_letters": lambda c, _: storage.retention.delete_dead_letters(c, OLD),
     "retention.delete_deliveries": lambda c, _: storage.retention.delete_deliveries(c, OLD),

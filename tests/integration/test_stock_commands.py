@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from orderbus import storage
 from orderbus.storage.database import Database
+from orderbus.storage.product_lists import Filter
 from tests.support import stock_rows
 from tests.support.commands import answered, typed
 
@@ -107,3 +109,26 @@ async def test_verify_is_content_where_counters_are_what_moved_and_lists_each_th
     assert "The counters of 1 products are the sum of what moved." in good.output
     assert '{"sku": "tea", "counter": "on_hand", "kept": 12, "moved": 10}' in bad.stdout
     assert '{"sku": "tea", "counter": "shipped", "kept": 1, "moved": 0}' in bad.stdout
+
+
+async def test_an_empty_catalogue_is_filled_with_examples_once_and_where_debug_is_set_alone(
+    env: dict[str, str], database: Database
+) -> None:
+    refused = await typed(env, "seed")
+    first = await answered({**env, "DEBUG": "true"}, "seed")
+    again = await answered({**env, "DEBUG": "true"}, "seed")
+
+    assert refused.exit_code == 2
+    assert "only where DEBUG is true" in refused.output
+    assert (first, again) == ({"products": 20}, {"products": 0})
+    listed = await answered(env, "stock", "list", "--limit", "20")
+    assert sum(level["on_hand"] for level in listed) == 18 * 52 + 95
+    guitars = await database.ask(
+        storage.product_lists.read,
+        Filter(category="guitars"),
+        limit=20,
+        offset=0,
+    )
+    assert guitars.count == 20
+    assert guitars.products[0].name == "Django Reinhardt"
+    assert await stock_rows.differences(database) == []

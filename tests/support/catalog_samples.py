@@ -37,7 +37,14 @@ async def ask_everything(client: Client, database: Database) -> None:
     added = await client.post(root, json=body, headers=key)
     await client.post(root, json={**body, "price": 1}, headers=key)
     one = f"{root}/{(await added.json())['id']}"
-    for path in ("/api/catalog", "/api/catalog/categories", root, f"{root}?colour=red", one):
+    for path in (
+        "/api",
+        "/api/catalog",
+        "/api/catalog/categories",
+        root,
+        f"{root}?colour=red",
+        one,
+    ):
         await client.get(path)
     await stock_rows.book_in(database, 5)
     for action in ("reserve", "ship"):
@@ -52,3 +59,16 @@ async def ask_everything(client: Client, database: Database) -> None:
     for action in ("reserve", "ship"):
         await client.post(f"{one}/{action}", json={"quantity": 1})
     await client.delete(one)
+    await _book(client)
+
+
+async def _book(client: Client) -> None:
+    root, items = "/api/catalog/inventory", [{"sku": "none", "delta": 1}]
+    for ask in (client.post, client.patch):
+        key = {"Idempotency-Key": f"a booking by {ask.__name__}"}
+        await ask(f"{root}/batch", json={"items": items})
+        for policy in ("per_item", "all_or_nothing"):
+            body = {"items": items, "policy": policy}
+            await ask(f"{root}/batch", json=body, headers=key)
+    await client.get(f"{root}/1/movements")
+    await client.get(f"{root}/1/movements?cursor=x")

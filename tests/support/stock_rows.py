@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from uuid import uuid4
 
@@ -94,3 +95,16 @@ async def order_pk(database: Database) -> int:
 async def withdraw(database: Database, product: int) -> None:
     """Let a product be sold no more."""
     await value(database, "UPDATE products.products SET active = false WHERE id = $1", product)
+
+
+async def add_many(database: Database, skus: Sequence[str]) -> None:
+    """Add products of which there are none."""
+    async with database.transaction() as connection:
+        for sku in skus:
+            new = NewProduct(sku=sku, name="Tea", price=Decimal(5))
+            await storage.products.add(connection, new)
+
+
+async def on_hand(database: Database) -> int:
+    """Say how many units of all products are on hand."""
+    return int(await value(database, "SELECT sum(on_hand) FROM products.stock"))

@@ -28,7 +28,16 @@ TARGETS = (
     *("logs-orders", "logs-processor", "integration-tests", "test-stop", "add-dependency"),
     *("install-orders", "install-processor", "migrate-orders", "migrate-processor"),
     # of the shop program, and what operators look for
-    *("freeze", "run-server", "create-superuser", "test-watch", "dlq-list", "dlq-replay"),
+    *(
+        "seed",
+        "run-docker",
+        "freeze",
+        "run-server",
+        "create-superuser",
+        "test-watch",
+        "dlq-list",
+        "dlq-replay",
+    ),
 )
 
 

@@ -30,7 +30,7 @@ def test_nothing_else_is_answered_without_a_key_or_a_signature() -> None:
 
     assert open_to_all == {
         *("/healthz", "/readyz", "/metrics", "/metrics/prometheus", "/api/v1/metrics"),
-        *("/api/catalog/", "/api/catalog/products/", "/api/catalog/products/{product}/"),
+        *("/api/", "/api/catalog/", "/api/catalog/products/", "/api/catalog/products/{product}/"),
         *("/api/catalog/categories/", "/", "/openapi.json", "/docs", "/docs/{file}"),
     }
     assert [route.path for route in ROUTES if route.access == "signature"] == [

@@ -47,6 +47,12 @@ _BY_HAND: Final[Mapping[str, Any]] = {
 }
 
 
+@ROUTES("GET", "/api/", name="api_root", answers={200: (bodies.ApiLinks,)}, access="anybody")
+async def api_root(request: web.Request) -> web.Response:
+    """Say where the shop begins."""
+    return bodies.ApiLinks(catalog=f"{product_queries.origin(request)}/api/catalog/").response()
+
+
 @ROUTES(
     "GET",
     "/api/catalog/",

@@ -121,6 +121,12 @@ class ProductPage(Body):
     results: list[Product]
 
 
+class ApiLinks(Body):
+    """Where the parts of the shop are."""
+
+    catalog: str
+
+
 class CatalogLinks(Body):
     """Where the collections of the catalogue are."""
 
