@@ -94,8 +94,8 @@ subscriber: venv ## Start the bridge, which receives the events from Pub/Sub
 	@$(BIN)/orderbus bridge $(ARGS)
 shell: venv ## Start Python with the settings, the database and the rooms at hand
 	@$(BIN)/python -i scripts/shell.py
-createsuperuser create-superuser: venv ## Make an API key that may read orders; ARGS is its name
-	@$(BIN)/orderbus keys create $(or $(ARGS),admin)
+createsuperuser create-superuser: venv ## Add somebody who may do everything; asks for name and password
+	@$(BIN)/orderbus create-superuser $(ARGS)
 seed: venv ## Fill an empty catalogue with examples, for development
 	@$(BIN)/orderbus seed
 dlq-list: venv ## List the dead letters that nobody has decided about

@@ -287,12 +287,76 @@ CREATE TABLE identity.api_keys (
     key_hash bytea NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     revoked_at timestamp with time zone,
+    owner_id bigint,
+    scopes text[] DEFAULT '{orders:read,orders:write,endpoints:write,admin}'::text[] NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
     CONSTRAINT api_keys_key_hash_check CHECK ((length(key_hash) = 32)),
-    CONSTRAINT api_keys_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)))
+    CONSTRAINT api_keys_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100))),
+    CONSTRAINT api_keys_scopes_check CHECK ((scopes <@ '{orders:read,orders:write,orders:import,catalog:write,endpoints:write,store:write,warehouse:write,admin}'::text[]))
 );
 
 ALTER TABLE identity.api_keys ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME identity.api_keys_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE identity.customers (
+    uuid uuid DEFAULT gen_random_uuid() NOT NULL,
+    user_id bigint NOT NULL
+);
+
+CREATE TABLE identity.password_resets (
+    token_hash bytea NOT NULL,
+    user_id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT password_resets_token_hash_check CHECK ((length(token_hash) = 32))
+);
+
+CREATE TABLE identity.refresh_tokens (
+    jti uuid NOT NULL,
+    family uuid NOT NULL,
+    user_id bigint NOT NULL,
+    replaced_by uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone
+);
+
+CREATE TABLE identity.throttles (
+    subject text NOT NULL,
+    tries integer DEFAULT 1 NOT NULL,
+    began_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT throttles_subject_check CHECK (((length(subject) >= 1) AND (length(subject) <= 200)))
+);
+
+CREATE TABLE identity.users (
+    id bigint NOT NULL,
+    username text NOT NULL,
+    email text,
+    first_name text DEFAULT ''::text NOT NULL,
+    last_name text DEFAULT ''::text NOT NULL,
+    password_hash text,
+    role text DEFAULT 'customer'::text NOT NULL,
+    token_version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    disabled_at timestamp with time zone,
+    erased_at timestamp with time zone,
+    CONSTRAINT users_email_check CHECK (((length(email) >= 3) AND (length(email) <= 254))),
+    CONSTRAINT users_first_name_check CHECK ((length(first_name) <= 150)),
+    CONSTRAINT users_last_name_check CHECK ((length(last_name) <= 150)),
+    CONSTRAINT users_password_hash_check CHECK ((password_hash ~~ '$argon2id$%'::text)),
+    CONSTRAINT users_role_check CHECK ((role = ANY (ARRAY['customer'::text, 'support'::text, 'staff'::text, 'superuser'::text]))),
+    CONSTRAINT users_username_check CHECK (((length(username) >= 1) AND (length(username) <= 150)))
+);
+
+ALTER TABLE identity.users ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME identity.users_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -840,6 +904,24 @@ ALTER TABLE ONLY identity.api_keys
 ALTER TABLE ONLY identity.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY identity.customers
+    ADD CONSTRAINT customers_pkey PRIMARY KEY (uuid);
+
+ALTER TABLE ONLY identity.customers
+    ADD CONSTRAINT customers_user_id_key UNIQUE (user_id);
+
+ALTER TABLE ONLY identity.password_resets
+    ADD CONSTRAINT password_resets_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY identity.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (jti);
+
+ALTER TABLE ONLY identity.throttles
+    ADD CONSTRAINT throttles_pkey PRIMARY KEY (subject);
+
+ALTER TABLE ONLY identity.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY ops.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
 
@@ -972,6 +1054,24 @@ ALTER TABLE ONLY products.stock_movements
 ALTER TABLE ONLY products.stock
     ADD CONSTRAINT stock_pkey PRIMARY KEY (product_id);
 
+CREATE INDEX api_keys_by_owner ON identity.api_keys USING btree (owner_id) WHERE (owner_id IS NOT NULL);
+
+CREATE INDEX password_resets_by_end ON identity.password_resets USING btree (expires_at);
+
+CREATE INDEX password_resets_by_user ON identity.password_resets USING btree (user_id);
+
+CREATE INDEX refresh_tokens_by_end ON identity.refresh_tokens USING btree (expires_at);
+
+CREATE INDEX refresh_tokens_by_family ON identity.refresh_tokens USING btree (family);
+
+CREATE INDEX refresh_tokens_by_user ON identity.refresh_tokens USING btree (user_id);
+
+CREATE INDEX throttles_by_time ON identity.throttles USING btree (began_at);
+
+CREATE UNIQUE INDEX users_by_email ON identity.users USING btree (lower(email));
+
+CREATE UNIQUE INDEX users_by_name ON identity.users USING btree (lower(username));
+
 CREATE INDEX audit_log_by_actor ON ops.audit_log USING btree (actor, at, id);
 
 CREATE INDEX audit_log_by_subject ON ops.audit_log USING btree (subject_id, at, id);
@@ -1085,6 +1185,18 @@ CREATE TRIGGER append_only BEFORE UPDATE ON orders.order_history FOR EACH ROW EX
 CREATE TRIGGER guard_move BEFORE UPDATE OF status, fulfillment_status, on_hold ON orders.orders FOR EACH ROW WHEN (((old.status <> new.status) OR (old.fulfillment_status <> new.fulfillment_status) OR (old.on_hold <> new.on_hold))) EXECUTE FUNCTION orders.guard_move();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON products.stock_movements FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
+
+ALTER TABLE ONLY identity.api_keys
+    ADD CONSTRAINT api_keys_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES identity.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.customers
+    ADD CONSTRAINT customers_user_id_fkey FOREIGN KEY (user_id) REFERENCES identity.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.password_resets
+    ADD CONSTRAINT password_resets_user_id_fkey FOREIGN KEY (user_id) REFERENCES identity.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY identity.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES identity.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY ops.webhook_attempts
     ADD CONSTRAINT webhook_attempts_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES ops.webhook_deliveries(id) ON DELETE CASCADE;

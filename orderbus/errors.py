@@ -5,6 +5,7 @@
     OrderbusError
     ├── Refused            the answer is no, and asking again will not change it
     │   ├── Unauthenticated    who you are was not shown, or not believed
+    │   │   └── BadToken       a token is none of ours, has expired or was revoked
     │   ├── Forbidden          who you are does not allow it
     │   ├── NotFound
     │   ├── Invalid            the input is wrong; ``faults`` names each field and its reason
@@ -17,7 +18,8 @@
     │   │   ├── IllegalMove    an order cannot go from where it is to where it was sent
     │   │   └── OutOfStock     there is not enough of every product
     │   ├── Changed            it is no longer what the caller saw
-    │   └── Unseen             the caller does not say what it saw
+    │   ├── Unseen             the caller does not say what it saw
+    │   └── TooMany            it was tried too often; it may be tried again later
     ├── Unavailable        a dependency did not answer; the same call may work later
     │   ├── Busy               somebody else has locked what this needs
     │   │   └── LeaseLost          somebody else has taken what was ours
@@ -74,6 +76,12 @@ class Unauthenticated(Refused):
     """Who is calling was not shown, or not believed."""
 
     code = "unauthenticated"
+
+
+class BadToken(Unauthenticated):
+    """A token is none of ours, has expired or was revoked."""
+
+    code = "token_not_valid"
 
 
 class Forbidden(Refused):
@@ -191,6 +199,14 @@ class Unseen(Refused):
     code = "unseen"
 
 
+class TooMany(Refused):
+    """It was tried ``limit`` times in vain, and may be tried again after ``retry_after``."""
+
+    code = "too_many_tries"
+    retry_after = timedelta(seconds=60)
+    limit = 1
+
+
 class Unavailable(OrderbusError):
     """A dependency did not answer; the same call may work after ``retry_after``."""
 
@@ -242,8 +258,7 @@ class BadMessage(Poisoned):
 class Misconfigured(OrderbusError):
     """A person has to change a setting, or what a dependency allows us, before anything can work.
 
-    A process that meets this while it begins exits with its message, and so do workers and bridge
-    later; web answers 503 and goes on.
+    Who meets this while it begins exits, and so do workers and bridge later; web answers 503.
     """
 
     code = "misconfigured"

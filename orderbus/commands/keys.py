@@ -1,31 +1,57 @@
-"""``orderbus keys``: who may read and change orders."""
+"""``orderbus keys``: which programs may do what."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 import click
 
 from orderbus import services, storage
 from orderbus.commands import terminal
+from orderbus.commands.moments import later
+from orderbus.commands.people import id_of
+from orderbus.domain.rights import BEFORE_SCOPES, Scope
 
 
 @click.group()
 def keys() -> None:
-    """Create, list and revoke API keys.
-
-    Until keys have scopes, each of them may read and change all orders and carts.
-    """
+    """Create, list and revoke API keys. docs/rights.md says what each scope lets them do."""
 
 
 @keys.command()
 @click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice([str(scope) for scope in Scope]),
+    help="What it may do; give it more than once for more. [default: "
+    f"{', '.join(BEFORE_SCOPES)}, as keys could before they had scopes]",
+)
+@click.option("--expires", type=later, help="When it is refused: a moment, or 90d, 12h from now.")
+@click.option("--owner", metavar="USERNAME", help="With whom it goes, once they are disabled.")
 @terminal.with_database
-async def create(run: terminal.Run, *, name: str) -> None:
+async def create(
+    run: terminal.Run,
+    *,
+    name: str,
+    scopes: tuple[str, ...],
+    expires: datetime | None,
+    owner: str | None,
+) -> None:
     """Make a key and show it, this once. NAME says who it is for.
 
-    It may read and change all orders and carts, until keys have scopes; what it does is in each
-    order's history as "key ID NAME".
+    What it does is in each order's history as "key ID NAME".
     """
-    made = await services.api_keys.create(run.database, run.settings, name=name, actor=run.actor)
+    made = await services.api_keys.create(
+        run.database,
+        run.settings,
+        name=name,
+        actor=run.actor,
+        scopes=[Scope(scope) for scope in scopes] or BEFORE_SCOPES,
+        owner_id=None if owner is None else await id_of(run, owner),
+        expires_at=expires,
+    )
     run.answer({"id": made.id, "name": name, "key": made.key}, made.key)
 
 

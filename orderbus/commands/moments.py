@@ -26,6 +26,15 @@ def moment(text: str) -> datetime:
         raise click.BadParameter(message) from None
 
 
+def later(text: str) -> datetime:
+    """Read RFC 3339, or how long from now; a moment that is over is refused."""
+    ahead = _AGO.fullmatch(text)
+    found = datetime.now(UTC) + span(text) if ahead else moment(text)
+    if found <= datetime.now(UTC):
+        raise click.BadParameter(f"{brief(text)!r} is over: give a moment to come, or 90d, 12h.")
+    return found
+
+
 def span(text: str) -> timedelta:
     """Read how long: 90s, 30m, 24h, 7d, or 0."""
     if text == "0":

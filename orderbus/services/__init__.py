@@ -32,6 +32,8 @@ if TYPE_CHECKING:
         orders,
         outbox,
         owed,
+        password_resets,
+        passwords,
         processing,
         products,
         replay,
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
         retention,
         seeds,
         stock,
+        throttles,
+        tokens,
+        users,
     )
 
 

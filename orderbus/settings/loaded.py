@@ -129,6 +129,11 @@ def _rules(settings: Settings) -> tuple[tuple[bool, str], ...]:
             "anyone could sign with an empty one",
         ),
         (
+            settings.access_token_lifetime >= settings.refresh_token_lifetime,
+            "ACCESS_TOKEN_LIFETIME_IN_MINUTES must be shorter than REFRESH_TOKEN_LIFETIME_IN_DAYS: "
+            "who is signed out would still be let in",
+        ),
+        (
             url != QUEUES_IN_MEMORY and not url.startswith(("amqp://", "amqps://")),
             "RABBITMQ_URL must begin with amqp:// or amqps://, or be memory://",
         ),

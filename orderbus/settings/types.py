@@ -2,10 +2,13 @@
 
 import re
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import AliasChoices, BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from orderbus.domain.addresses import Network
 
 _SECONDS: Final = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)")
 _TIME: Final = TypeAdapter(timedelta)
@@ -41,9 +44,31 @@ def _plain_numbers_are_seconds(value: object) -> object:
         raise ValueError("is no time: write seconds (90), days (35d) or ISO 8601 (PT90S)") from None
 
 
+def _network(value: object) -> object:
+    try:
+        return ip_network(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"{error}: write 10.0.0.0/8 or fd00::/8") from None
+
+
+def _counted_in(unit: timedelta) -> BeforeValidator:
+    def read(value: object) -> object:
+        if isinstance(value, str | int):
+            if not re.fullmatch("[0-9]{1,6}", str(value)):
+                raise ValueError("is no whole number")
+            return unit * int(value)
+        return value
+
+    return BeforeValidator(read)
+
+
 T = TypeVar("T")
 #: Several values, separated by commas.
 Many = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_split_commas)]
 #: Reads a time in seconds, days or as ISO 8601 has it.
 AS_TIME: Final = BeforeValidator(_plain_numbers_are_seconds)
 Time = Annotated[timedelta, AS_TIME]
+Minutes = Annotated[timedelta, _counted_in(timedelta(minutes=1))]
+Days = Annotated[timedelta, _counted_in(timedelta(days=1))]
+#: Networks as CIDR has them, separated by commas.
+Networks = Many[Annotated[Network, BeforeValidator(_network)]]

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import SecretStr, StringConstraints, field_validator
 
 from orderbus.settings.published import INSECURE_SECRET_KEY
-from orderbus.settings.types import Many, Section, Time, setting
+from orderbus.settings.types import Days, Many, Minutes, Networks, Section, Time, setting
 
 _ORIGIN: Final = re.compile(r"https?://[^/\s@*?#]+")
 _OWN_PORT: Final = re.compile(r"^(http(?=:.*:80$)|https(?=:.*:443$))(.*):[0-9]+$")
@@ -17,7 +17,7 @@ class Web(Section):
     """Secrets, hosts and origins; address, port and limit."""
 
     secret_key: SecretStr = setting(SecretStr(INSECURE_SECRET_KEY), "SECRET_KEY")
-    """Keys the hashes of API keys. Must be set unless DEBUG is."""
+    """Keys the hashes of API keys, and signs tokens. Must be set unless DEBUG is."""
     debug: bool = setting(False, "DEBUG")
     """Logs for people instead of JSON lines, and the development SECRET_KEY is accepted."""
     allowed_hosts: Many[Annotated[str, StringConstraints(to_lower=True)]] = setting(
@@ -42,6 +42,17 @@ class Web(Section):
     allowed_origins: Many[str] = setting((), "ORDERBUS_ALLOWED_ORIGINS")
     """Pages elsewhere that may change things without an API key while AUTH is open, as their
     origins, comma-separated: https://shop.example.com."""
+    access_token_lifetime: Minutes = setting(
+        timedelta(minutes=20), "ACCESS_TOKEN_LIFETIME_IN_MINUTES", gt=timedelta(0)
+    )
+    """Minutes for which somebody who signed in need not show their refresh token."""
+    refresh_token_lifetime: Days = setting(
+        timedelta(days=30), "REFRESH_TOKEN_LIFETIME_IN_DAYS", gt=timedelta(0)
+    )
+    """Days after which somebody who did nothing meanwhile has to sign in again."""
+    trusted_proxies: Networks = setting((), "ORDERBUS_TRUSTED_PROXIES")
+    """Networks (CIDR, comma-separated) of proxies that say truly whom they speak for: sign-ins in
+    vain are counted by that address, and links begin with that scheme."""
     web_host: str = setting("127.0.0.1", "ORDERBUS_WEB_HOST")
     """Address the web server binds to."""
     web_port: int = setting(8000, "ORDERBUS_WEB_PORT", ge=0, le=65535)

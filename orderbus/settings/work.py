@@ -3,26 +3,17 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import ip_network
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr, field_validator
+from pydantic import AfterValidator, SecretStr, field_validator
 
-from orderbus.domain.addresses import Network
 from orderbus.domain.events import check_pattern
 from orderbus.domain.processing import BUILT_IN
 from orderbus.domain.webhooks import check_secret, check_url
 from orderbus.errors import Invalid
-from orderbus.settings.types import Many, Section, Time, setting
+from orderbus.settings.types import Many, Networks, Section, Time, setting
 
 _CLASS: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-
-
-def _network(value: object) -> object:
-    try:
-        return ip_network(value) if isinstance(value, str) else value
-    except ValueError as error:
-        raise ValueError(f"{error}: write 10.0.0.0/8 or fd00::/8") from None
 
 
 def _held_to(check: Callable[[str], None]) -> AfterValidator:
@@ -61,9 +52,7 @@ class Webhooks(Section):
     """How long a claimed delivery stays with its worker: the webhook timeout and more than 5 s."""
     webhook_in_flight: int = setting(64, "ORDERBUS_WEBHOOK_IN_FLIGHT", ge=1, le=100)
     """Exchanges with one endpoint at the same time at most: it gets as many as it answers well."""
-    webhook_allowed_networks: Many[Annotated[Network, BeforeValidator(_network)]] = setting(
-        (), "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS"
-    )
+    webhook_allowed_networks: Networks = setting((), "ORDERBUS_WEBHOOK_ALLOWED_NETWORKS")
     """Private networks (CIDR, comma-separated) that webhooks may reach all the same."""
 
 

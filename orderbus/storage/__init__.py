@@ -49,6 +49,7 @@ from orderbus.storage import (
     orders,
     outbox,
     owed,
+    password_resets,
     processing,
     product_lists,
     products,
@@ -61,4 +62,7 @@ from orderbus.storage import (
     stock,
     stock_bookings,
     stock_views,
+    throttles,
+    tokens,
+    users,
 )

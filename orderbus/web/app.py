@@ -19,8 +19,10 @@ from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
 from orderbus.web import app_keys, openapi
 from orderbus.web.api import (
+    api_keys,
     carts,
     catalog,
+    customers,
     dead_letters,
     deliveries,
     docs,
@@ -30,6 +32,7 @@ from orderbus.web.api import (
     new_orders,
     order_moves,
     orders,
+    sign_in,
     webhook_endpoints,
 )
 from orderbus.web.app_keys import DATABASE, DESCRIPTION, IN_FLIGHT, SETTINGS, InFlight
@@ -50,6 +53,9 @@ ROUTES: Final[Sequence[Route]] = (
     *webhook_endpoints.ROUTES,
     *deliveries.ROUTES,
     *jobs.ROUTES,
+    *sign_in.ROUTES,
+    *customers.ROUTES,
+    *api_keys.ROUTES,
     *monitoring.ROUTES,
     *docs.ROUTES,
 )
@@ -83,6 +89,7 @@ def description() -> dict[str, Any]:
 
 
 async def _resources(app: web.Application) -> AsyncIterator[None]:
+    app[app_keys.PASSWORDS] = passwords = services.passwords.Passwords()
     async with open_database(app[SETTINGS]) as database:
         app[DATABASE] = database
         app[app_keys.ACCEPTING] = services.orders.Accepting(
@@ -95,6 +102,7 @@ async def _resources(app: web.Application) -> AsyncIterator[None]:
         notifying.cancel()
         with suppress(asyncio.CancelledError):
             await notifying
+    passwords.close()
 
 
 async def _notify_dispatchers(database: Database) -> None:

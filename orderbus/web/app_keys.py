@@ -9,6 +9,7 @@ from aiohttp import web
 
 from orderbus.services.health import Found
 from orderbus.services.orders import Accepting
+from orderbus.services.passwords import Passwords
 from orderbus.services.shared import Shared
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
@@ -40,6 +41,7 @@ class Metrics(NamedTuple):
 SETTINGS: Final = web.AppKey("settings", Settings)
 DATABASE: Final = web.AppKey("database", Database)
 ACCEPTING: Final = web.AppKey("accepting", Accepting)
+PASSWORDS: Final = web.AppKey("passwords", Passwords)
 HEALTH: Final = web.AppKey("health", Shared[Found])
 METRICS: Final = web.AppKey("metrics", Shared[Metrics])
 IN_FLIGHT: Final = web.AppKey("in_flight", InFlight)

@@ -74,7 +74,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
         return problems.problem(request, 400, "unknown_host", detail)
     try:
         if route and route.access == "key":
-            request[requests.CALLER] = await requests.authorize(request)
+            await requests.authorize(request, route.name)
         return await handler(request)
     except OrderbusError as error:
         return problems.response_to(error, request)

@@ -35,6 +35,9 @@ _HEADERS: Final[Mapping[str, tuple[str, str]]] = {
     "Idempotent-Replayed": ("`true` where the answer was given before", "true"),
     "If-Match": ("the ETag under which the caller saw the order", '"3"'),
     "If-None-Match": ("the ETag of what the caller has already", '"3"'),
+    "RateLimit-Limit": ("how often it may be tried in vain", "10"),
+    "RateLimit-Remaining": ("how often it may still be tried", "0"),
+    "RateLimit-Reset": ("seconds after which it may be tried again", "60"),
     "Location": ("where it is", f"/orders/{_UUID}"),
     "Retry-After": ("seconds after which the same request may work", "1"),
     "traceparent": (
@@ -50,10 +53,14 @@ _PATH: Final = {
     "sku": "the sku of a product",
     "job": "the number of a job",
     "delivery": "the number of a delivery",
+    "customer": "the number of a customer",
+    "key": "the number of an API key",
     "letter": "the number of a dead letter",
     "product": "the number of a product",
     "file": "the name of a file of the viewer",
 }
+#: Takes either: the token of somebody who signed in, or an API key.
+_BEARER: Final = {"type": "http", "scheme": "bearer"}
 _KEYS: Final = {
     "X-API-Key": "an API key",
     "X-Webhook-Signature": "hex HMAC-SHA256 of the body",
@@ -107,7 +114,7 @@ def document(routes: Sequence[Route]) -> _Json:
         "components": {
             "schemas": components["$defs"],
             "headers": {name: _header(name) for name in _HEADERS},
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}, **schemes},
+            "securitySchemes": {"bearer": _BEARER, **schemes},
         },
     }
 

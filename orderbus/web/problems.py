@@ -90,7 +90,7 @@ def status_of(error: OrderbusError, path: str) -> int:
 def body_of(error: OrderbusError, path: str) -> Problem | ShopRefusal:
     """Say what ``error`` is to whoever asked for ``path``."""
     if shop_refusals.reads(path):
-        return shop_refusals.body_of(error)
+        return shop_refusals.body_of(error, path)
     members: dict[str, Any] = {"detail": error.detail}
     if isinstance(error, Invalid) and error.faults:
         members["faults"] = [asdict(fault) for fault in _faults(error)]
@@ -129,7 +129,12 @@ def headers_of(error: OrderbusError) -> dict[str, str]:
         return {"WWW-Authenticate": 'Bearer realm="orderbus"'}
     if error.retry_after is None:
         return {}
-    return {"Retry-After": str(max(1, round(error.retry_after.total_seconds())))}
+    seconds = str(max(1, round(error.retry_after.total_seconds())))
+    if isinstance(error, errors.TooMany):
+        limits = {"Limit": str(error.limit), "Remaining": "0", "Reset": seconds}
+        named = {f"RateLimit-{name}": value for name, value in limits.items()}
+        return {"Retry-After": seconds, **named}
+    return {"Retry-After": seconds}
 
 
 def _members_of_the_path(error: OrderbusError, path: str) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from orderbus import services
-from orderbus.domain import json
+from orderbus.domain import json, rights
 from orderbus.domain.orders import faults
+from orderbus.domain.rights import Caller
 from orderbus.domain.text import brief
 from orderbus.domain.traces import trace_id
 from orderbus.errors import (
@@ -33,8 +34,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 #: Seconds a sender may take for the body.
 READ_TIMEOUT: Final = 10.0
-#: Who calls, as the history names them: where the route asks for a key.
+#: Who calls, as the history names them: where the route asks who that is.
 CALLER: Final = web.RequestKey("caller", str)
+#: The same, with what they are; and whether the route is theirs for all, or for their own alone.
+WHO: Final = web.RequestKey("who", Caller)
+EXTENT: Final = web.RequestKey("extent", str)
 _TRACEPARENT: Final = web.RequestKey("traceparent", str)
 _KEY: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _ENTITY_TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
@@ -169,19 +173,35 @@ def seen_sequence(request: web.Request, *, required: bool = False) -> int | None
     return int(tags[0]) if len(tags) == 1 and re.fullmatch("[0-9]{1,18}", tags[0]) else 0
 
 
-async def authorize(request: web.Request) -> str:
-    """See that the caller holds an API key; returns who it is, as the history names them.
+async def authorize(request: web.Request, name: str) -> None:
+    """See who the caller is, by a token or an API key, and that they may do ``name``.
+
+    That is a route, or what one does for some alone, as the table of rights names it.
 
     Raises ``Unauthenticated``, ``Forbidden``, ``Unavailable``.
     """
+    request[WHO] = caller = await _caller(request)
+    request[CALLER] = caller.name
+    request[EXTENT] = rights.extent(caller, name)
+
+
+async def _caller(request: web.Request) -> Caller:
     if "X-API-Key" not in request.headers and "Authorization" not in request.headers:
-        return open_access.admit(request)
+        return Caller(open_access.admit(request), frozenset({rights.Role.SUPERUSER}))
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     is_bearer = scheme.lower() == "bearer" and token
     key = token.strip() if is_bearer else request.headers.get("X-API-Key")
     if key is None:
         raise Unauthenticated(open_access.NO_KEY)
-    return await services.api_keys.check(request.app[DATABASE], request.app[SETTINGS], key)
+    check = (
+        services.tokens.check if services.tokens.looks_like_one(key) else services.api_keys.check
+    )
+    return await check(request.app[DATABASE], request.app[SETTINGS], key)
+
+
+def only_own(request: web.Request) -> Caller | None:
+    """Name the caller where they may see their own alone; None where they may see all."""
+    return request[WHO] if request[EXTENT] == "own" else None
 
 
 def key_of(request: web.Request) -> str | None:

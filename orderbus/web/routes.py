@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel
 
 from orderbus import errors
+from orderbus.domain import rights
 from orderbus.web.schemas.fields import Body
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -36,13 +37,20 @@ class Route:
     requires: tuple[str, ...] = ()
     #: What is refused beside what follows from the rest, see ``refusals``.
     errors: tuple[Kind, ...] = ()
-    #: ``key`` is asked for before the handler is called; it asks for a ``signature`` itself.
-    access: Literal["key", "signature", "anybody"] = "key"
     #: Answers under any host name: who probes or scrapes goes by address or by service name. It
     #: must tell nobody anything of an order or a customer.
     any_host: bool = False
     #: Takes an order: one that is refused is counted.
     takes_order: bool = False
+
+    @property
+    def access(self) -> rights.Access:
+        """Say how the caller shows who they are, see ``domain.rights``: who that may be.
+
+        A ``key``, or the token of somebody who signed in, is looked at before the handler is
+        called; it asks for a ``signature`` itself.
+        """
+        return rights.access(self.name)
 
     def refusals(self) -> set[Kind]:
         """Name what may be refused: it follows from what the route takes, and from whom."""
@@ -51,7 +59,7 @@ class Route:
             errors.Unauthenticated: self.access != "anybody",
             errors.Unavailable: self.access != "anybody",
             errors.Misconfigured: self.access != "anybody",
-            errors.Forbidden: self.method != "GET",
+            errors.Forbidden: self.access != "anybody",
             errors.Invalid: bool(self.takes or self.query or "Idempotency-Key" in named),
             errors.TooLarge: self.takes is not None,
             errors.UnknownMediaType: self.takes is not None,

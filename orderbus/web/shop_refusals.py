@@ -1,6 +1,7 @@
 """Refusals on the paths of the shop, in the words that its clients read.
 
-Those are written for Django REST Framework: ``detail``, ``error``, or what is wrong by field.
+Those are written for Django REST Framework and SimpleJWT: ``detail``, with a ``code`` where a token
+is wrong, or what is wrong by field.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from orderbus.web.schemas.fields import Body
 CONTENT_TYPE: Final = "application/json"
 _FAMILIES: Final = ("/api/identity", "/api/catalog", "/api/orders")
 _LONGEST: Final = 300
+#: Where a token is what is sent, and not who sends it.
+_ABOUT_TOKENS: Final = ("/api/identity/token", "/api/identity/logout")
 #: What is said there where something is wrong with a field.
 _WORDS: Final = {
     "missing": "This field is required.",
@@ -32,6 +35,14 @@ _WORDS: Final = {
 }
 
 
+class TokenMessage(Body):
+    """What was tried to read a token as."""
+
+    token_class: str = Field(examples=["AccessToken"])
+    token_type: str = Field(examples=["access"])
+    message: str = Field(examples=["Token is invalid or expired"])
+
+
 class ShopRefusal(Body):
     """Why a request was refused: one sentence, or what is wrong with each field by its name."""
 
@@ -40,6 +51,8 @@ class ShopRefusal(Body):
     __pydantic_extra__: dict[str, list[str]]
 
     detail: str = Field("", description="why; absent where fields are wrong")
+    code: str = Field("", description="the short word for it, where it is about who one is")
+    messages: list[TokenMessage] = Field([], description="how a token was read")
     error: str = Field("", description="what the state of things forbids")
 
 
@@ -57,9 +70,22 @@ def status_of(error: OrderbusError) -> int:
     return 400 if isinstance(error, errors.OutOfStock) else handling(error).status
 
 
-def body_of(error: OrderbusError) -> ShopRefusal:
-    """Say what ``error`` is to the shop's clients."""
+def body_of(error: OrderbusError, path: str) -> ShopRefusal:
+    """Say what ``error`` is to whoever asked for ``path``."""
+    is_token_path = path.startswith(_ABOUT_TOKENS)
     match error:
+        case errors.BadToken() if not is_token_path:
+            message = {
+                "token_class": "AccessToken",
+                "token_type": "access",
+                "message": error.detail,
+            }
+            detail = "Given token not valid for any token type"
+            return ShopRefusal(detail=detail, code=error.code, messages=[TokenMessage(**message)])
+        case errors.BadToken():
+            return ShopRefusal(detail=error.detail, code=error.code)
+        case errors.Unauthenticated() if is_token_path:
+            return ShopRefusal(detail=error.detail, code="no_active_account")
         case Invalid(faults=[_, *_]) if all(fault.pointer for fault in error.faults):
             return ShopRefusal.model_validate(by_field(error))
         case errors.Conflict():

@@ -29,7 +29,7 @@ async def fill(settings: Settings) -> dict[str, str]:
         (delivery,) = await delivery_rows.ids(database)
         await endpoint_rows.disable(database, HOSTILE)
         async with database.connection() as connection:
-            await storage.api_keys.add(connection, name=HOSTILE, key_hash=bytes(32))
+            await storage.api_keys.add(connection, name=HOSTILE, key_hash=bytes(32), scopes=[])
             await storage.dead_letters.add(
                 connection,
                 "pubsub",

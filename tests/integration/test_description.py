@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 
 from orderbus import errors, services, storage
+from orderbus.domain.rights import Scope
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from orderbus.storage.jobs import NewJob, Step
@@ -22,6 +23,7 @@ from tests.support import (
     catalog_samples,
     catalogue_calls,
     delivery_rows,
+    identity_answers,
     letter_rows,
     order_calls,
     samples,
@@ -65,18 +67,20 @@ def routes() -> list[tuple[str, str, dict[str, Any]]]:
     """Every operation as it can be asked: its method, a path, and what is described of it."""
     values = {"{delivery}": "4711", "{id}": str(uuid4()), "{file}": "start.js", "{job}": "17"}
     values |= {"{letter}": "17", "{product}": "17", "{sku}": "tea"}
+    values |= {"{customer}": "4711", "{key}": "17"}
     return [
         (method, re.sub("{[a-z]+}", lambda name: values[name.group()], path), operation)
         for (method, path), operation in operations().items()
     ]
 
 
-async def give_what_any_route_refuses(client: Client, guarded: Client) -> None:
+async def give_what_any_route_refuses(client: Client, guarded: Client, key: str) -> None:
     too_large = b'"' + b"x" * 6_000 + b'"'
     for method, path, operation in routes():
         await client.request(method, path, headers={"Host": "evil.example"})
         headers = {"Idempotency-Key": str(uuid4()), "If-Match": "*"}
         await client.request(method, path, headers=headers)
+        await guarded.request(method, path, headers={"X-API-Key": key})
         if method != "GET":
             await client.request(method, path, headers=FOREIGN)
         if "requestBody" not in operation:
@@ -224,7 +228,10 @@ async def test_every_answer_that_is_described_is_given_and_no_other(
     client: Client, guarded: Client, database: Database, settings: Settings
 ) -> None:
     """That none is given which is not described, every server of a test sees to itself."""
-    await give_what_any_route_refuses(client, guarded)
+    nobodys = await services.api_keys.create(
+        database, settings, name="x", actor="test", scopes=[Scope.STORE_WRITE]
+    )
+    await give_what_any_route_refuses(client, guarded, nobodys.key)
     await take_orders(client)
     await catalogue_calls.fill_carts(client, database)
     await read_and_change(client, database, settings)
@@ -233,7 +240,9 @@ async def test_every_answer_that_is_described_is_given_and_no_other(
     await act_on_deliveries(client, database)
     await decide_about_letters(client, database)
     await catalog_samples.ask_everything(client, database)
-    await guarded.get("/api/catalog/products?active=false")
+    for headers in ({}, {"X-API-Key": nobodys.key}):
+        await guarded.get("/api/catalog/products?active=false", headers=headers)
+    await identity_answers.ask_everything(client, database)
 
     described = {
         (operation["operationId"], int(status))

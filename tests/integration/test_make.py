@@ -69,8 +69,10 @@ def test_the_database_is_brought_up_to_date(given: dict[str, str], target: str) 
 
 
 @pytest.mark.parametrize("target", ["createsuperuser", "create-superuser"])
-def test_a_person_gets_a_key_that_reads_orders(given: dict[str, str], target: str) -> None:
-    assert json.loads(typed(given, target, "ARGS=someone --json"))["name"] == "someone"
+def test_somebody_is_added_who_may_do_everything(given: dict[str, str], target: str) -> None:
+    said = typed(given, target, "ARGS=--username someone --json", stdin="correct horse\n")
+
+    assert json.loads(said)["role"] == "superuser"
 
 
 def test_dead_letters_are_listed_and_redriven(given: dict[str, str]) -> None:

@@ -64,10 +64,18 @@ async def faults(
     said = json.loads(text)
     found = [] if len(text) <= LONGEST_ANSWER else [f"{len(text)} bytes"]
     is_like_fastapi = ("/new" in path or "/status" in path) and set(said) == {"detail"}
-    is_of_the_shop = kind == "application/json" and shop_refusals.reads(path)
-    if not is_like_fastapi and not is_of_the_shop and (kind != PROBLEM or not set(said) >= MEMBERS):
+    if shop_refusals.reads(path):
+        is_as_it_should = kind == "application/json" and is_as_the_shop_says_it(said)
+    else:
+        is_as_it_should = is_like_fastapi or (kind == PROBLEM and set(said) >= MEMBERS)
+    if not is_as_it_should:
         found.append(f"a {kind} with {set(said)}")
     return found + [fault for value in leaves(said) for fault in too_long(value)]
+
+
+def is_as_the_shop_says_it(said: dict[str, Any]) -> bool:
+    """Whether it is one sentence, or sentences by field."""
+    return "detail" in said or all(isinstance(each, list) for each in said.values())
 
 
 async def ask(

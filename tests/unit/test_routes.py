@@ -11,6 +11,13 @@ from orderbus.web.schemas.new_orders import NewOrder
 ORDERS: set[type[BaseModel]] = {IncomingOrder, NewOrder}
 
 
+#: What is asked by who is not signed in yet, or not any more.
+SIGNING_IN = (
+    *("", "register/", "token/", "token/refresh/", "token/verify/"),
+    *("logout/", "password/reset/"),
+)
+
+
 def test_wherever_an_order_is_taken_a_refusal_is_counted() -> None:
     taking = {route.path for route in ROUTES if route.takes in ORDERS}
 
@@ -32,6 +39,7 @@ def test_nothing_else_is_answered_without_a_key_or_a_signature() -> None:
         *("/healthz", "/readyz", "/metrics", "/metrics/prometheus", "/api/v1/metrics"),
         *("/api/", "/api/catalog/", "/api/catalog/products/", "/api/catalog/products/{product}/"),
         *("/api/catalog/categories/", "/", "/openapi.json", "/docs", "/docs/{file}"),
+        *(f"/api/identity/{path}" for path in SIGNING_IN),
     }
     assert [route.path for route in ROUTES if route.access == "signature"] == [
         "/webhooks/orders/create/"

@@ -21,6 +21,7 @@ WITHOUT_ROWS = {
     "kinds",
     "letter_jobs",
     "pacing",
+    "passwords",
     "seeds",
     "shared",
     "taking",

@@ -12,6 +12,7 @@ from orderbus.domain.products import Changes
 from orderbus.errors import (
     Conflict,
     Fault,
+    Forbidden,
     Invalid,
     Misconfigured,
     NotFound,
@@ -32,7 +33,7 @@ from orderbus.web.schemas import catalog as bodies
 ROUTES: Final = Routes("catalogue")
 _ALL: Final = "/api/catalog/products/"
 _ONE: Final = f"{_ALL}{{product}}/"
-_READ: Final[Mapping[str, Any]] = {"access": "anybody", "errors": (Unavailable, Misconfigured)}
+_READ: Final[Mapping[str, Any]] = {"errors": (Unavailable, Misconfigured)}
 _CHANGE: Final[Mapping[str, Any]] = {
     "answers": {200: (bodies.Product,)},
     "headers": ("ETag",),
@@ -47,7 +48,7 @@ _BY_HAND: Final[Mapping[str, Any]] = {
 }
 
 
-@ROUTES("GET", "/api/", name="api_root", answers={200: (bodies.ApiLinks,)}, access="anybody")
+@ROUTES("GET", "/api/", name="api_root", answers={200: (bodies.ApiLinks,)})
 async def api_root(request: web.Request) -> web.Response:
     """Say where the shop begins."""
     return bodies.ApiLinks(catalog=f"{product_queries.origin(request)}/api/catalog/").response()
@@ -58,7 +59,6 @@ async def api_root(request: web.Request) -> web.Response:
     "/api/catalog/",
     name="catalog_root",
     answers={200: (bodies.CatalogLinks,)},
-    access="anybody",
 )
 async def root(request: web.Request) -> web.Response:
     """Say where the collections of the catalogue are."""
@@ -74,17 +74,16 @@ async def root(request: web.Request) -> web.Response:
     name="list_products",
     query=product_queries.ProductQuery,
     answers={200: (bodies.ProductPage,)},
-    access="anybody",
-    errors=(Unavailable, Misconfigured, Unauthenticated),
+    errors=(Unavailable, Misconfigured, Unauthenticated, Forbidden),
 )
 async def list_page(request: web.Request) -> web.Response:
     """List products by id, some at a time; an unknown filter is refused.
 
-    Those that are sold no more are shown to the holder of a key alone.
+    Those that are sold no more are shown to who keeps the catalogue, or reads everything.
     """
     query = queries.read(request, product_queries.ProductQuery)
     if not query.active:
-        await requests.authorize(request)
+        await requests.authorize(request, "list_inactive_products")
     page = await request.app[DATABASE].ask(
         storage.product_lists.read, query.filter(), limit=query.limit, offset=query.offset
     )

@@ -33,19 +33,16 @@ _ANY_FILE: Final = {200: tuple(_TYPES.values()), 304: ()}
 _FILE: Final[Any] = {
     "headers": (*_HEADERS, "ETag"),
     "reads": ("If-None-Match",),
-    "access": "anybody",
 }
 
 
-@ROUTES(
-    "GET", "/", name="root", answers={307: ("text/plain",)}, headers=("Location",), access="anybody"
-)
+@ROUTES("GET", "/", name="root", answers={307: ("text/plain",)}, headers=("Location",))
 async def root(_request: web.Request) -> web.Response:
     """Lead to the description for people."""
     return web.Response(status=307, text="See /docs\n", headers={"Location": "/docs"})
 
 
-@ROUTES("GET", "/openapi.json", name="openapi", answers=_DOCUMENT, access="anybody")
+@ROUTES("GET", "/openapi.json", name="openapi", answers=_DOCUMENT)
 async def openapi(request: web.Request) -> web.Response:
     """Describe the API to a machine."""
     return web.Response(body=request.app[DESCRIPTION], content_type="application/json")

@@ -27,7 +27,7 @@ _JSON: Final = "application/json"
 _TEXT: Final = ("text/plain", "application/openmetrics-text")
 
 ROUTES: Final = Routes("monitoring")
-_WATCHED: Final[Any] = {"access": "anybody", "any_host": True}
+_WATCHED: Final[Any] = {"any_host": True}
 _COUNTED: Final[Any] = {"errors": (Unavailable, Misconfigured), **_WATCHED}
 _EITHER: Final = {200: (bodies.Metrics, "text/plain")}
 

@@ -40,7 +40,6 @@ def under(path: str) -> tuple[str, str]:
     headers=("Location", "traceparent", REPLAYED),
     reads=_KEY,
     errors=(Conflict,),
-    access="signature",
     takes_order=True,
 )
 async def receive(request: web.Request) -> web.Response:
