@@ -29,6 +29,8 @@ LEASE: Final = timedelta(seconds=60)
 #: How long a round takes at most, and the pause before the next where nothing is left.
 ROUND: Final = timedelta(seconds=30)
 PAUSE: Final = timedelta(seconds=60)
+#: How long is kept what expired of sign-ins, or holds nobody up any more.
+SIGN_INS: Final = timedelta(days=1)
 
 Holding = Callable[[], Awaitable[bool]]
 
@@ -96,6 +98,9 @@ def _kinds(settings: Settings) -> dict[str, _Work]:
         "dead_letters": _Work(delete.delete_dead_letters, settings.keep_dead_letters),
         "watermarks": _Work(delete.forget_watermarks, settings.event_retention),
         "jobs": _Work(delete.delete_jobs, settings.keep_dead_letters),
+        "throttles": _Work(delete.delete_throttles, SIGN_INS),
+        "tokens": _Work(delete.delete_tokens, SIGN_INS),
+        "resets": _Work(delete.delete_resets, SIGN_INS),
         "answers": _Work(delete.delete_answers, settings.idempotency_retention),
     }
 

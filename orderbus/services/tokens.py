@@ -18,7 +18,7 @@ import jwt
 
 from orderbus import storage, telemetry
 from orderbus.domain.rights import Caller, Role
-from orderbus.errors import BadToken
+from orderbus.errors import BadToken, NotFound
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.users import User
@@ -52,20 +52,33 @@ async def rotate(database: Database, settings: Settings, presented: str, *, now:
     """Give a new pair for a refresh token, which is used up. Raises ``BadToken``."""
     claims = _read(settings, presented, "refresh")
     async with database.transaction() as connection:
+        user = await _lock(connection, claims)
         kept = await storage.tokens.lock(connection, UUID(claims["jti"]))
         if kept is None or kept.revoked_at is not None:
             raise BadToken("Token is blacklisted")
         if kept.replaced_by is None:
-            return await _replace(connection, settings, claims, now=now)
+            return await _replace(connection, settings, user, claims, now=now)
         await storage.tokens.revoke_family(connection, kept.family)
     telemetry.log.warning("refresh_token_reused", user_id=kept.user_id)
     raise BadToken("Token is blacklisted")
 
 
+async def _lock(connection: Connection, claims: dict[str, Any]) -> User:
+    """Lock whose token it is, before any token: so nobody who writes tokens waits in a circle."""
+    try:
+        return await storage.users.lock(connection, claims["user_id"])
+    except NotFound:
+        raise BadToken(_EXPIRED) from None
+
+
 async def _replace(
-    connection: Connection, settings: Settings, claims: dict[str, Any], *, now: datetime
+    connection: Connection,
+    settings: Settings,
+    user: User,
+    claims: dict[str, Any],
+    *,
+    now: datetime,
 ) -> Pair:
-    user = await storage.users.get(connection, claims["user_id"])
     if user.disabled_at is not None or user.token_version != claims["version"]:
         raise BadToken(_EXPIRED)
     refresh = uuid4()
@@ -94,7 +107,9 @@ async def check(database: Database, settings: Settings, presented: str) -> Calle
 async def log_out(database: Database, settings: Settings, presented: str) -> None:
     """Refuse all that follow from the sign-in of a refresh token. Raises ``BadToken``."""
     claims = _read(settings, presented, "refresh")
-    await database.ask(storage.tokens.revoke_family, UUID(claims["family"]))
+    async with database.transaction() as connection:
+        await _lock(connection, claims)
+        await storage.tokens.revoke_family(connection, UUID(claims["family"]))
 
 
 async def _holder(database: Database, claims: dict[str, Any]) -> storage.tokens.Holder | None:

@@ -80,6 +80,9 @@ def _oldest_of(table: str, at: str, which: str = "true") -> str:
 
 
 _ANSWERS: Final = _oldest_of("ops.idempotency_keys", "created_at")
+_THROTTLES: Final = _oldest_of("identity.throttles", "began_at")
+_TOKENS: Final = _oldest_of("identity.refresh_tokens", "expires_at")
+_RESETS: Final = _oldest_of("identity.password_resets", "expires_at")
 _JOBS: Final = _oldest_of("ops.jobs", "finished_at", "state <> 'failed'")
 _DELIVERIES: Final = _oldest_of(
     "ops.webhook_deliveries", "settled_at", "state IN ('delivered', 'skipped')"
@@ -106,6 +109,21 @@ async def _delete(connection: Connection, bounds: Bounds, gone: str) -> Step:
 async def delete_answers(connection: Connection, bounds: Bounds) -> Step:
     """Delete the oldest answers to requests that carried an idempotency key."""
     return await _delete(connection, bounds, _ANSWERS)
+
+
+async def delete_throttles(connection: Connection, bounds: Bounds) -> Step:
+    """Forget the oldest tries: they hold nobody up any more."""
+    return await _delete(connection, bounds, _THROTTLES)
+
+
+async def delete_tokens(connection: Connection, bounds: Bounds) -> Step:
+    """Delete the refresh tokens that expired longest ago."""
+    return await _delete(connection, bounds, _TOKENS)
+
+
+async def delete_resets(connection: Connection, bounds: Bounds) -> Step:
+    """Delete what let people choose a new password and expired longest ago."""
+    return await _delete(connection, bounds, _RESETS)
 
 
 async def delete_jobs(connection: Connection, bounds: Bounds) -> Step:

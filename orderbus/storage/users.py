@@ -114,7 +114,9 @@ async def get(connection: Connection, user_id: int) -> User:
 
 async def lock(connection: Connection, user_id: int) -> User:
     """Read somebody whom nobody else changes meanwhile. Raises ``NotFound``."""
-    return _found(await connection.fetchrow(f"{_USERS} WHERE id = $1 FOR UPDATE OF users", user_id))
+    return _found(
+        await connection.fetchrow(f"{_USERS} WHERE id = $1 FOR NO KEY UPDATE OF users", user_id)
+    )
 
 
 async def list_page(connection: Connection, *, offset: int, at_most: int) -> list[User]:

@@ -16,7 +16,7 @@ from orderbus.web import problems
 from orderbus.web.problems import Problem
 from orderbus.web.routes import Route
 from orderbus.web.schemas.orders import Change
-from orderbus.web.shop_refusals import ShopRefusal
+from orderbus.web.schemas.refusals import ShopRefusal
 
 _Json = dict[str, Any]
 #: Each model, read or written, as a reference to its schema.

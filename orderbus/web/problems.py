@@ -16,7 +16,7 @@ from orderbus.errors import Fault, Invalid, OrderbusError
 from orderbus.handling import handling
 from orderbus.web import shop_refusals
 from orderbus.web.schemas.fields import Body
-from orderbus.web.shop_refusals import ShopRefusal
+from orderbus.web.schemas.refusals import ShopRefusal
 
 #: Under which an answer carries why it refuses; the middleware logs it.
 REFUSAL: Final = web.ResponseKey("refusal", dict[str, str])

@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pydantic import ConfigDict, Field
-
 from orderbus import errors
 from orderbus.domain.text import brief, storable
 from orderbus.errors import Fault, Invalid, OrderbusError
 from orderbus.handling import handling
-from orderbus.web.schemas.fields import Body
+from orderbus.web.schemas.refusals import ShopRefusal, TokenMessage
 
 CONTENT_TYPE: Final = "application/json"
 _FAMILIES: Final = ("/api/identity", "/api/catalog", "/api/orders")
@@ -33,27 +31,6 @@ _WORDS: Final = {
     "greater_than_equal": "Ensure this value is greater than or equal to {bound}.",
     "less_than_equal": "Ensure this value is less than or equal to {bound}.",
 }
-
-
-class TokenMessage(Body):
-    """What was tried to read a token as."""
-
-    token_class: str = Field(examples=["AccessToken"])
-    token_type: str = Field(examples=["access"])
-    message: str = Field(examples=["Token is invalid or expired"])
-
-
-class ShopRefusal(Body):
-    """Why a request was refused: one sentence, or what is wrong with each field by its name."""
-
-    model_config = ConfigDict(extra="allow")
-
-    __pydantic_extra__: dict[str, list[str]]
-
-    detail: str = Field("", description="why; absent where fields are wrong")
-    code: str = Field("", description="the short word for it, where it is about who one is")
-    messages: list[TokenMessage] = Field([], description="how a token was read")
-    error: str = Field("", description="what the state of things forbids")
 
 
 def reads(path: str) -> bool:

@@ -174,6 +174,27 @@ async def test_a_refresh_token_that_two_use_at_once_gives_one_pair(jane: SignedI
     assert sorted(each.status for each in answers) == [200, 401, 401, 401]
 
 
+async def test_who_signs_in_out_and_is_removed_at_once_waits_in_no_circle(
+    client: Client, database: Database, settings: Settings
+) -> None:
+    for number in range(3):
+        jane = await identity.signed_in(client, database, settings, f"jane{number}")
+        pairs = [await identity.pair_of(database, settings, jane.user) for _ in range(6)]
+        asked = [
+            post(client, path, refresh=pair.refresh)
+            for pair in pairs
+            for path in ("token/refresh/", "logout/", "token/refresh/")
+        ]
+
+        answers = await asyncio.gather(
+            *asked,
+            jane.ask("POST", f"customers/{jane.user.id}/erase/"),
+            jane.ask("DELETE", f"customers/{jane.user.id}/"),
+        )
+
+        assert {answer.status for answer in answers} <= {200, 204, 401, 404}
+
+
 async def test_another_sign_in_goes_on_when_a_family_ends(
     jane: SignedIn, database: Database, settings: Settings
 ) -> None:

@@ -11,7 +11,7 @@ from orderbus.domain.orders import without_nul
 from orderbus.domain.stock import MOST_LINES, Kind, Refusal
 from orderbus.storage.stock_bookings import Line
 from orderbus.web.schemas.fields import Body, Moment, Reason
-from orderbus.web.shop_refusals import ShopRefusal
+from orderbus.web.schemas.refusals import ShopRefusal
 
 _Units = Annotated[int, Strict()]
 _EXAMPLE: Final[dict[str, Any]] = {
