@@ -138,7 +138,7 @@ _LAPSE: Final = """
     WITH due AS MATERIALIZED (
         SELECT cart_uuid, product_id, quantity
           FROM products.reservations
-         WHERE is_held AND expires_at < now()
+         WHERE is_held AND expires_at < now() AND expires_at < 'infinity'  -- so: by its index
          ORDER BY expires_at
          LIMIT $1
            FOR UPDATE SKIP LOCKED
