@@ -1,5 +1,11 @@
 -- What waited for a hold to end goes on: nobody would release it.
-UPDATE ops.consumptions SET due_at = now() WHERE state = 'pending' AND due_at = 'infinity';
+UPDATE ops.consumptions
+   SET due_at = now()
+ WHERE state = 'pending' AND lease IS NULL AND due_at > now()
+   AND event_id IN (SELECT event_id
+                      FROM orders.orders
+                      JOIN orders.order_history AS history ON history.order_id = orders.id
+                     WHERE on_hold AND sequence = 1);
 DROP TRIGGER guard_move ON orders.orders;
 CREATE OR REPLACE FUNCTION orders.guard_move() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

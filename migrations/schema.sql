@@ -684,6 +684,7 @@ CREATE TABLE orders.orders (
     hold_reason text,
     cancel_cause text,
     metadata jsonb,
+    CONSTRAINT orders_cancel_cause_check CHECK ((cancel_cause = ANY (ARRAY['customer'::text, 'declined'::text, 'fraud'::text, 'inventory'::text, 'staff'::text, 'expired'::text, 'other'::text]))),
     CONSTRAINT orders_check CHECK (((source = 'cart'::text) = (cart_uuid IS NOT NULL))),
     CONSTRAINT orders_content_hash_check CHECK ((length(content_hash) = 32)),
     CONSTRAINT orders_customer_email_check CHECK ((length(customer_email) <= 254)),
@@ -691,7 +692,10 @@ CREATE TABLE orders.orders (
     CONSTRAINT orders_customer_ref_check CHECK (((length(customer_ref) >= 1) AND (length(customer_ref) <= 255))),
     CONSTRAINT orders_event_seq_check CHECK ((event_seq >= 1)),
     CONSTRAINT orders_external_ref_check CHECK (((length(external_ref) >= 1) AND (length(external_ref) <= 255))),
+    CONSTRAINT orders_fulfillment_status_check CHECK ((fulfillment_status = ANY (ARRAY['pending'::text, 'partially_shipped'::text, 'shipped'::text, 'delivered'::text, 'cancelled'::text]))),
+    CONSTRAINT orders_hold_reason_check CHECK (((hold_reason IS NULL) OR (on_hold AND (length(hold_reason) <= 2000)))),
     CONSTRAINT orders_idempotency_key_check CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 255))),
+    CONSTRAINT orders_metadata_check CHECK (((jsonb_typeof(metadata) = 'object'::text) AND (length((metadata)::text) <= 16000))),
     CONSTRAINT orders_shipping_address_check CHECK ((length(shipping_address) <= 2000)),
     CONSTRAINT orders_source_check CHECK ((source = ANY (ARRAY['webhook'::text, 'api'::text, 'cart'::text]))),
     CONSTRAINT orders_status_check CHECK ((status = ANY (ARRAY['created'::text, 'in_progress'::text, 'completed'::text, 'failed'::text, 'cancelled'::text]))),
@@ -764,6 +768,7 @@ CREATE TABLE orders.order_items (
     CONSTRAINT order_items_line_check CHECK ((line >= 1)),
     CONSTRAINT order_items_name_check CHECK (((length(name) >= 1) AND (length(name) <= 255))),
     CONSTRAINT order_items_quantity_check CHECK ((quantity > 0)),
+    CONSTRAINT order_items_shipped_check CHECK (((shipped >= 0) AND (shipped <= quantity))),
     CONSTRAINT order_items_sku_check CHECK (((length(sku) >= 1) AND (length(sku) <= 100))),
     CONSTRAINT order_items_unit_price_check CHECK ((unit_price >= (0)::numeric))
 );
@@ -1003,23 +1008,8 @@ ALTER TABLE ONLY orders.order_history
 ALTER TABLE ONLY orders.order_items
     ADD CONSTRAINT order_items_pkey PRIMARY KEY (order_id, line);
 
-ALTER TABLE orders.order_items
-    ADD CONSTRAINT order_items_shipped_check CHECK (((shipped >= 0) AND (shipped <= quantity))) NOT VALID;
-
 ALTER TABLE ONLY orders.order_processing
     ADD CONSTRAINT order_processing_pkey PRIMARY KEY (order_id);
-
-ALTER TABLE orders.orders
-    ADD CONSTRAINT orders_cancel_cause_check CHECK ((cancel_cause = ANY (ARRAY['customer'::text, 'declined'::text, 'fraud'::text, 'inventory'::text, 'staff'::text, 'expired'::text, 'other'::text]))) NOT VALID;
-
-ALTER TABLE orders.orders
-    ADD CONSTRAINT orders_fulfillment_status_check CHECK ((fulfillment_status = ANY (ARRAY['pending'::text, 'partially_shipped'::text, 'shipped'::text, 'delivered'::text, 'cancelled'::text]))) NOT VALID;
-
-ALTER TABLE orders.orders
-    ADD CONSTRAINT orders_hold_reason_check CHECK (((hold_reason IS NULL) OR (on_hold AND (length(hold_reason) <= 2000)))) NOT VALID;
-
-ALTER TABLE orders.orders
-    ADD CONSTRAINT orders_metadata_check CHECK (((jsonb_typeof(metadata) = 'object'::text) AND (length((metadata)::text) <= 16000))) NOT VALID;
 
 ALTER TABLE ONLY orders.orders
     ADD CONSTRAINT orders_pkey PRIMARY KEY (id);
@@ -1138,6 +1128,8 @@ CREATE UNIQUE INDEX one_order_per_idempotency_key ON orders.orders USING btree (
 
 CREATE INDEX order_history_by_time ON orders.order_history USING brin (at) WITH (pages_per_range='16', autosummarize='on');
 
+CREATE INDEX orders_by_fulfillment ON orders.orders USING btree (fulfillment_status, source, status, created_at, id) WHERE (fulfillment_status <> 'pending'::text);
+
 CREATE UNIQUE INDEX orders_cart_uuid_key ON orders.orders USING btree (cart_uuid) WHERE (cart_uuid IS NOT NULL);
 
 CREATE INDEX orders_listed ON orders.orders USING btree (source, status, created_at, id);
@@ -1145,6 +1137,10 @@ CREATE INDEX orders_listed ON orders.orders USING btree (source, status, created
 CREATE INDEX orders_of_customer_listed ON orders.orders USING btree (customer_email, created_at, id) WHERE (customer_email <> ''::text);
 
 CREATE INDEX orders_of_customer_ref_listed ON orders.orders USING btree (customer_ref, created_at, id) WHERE (customer_ref IS NOT NULL);
+
+CREATE INDEX orders_on_hold ON orders.orders USING btree (created_at, id) WHERE on_hold;
+
+CREATE INDEX orders_to_ship ON orders.orders USING btree (source, created_at, id) WHERE ((status = 'completed'::text) AND (fulfillment_status = 'pending'::text));
 
 CREATE INDEX categories_by_parent ON products.categories USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 

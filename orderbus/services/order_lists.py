@@ -16,19 +16,19 @@ from orderbus.storage.orders import Order
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list of orders, and the row before which the next one begins, if there is one."""
+    """A part of a list of orders, and the row behind which the next begins, if there is one."""
 
     orders: Sequence[Order]
-    next_before: int | None
+    next_position: int | None
 
 
-async def list_newest(
-    database: Database, wanted: Filter, *, before: int | None, at_most: int
+async def list_page(
+    database: Database, wanted: Filter, *, position: int | None, at_most: int
 ) -> Page:
-    """List orders from the newest on; raises ``Unavailable``."""
+    """List orders from the newest or the oldest on; raises ``Unavailable``."""
     async with database.connection() as connection:
-        found = await storage.order_lists.list_newest(
-            connection, wanted, before=before, at_most=at_most + 1
+        found = await storage.order_lists.list_page(
+            connection, wanted, position=position, at_most=at_most + 1
         )
     page = found[:at_most]
     return Page(page, page[-1].order_pk if len(found) > at_most else None)

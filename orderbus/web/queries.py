@@ -17,13 +17,11 @@ from pydantic.json_schema import SkipJsonSchema
 from orderbus.domain import letters
 from orderbus.domain.jobs import STATES, State
 from orderbus.domain.orders import faults
-from orderbus.domain.states import Status
 from orderbus.domain.text import brief, moment
 from orderbus.errors import Fault
 from orderbus.storage.delivery_lists import Filter as DeliveryFilter
 from orderbus.storage.delivery_views import STATES as DELIVERY_STATES
 from orderbus.storage.delivery_views import State as DeliveryState
-from orderbus.storage.order_lists import Filter
 from orderbus.web.requests import invalid
 
 _LONGEST_PAGE: Final = 100
@@ -118,23 +116,6 @@ class PageQuery(Limited):
         BeforeValidator(_position),
         _CURSOR,
     ] = None
-
-
-class OrderQuery(PageQuery):
-    """Which orders are asked for, how many, and from where on."""
-
-    status: Annotated[Status | SkipJsonSchema[None], BeforeValidator(one_of([*Status]))] = None
-    source: Annotated[Text, Field(description="webhook, api or cart")] = None
-    external_ref: Annotated[Text, Field(description="the sender's reference")] = None
-    customer: Annotated[Text, Field(description="their email, or the sender's name for them")] = (
-        None
-    )
-    created_at__gte: Annotated[When, Field(description="created then or later")] = None
-    created_at__lt: Annotated[When, Field(description="created before")] = None
-
-    def filter(self) -> Filter:
-        """Say which orders are asked for."""
-        return Filter(**self.model_dump(exclude={"limit", "cursor"}))
 
 
 class JobQuery(PageQuery):

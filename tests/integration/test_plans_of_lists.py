@@ -22,22 +22,33 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 @pytest.fixture
 async def many_orders(database: Database) -> AsyncIterator[Connection]:
     async with quiet_connection(database) as connection:
-        await many_rows.orders(connection, BEGAN, ORDERS)
+        await many_rows.orders(connection, BEGAN, ORDERS, have_left=True)
         yield connection
 
 
 def _filters() -> Iterator[Filter]:
     """Combine every filter with every other: what fits much, little and nothing."""
     choices: dict[str, tuple[Any, ...]] = {
-        "status": (None, "completed", "failed", "in_progress"),
-        "source": (None, "webhook", "api", "cart"),
-        "external_ref": (None, "SO-7"),
-        "customer": (None, "c7@shop.example"),
+        "statuses": (None, ["completed", "failed"]),
+        "source": (None, "api"),
         "created_at__gte": (None, BEGAN + timedelta(minutes=10_000)),
-        "created_at__lt": (None, BEGAN + timedelta(minutes=10_050)),
+        "oldest": (False, True),
     }
-    for values in itertools.product(*choices.values()):
-        yield Filter(**dict(zip(choices, values, strict=True)))
+    found: tuple[dict[str, Any], ...] = (
+        {},
+        {"customer": "c7@shop.example"},
+        {"external_ref": "SO-7"},
+        {"fulfillment_status": "pending"},
+        {"fulfillment_status": "delivered", "created_at__lt": BEGAN + timedelta(minutes=10_050)},
+        {"fulfillment_status": "shipped"},
+        {"fulfillment_status": "cancelled", "on_hold": False},
+        {"on_hold": True},
+        {"on_hold": True, "fulfillment_status": "pending"},
+        {"customer": "c7@shop.example", "sku": "S-7", "fulfillment_status": "delivered"},
+        {"external_ref": "SO-7", "customer": "c7@shop.example", "total__gte": 1, "total__lte": 2},
+    )
+    for values, by in itertools.product(itertools.product(*choices.values()), found):
+        yield Filter(**{**dict(zip(choices, values, strict=True)), **by})
 
 
 @pytest.mark.parametrize("mode", ["generic", "custom"])
@@ -45,40 +56,49 @@ async def test_every_combination_of_filters_is_answered_from_an_index_in_the_ord
     many_orders: Connection, mode: str
 ) -> None:
     faults = {}
-    for wanted, before in itertools.product(_filters(), [None, ORDERS // 2]):
+    for wanted, position in itertools.product(_filters(), [None, ORDERS // 2]):
 
         async def ask(
-            connection: Connection, wanted: Filter = wanted, before: int | None = before
+            connection: Connection, wanted: Filter = wanted, position: int | None = position
         ) -> None:
-            await storage.order_lists.list_newest(connection, wanted, before=before, at_most=11)
+            await storage.order_lists.list_page(connection, wanted, position=position, at_most=11)
 
         (plan,) = await plans(many_orders, mode, ask)
         # What one customer ordered is looked through, if it is to fit something else, too.
         if found := plan.faults(BOUND):
-            faults[str((wanted, before))] = found
+            faults[str((wanted, position))] = found
 
     assert faults == {}
 
 
-async def test_every_filter_lists_what_fits_newest_first(many_orders: Connection) -> None:
+async def test_every_filter_lists_what_fits_from_the_newest_or_the_oldest_on(
+    many_orders: Connection,
+) -> None:
     rows = await order_rows.newest_first(many_orders)
-    for wanted, before in itertools.product(_filters(), [None, ORDERS // 2]):
-        fitting = [row["public_id"] for row in rows if _fits(row, wanted, before)]
+    for wanted, position in itertools.product(_filters(), [None, ORDERS // 2]):
+        ordered = rows[::-1] if wanted.oldest else rows
+        fitting = [row["public_id"] for row in ordered if _fits(row, wanted, position)]
 
-        listed = await storage.order_lists.list_newest(
-            many_orders, wanted, before=before, at_most=11
+        listed = await storage.order_lists.list_page(
+            many_orders, wanted, position=position, at_most=11
         )
 
-        assert [order.order_id for order in listed] == fitting[:11], (wanted, before)
+        assert [order.order_id for order in listed] == fitting[:11], (wanted, position)
 
 
-def _fits(row: Any, wanted: Filter, before: int | None) -> bool:
+def _fits(row: Any, wanted: Filter, position: int | None) -> bool:
+    behind = position is None or (row["id"] > position if wanted.oldest else row["id"] < position)
     return (
-        (before is None or row["id"] < before)
-        and wanted.status in (None, row["status"])
+        behind
+        and (wanted.statuses is None or row["status"] in wanted.statuses)
         and wanted.source in (None, row["source"])
         and wanted.external_ref in (None, row["external_ref"])
         and wanted.customer in (None, row["customer_email"], row["customer_ref"])
+        and wanted.fulfillment_status in (None, row["fulfillment_status"])
+        and wanted.on_hold in (None, row["on_hold"])
+        and (wanted.total__gte is None or row["total"] >= wanted.total__gte)
+        and (wanted.total__lte is None or row["total"] <= wanted.total__lte)
+        and wanted.sku is None  # no order of this test has lines
         and (wanted.created_at__gte is None or row["created_at"] >= wanted.created_at__gte)
         and (wanted.created_at__lt is None or row["created_at"] < wanted.created_at__lt)
     )

@@ -9,12 +9,18 @@ from orderbus.storage.database import Connection
 from tests.support.waiting import PATIENCE
 
 
-async def orders(connection: Connection, began: datetime, count: int) -> None:
-    """Add orders, one a minute; of customers, sources and states, some have many, some few."""
+async def orders(
+    connection: Connection, began: datetime, count: int, *, have_left: bool = False
+) -> None:
+    """Add orders, one a minute; of customers, sources and states, some have many, some few.
+
+    Where they ``have_left``, most are delivered; else all are as they were accepted.
+    """
     await connection.execute(
         """
         INSERT INTO orders.orders (source, external_ref, content_hash, customer_name,
-               customer_email, shipping_address, total, event_seq, customer_ref, status, created_at)
+               customer_email, shipping_address, total, event_seq, customer_ref, status,
+               fulfillment_status, on_hold, created_at)
         SELECT (ARRAY['webhook', 'webhook', 'api'])[1 + n % 3], 'SO-' || n, sha256('x'), 'Jane',
                CASE WHEN n % 3 = 2 THEN '' ELSE 'c' || n % 40 || '@shop.example' END,
                'Road 1', 1, 1,
@@ -22,11 +28,16 @@ async def orders(connection: Connection, began: datetime, count: int) -> None:
                -- What is rare is old: whoever reads from the newest on reads all.
                CASE WHEN n <= 20 THEN 'failed' WHEN n <= 40 THEN 'cancelled'
                     WHEN n > 19900 THEN 'created' ELSE 'completed' END,
+               CASE WHEN n <= 20 OR NOT $3::boolean THEN 'pending' WHEN n <= 40 THEN 'cancelled'
+                    WHEN n <= 60 THEN 'shipped' WHEN n % 500 = 0 OR n > 19900 THEN 'pending'
+                    ELSE 'delivered' END,
+               $3::boolean AND n % 500 = 0,
                $1::timestamptz + n * interval '1 minute'
           FROM generate_series(1, $2::integer) AS n
         """,
         began,
         count,
+        have_left,
     )
     await connection.execute("ANALYZE orders.orders")
 

@@ -16,6 +16,7 @@ from orderbus.storage.database import Connection
 from orderbus.web import open_access, queries, requests
 from orderbus.web.app_keys import ACCEPTING, DATABASE, SETTINGS
 from orderbus.web.idempotency import REPLAYED, answer_once
+from orderbus.web.order_queries import OrderQuery
 from orderbus.web.requests import CALLER
 from orderbus.web.routes import Routes
 from orderbus.web.schemas import orders as bodies
@@ -142,17 +143,20 @@ async def journey(request: web.Request) -> web.Response:
     "GET",
     "/api/v1/orders",
     name="list_orders",
-    query=queries.OrderQuery,
+    query=OrderQuery,
     answers={200: (bodies.OrderPage,)},
 )
 async def list_page(request: web.Request) -> web.Response:
-    """List orders from the newest on, a page at a time; an unknown filter is refused."""
-    query = queries.read(request, queries.OrderQuery)
-    page = await services.order_lists.list_newest(
-        request.app[DATABASE], query.filter(), before=query.cursor, at_most=query.limit
+    """List orders from the newest on, or the oldest, a page at a time.
+
+    An unknown filter is refused.
+    """
+    query = queries.read(request, OrderQuery)
+    page = await services.order_lists.list_page(
+        request.app[DATABASE], query.filter(), position=query.cursor, at_most=query.limit
     )
     items = [bodies.Order.of(order) for order in page.orders]
-    return bodies.OrderPage(items=items, next_cursor=queries.cursor(page.next_before)).response()
+    return bodies.OrderPage(items=items, next_cursor=queries.cursor(page.next_position)).response()
 
 
 @ROUTES("GET", "/orders", name="list_all_orders", answers={200: (bodies.OrdersInBrief,)})
