@@ -190,15 +190,15 @@ async def list_page(
     within = [wanted.created_at__gte, wanted.created_at__lt, position, wanted.source]
     asked = _Asked([*within, statuses, at_most])
     _narrow(wanted, asked)
-    way = "ASC" if wanted.oldest else "DESC"
-    order = f"ORDER BY created_at {way}, id {way} LIMIT $6"
+    direction = "ASC" if wanted.oldest else "DESC"
+    order = f"ORDER BY created_at {direction}, id {direction} LIMIT $6"
     found = _found(wanted, asked, order)
     records = await connection.fetch(
         f"""
         SELECT {COLUMNS}
           FROM (SELECT id FROM ({found}) AS found {order}) AS page
           JOIN orders.orders o USING (id)
-         ORDER BY o.created_at {way}, o.id {way}
+         ORDER BY o.created_at {direction}, o.id {direction}
         """,  # noqa: S608 - as above
         *asked.arguments,
     )
