@@ -13,8 +13,8 @@ from orderbus import storage, telemetry
 from orderbus.domain import states
 from orderbus.domain.orders import Customer, OrderId, PlaceOrder, content_hash
 from orderbus.domain.states import Action, Axis, Hold, Status
-from orderbus.errors import Changed, KeyReused, Unavailable
-from orderbus.services import conflicts
+from orderbus.errors import Changed, KeyReused, OutOfStock, Unavailable
+from orderbus.services import allocating, conflicts
 from orderbus.services.shared import Together
 from orderbus.storage.conflicts import Answered
 from orderbus.storage.database import Connection, Database, after_commit
@@ -40,19 +40,30 @@ class Placed:
 class Accepting:
     """Stores orders that come at the same time in one statement; one that comes alone at once."""
 
-    def __init__(self, database: Database, *, keeps_first: bool = False) -> None:
-        """Refuse another content under the reference of an order, or keep the first, silently."""
+    def __init__(
+        self, database: Database, *, keeps_first: bool = False, allocates: bool = False
+    ) -> None:
+        """Refuse another content under the reference of an order, or keep the first, silently.
+
+        It ``allocates`` what known products an order names, all of it, or refuses the order.
+        """
         self._database = database
         self._keeps_first = keeps_first
+        self._add = allocating.add if allocates else storage.orders.add
         self._together = Together(self._store, at_most=_AT_MOST)
 
     async def accept(self, order: PlaceOrder, *, traceparent: str | None) -> Placed:
         """Store an order as ``accept`` does, in a statement that it may share with others.
 
-        Another content is noted in the history of the order that has its reference.
+        Another content is noted in the history of the order that has its reference. Raises
+        ``OutOfStock``, too.
         """
-        new = _new(order, traceparent=traceparent)
+        new = to_store(order, traceparent=traceparent)
         created_at = await self._together.hand_in(new)
+        if isinstance(created_at, Sequence):  # others of its statement may have gone without, too
+            created_at = await self._database.ask(allocating.add_alone, new)
+        if isinstance(created_at, Sequence):
+            raise OutOfStock("There is too little in stock", short=created_at)
         if created_at is None:
             kept = await self._database.ask(_same_again, new)
             return await self._conflict(order, kept) if kept.differs else kept
@@ -69,8 +80,8 @@ class Accepting:
             raise conflicts.refusal(kept.order_id, kept.external_ref)
         return kept
 
-    async def _store(self, new: Sequence[New]) -> Sequence[datetime | None]:
-        return await self._database.ask(storage.orders.add, new)
+    async def _store(self, new: Sequence[New]) -> Sequence[allocating.Answer]:
+        return await self._database.ask(self._add, new)
 
 
 async def accept(
@@ -88,7 +99,7 @@ async def accept(
     its source nor who closed its cart. Raises ``OtherContent`` where the reference stands for
     another content, ``KeyReused`` where the idempotency key does, ``Unavailable``.
     """
-    new = _new(order, traceparent=traceparent, order_id=order_id, actor=actor)
+    new = to_store(order, traceparent=traceparent, order_id=order_id, actor=actor)
     (created_at,) = await storage.orders.add(connection, [new])
     if created_at is None:
         kept = await _same_again(connection, new)
@@ -100,13 +111,14 @@ async def accept(
     return placed
 
 
-def _new(
+def to_store(
     order: PlaceOrder,
     *,
     traceparent: str | None,
     order_id: OrderId | None = None,
     actor: str | None = None,
 ) -> New:
+    """Write an order as it is stored, with its first event."""
     canonical = order.canonical()
     return New(
         order_id=order_id or OrderId(uuid4()),
@@ -224,6 +236,7 @@ async def move(connection: Connection, moves: Sequence[Happened]) -> list[int]:
     has to follow from one, such as stock, is moved here.
     """
     sequences = await storage.events.append(connection, moves)
+    await allocating.follow(connection, moves)
     after_commit(connection, partial(_count, moves))
     return sequences
 

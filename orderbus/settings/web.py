@@ -30,6 +30,9 @@ class Web(Section):
     """refuse: another content under an order's reference is answered 409. accept: it is answered
     200, for senders that would send it for ever. Either way the first is kept, and the conflict
     noted in its history."""
+    webhook_allocate: bool = setting(False, "WEBHOOK_ALLOCATE")
+    """Whether a signed order that names products of the catalogue takes them out of stock, or is
+    refused where there are too few; what is no product is ordered as ever."""
     cart_reservation_ttl: Time = setting(
         timedelta(minutes=15), "CART_RESERVATION_TTL", gt=timedelta(0), le=timedelta(days=7)
     )

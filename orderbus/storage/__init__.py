@@ -18,6 +18,7 @@ finds the statements and holds them to this.
 """
 
 from orderbus.storage import (
+    allocating,
     api_keys,
     audit,
     carts,

@@ -18,6 +18,7 @@ from orderbus.domain.states import Cause, Fulfillment, State, Status
 from orderbus.domain.text import brief
 from orderbus.errors import Busy, NotFound
 from orderbus.storage import events, rows
+from orderbus.storage.adding import Adding
 from orderbus.storage.database import Connection
 
 
@@ -77,46 +78,8 @@ class Order:
 #: How long many orders wait together for a row that somebody else is storing under the same name.
 _PATIENCE: Final = "500ms"
 
-_ADD: Final = f"""
-    WITH given AS (
-        SELECT public_id, content::jsonb, idempotency_key, content_hash, cart_uuid, details, actor,
-               traceparent, request_id
-          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[], $5::uuid[], $6::text[],
-                      $7::text[], $8::text[], $9::text[])
-               AS given (public_id, content, idempotency_key, content_hash, cart_uuid, details,
-                         actor, traceparent, request_id)
-         WHERE (SELECT set_config('lock_timeout',
-                                  coalesce($11, current_setting('lock_timeout')), true)) IS NOT NULL
-    ), placed AS (
-        INSERT INTO orders.orders (public_id, source, external_ref, idempotency_key, content_hash,
-               customer_name, customer_email, customer_ref, shipping_address, total, cart_uuid,
-               event_seq)
-        SELECT public_id, content ->> 'source', content ->> 'order_id', idempotency_key,
-               content_hash, content #>> '{{customer,name}}', content #>> '{{customer,email}}',
-               content #>> '{{customer,ref}}', content ->> 'shipping_address',
-               (content ->> 'total')::numeric, cart_uuid, 1
-          FROM given
-        ON CONFLICT DO NOTHING
-        RETURNING id, public_id, created_at
-    ), items AS (
-        INSERT INTO orders.order_items (order_id, line, sku, name, quantity, unit_price)
-        SELECT placed.id, line, sku, name, quantity, unit_price
-          FROM placed
-          JOIN given USING (public_id),
-               ROWS FROM (jsonb_to_recordset(content -> 'items')
-                          AS (sku text, name text, quantity integer, unit_price numeric))
-               WITH ORDINALITY AS item (sku, name, quantity, unit_price, line)
-    ), happened AS (
-        SELECT id AS order_pk, public_id AS order_public_id, created_at AS order_created_at,
-               1 AS sequence, $10::text AS type, content, traceparent, request_id,
-               created_at AS occurred_at, details::jsonb AS details,
-               coalesce(actor, (SELECT closed_by FROM orders.carts WHERE uuid = given.cart_uuid),
-                        content ->> 'source') AS actor
-          FROM placed
-          JOIN given USING (public_id)
-    ), {events.INTO_HISTORY_AND_OUTBOX}
-    SELECT public_id, created_at FROM placed
-"""  # noqa: S608 - constants of ours
+
+_ADD: Final = Adding().statement()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,20 +108,21 @@ _COLUMNS: Final = attrgetter(
 )
 
 
+def arguments(new: Sequence[New]) -> Sequence[object]:
+    """List what every statement that adds orders takes: arguments 1 to 11."""
+    # In one order, whoever sends them: two statements that share references do not deadlock.
+    orders = sorted(new, key=lambda one: one.order.external_ref)
+    columns = zip(*map(_COLUMNS, orders), strict=True)
+    return [*columns, ORDER_CREATED, _PATIENCE if len(new) > 1 else None]
+
+
 async def add(connection: Connection, new: Sequence[New]) -> list[datetime | None]:
     """Store orders with their items, history, first events and outbox pointers, all or nothing.
 
     One statement, one round trip, however many. Answers when each was stored; None where an order
     with its reference, its idempotency key or of its cart is there: ``find_taken`` tells which.
     """
-    # In one order, whoever sends them: two statements that share references do not deadlock.
-    orders = sorted(new, key=lambda one: one.order.external_ref)
-    stored = await connection.fetch(
-        _ADD,
-        *zip(*map(_COLUMNS, orders), strict=True),
-        ORDER_CREATED,
-        _PATIENCE if len(new) > 1 else None,
-    )
+    stored = await connection.fetch(_ADD, *arguments(new))
     if stored:
         events.wake_dispatcher(connection)
     since = {row["public_id"]: row["created_at"] for row in stored}

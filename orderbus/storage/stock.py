@@ -41,6 +41,15 @@ class Short:
     available: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An order that is not to have its stock any more, and who ended it."""
+
+    order_pk: int
+    actor: str
+    request_id: str | None = None
+
+
 _MOVE: Final = """
     WITH given AS MATERIALIZED (
         SELECT *
@@ -146,4 +155,51 @@ async def set_aside_of(connection: Connection, product_id: int) -> int:
             """,
             product_id,
         )
+    )
+
+
+_GIVE_BACK: Final = """
+    WITH given AS (
+        SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[])
+                      AS given (order_id, actor, request_id)
+    ), owed AS MATERIALIZED (
+        SELECT order_id, product_id, sum(allocated) AS units
+          FROM products.stock_movements
+         WHERE order_id = ANY ($1)
+         GROUP BY order_id, product_id
+        HAVING sum(allocated) > 0
+    ), locked AS MATERIALIZED (
+        SELECT *
+          FROM products.stock
+         WHERE product_id IN (SELECT product_id FROM owed)
+         ORDER BY product_id
+           FOR NO KEY UPDATE
+    ), moved AS (
+        UPDATE products.stock
+           SET on_hand = locked.on_hand, reserved = locked.reserved,
+               allocated = locked.allocated - back.units,
+               backorder_limit = locked.backorder_limit, version = locked.version + 1
+          FROM (SELECT product_id, sum(units) AS units FROM owed GROUP BY product_id) AS back
+          JOIN locked USING (product_id)
+         WHERE stock.product_id = back.product_id
+    )
+    INSERT INTO products.stock_movements
+           (product_id, kind, on_hand, reserved, allocated, shipped, order_id, actor, request_id)
+    SELECT product_id, 'returned', 0, 0, -units, 0, order_id, actor, request_id
+      FROM owed
+      JOIN given USING (order_id)
+     ORDER BY order_id, product_id
+"""
+
+
+async def give_back(connection: Connection, ended: Sequence[Ended]) -> None:
+    """Give back what is allocated to orders that ended, whose rows are locked; some have nothing.
+
+    One statement, however many. What was given back is not given back again.
+    """
+    await connection.execute(
+        _GIVE_BACK,
+        [each.order_pk for each in ended],
+        [each.actor for each in ended],
+        [each.request_id for each in ended],
     )

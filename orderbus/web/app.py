@@ -93,7 +93,9 @@ async def _resources(app: web.Application) -> AsyncIterator[None]:
     async with open_database(app[SETTINGS]) as database:
         app[DATABASE] = database
         app[app_keys.ACCEPTING] = services.orders.Accepting(
-            database, keeps_first=app[SETTINGS].ingress_on_conflict == "accept"
+            database,
+            keeps_first=app[SETTINGS].ingress_on_conflict == "accept",
+            allocates=app[SETTINGS].webhook_allocate,
         )
         app[app_keys.HEALTH] = _watched(database)
         app[app_keys.METRICS] = monitoring.metrics_of(database)

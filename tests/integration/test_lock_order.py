@@ -102,6 +102,19 @@ async def change(connection: Connection, world: World) -> None:
     await services.endpoints.change(connection, world.endpoint, changes, actor="test")
 
 
+async def give_back(connection: Connection, world: World) -> None:
+    order = await storage.orders.lock(connection, world.order)
+    await storage.stock.give_back(connection, [storage.stock.Ended(order.order_pk, "test")])
+
+
+async def allocate(connection: Connection, world: World) -> None:
+    skus = list(world.products)[::-1]
+    line = {"name": "Tea", "quantity": 1, "unit_price": 1}
+    order = samples.order(items=[{**line, "sku": sku} for sku in skus])
+    new = services.orders.to_store(order, traceparent=None)
+    await services.allocating.add(connection, [new])
+
+
 async def move_stock(connection: Connection, world: World) -> None:
     ids = list(world.products.values())[::-1]
     received = [storage.stock.Movement(id_, "received", 1) for id_ in ids]
@@ -167,6 +180,8 @@ CALLS: dict[str, Call] = {
     ),
     "reservations.lapse": lambda c, _: storage.reservations.lapse(c, at_most=9),
     "stock.move": move_stock,
+    "stock.give_back": give_back,
+    "allocating.add": allocate,
     "stock.set_aside_of": lambda c, w: storage.stock.set_aside_of(
         c, next(iter(w.products.values()))
     ),

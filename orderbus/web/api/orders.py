@@ -11,7 +11,7 @@ from aiohttp import web
 from orderbus import services, storage
 from orderbus.domain import orders, signatures
 from orderbus.domain.orders import IncomingOrder, OrderId
-from orderbus.errors import Conflict, NotFound, OtherContent
+from orderbus.errors import Conflict, NotFound, OtherContent, OutOfStock
 from orderbus.storage.database import Connection
 from orderbus.web import open_access, queries, requests
 from orderbus.web.app_keys import ACCEPTING, DATABASE, SETTINGS
@@ -40,7 +40,7 @@ def under(path: str) -> tuple[str, str]:
     answers={201: (bodies.Accepted,), 200: (bodies.Accepted,)},
     headers=("Location", "traceparent", REPLAYED),
     reads=_KEY,
-    errors=(Conflict,),
+    errors=(Conflict, OutOfStock),
     takes_order=True,
 )
 async def receive(request: web.Request) -> web.Response:

@@ -1,0 +1,49 @@
+"""Orders take what known products they name out of stock, in the transaction that stores them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from orderbus import storage
+from orderbus.errors import ShortLine
+from orderbus.storage.database import Connection
+from orderbus.storage.events import Happened
+from orderbus.storage.orders import New
+from orderbus.storage.stock import Ended
+
+#: When an order was stored, or which lines are short; None: it is there already.
+Answer = datetime | Sequence[ShortLine] | None
+_ENDED = {"cancelled", "failed"}
+
+
+async def add(connection: Connection, new: Sequence[New]) -> Sequence[Answer]:
+    """Store orders with their stock, as ``storage.allocating.add``; those without any as ever."""
+    skus = {item.sku for one in new for item in one.order.items}
+    known = await storage.products.ids(connection, list(skus))
+    if not known:
+        return await storage.orders.add(connection, new)
+    return await storage.allocating.add(connection, new, known)
+
+
+async def add_alone(connection: Connection, new: New) -> Answer:
+    """Store an order that did not fit behind others, unless it is there already."""
+    taken = await storage.orders.find_taken(
+        connection,
+        source=new.order.source,
+        external_ref=new.order.external_ref,
+        idempotency_key=new.order.idempotency_key,
+    )
+    if taken:
+        return None
+    (answer,) = await add(connection, [new])
+    return answer
+
+
+async def follow(connection: Connection, moves: Sequence[Happened]) -> None:
+    """Give back what was allocated to orders that are cancelled or failed by these moves."""
+    ended = [
+        Ended(each.order_pk, each.actor, each.request_id) for each in moves if each.status in _ENDED
+    ]
+    if ended:
+        await storage.stock.give_back(connection, ended)
