@@ -75,7 +75,9 @@ async def faults(
 
 def is_as_the_shop_says_it(said: dict[str, Any]) -> bool:
     """Whether it is one sentence, or sentences by field."""
-    return "detail" in said or all(isinstance(each, list) for each in said.values())
+    return bool({"detail", "error"} & {*said}) or all(
+        isinstance(each, list) for each in said.values()
+    )
 
 
 async def ask(

@@ -35,7 +35,7 @@ class InventoryLine(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     product: UUID | None = None
-    sku: Annotated[str, AfterValidator(without_nul)] | None = None
+    sku: Annotated[str, Field(max_length=100), AfterValidator(without_nul)] | None = None
     count: Annotated[_Units | None, Field(alias="set", description="so many are on hand")] = None
     delta: Annotated[_Units | None, Field(description="so many came in, or with - left")] = None
     expected: Annotated[_Units | None, Field(description="refused unless on hand now")] = None
