@@ -42,7 +42,7 @@ COMMANDS: Final = {
         "Say what a restored database does not know, before workers and bridge begin.",
     ),
     "rights": ("rights", "Print who may do what."),
-    "seed": ("seed", "Fill an empty catalogue with 20 guitars."),
+    "seed": ("seed", "Fill an empty catalogue with 20 guitars, and add two users."),
     "states": ("states", "Print the moves of an order as Mermaid diagrams."),
     "stock": ("stock", "Show stock, book it in and out, and verify its counters."),
     "subscribe_order_created": ("bridge", ""),

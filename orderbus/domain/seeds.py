@@ -1,10 +1,12 @@
-"""What a catalogue begins with in development: the guitars that the shop program's readers know."""
+"""What a shop begins with in development: the guitars and people of the shop program."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
+
+from orderbus.domain.rights import Role
 
 
 class Seed(NamedTuple):
@@ -19,6 +21,11 @@ class Seed(NamedTuple):
     uuid: UUID | None = None
 
 
+#: Name, password and role: known to everybody, as the data of development is.
+USERS: Final[Sequence[tuple[str, str, Role]]] = (
+    ("opply", "123456", Role.SUPERUSER),
+    ("opply_test", "test@1234", Role.CUSTOMER),
+)
 #: Slug, name, and the slug of what it is below.
 CATEGORIES: Final[Sequence[tuple[str, str, str | None]]] = (
     ("guitars", "Guitars", None),

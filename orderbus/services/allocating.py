@@ -1,4 +1,4 @@
-"""Orders take what known products they name out of stock, in the transaction that stores them."""
+"""Orders take what products they name out of stock, which follows what becomes of the orders."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from orderbus import storage
-from orderbus.errors import ShortLine
+from orderbus.errors import Conflict, ShortLine
 from orderbus.storage.database import Connection
 from orderbus.storage.events import Happened
 from orderbus.storage.orders import New
-from orderbus.storage.stock import Ended
+from orderbus.storage.stock import Ended, Left
 
 #: When an order was stored, or which lines are short; None: it is there already.
 Answer = datetime | Sequence[ShortLine] | None
 _ENDED = {"cancelled", "failed"}
+_SHIPPED = {"order.shipped", "order.partially_shipped"}
 
 
 async def add(connection: Connection, new: Sequence[New]) -> Sequence[Answer]:
@@ -41,9 +42,25 @@ async def add_alone(connection: Connection, new: New) -> Answer:
 
 
 async def follow(connection: Connection, moves: Sequence[Happened]) -> None:
-    """Give back what was allocated to orders that are cancelled or failed by these moves."""
+    """Let stock follow moves of orders: what ends gives back what it had, what is shipped leaves.
+
+    Raises ``Conflict`` where less is on hand than leaves.
+    """
     ended = [
         Ended(each.order_pk, each.actor, each.request_id) for each in moves if each.status in _ENDED
     ]
     if ended:
         await storage.stock.give_back(connection, ended)
+    for each in moves:
+        if each.type in _SHIPPED:
+            await _ship(connection, each)
+
+
+async def _ship(connection: Connection, shipped: Happened) -> None:
+    left = [
+        Left(shipped.order_pk, int(line), quantity)
+        for line, quantity in shipped.details["lines"].items()
+    ]
+    movements = await storage.stock.leaving(connection, left)
+    if movements and await storage.stock.move(connection, movements, actor=shipped.actor):
+        raise Conflict("Less is on hand than leaves: count it, and ship it then")

@@ -203,3 +203,39 @@ async def give_back(connection: Connection, ended: Sequence[Ended]) -> None:
         [each.actor for each in ended],
         [each.request_id for each in ended],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """So much of a line of an order, counted from 1, that has left."""
+
+    order_pk: int
+    line: int
+    quantity: int
+
+
+async def leaving(connection: Connection, left: Sequence[Left]) -> list[Movement]:
+    """Say which movements it is that lines have left: of what is allocated to their orders."""
+    found = await connection.fetch(
+        """
+        SELECT order_id, products.id AS product, least(sum(given.quantity), units) AS units
+          FROM unnest($1::bigint[], $2::integer[], $3::integer[])
+               AS given (order_id, line, quantity)
+          JOIN orders.order_items USING (order_id, line)
+          JOIN products.products USING (sku)
+         CROSS JOIN LATERAL (
+               SELECT sum(allocated) AS units
+                 FROM products.stock_movements AS movement
+                WHERE movement.order_id = given.order_id AND product_id = products.id
+               ) AS allocated
+         WHERE units > 0
+         GROUP BY order_id, products.id, units
+        """,
+        [each.order_pk for each in left],
+        [each.line for each in left],
+        [each.quantity for each in left],
+    )
+    return [
+        Movement(row["product"], "shipped", int(row["units"]), order_pk=row["order_id"])
+        for row in found
+    ]

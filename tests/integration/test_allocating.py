@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from orderbus import services, storage
-from orderbus.services.order_moves import Asked
+from orderbus.services.order_moves import Asked, Leaving
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.support import event_rows, order_rows, samples, scenario, statements, stock_rows
@@ -217,4 +217,21 @@ async def test_orders_that_fail_together_give_back_beside_orders_that_come(
     assert failed >= 10
     for product in products:
         assert (await counters(database, product))[0] == 30 - failed
+    assert await stock_rows.differences(database) == []
+
+
+async def test_what_is_shipped_leaves_the_house_line_by_line_and_no_more_than_was_allocated(
+    allocating: Client, database: Database
+) -> None:
+    tea = await stock_rows.add(database, 5, sku="tea")
+    await send(allocating, "SO-1", tea=3, unknown=1)
+    asked, some = Asked(actor="test"), [Leaving(1, 2)]
+    for lines in (some, None):
+        async with database.transaction() as connection:
+            await services.order_moves.ship(connection, "SO-1", asked, lines=lines)
+
+    level = await stock_rows.level(database, tea)
+    assert (level.on_hand, level.allocated, level.shipped) == (2, 0, 3)
+    moved = await database.ask(storage.stock_views.list_movements, tea, at_most=2)
+    assert [(each.kind, each.shipped) for each in moved] == [("shipped", 1), ("shipped", 2)]
     assert await stock_rows.differences(database) == []

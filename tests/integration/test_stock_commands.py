@@ -120,7 +120,7 @@ async def test_an_empty_catalogue_is_filled_with_examples_once_and_where_debug_i
 
     assert refused.exit_code == 2
     assert "only where DEBUG is true" in refused.output
-    assert (first, again) == ({"products": 20}, {"products": 0})
+    assert (first, again) == ({"products": 20, "users": 2}, {"products": 0, "users": 0})
     listed = await answered(env, "stock", "list", "--limit", "20")
     assert sum(level["on_hand"] for level in listed) == 18 * 52 + 95
     guitars = await database.ask(

@@ -51,7 +51,10 @@ _BY_HAND: Final[Mapping[str, Any]] = {
 @ROUTES("GET", "/api/", name="api_root", answers={200: (bodies.ApiLinks,)})
 async def api_root(request: web.Request) -> web.Response:
     """Say where the shop begins."""
-    return bodies.ApiLinks(catalog=f"{product_queries.origin(request)}/api/catalog/").response()
+    origin = product_queries.origin(request)
+    return bodies.ApiLinks(
+        identity=f"{origin}/api/identity/", catalog=f"{origin}/api/catalog/"
+    ).response()
 
 
 @ROUTES(

@@ -124,6 +124,7 @@ class ProductPage(Body):
 class ApiLinks(Body):
     """Where the parts of the shop are."""
 
+    identity: str
     catalog: str
 
 
