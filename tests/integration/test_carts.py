@@ -136,7 +136,7 @@ async def test_a_closed_cart_becomes_one_order_that_is_counted_once_and_processe
     assert [m["count"] for m in metrics if m["description"] == "orders_created"] == [1]
     assert "\norders_created_total 1.0\n" in text
     assert (shown["source"], shown["status"]) == ("cart", "completed")
-    assert shown["items"] == [ITEM]
+    assert shown["items"] == [{"line": 1, **ITEM, "shipped": 0}]
     history = (await (await client.get(f"/orders/{uuid}/history")).json())["history"]
     assert [(h["sequence"], h["type"]) for h in history] == [
         (1, "order.created"),
