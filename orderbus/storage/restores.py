@@ -78,7 +78,8 @@ async def facts(connection: Connection) -> Facts:
                                        WHERE state = 'pending' LIMIT 100000) AS few)
                    AS consumptions,
                (SELECT count(*) FROM (SELECT FROM orders.orders
-                                       WHERE status IN (SELECT from_status FROM orders.moves)
+                                       WHERE status IN (SELECT from_status FROM orders.moves
+                                                         WHERE axis = 'status')
                                        LIMIT 100000) AS few) AS open_orders
         """,
         timeout=_PATIENCE,
@@ -160,7 +161,7 @@ def _columns(one: Numbered) -> tuple[object, ...]:
 
 _LIFT: Final = """
     WITH page AS MATERIALIZED (
-        SELECT id, public_id, status, event_seq
+        SELECT id, public_id, event_seq
           FROM orders.orders
          WHERE id > $4
          ORDER BY id
@@ -171,7 +172,6 @@ _LIFT: Final = """
           FROM page
           LEFT JOIN unnest($1::uuid[], $2::bigint[]) AS seen (order_id, reached)
                  ON seen.order_id = page.public_id
-         WHERE reached IS NOT NULL OR status IN (SELECT from_status FROM orders.moves)
     ), numbered AS (
         UPDATE orders.orders
            SET event_seq = lifted.now
@@ -212,7 +212,7 @@ async def lift(
 ) -> Lifted:
     """Have the next orders go on ``margin`` behind the last number that anybody saw.
 
-    These are the orders that may have further events, and those in ``seen``. What is between
+    That is every order: one that was delivered long ago may still be changed. What is between
     counts as come back, so that what follows does not wait for it: the watermark of an order all of
     whose events are back is moved, and an order on its way finds the numbers among its early ones.
     """
@@ -235,7 +235,7 @@ async def move_ids_on(connection: Connection, *, by: int) -> int:
         SELECT setval(format('%I.%I', schemaname, sequencename)::regclass,
                       coalesce(last_value, start_value) + $1)
           FROM pg_sequences
-         WHERE schemaname IN ('ops', 'orders', 'identity')
+         WHERE schemaname IN ('ops', 'orders', 'identity', 'products')
         """,
         by,
     )
