@@ -1,6 +1,6 @@
 -- What carts hold of the stock, for a time. A cart is named weakly, by its uuid: foreign keys stay
 -- inside the schema. Nothing old reads or writes this, so both versions run side by side.
--- depends: 0026.catalogue-and-stock
+-- depends: 0027.people-and-scopes
 
 CREATE TABLE products.reservations (
     cart_uuid  uuid NOT NULL,
