@@ -44,15 +44,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if way() is Provider.EMBEDDED:  # what is about RabbitMQ itself has nothing to be about
-        native = [item for item in items if item.get_closest_marker("native")]
-        config.hook.pytest_deselected(items=native)
-        items[:] = [item for item in items if item not in native]
+        left_out = [item for item in items if {"native", "once"} & {*_marks(item)}]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     for item in items:
         floor = item.path.relative_to(HERE).parts[0]
         if floor in {"integration", "fuzz"}:
             item.add_marker(pytest.mark.integration)
         elif floor in {"end_to_end", "long"}:
             item.add_marker(pytest.mark.e2e)
+
+
+def _marks(item: pytest.Item) -> Iterator[str]:
+    return (mark.name for mark in item.iter_markers())
 
 
 @pytest.fixture(scope="session")

@@ -164,6 +164,7 @@ async def test_each_kind_of_work_can_be_stopped_and_started_alone(system: System
     assert await order_rows.statuses(system.database) == ["completed"]
 
 
+@pytest.mark.once
 async def test_5000_events_of_the_past_reach_a_new_consumer_once_while_orders_come_in(
     system: System,
 ) -> None:

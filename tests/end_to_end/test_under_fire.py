@@ -14,6 +14,8 @@ from tests.support import order_rows, samples
 from tests.support.system import System
 from tests.support.waiting import PATIENCE, until_here
 
+pytestmark = pytest.mark.once
+
 MEBIBYTE = 1 << 20
 
 START = (

@@ -22,6 +22,8 @@ from tests.support.probe_worker import ProbeWorker, nothing
 from tests.support.rabbitmq_node import Node, ready
 from tests.support.waiting import PATIENCE, until
 
+pytestmark = pytest.mark.once
+
 
 def test_queues_are_replicated_and_nothing_dead_expires(
     rabbitmq_node: Node, probe_worker: ProbeWorker

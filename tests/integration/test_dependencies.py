@@ -25,6 +25,8 @@ from tests.support.own_postgres import missing, own_postgres
 from tests.support.processes import descendants, until_gone
 from tests.support.waiting import PATIENCE, until_here
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[2]
 
 #: Starts all three parts, says so, and waits to be killed.

@@ -28,6 +28,8 @@ from tests.support.ports import kept_port
 from tests.support.rabbitmq_node import Node
 from tests.support.tcp_proxy import TcpProxy
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 
 

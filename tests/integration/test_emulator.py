@@ -12,6 +12,8 @@ import pytest
 from orderbus.devtools.emulator import NativeEmulator, jar
 from tests.support.waiting import PATIENCE
 
+pytestmark = pytest.mark.once
+
 PROJECT = "v1/projects/demo-poc"
 
 

@@ -20,6 +20,8 @@ import pytest
 from tests.support.ports import kept_port
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

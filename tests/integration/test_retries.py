@@ -21,6 +21,8 @@ from tests.support.probe_worker import ProbeWorker, nothing
 from tests.support.rabbitmq_node import Node, ready
 from tests.support.waiting import PATIENCE, until
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

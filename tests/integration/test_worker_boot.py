@@ -16,6 +16,8 @@ from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import until, until_async, until_true
 from tests.support.worker_process import Start, Worker, send
 
+pytestmark = pytest.mark.once
+
 PARTS = ("postgres", "rabbitmq", "pubsub")
 
 

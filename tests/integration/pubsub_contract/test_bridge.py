@@ -27,6 +27,8 @@ from tests.integration.pubsub_contract.pubsub import (
 )
 from tests.support.waiting import PATIENCE
 
+pytestmark = pytest.mark.once
+
 
 async def test_everything_published_comes_back_once_with_its_attributes(settings: Settings) -> None:
     inbox = Inbox()

@@ -10,6 +10,8 @@ from orderbus.settings import Settings
 from tests.integration.pubsub_contract.differences import DIFFERENCES, Bench
 from tests.integration.pubsub_contract.pubsub import Server
 
+pytestmark = pytest.mark.once
+
 DOCS = Path(__file__).parents[3] / "docs" / "pubsub-double.md"
 
 
