@@ -59,7 +59,7 @@ async def follow(connection: Connection, moves: Sequence[Happened]) -> None:
 async def _ship(connection: Connection, shipped: Happened) -> None:
     left = [
         Left(shipped.order_pk, int(line), quantity)
-        for line, quantity in shipped.details["lines"].items()
+        for line, quantity in shipped.details.get("lines", {}).items()
     ]
     movements = await storage.stock.leaving(connection, left)
     if movements and await storage.stock.move(connection, movements, actor=shipped.actor):

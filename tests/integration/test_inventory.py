@@ -103,7 +103,7 @@ async def test_counts_and_sales_at_once_lose_nothing(client: Client, database: D
     level = await stock_rows.level(database, product)
     counted = sum(status == 200 for status in statuses[::2])
     assert (level.on_hand, level.shipped) == (50 + counted - 20, 20)
-    assert set(statuses[::2]) <= {200, 409}
+    assert set(statuses[::2]) <= {200, 409, 503}  # 503: it waited too long for its turn
     assert await stock_rows.differences(database) == []
 
 

@@ -51,7 +51,13 @@ async def test_two_hundred_who_want_one_of_ten_get_exactly_ten(
     product = await stock_rows.add(database, 10)
     one = Movement(product, "allocated", 1, order_pk=order)
 
-    answers = await asyncio.gather(*(move(many, one) for _ in range(BUYERS)))
+    turn = asyncio.Semaphore(CONNECTIONS)  # whoever waits has a connection
+
+    async def buy() -> list[Short]:
+        async with turn:
+            return await move(many, one)
+
+    answers = await asyncio.gather(*(buy() for _ in range(BUYERS)))
 
     assert sum(not short for short in answers) == 10
     assert [each for each in answers if each] == [[Short(product, 0)]] * (BUYERS - 10)
@@ -66,19 +72,23 @@ async def test_baskets_of_two_in_any_order_never_wait_in_a_circle(
     products = [await stock_rows.add(database, 1000) for _ in range(3)]
     chance = random.Random(7)  # noqa: S311 - no secret
 
+    turn = asyncio.Semaphore(CONNECTIONS)  # whoever waits has a connection
+
     async def buy() -> list[Short]:
-        return await move(
-            many,
-            *(
-                Movement(product, "allocated", 1, order_pk=order)
-                for product in chance.sample(products, 2)
-            ),
-        )
+        async with turn:
+            return await move(
+                many,
+                *(
+                    Movement(product, "allocated", 1, order_pk=order)
+                    for product in chance.sample(products, 2)
+                ),
+            )
 
     async def book_in() -> None:
         ids = chance.sample(products, 3)
-        skus = [(await stock_rows.level(many, product)).sku for product in ids]
-        await book(many, *(Line(sku=sku, delta=1) for sku in skus))
+        async with turn:
+            skus = [(await stock_rows.level(many, product)).sku for product in ids]
+            await book(many, *(Line(sku=sku, delta=1) for sku in skus))
 
     await asyncio.gather(*(buy() for _ in range(120)), *(book_in() for _ in range(40)))
 
