@@ -36,7 +36,7 @@ Holding = Callable[[], Awaitable[bool]]
 
 
 @dataclass(slots=True)
-class _Work:
+class Work:
     """One kind of rows: how it is deleted, how long it is kept, and how far this round got."""
 
     delete: Callable[[Connection, Bounds], Awaitable[Step]]
@@ -69,7 +69,7 @@ async def tick(database: Database, settings: Settings) -> None:
     if not await holding():
         return
     await _drop_days(database, settings)
-    deleted, finished = await _delete(database, _kinds(settings), holding)
+    deleted, finished = await _delete(database, kinds(settings), holding)
     if deleted:
         telemetry.log.info("old_rows_deleted", **deleted)
     await database.ask(
@@ -90,23 +90,24 @@ async def _drop_days(database: Database, settings: Settings) -> None:
         telemetry.log.warning("partitions_not_dropped", error=str(error))
 
 
-def _kinds(settings: Settings) -> dict[str, _Work]:
+def kinds(settings: Settings) -> dict[str, Work]:
+    """List what is let go, each with how long it is kept."""
     delete = storage.retention
     return {
-        "consumptions": _Work(delete.delete_consumptions, settings.event_retention),
-        "deliveries": _Work(delete.delete_deliveries, settings.keep_deliveries),
-        "dead_letters": _Work(delete.delete_dead_letters, settings.keep_dead_letters),
-        "watermarks": _Work(delete.forget_watermarks, settings.event_retention),
-        "jobs": _Work(delete.delete_jobs, settings.keep_dead_letters),
-        "throttles": _Work(delete.delete_throttles, SIGN_INS),
-        "tokens": _Work(delete.delete_tokens, SIGN_INS),
-        "resets": _Work(delete.delete_resets, SIGN_INS),
-        "answers": _Work(delete.delete_answers, settings.idempotency_retention),
+        "consumptions": Work(delete.delete_consumptions, settings.event_retention),
+        "deliveries": Work(delete.delete_deliveries, settings.keep_deliveries),
+        "dead_letters": Work(delete.delete_dead_letters, settings.keep_dead_letters),
+        "watermarks": Work(delete.forget_watermarks, settings.event_retention),
+        "jobs": Work(delete.delete_jobs, settings.keep_dead_letters),
+        "throttles": Work(delete.delete_throttles, SIGN_INS),
+        "tokens": Work(delete.delete_tokens, SIGN_INS),
+        "resets": Work(delete.delete_resets, SIGN_INS),
+        "answers": Work(delete.delete_answers, settings.idempotency_retention),
     }
 
 
 async def _delete(
-    database: Database, kinds: dict[str, _Work], holding: Holding
+    database: Database, kinds: dict[str, Work], holding: Holding
 ) -> tuple[Mapping[str, int], bool]:
     """Delete a step of each kind in turn; returns how much, and whether nothing is left."""
     deleted: Counter[str] = Counter()

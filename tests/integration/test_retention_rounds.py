@@ -109,7 +109,7 @@ async def test_a_round_that_loses_its_lease_ends(
 ) -> None:
     await old_rows.answers(database, AT_MOST + 1)
     lease = storage.retention.lease
-    granted = iter([True] * (1 + len(retention._kinds(settings))))  # a step of each kind
+    granted = iter([True] * (1 + len(retention.kinds(settings))))  # a step of each kind
 
     async def lease_sometimes(*arguments: Any, **more: Any) -> bool:
         return next(granted, False) and await lease(*arguments, **more)
