@@ -189,7 +189,8 @@ class System:
     async def killed(self, process: asyncio.subprocess.Process) -> None:
         """Wait until a process killed itself where it was to, and at no other place."""
         await self.ended(process)
-        assert kill_at.LAST_WORDS in Path(self.env["LOG"]).read_text()
+        log = Path(self.env["LOG"]).read_text()
+        assert kill_at.LAST_WORDS in log, log[-4000:]
 
     async def close(self) -> None:
         for process in self._running:
