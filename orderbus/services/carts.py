@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from orderbus import storage, telemetry
@@ -20,7 +21,7 @@ from orderbus.storage.database import Connection, Database
 from orderbus.storage.reservations import Wanted
 
 #: Reservations that lapse in one statement.
-_AT_MOST = 500
+_AT_MOST: Final = 500
 
 
 @dataclass(frozen=True, slots=True)

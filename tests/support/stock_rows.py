@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from orderbus import services, storage
 from orderbus.domain.products import NewProduct
-from orderbus.storage.database import Database
+from orderbus.storage.database import Connection, Database
 from orderbus.storage.stock import Movement
 from orderbus.storage.stock_bookings import Line
 from orderbus.storage.stock_views import Difference, Level
@@ -108,3 +108,20 @@ async def add_many(database: Database, skus: Sequence[str]) -> None:
 async def on_hand(database: Database) -> int:
     """Say how many units of all products are on hand."""
     return int(await value(database, "SELECT sum(on_hand) FROM products.stock"))
+
+
+async def add_movements(connection: Connection, product: int, order: int, count: int) -> None:
+    """Let units of a product have been allocated to an order and returned, again and again."""
+    await connection.execute(
+        """
+        INSERT INTO products.stock_movements
+               (product_id, kind, on_hand, reserved, allocated, shipped, order_id, actor)
+        SELECT $1, CASE WHEN n % 2 = 0 THEN 'returned' ELSE 'allocated' END, 0, 0,
+               CASE WHEN n % 2 = 0 THEN -1 ELSE 1 END, 0, $2, 'test'
+          FROM generate_series(1, $3::integer) AS n
+        """,
+        product,
+        order,
+        count,
+    )
+    await connection.execute("ANALYZE products.stock_movements")
