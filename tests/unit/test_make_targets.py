@@ -18,6 +18,8 @@ from tests.unit.test_house_rules import TARGETS
 ROOT = Path(__file__).parents[2]
 BIN = f"BIN={Path(sys.executable).parent}"
 UNTIDY = "import os\nimport sys\n\n\ndef second():\n    print( sys.path)\n"
+#: Nanoseconds: two files that are written within one tick of the system's clock have one time.
+NEWER = 10**9
 #: Stands in for what installs packages: notes how it was called, and installs nothing.
 NOTES = '#!/bin/sh\necho "{} $*" >>"{}"\n{}\n'
 
@@ -97,7 +99,8 @@ def test_an_environment_is_made_of_what_runs_and_a_developers_of_the_tools_too(
         "install requirements-embedded.lock",
         "install requirements-dev.lock",
     ]
-    os.utime(checkout / "setup.cfg")
+    later = (checkout / ".venv" / ".installed-dev").stat().st_mtime_ns + NEWER
+    os.utime(checkout / "setup.cfg", ns=(later, later))
     make(checkout, "install-orders")
     assert len(notes.read_text().splitlines()) == 4
 
@@ -133,7 +136,8 @@ def _packages() -> str:
 
 def test_a_dependency_is_put_in_its_place_and_locked_and_installed(checkout: Path) -> None:
     notes = noted(checkout, "scripts/install")
-    noted(checkout, "bin/tox", then="touch requirements-*.lock")
+    newer = "until [ requirements-dev.lock -nt .venv/.installed-dev ]"
+    noted(checkout, "bin/tox", then=f"{newer}; do touch requirements-*.lock; done")
     python = checkout / "bin" / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')  # a link would be no venv's
     python.chmod(0o755)
