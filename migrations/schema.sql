@@ -1148,6 +1148,8 @@ CREATE INDEX product_categories_by_category ON products.product_categories USING
 
 CREATE INDEX products_active ON products.products USING btree (id) WHERE active;
 
+CREATE INDEX products_by_change ON products.products USING btree (updated_at);
+
 CREATE INDEX products_by_name ON products.products USING btree (name, id);
 
 CREATE INDEX products_by_price ON products.products USING btree (price, id);

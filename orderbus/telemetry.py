@@ -60,6 +60,12 @@ CONSUMED = Counter(
 MOVES = Counter(
     "orderbus_order_moves", "Moves of orders from status to status.", ["source", "target"]
 )
+PRODUCTS_SHOWN = Counter(
+    "orderbus_products_shown",
+    "Products and pages of them that were asked for, by where they came from: kept, read, "
+    "changed_meanwhile (read, and not kept).",
+    ["from"],
+)
 LAPSED = Counter("orderbus_reservations_lapsed", "Lines of carts that were held too long.")
 DEAD_LETTERS = Counter(
     "orderbus_dead_letters_written",

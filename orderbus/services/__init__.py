@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         password_resets,
         passwords,
         processing,
+        product_cache,
         products,
         replay,
         restores,

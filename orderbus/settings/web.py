@@ -37,6 +37,11 @@ class Web(Section):
         timedelta(minutes=15), "CART_RESERVATION_TTL", gt=timedelta(0), le=timedelta(days=7)
     )
     """How long an open cart holds its items in stock, from the last change of it on."""
+    product_cache_ttl: Time = setting(
+        timedelta(seconds=10), "PRODUCT_CACHE_TTL", ge=timedelta(0), le=timedelta(minutes=10)
+    )
+    """How long the web server shows a copy of a product, or of a page of them, at most; what
+    changed it shows within half a second. 0 keeps none."""
     auth: Literal["open", "required"] = setting("required", "AUTH")
     """required: orders are signed, everything else takes an API key. open: who comes from this
     machine, directly, needs neither; only while the web server is bound to loopback."""

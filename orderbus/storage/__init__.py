@@ -52,6 +52,7 @@ from orderbus.storage import (
     owed,
     password_resets,
     processing,
+    product_changes,
     product_lists,
     products,
     replay,

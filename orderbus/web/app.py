@@ -97,6 +97,9 @@ async def _resources(app: web.Application) -> AsyncIterator[None]:
             keeps_first=app[SETTINGS].ingress_on_conflict == "accept",
             allocates=app[SETTINGS].webhook_allocate,
         )
+        app[app_keys.PRODUCTS] = services.product_cache.ProductCache(
+            database, ttl=app[SETTINGS].product_cache_ttl
+        )
         app[app_keys.HEALTH] = _watched(database)
         app[app_keys.METRICS] = monitoring.metrics_of(database)
         notifying = asyncio.create_task(_notify_dispatchers(database))

@@ -14,7 +14,7 @@ from orderbus.domain.text import brief
 from orderbus.domain.traces import request_id, trace_id
 from orderbus.errors import OrderbusError
 from orderbus.web import problems, requests
-from orderbus.web.app_keys import IN_FLIGHT, SETTINGS
+from orderbus.web.app_keys import IN_FLIGHT, PRODUCTS, SETTINGS
 from orderbus.web.open_access import host_name
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -50,6 +50,8 @@ async def _answer_and_log(request: web.Request, handler: Handler) -> web.StreamR
         response = problems.problem(request, 500, "internal", "The server failed")
     finally:
         in_flight.requests -= 1
+        if request.method not in {hdrs.METH_GET, hdrs.METH_HEAD}:
+            request.app[PRODUCTS].look_again()
     resource = request.match_info.route.resource
     path = resource.canonical if resource is not None else "none"
     method = request.method if request.method in hdrs.METH_ALL else "other"

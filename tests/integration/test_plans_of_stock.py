@@ -1,4 +1,4 @@
-"""However much has moved, what is owed to one order, and set aside of one product, is looked up."""
+"""However much has moved, what is owed to one order, set aside or moved lately is looked up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ MOVEMENTS = 100_000
 
 
 @pytest.mark.parametrize("mode", ["custom", "generic"])
-async def test_what_an_order_gives_back_is_found_by_index(database: Database, mode: str) -> None:
+async def test_what_an_order_gives_back_or_moved_lately_is_found_by_index(
+    database: Database, mode: str
+) -> None:
     order = await stock_rows.order_pk(database)
     product = await stock_rows.add(database, 10)
     async with quiet_connection(database) as connection:
@@ -23,6 +25,8 @@ async def test_what_an_order_gives_back_is_found_by_index(database: Database, mo
             ended = [storage.stock.Ended(order + 1, "test")]
             await storage.stock.give_back(connection, ended)
             assert await storage.stock.set_aside_of(connection, product) == 0
+            begun = await storage.product_changes.begin(connection)
+            await storage.product_changes.since(connection, begun)
 
         found = await plans(connection, mode, work)
 

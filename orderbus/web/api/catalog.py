@@ -24,7 +24,7 @@ from orderbus.storage.database import Connection
 from orderbus.storage.products import Shown
 from orderbus.storage.stock_views import Level
 from orderbus.web import product_queries, queries, requests
-from orderbus.web.app_keys import DATABASE
+from orderbus.web.app_keys import DATABASE, PRODUCTS
 from orderbus.web.idempotency import REPLAYED, answer_once
 from orderbus.web.requests import CALLER
 from orderbus.web.routes import Routes
@@ -87,9 +87,7 @@ async def list_page(request: web.Request) -> web.Response:
     query = queries.read(request, product_queries.ProductQuery)
     if not query.active:
         await requests.authorize(request, "list_inactive_products")
-    page = await request.app[DATABASE].ask(
-        storage.product_lists.read, query.filter(), limit=query.limit, offset=query.offset
-    )
+    page = await request.app[PRODUCTS].page(query.filter(), limit=query.limit, offset=query.offset)
     return bodies.ProductPage(
         count=page.count,
         next=product_queries.page_at(request, query, query.offset + query.limit)
@@ -134,7 +132,7 @@ async def add(request: web.Request) -> web.Response:
 )
 async def show(request: web.Request) -> web.Response:
     """Show a product, and how much of it is available."""
-    product = await request.app[DATABASE].ask(storage.products.show, _number(request))
+    product = await request.app[PRODUCTS].product(_number(request))
     return _shown(request, product)
 
 

@@ -1,0 +1,1 @@
+DROP INDEX products.products_by_change;
