@@ -9,7 +9,7 @@ from typing import Any
 
 from bench import parts
 from bench.report import Goal, Result, Run
-from orderbus import actors, services, storage, telemetry
+from orderbus import actors, log_lines, services, storage
 from orderbus.domain.events import Event
 from orderbus.pubsub.messages import encode
 from orderbus.pubsub.subscription import Received
@@ -30,7 +30,7 @@ async def measure(folder: Path, run: Run) -> list[Result]:
     share = int(run.pick(400, 2_000))
     async with parts.parts(folder, ["PostgreSQL", "Pub/Sub"]) as env:
         settings = parts.settings_of(env, log_level="ERROR")
-        telemetry.configure_logging(settings, process="bench")
+        log_lines.configure(settings, process="bench")
         async with open_database(settings) as database:
             return [
                 *await _bridge(database, share, run),

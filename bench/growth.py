@@ -10,7 +10,7 @@ from pathlib import Path
 from bench import consumers, latency, load, parts, relay, sustained
 from bench.report import Goal, Result, Run
 from bench.system import System, accepted, system
-from orderbus import storage, telemetry
+from orderbus import log_lines, storage
 from orderbus.pubsub.publisher import open_publisher
 
 ROWS = 10_000_000
@@ -87,7 +87,7 @@ async def _figures(running: System, run: Run) -> dict[str, float]:
 async def _hops(running: System, run: Run) -> dict[str, float]:
     """Publish, record for three consumers, and process, each alone; events or orders a second."""
     settings = parts.settings_of(running.stack.env, relay_batch=relay.BATCH, log_level="ERROR")
-    telemetry.configure_logging(settings, process="bench")
+    log_lines.configure(settings, process="bench")
     share = int(run.pick(400, 2_000))
     async with open_publisher(settings) as publisher:
         published = 0.0

@@ -11,7 +11,7 @@ from google.cloud.pubsub_v1.types import BatchSettings
 
 from bench import parts, peer
 from bench.report import Goal, Result, Run, Table
-from orderbus import services, telemetry
+from orderbus import log_lines, services
 from orderbus.pubsub import channels, topology
 from orderbus.pubsub.messages import encode
 from orderbus.pubsub.publisher import Publisher, open_publisher
@@ -31,7 +31,7 @@ async def measure(folder: Path, run: Run) -> list[Result]:
     share = rows // TURNS
     async with parts.parts(folder, ["PostgreSQL", "Pub/Sub"]) as env:
         settings = parts.settings_of(env, relay_batch=BATCH, log_level="WARNING")
-        telemetry.configure_logging(settings, process="bench")
+        log_lines.configure(settings, process="bench")
         async with open_database(settings) as database, open_publisher(settings) as publisher:
             async with database.connection() as connection:
                 await connection.execute("CREATE SCHEMA peers")

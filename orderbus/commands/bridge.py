@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orderbus import actors, event_loop, health_server, services, storage, telemetry
+from orderbus import actors, event_loop, health_server, log_lines, services, storage, telemetry
 from orderbus import settings as settings_module
 from orderbus.actors import broker
 from orderbus.commands import terminal
@@ -41,7 +41,7 @@ async def _run(settings: settings_module.Settings, max_messages: int | None) -> 
         raise Misconfigured(
             "RABBITMQ_URL is memory:// : the bridge runs inside the worker then, so start none"
         )
-    telemetry.configure_logging(settings, process="bridge")
+    log_lines.configure(settings, process="bridge")
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

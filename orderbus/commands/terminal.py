@@ -24,8 +24,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from orderbus import log_lines, storage
 from orderbus import settings as settings_module
-from orderbus import storage, telemetry
 from orderbus.domain.text import brief, printable, storable
 from orderbus.errors import Busy, Invalid, OrderbusError, Unavailable
 from orderbus.files import settings_of_up
@@ -93,7 +93,7 @@ def with_database(command: Callable[..., Awaitable[None]]) -> Callable[..., None
             async with storage.database.open_database(settings) as database:
                 await command(Run(settings, database, as_json), **given)
 
-        with telemetry.beside_an_answer():
+        with log_lines.beside_an_answer():
             with_exit_code(lambda: asyncio.run(within()))
 
     return run

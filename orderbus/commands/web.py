@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import click
 
-from orderbus import event_loop, telemetry
+from orderbus import event_loop, log_lines, telemetry
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
 from orderbus.domain.addresses import is_loopback
@@ -44,7 +44,7 @@ def web(*, host: str | None, port: int | None, workers: int, inherit: int | None
 def _run(given: Mapping[str, object], inherited: socket.socket | None, workers: int) -> int:
     settings = settings_module.load(**given)
     settings.require_signatures()
-    telemetry.configure_logging(settings, process="web")
+    log_lines.configure(settings, process="web")
     listening = inherited or _bind(settings)
     if settings.is_open and not is_loopback(listening.getsockname()[0]):
         raise Misconfigured(

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Final
 
-from orderbus import health_server, services, telemetry
+from orderbus import health_server, log_lines, services, telemetry
 from orderbus import settings as settings_module
 from orderbus.errors import Unavailable
 from orderbus.services.health import Readiness
@@ -22,7 +22,7 @@ _stopping = False
 def serve() -> int:
     """Serve until the workers have ended, then remove what they shared. Runs beside them."""
     settings = settings_module.load()
-    telemetry.configure_logging(settings, process="watchpoint")
+    log_lines.configure(settings, process="watchpoint")
     _stay_until_the_last()
     shared_state.sweep()
     try:

@@ -25,7 +25,7 @@ from dramatiq import Middleware, Worker
 from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import TimeLimit
 
-from orderbus import event_loop, telemetry
+from orderbus import event_loop, log_lines, telemetry
 from orderbus import settings as settings_module
 from orderbus.errors import Misconfigured, Unavailable
 from orderbus.rabbitmq.memory_broker import AnyBroker
@@ -133,7 +133,7 @@ class Lifecycle(Middleware):
             self._prepare(settings)
         except Misconfigured as error:
             exit_misconfigured(error)
-        telemetry.configure_logging(settings, process="worker")
+        log_lines.configure(settings, process="worker")
 
     def before_worker_boot(self, broker: dramatiq.Broker, worker: Worker) -> None:  # noqa: ARG002
         """Open database, publisher and HTTP session on the event loop; nothing connects yet.

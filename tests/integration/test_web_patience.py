@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 import structlog
 
-from orderbus import storage, telemetry
+from orderbus import log_lines, storage
 from orderbus.settings import Settings
 from orderbus.storage.carts import Cart
 from orderbus.storage.database import Connection
@@ -110,7 +110,7 @@ async def test_what_is_no_http_is_told_without_its_bytes(
     client: api_client.Client, caplog: pytest.LogCaptureFixture, line: bytes
 ) -> None:
     caplog.set_level("INFO")
-    logging.getLogger("aiohttp.server").addFilter(telemetry.without_bytes)
+    logging.getLogger("aiohttp.server").addFilter(log_lines.without_bytes)
 
     reader, writer = await connected(client, line + b"\r\nHost: localhost\r\n\r\n")
     answer = await reader.read()

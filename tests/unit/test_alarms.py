@@ -12,7 +12,7 @@ import pytest
 import structlog
 import yaml
 
-from orderbus import telemetry
+from orderbus import log_lines, telemetry
 from orderbus.commands import doctor, examine_postgres, examine_rabbitmq, findings
 from orderbus.commands.findings import fault, ok
 from orderbus.domain import alarms
@@ -118,7 +118,7 @@ def test_a_line_that_wakes_somebody_up_names_its_page(monkeypatch: pytest.Monkey
     monkeypatch.setattr("sys.stderr", written)
     before = structlog.get_config()
     try:
-        telemetry.configure_logging(settings_from({}, debug=False), process="worker")
+        log_lines.configure(settings_from({}, debug=False), process="worker")
         structlog.get_logger().error("partition_horizon_short", days=1)
         structlog.get_logger().info("event_published")
     finally:

@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[2]
 #: Rules that a source document selects; ruff's ALL has them.
 SELECTED = ("E", "W", "F", "I", "B", "C4", "UP")
 LOGS = """
-from orderbus import settings, telemetry
-telemetry.configure_logging(settings.load(_env_file=None), process="test")
+from orderbus import log_lines, settings, telemetry
+log_lines.configure(settings.load(_env_file=None), process="test")
 for level in ("debug", "info", "warning", "error"):
     getattr(telemetry.log, level)("said", order_id="SO-1")
 """

@@ -22,6 +22,7 @@ WITHOUT_ROWS = {
     "letter_jobs",
     "pacing",
     "passwords",
+    "product_cache",
     "seeds",
     "shared",
     "taking",

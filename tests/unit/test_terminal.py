@@ -158,9 +158,9 @@ async def test_what_a_process_prints_is_made_visible_before_anybody_shows_it() -
 
 LOGS = """
 import logging, structlog
-from orderbus import telemetry
+from orderbus import log_lines
 from tests.conftest import settings_from
-telemetry.configure_logging(settings_from({}, debug=True), process="test")
+log_lines.configure(settings_from({}, debug=True), process="test")
 text = "\\x1b]0;owned\\x07\\n\\u202e\\x9b31m"
 structlog.get_logger().info(text, customer=text, more=[text])
 logging.getLogger("x").warning("%s", text)
