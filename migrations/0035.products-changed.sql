@@ -1,4 +1,4 @@
 -- Which products were changed lately is found by an index.
--- depends: 0031.fulfillment-listed
+-- depends: 0032.orders-of-customers
 
 CREATE INDEX products_by_change ON products.products (updated_at);

@@ -684,6 +684,8 @@ CREATE TABLE orders.orders (
     hold_reason text,
     cancel_cause text,
     metadata jsonb,
+    customer_id uuid,
+    removed_at timestamp with time zone,
     CONSTRAINT orders_cancel_cause_check CHECK ((cancel_cause = ANY (ARRAY['customer'::text, 'declined'::text, 'fraud'::text, 'inventory'::text, 'staff'::text, 'expired'::text, 'other'::text]))),
     CONSTRAINT orders_check CHECK (((source = 'cart'::text) = (cart_uuid IS NOT NULL))),
     CONSTRAINT orders_content_hash_check CHECK ((length(content_hash) = 32)),
@@ -697,7 +699,6 @@ CREATE TABLE orders.orders (
     CONSTRAINT orders_idempotency_key_check CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 255))),
     CONSTRAINT orders_metadata_check CHECK (((jsonb_typeof(metadata) = 'object'::text) AND (length((metadata)::text) <= 16000))),
     CONSTRAINT orders_shipping_address_check CHECK ((length(shipping_address) <= 2000)),
-    CONSTRAINT orders_source_check CHECK ((source = ANY (ARRAY['webhook'::text, 'api'::text, 'cart'::text]))),
     CONSTRAINT orders_status_check CHECK ((status = ANY (ARRAY['created'::text, 'in_progress'::text, 'completed'::text, 'failed'::text, 'cancelled'::text]))),
     CONSTRAINT orders_status_reason_check CHECK ((length(status_reason) <= 2000)),
     CONSTRAINT orders_total_check CHECK ((total >= (0)::numeric))
@@ -720,6 +721,7 @@ CREATE TABLE orders.carts (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     closed_at timestamp with time zone,
     closed_by text,
+    customer_id uuid,
     CONSTRAINT carts_items_check CHECK ((jsonb_typeof(items) = 'array'::text)),
     CONSTRAINT carts_total_amount_check CHECK ((total_amount >= (0)::numeric))
 );
@@ -765,6 +767,7 @@ CREATE TABLE orders.order_items (
     quantity integer NOT NULL,
     unit_price numeric(10,2) NOT NULL,
     shipped integer DEFAULT 0 NOT NULL,
+    product_uuid uuid,
     CONSTRAINT order_items_line_check CHECK ((line >= 1)),
     CONSTRAINT order_items_name_check CHECK (((length(name) >= 1) AND (length(name) <= 255))),
     CONSTRAINT order_items_quantity_check CHECK ((quantity > 0)),
@@ -1017,6 +1020,9 @@ ALTER TABLE ONLY orders.orders
 ALTER TABLE ONLY orders.orders
     ADD CONSTRAINT orders_public_id_key UNIQUE (public_id);
 
+ALTER TABLE orders.orders
+    ADD CONSTRAINT orders_source_check CHECK ((source = ANY (ARRAY['webhook'::text, 'api'::text, 'cart'::text, 'catalog'::text]))) NOT VALID;
+
 ALTER TABLE ONLY products.categories
     ADD CONSTRAINT categories_pkey PRIMARY KEY (id);
 
@@ -1122,11 +1128,15 @@ CREATE INDEX outbox_due ON ops.outbox USING btree (due_at);
 
 CREATE INDEX watermarks_by_day ON ops.watermarks USING btree (day);
 
+CREATE INDEX carts_by_customer ON orders.carts USING btree (customer_id, id) WHERE (customer_id IS NOT NULL);
+
 CREATE INDEX conflicts_by_time ON orders.conflicts USING btree (last_at, order_id, content_hash);
 
 CREATE UNIQUE INDEX one_order_per_idempotency_key ON orders.orders USING btree (source, idempotency_key) WHERE (idempotency_key IS NOT NULL);
 
 CREATE INDEX order_history_by_time ON orders.order_history USING brin (at) WITH (pages_per_range='16', autosummarize='on');
+
+CREATE INDEX orders_by_customer ON orders.orders USING btree (customer_id, created_at, id) WHERE (customer_id IS NOT NULL);
 
 CREATE INDEX orders_by_fulfillment ON orders.orders USING btree (fulfillment_status, source, status, created_at, id) WHERE (fulfillment_status <> 'pending'::text);
 

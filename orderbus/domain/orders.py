@@ -131,6 +131,12 @@ class Item(_Incoming):
     unit_price: Money
 
 
+class ProductItem(Item):
+    """A line that names a product of the catalogue, by its uuid; it may have been one elsewhere."""
+
+    product: str
+
+
 class IncomingOrder(_Incoming):
     """An order as an upstream system sends it.
 
@@ -153,23 +159,31 @@ class IncomingOrder(_Incoming):
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Who ordered, as far as the door asks; ``ref`` is the sender's own name for them."""
+    """Who ordered, as far as the door asks; ``ref`` is the sender's own name for them.
+
+    ``id`` is the uuid of a customer who signs in here.
+    """
 
     name: str = ""
     email: str = ""
     ref: str | None = None
+    id: UUID | None = None
 
     def content(self) -> dict[str, str]:
         """Say who it is as plain JSON values."""
         content = {"name": self.name, "email": self.email}
-        return content if self.ref is None else {**content, "ref": self.ref}
+        if self.ref is not None:
+            content["ref"] = self.ref
+        if self.id is not None:
+            content["id"] = str(self.id)
+        return content
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
     """What every front door asks for, as it checks it; what a door does not ask for is empty."""
 
-    source: Literal["webhook", "api", "cart"]
+    source: Literal["webhook", "api", "cart", "catalog"]
     external_ref: str
     total: Decimal
     items: Sequence[Item] = ()

@@ -77,7 +77,7 @@ _STAFF: Final = _all(Role.STAFF, Role.SUPERUSER)
 _READERS: Final = _all(Role.SUPPORT) | _STAFF
 
 #: What a route that anybody may ask does for some alone.
-WITHIN_ROUTES: Final = frozenset({"list_inactive_products"})
+WITHIN_ROUTES: Final = frozenset({"list_inactive_products", "import_orders"})
 #: The whole table. A route that is missing here answers nobody: a test names it.
 RIGHTS: Final = (
     Right(
@@ -85,7 +85,11 @@ RIGHTS: Final = (
         ("healthz", "readyz", "metrics", "metrics_as_text", "metrics_as_json"),
         _ANYBODY,
     ),
-    Right("read what the API is", ("root", "api_root", "openapi", "docs", "docs_file"), _ANYBODY),
+    Right(
+        "read what the API is",
+        ("root", "api_root", "orders_root", "openapi", "docs", "docs_file"),
+        _ANYBODY,
+    ),
     Right("send orders, signed", ("create_order",), _all(Role.PEER)),
     Right(
         "place orders and change them",
@@ -104,6 +108,21 @@ RIGHTS: Final = (
             *("list_orders", "list_all_orders", "order_status", "list_carts", "get_cart"),
         ),
         _READERS | _all(Scope.ORDERS_READ),
+    ),
+    Right(
+        "place orders in the shop",
+        ("place_shop_order",),
+        _own(Role.CUSTOMER, Role.SUPPORT) | _STAFF | _all(Scope.ORDERS_WRITE),
+    ),
+    Right(
+        "read orders in the shop",
+        ("list_shop_orders", "show_shop_order"),
+        _own(Role.CUSTOMER) | _READERS | _all(Scope.ORDERS_READ),
+    ),
+    Right(
+        "say that an order was completed elsewhere, so that it takes no stock",
+        ("import_orders",),
+        _STAFF | _all(Scope.ORDERS_IMPORT),
     ),
     Right(
         "read endpoints",
@@ -235,6 +254,11 @@ def extent(caller: Caller, route: str) -> Extent:
     if not found:
         raise Forbidden(_why_not(caller, who))
     return "all" if "all" in found else "own"
+
+
+def may(caller: Caller, name: str) -> bool:
+    """Say whether ``caller`` may do what one of the rows names."""
+    return not caller.holds.isdisjoint(right_to(name).who)
 
 
 def may_act_on(caller: Caller, role: Role) -> bool:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         restores,
         retention,
         seeds,
+        shop_orders,
         stock,
         throttles,
         tokens,

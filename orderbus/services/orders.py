@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 
 from orderbus import storage, telemetry
-from orderbus.domain import states
+from orderbus.domain import json, states
 from orderbus.domain.orders import Customer, OrderId, PlaceOrder, content_hash
 from orderbus.domain.states import Action, Axis, Hold, Status
 from orderbus.errors import Changed, KeyReused, OutOfStock, Unavailable
@@ -68,7 +68,7 @@ class Accepting:
             kept = await self._database.ask(_same_again, new)
             return await self._conflict(order, kept) if kept.differs else kept
         placed = Placed(new.order_id, order.external_ref, created_at)
-        _announce(placed, None, self._database)
+        announce(placed, None, self._database)
         return placed
 
     async def _conflict(self, sent: PlaceOrder, kept: Placed) -> Placed:
@@ -107,7 +107,7 @@ async def accept(
             raise conflicts.refusal(kept.order_id, kept.external_ref)
         return kept
     placed = Placed(new.order_id, order.external_ref, created_at)
-    after_commit(connection, partial(_announce, placed, order.cart_uuid))
+    after_commit(connection, partial(announce, placed, order.cart_uuid))
     return placed
 
 
@@ -117,8 +117,9 @@ def to_store(
     traceparent: str | None,
     order_id: OrderId | None = None,
     actor: str | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> New:
-    """Write an order as it is stored, with its first event."""
+    """Write an order as it is stored, with its first event; ``details`` go into its history."""
     canonical = order.canonical()
     return New(
         order_id=order_id or OrderId(uuid4()),
@@ -126,14 +127,15 @@ def to_store(
         content_hash=content_hash(canonical),
         # What was ordered is written as JSON once; an event says two things more of it.
         content=f'{canonical[:-1]},"source":"{order.source}","status":"{Status.CREATED}"}}',
-        details=_details(order),
+        details=_details(order, details or {}),
         actor=actor,
         traceparent=traceparent,
         request_id=telemetry.request_id(),
     )
 
 
-def _announce(placed: Placed, cart_uuid: UUID | None, _: Database) -> None:
+def announce(placed: Placed, cart_uuid: UUID | None, _: Database) -> None:
+    """Count and log an order that is committed."""
     telemetry.ACCEPTED.inc()
     of_cart = {} if cart_uuid is None else {"cart_uuid": str(cart_uuid)}
     telemetry.log.info(
@@ -141,10 +143,12 @@ def _announce(placed: Placed, cart_uuid: UUID | None, _: Database) -> None:
     )
 
 
-def _details(order: PlaceOrder) -> str:
+def _details(order: PlaceOrder, more: Mapping[str, Any]) -> str:
     """Note in the history where the total is not the sum of priced lines; it may well be right."""
     items_total = order.items_total()
-    return "{}" if items_total in {order.total, 0} else f'{{"items_total":"{items_total:.2f}"}}'
+    if items_total in {order.total, 0}:
+        return json.dumps(more) if more else "{}"
+    return json.dumps({"items_total": f"{items_total:.2f}", **more})
 
 
 async def _same_again(connection: Connection, new: New) -> Placed:
@@ -249,7 +253,9 @@ def _count(moves: Sequence[Happened], _: Database) -> None:
 
 def content_of(order: Order) -> dict[str, Any]:
     """Write what an event says of an order, as JSON values; there ``order_id`` is the reference."""
-    customer = Customer(order.customer_name, order.customer_email, order.customer_ref)
+    customer = Customer(
+        order.customer_name, order.customer_email, order.customer_ref, order.customer_id
+    )
     return {
         "order_id": order.external_ref,
         "customer": customer.content(),
@@ -259,6 +265,7 @@ def content_of(order: Order) -> dict[str, Any]:
                 "name": item.name,
                 "quantity": item.quantity,
                 "unit_price": str(item.unit_price),
+                **({} if item.product is None else {"product": item.product}),
             }
             for item in order.items
         ],

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final, cast
 
-from orderbus import storage
+from orderbus import storage, telemetry
 from orderbus.domain import processing, states
 from orderbus.domain.events import ORDER_PROCESSED, Event, rfc3339
 from orderbus.domain.processing import Always, Outcome, Priced, Processor, Random, Task
@@ -106,6 +107,25 @@ async def process(held: Resources, event: Event, ours: Ours, begun: Begun | None
         raise
 
 
+async def at_once(
+    connection: Connection, order: Order, *, actor: str, traceparent: str | None
+) -> Order:
+    """Process an order in the transaction that stores it: it is completed, and charged its total.
+
+    It moves as any order does, so its history, its events and its webhooks are those of one that a
+    worker processed; a worker that comes to its first event finds nothing to do. Shows it then.
+    """
+    follows: dict[str, Any] = {"traceparent": traceparent, "request_id": telemetry.request_id()}
+    start = orders.moving(order, Action.START, actor, **follows)
+    (began_with,) = await orders.move(connection, [start])
+    await storage.processing.begin(connection, [Begun(order.order_pk, began_with)])
+    at = await storage.processing.finish(connection, [(order.order_pk, order.total, None)])
+    begun = replace(order, status=Status.IN_PROGRESS)
+    ended = _ended(begun, Outcome(amount=order.total), at=at, actor=actor, **follows)
+    (sequence,) = await orders.move(connection, [ended])
+    return replace(order, status=Status.COMPLETED, event_seq=sequence)
+
+
 async def finish(
     connection: Connection, events: Sequence[Event], outcomes: Sequence[Outcome | None]
 ) -> None:
@@ -190,13 +210,24 @@ async def _end(connection: Connection, ending: Sequence[tuple[Order, Event, Outc
     finished = [(order.order_pk, one.amount, _reason(one)) for order, _, one in ending]
     if finished:
         at = await storage.processing.finish(connection, finished)
-        await orders.move(connection, [_ended(*each, at=at) for each in ending])
+        moves = [
+            _ended(order, one, at=at, actor=ACTOR, **_follows(event))
+            for order, event, one in ending
+        ]
+        await orders.move(connection, moves)
 
 
-def _ended(order: Order, event: Event, outcome: Outcome, *, at: datetime) -> Happened:
+def _ended(
+    order: Order,
+    outcome: Outcome,
+    *,
+    at: datetime,
+    actor: str,
+    **follows: Any,  # noqa: ANN401 - as ``orders.moving`` takes it
+) -> Happened:
     """Say how an order ends."""
     return orders.moving(
-        *(order, Action.FAIL if outcome.refused else Action.COMPLETE, ACTOR),
+        *(order, Action.FAIL if outcome.refused else Action.COMPLETE, actor),
         reason=_reason(outcome),
         also=ORDER_PROCESSED,
         beside={
@@ -207,7 +238,7 @@ def _ended(order: Order, event: Event, outcome: Outcome, *, at: datetime) -> Hap
                 "amount": None if outcome.amount is None else str(outcome.amount),
             }
         },
-        **_follows(event),
+        **follows,
     )
 
 

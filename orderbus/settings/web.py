@@ -33,6 +33,9 @@ class Web(Section):
     webhook_allocate: bool = setting(False, "WEBHOOK_ALLOCATE")
     """Whether a signed order that names products of the catalogue takes them out of stock, or is
     refused where there are too few; what is no product is ordered as ever."""
+    price_policy: Literal["trust", "strict"] = setting("trust", "PRICE_POLICY")
+    """trust: an order of the shop (/api/orders/) costs what its client says, and where the
+    catalogue has another price, that is noted in its history. strict: it is refused."""
     cart_reservation_ttl: Time = setting(
         timedelta(minutes=15), "CART_RESERVATION_TTL", gt=timedelta(0), le=timedelta(days=7)
     )

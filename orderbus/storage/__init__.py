@@ -61,6 +61,7 @@ from orderbus.storage import (
     retention,
     schema,
     sequencing,
+    shop_orders,
     stock,
     stock_bookings,
     stock_views,

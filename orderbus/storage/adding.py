@@ -34,24 +34,26 @@ class Adding:
                                   coalesce($11, current_setting('lock_timeout')), true)) IS NOT NULL
     ){self.first}, placed AS (
         INSERT INTO orders.orders (public_id, source, external_ref, idempotency_key, content_hash,
-               customer_name, customer_email, customer_ref, shipping_address, total, cart_uuid,
-               event_seq)
+               customer_name, customer_email, customer_ref, customer_id, shipping_address, total,
+               cart_uuid, event_seq)
         SELECT public_id, content ->> 'source', content ->> 'order_id', idempotency_key,
                content_hash, content #>> '{{customer,name}}', content #>> '{{customer,email}}',
-               content #>> '{{customer,ref}}', content ->> 'shipping_address',
-               (content ->> 'total')::numeric, cart_uuid, 1
+               content #>> '{{customer,ref}}', (content #>> '{{customer,id}}')::uuid,
+               content ->> 'shipping_address', (content ->> 'total')::numeric, cart_uuid, 1
           FROM given
          WHERE {self.only}
         ON CONFLICT DO NOTHING
         RETURNING id, public_id, created_at
     ), items AS (
-        INSERT INTO orders.order_items (order_id, line, sku, name, quantity, unit_price)
-        SELECT placed.id, line, sku, name, quantity, unit_price
+        INSERT INTO orders.order_items
+               (order_id, line, sku, name, quantity, unit_price, product_uuid)
+        SELECT placed.id, line, sku, name, quantity, unit_price, product
           FROM placed
           JOIN given USING (public_id),
                ROWS FROM (jsonb_to_recordset(content -> 'items')
-                          AS (sku text, name text, quantity integer, unit_price numeric))
-               WITH ORDINALITY AS item (sku, name, quantity, unit_price, line)
+                          AS (sku text, name text, quantity integer, unit_price numeric,
+                              product uuid))
+               WITH ORDINALITY AS item (sku, name, quantity, unit_price, product, line)
     ), happened AS (
         SELECT id AS order_pk, public_id AS order_public_id, created_at AS order_created_at,
                1 AS sequence, $10::text AS type, {self.content}, traceparent, request_id,

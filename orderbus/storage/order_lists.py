@@ -119,7 +119,7 @@ def _to_be_shipped(listed: str, order: str) -> str:
     """List what is pending: of what is completed most has left, so it has an index of its own."""
     completed = f"""
         SELECT listed.id, listed.created_at
-          FROM unnest(ARRAY['webhook', 'api', 'cart']) AS source
+          FROM unnest(ARRAY['webhook', 'api', 'cart', 'catalog']) AS source
          CROSS JOIN LATERAL (SELECT id, created_at
                                FROM orders.orders
                               WHERE orders.source = source.source

@@ -34,7 +34,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class OrderItem:
-    """One line of an order, and how much of it has left."""
+    """One line of an order, how much of it has left, and the product, if it names one by uuid."""
 
     line: int
     sku: str
@@ -42,6 +42,7 @@ class OrderItem:
     quantity: int
     unit_price: Decimal
     shipped: int
+    product: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Order:
     customer_name: str
     customer_email: str
     customer_ref: str | None
+    customer_id: UUID | None
     items: Sequence[OrderItem]
     shipping_address: str
     total: Decimal
@@ -152,12 +154,12 @@ async def find_taken(
 
 COLUMNS: Final = """
     o.id AS order_pk, o.public_id, o.external_ref, o.source, o.customer_name, o.customer_email,
-    o.customer_ref, o.shipping_address, o.total, o.created_at, o.event_seq, o.cart_uuid, o.status,
-    o.status_reason, o.cancel_cause, o.fulfillment_status, o.on_hold, o.hold_reason,
-    coalesce(o.metadata, '{}') AS metadata,
+    o.customer_ref, o.customer_id, o.shipping_address, o.total, o.created_at, o.event_seq,
+    o.cart_uuid, o.status, o.status_reason, o.cancel_cause, o.fulfillment_status, o.on_hold,
+    o.hold_reason, coalesce(o.metadata, '{}') AS metadata,
     (SELECT coalesce(jsonb_agg(jsonb_build_object('line', i.line, 'sku', i.sku, 'name', i.name,
                 'quantity', i.quantity, 'unit_price', i.unit_price::text,
-                'shipped', i.shipped)
+                'shipped', i.shipped, 'product', i.product_uuid)
                 ORDER BY i.line), '[]')
        FROM orders.order_items i
       WHERE i.order_id = o.id) AS items
@@ -192,7 +194,7 @@ async def get(connection: Connection, id_or_ref: str) -> Order:
           FROM orders.orders o
          WHERE o.public_id = $1 OR o.external_ref = $2
          ORDER BY o.public_id = $1 DESC NULLS LAST,
-                  array_position(ARRAY['webhook', 'cart', 'api'], o.source), o.id DESC
+                  array_position(ARRAY['webhook', 'cart', 'api', 'catalog'], o.source), o.id DESC
          LIMIT 1
         """,  # noqa: S608 - the columns are a constant of ours
         _as_uuid(id_or_ref),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -135,6 +135,22 @@ async def ids(
         only_sold,
     )
     return {row["sku"]: row["id"] for row in found}
+
+
+async def list_of(
+    connection: Connection, uuids: Collection[UUID], *, only_sold: bool = True
+) -> list[Product]:
+    """List the products of those uuids, by default those that are sold now."""
+    found = await connection.fetch(
+        f"""
+        SELECT {_COLUMNS}
+          FROM products.products
+         WHERE uuid = ANY ($1::uuid[]) AND (active OR NOT $2)
+        """,  # noqa: S608 - as above
+        uuids,
+        only_sold,
+    )
+    return rows.many(Product, found)
 
 
 async def show(connection: Connection, product_id: int) -> Shown:

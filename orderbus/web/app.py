@@ -32,6 +32,7 @@ from orderbus.web.api import (
     new_orders,
     order_moves,
     orders,
+    shop_orders,
     sign_in,
     webhook_endpoints,
 )
@@ -49,6 +50,7 @@ ROUTES: Final[Sequence[Route]] = (
     *carts.ROUTES,
     *catalog.ROUTES,
     *inventory.ROUTES,
+    *shop_orders.ROUTES,
     *dead_letters.ROUTES,
     *webhook_endpoints.ROUTES,
     *deliveries.ROUTES,

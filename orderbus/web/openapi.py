@@ -53,6 +53,7 @@ _PATH: Final = {
     "sku": "the sku of a product",
     "job": "the number of a job",
     "delivery": "the number of a delivery",
+    "order": "the order's number in the shop, its id there",
     "customer": "the number of a customer",
     "key": "the number of an API key",
     "letter": "the number of a dead letter",

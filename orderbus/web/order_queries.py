@@ -52,7 +52,7 @@ class OrderQuery(PageQuery):
         Fulfillment | SkipJsonSchema[None], BeforeValidator(one_of([*Fulfillment]))
     ] = None
     on_hold: Annotated[bool | SkipJsonSchema[None], BeforeValidator(_flag)] = None
-    source: Annotated[Text, Field(description="webhook, api or cart")] = None
+    source: Annotated[Text, Field(description="webhook, api, cart or catalog")] = None
     external_ref: Annotated[Text, Field(description="the sender's reference")] = None
     customer: Annotated[Text, Field(description="their email, or the sender's name for them")] = (
         None

@@ -7,19 +7,22 @@ is wrong, or what is wrong by field.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from orderbus import errors
 from orderbus.domain.text import brief, storable
 from orderbus.errors import Fault, Invalid, OrderbusError
 from orderbus.handling import handling
-from orderbus.web.schemas.refusals import ShopRefusal, TokenMessage
+from orderbus.web.schemas.refusals import ShopRefusal, ShopShortLine, TokenMessage
 
 CONTENT_TYPE: Final = "application/json"
 _FAMILIES: Final = ("/api/identity", "/api/catalog", "/api/orders")
 _LONGEST: Final = 300
 #: Where a token is what is sent, and not who sends it.
 _ABOUT_TOKENS: Final = ("/api/identity/token", "/api/identity/logout")
+#: Where every product is named of which there is too little, and what is wrong with each item.
+_ORDERS: Final = "/api/orders"
+_ITEM: Final = re.compile(r"/order_items/([0-9]{1,4})(?:/(\w+))?", re.ASCII)
 #: What is said there where something is wrong with a field.
 _WORDS: Final = {
     "missing": "This field is required.",
@@ -29,6 +32,8 @@ _WORDS: Final = {
     "decimal_max_digits": "Ensure that there are no more than {bound} digits in total.",
     "decimal_max_places": "Ensure that there are no more than {bound} decimal places.",
     "greater_than_equal": "Ensure this value is greater than or equal to {bound}.",
+    "uuid_parsing": "Must be a valid UUID.",
+    "uuid_type": "Must be a valid UUID.",
     "less_than_equal": "Ensure this value is less than or equal to {bound}.",
 }
 
@@ -66,20 +71,42 @@ def body_of(error: OrderbusError, path: str) -> ShopRefusal:
         case Invalid(faults=[_, *_]) if all(fault.pointer for fault in error.faults):
             return ShopRefusal.model_validate(by_field(error))
         case errors.Conflict():
-            return ShopRefusal(error=short(error.detail))
+            lines = _short_lines(error) if path.startswith(_ORDERS) else {}
+            return ShopRefusal(error=short(error.detail), **lines)
     return ShopRefusal(detail=short(error.detail))
 
 
-def by_field(error: Invalid) -> dict[str, list[str]]:
-    """Name what is wrong with each field."""
-    found: dict[str, list[str]] = {}
+def _short_lines(error: errors.Conflict) -> dict[str, Any]:
+    """Say of which products there is too little, where that is what is wrong."""
+    if not isinstance(error, errors.OutOfStock):
+        return {}
+    lines = [
+        ShopShortLine(sku=storable(brief(each.sku)), wanted=each.wanted, available=each.available)
+        for each in error.short
+    ]
+    return {"short": lines}
+
+
+def by_field(error: Invalid) -> dict[str, list[Any]]:
+    """Name what is wrong with each field; of an order's items, what is wrong with each of them."""
+    found: dict[str, list[Any]] = {}
     for fault in error.faults:
+        if (of_item := _ITEM.fullmatch(fault.pointer)) and int(of_item[1]) < errors.MOST_FAULTS:
+            _add_to_item(found.setdefault("order_items", []), of_item, short(_said(fault)))
+            continue
         field = storable(brief(fault.pointer)).removeprefix("/") or "non_field_errors"
         said = short(_said(fault))
         if field in ShopRefusal.model_fields:  # these say something else
             field, said = "non_field_errors", f"{field}: {said}"
         found.setdefault(field, []).append(said)
     return found
+
+
+def _add_to_item(items: list[dict[str, list[str]]], of_item: re.Match[str], said: str) -> None:
+    """Put what is wrong with an item in its place; those before it have nothing, or more."""
+    number, field = int(of_item[1]), of_item[2] or "non_field_errors"
+    items.extend({} for _ in range(number + 1 - len(items)))
+    items[number].setdefault(field, []).append(said)
 
 
 def _said(fault: Fault) -> str:

@@ -12,11 +12,10 @@ from uuid import uuid4
 import jsonschema
 import pytest
 
-from orderbus import errors, services, storage
+from orderbus import errors, services
 from orderbus.domain.rights import Scope
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
-from orderbus.storage.jobs import NewJob, Step
 from orderbus.web import app, openapi
 from tests.conftest import settings_from
 from tests.support import (
@@ -24,6 +23,7 @@ from tests.support import (
     catalogue_calls,
     delivery_rows,
     identity_answers,
+    job_calls,
     letter_rows,
     order_calls,
     samples,
@@ -40,12 +40,13 @@ ONE_AFTER_ANOTHER = (("a", "SO-1", 350), ("b", "SO-1", 350), ("c", "SO-1", 1), (
 ELSEWHERE = {503, 500, 408}
 #: Here 409 means only that the first request under a key is not answered yet.
 ONLY_UNDER_WAY = {
-    ("discard_dead_letter", 409),
-    *(("create_new_order", 409), ("begin_job", 409)),
-    *(("add_product", 409), ("reserve_product", 409), ("ship_product", 409)),
-    *(("add_endpoint", 409), ("disable_endpoint", 409), ("enable_endpoint", 409)),
+    (name, 409)
+    for name in (
+        *("discard_dead_letter", "create_new_order", "begin_job", "place_shop_order"),
+        *("add_product", "reserve_product", "ship_product"),
+        *("add_endpoint", "disable_endpoint", "enable_endpoint"),
+    )
 }
-MOMENT = "2026-01-02T03:04:05Z"
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ async def guarded(env: dict[str, str], database: Database) -> AsyncIterator[Clie
 def routes() -> list[tuple[str, str, dict[str, Any]]]:
     """Every operation as it can be asked: its method, a path, and what is described of it."""
     values = {"{delivery}": "4711", "{id}": str(uuid4()), "{file}": "start.js", "{job}": "17"}
-    values |= {"{letter}": "17", "{product}": "17", "{sku}": "tea"}
+    values |= {"{letter}": "17", "{product}": "17", "{sku}": "tea", "{order}": "4711"}
     values |= {"{customer}": "4711", "{key}": "17"}
     return [
         (method, re.sub("{[a-z]+}", lambda name: values[name.group()], path), operation)
@@ -132,26 +133,6 @@ async def read_and_change(client: Client, database: Database, settings: Settings
         await client.get(path, headers={"If-None-Match": seen.headers["ETag"]})
     await client.get("/docs/nothing.js")
     await client.get("/", allow_redirects=False)
-
-
-async def begin_and_move_jobs(client: Client, database: Database) -> None:
-    path, key = "/api/v1/jobs", {"Idempotency-Key": "a job"}
-    body = {"kind": "replay", "filter": {"consumer": "count_event", "since": MOMENT}}
-    await client.post(path, json={**body, "dry_run": True})
-    begun = await client.post(path, json=body, headers=key)
-    await client.post(path, json={**body, "rate": 1}, headers=key)
-    await client.get(f"{path}?state=lost")
-    job = (await begun.json())["id"]
-    await client.get(f"{path}/{job}")
-    for action in ("pause", "resume", "cancel"):
-        key = {"Idempotency-Key": f"{action} a job"}
-        await client.post(f"{path}/{job}/{action}", headers=key)
-        await client.post(f"{path}/{job}/{action}", headers=key, json={"reason": "another"})
-    for action in ("pause", "resume"):
-        await client.post(f"{path}/{job}/{action}")
-    done = await database.ask(storage.jobs.add, NewJob("replay", {}, 1, 0, "test"))
-    await database.ask(storage.jobs.advance, done.id, Step(0))
-    await client.post(f"{path}/{done.id}/cancel")
 
 
 async def add_and_change_endpoints(client: Client, database: Database, settings: Settings) -> None:
@@ -235,11 +216,12 @@ async def test_every_answer_that_is_described_is_given_and_no_other(
     await take_orders(client)
     await catalogue_calls.fill_carts(client, database)
     await read_and_change(client, database, settings)
-    await begin_and_move_jobs(client, database)
+    await job_calls.begin_and_move(client, database)
     await add_and_change_endpoints(client, database, settings)
     await act_on_deliveries(client, database)
     await decide_about_letters(client, database)
     await catalog_samples.ask_everything(client, database)
+    await order_calls.place_in_the_shop(client, database)
     for headers in ({}, {"X-API-Key": nobodys.key}):
         await guarded.get("/api/catalog/products?active=false", headers=headers)
     await identity_answers.ask_everything(client, database)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from decimal import Decimal
+from uuid import UUID, uuid4
 
+from orderbus import storage
+from orderbus.domain.products import NewProduct
+from orderbus.storage.database import Database
+from tests.support import stock_rows
 from tests.support.api_client import Client, placed
+from tests.support.shop_samples import GUITAR, ORDERS, order
 
 
 async def move_and_change(client: Client, root: str) -> None:
     """Move an order and change it, each once as it may be and in each way that is refused."""
-    order = await placed(client)
-    one = f"{root}/{order['id']}"
+    one = f"{root}/{(await placed(client))['id']}"
     stale = {"If-Match": '"99"'}
     for action in ("hold", "release", "ship", "deliver"):
         key = {"Idempotency-Key": f"{action} {one}"}
@@ -25,3 +30,20 @@ async def move_and_change(client: Client, root: str) -> None:
     await client.patch(one, headers=key, json={"metadata": {"a": 2}})
     await client.patch(one, headers={"If-Match": "*"}, json={"shipping_address": "elsewhere"})
     await client.patch(f"{root}/{uuid4()}", headers={"If-Match": "*"}, json={})
+
+
+async def place_in_the_shop(client: Client, database: Database) -> None:
+    """Have each path of the shop's orders give each of its answers."""
+    guitar = await database.ask(
+        storage.products.add,
+        NewProduct(sku="GUITAR", name="Guitar", price=Decimal(100)),
+        uuid=UUID(GUITAR),
+    )
+    await stock_rows.book(database, guitar.sku, 4)
+    key = {"Idempotency-Key": "an order of the shop"}
+    added = await client.post(ORDERS, json=order(), headers=key)
+    await client.post(ORDERS, json=order(total=1), headers=key)
+    await client.post(ORDERS, json=order())
+    one = f"{ORDERS}{(await added.json())['id']}/"
+    for path in ("/api/orders/", ORDERS, f"{ORDERS}?colour=red", one):
+        await client.get(path)

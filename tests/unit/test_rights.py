@@ -68,6 +68,7 @@ def test_a_key_from_before_scopes_may_do_exactly_what_every_key_could() -> None:
     tags = {
         *("orders", "orders by references", "carts", "webhook endpoints"),
         *("deliveries", "dead letters", "jobs"),
+        "orders of the shop",  # which are orders
     }
 
     for route in ROUTES:

@@ -53,7 +53,7 @@ async def api_root(request: web.Request) -> web.Response:
     """Say where the shop begins."""
     origin = product_queries.origin(request)
     return bodies.ApiLinks(
-        identity=f"{origin}/api/identity/", catalog=f"{origin}/api/catalog/"
+        **{name: f"{origin}/api/{name}/" for name in ("identity", "catalog", "orders")}
     ).response()
 
 

@@ -46,7 +46,7 @@ _Description = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_DESCRIPTION),
     AfterValidator(without_nul),
 ]
-_Price = Annotated[Money, Field(le=LARGEST_AMOUNT), WrapValidator(_number)]
+Price = Annotated[Money, Field(le=LARGEST_AMOUNT), WrapValidator(_number)]
 _Sku = Annotated[_Text100, Field(description="by which orders name it; its uuid where left out")]
 _Categories = Annotated[
     list[_Text100], Field(max_length=20, description="slugs of the categories it is in")
@@ -66,7 +66,7 @@ class ProductToKeep(BaseModel):
 
     name: _Text100
     description: _Description
-    price: _Price
+    price: Price
     sku: _Sku = ""
     categories: _Categories = []
 
@@ -78,7 +78,7 @@ class ProductChange(BaseModel):
 
     name: _Text100 = ""
     description: _Description = ""
-    price: _Price | None = None
+    price: Price | None = None
     sku: _Sku = ""
     categories: _Categories = []
 
@@ -126,6 +126,7 @@ class ApiLinks(Body):
 
     identity: str
     catalog: str
+    orders: str
 
 
 class CatalogLinks(Body):

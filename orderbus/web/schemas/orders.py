@@ -31,6 +31,7 @@ class Customer(Body):
     name: str = Field(examples=["Jane Doe"])
     email: str = Field(examples=["jane@example.com"])
     ref: str = Field("", description="the sender's own name for the customer; absent without one")
+    id: UUID | None = Field(None, description="of a customer who signs in here; absent without one")
 
 
 class OrderItem(Body):
@@ -42,6 +43,7 @@ class OrderItem(Body):
     quantity: int = Field(ge=1, examples=[2])
     unit_price: Amount
     shipped: int = Field(ge=0, description="how many have left", examples=[0])
+    product: UUID | None = Field(None, description="which it names by its uuid; absent without one")
 
 
 class Order(Body):
@@ -54,7 +56,9 @@ class Order(Body):
     items: list[OrderItem]
     shipping_address: str = Field(examples=["123 Main St, Austin, TX 78701"])
     total: Amount
-    source: str = Field(description="where it came in: webhook, api or cart", examples=["api"])
+    source: str = Field(
+        description="where it came in: webhook, api, cart or catalog", examples=["api"]
+    )
     status: Status
     reason: str | None = Field(description="why it failed or was cancelled")
     cause: Cause | None = Field(description="why it was cancelled, as a word")
@@ -74,7 +78,7 @@ class Order(Body):
             "id": order.order_id,
             "external_ref": order.external_ref,
             **services.orders.content_of(order),
-            "items": [asdict(item) for item in order.items],
+            "items": [_line(item) for item in order.items],
             "reason": order.status_reason,
             "cause": order.cancel_cause,
             "hold_reason": order.hold_reason,
@@ -89,6 +93,13 @@ class Order(Body):
     def etag(self) -> str:
         """Write which version of the order this is."""
         return f'"{self.sequence}"'
+
+
+def _line(item: storage.orders.OrderItem) -> dict[str, Any]:
+    line = asdict(item)
+    if item.product is None:
+        del line["product"]
+    return line
 
 
 class OrderPage(Body):

@@ -1,0 +1,135 @@
+"""Orders of the shop, as its clients know them: placed, and completed at once, each their own."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from aiohttp import web
+
+from orderbus import services, storage
+from orderbus.domain import rights
+from orderbus.errors import NotFound, OutOfStock
+from orderbus.services.shop_orders import ToPlace
+from orderbus.storage.database import Connection
+from orderbus.storage.orders import Order
+from orderbus.web import pages, queries, requests, senders
+from orderbus.web.app_keys import DATABASE, SETTINGS
+from orderbus.web.idempotency import REPLAYED, answer_once
+from orderbus.web.requests import CALLER, WHO
+from orderbus.web.routes import Routes
+from orderbus.web.schemas import shop_orders as bodies
+
+ROUTES: Final = Routes("orders of the shop")
+_ALL: Final = "/api/orders/orders/"
+_ONE: Final = f"{_ALL}{{order}}/"
+_ORDER: Final = (bodies.ShopOrder,)
+
+
+@ROUTES("GET", "/api/orders/", name="orders_root", answers={200: (bodies.OrderLinks,)})
+async def root(request: web.Request) -> web.Response:
+    """Say where the orders are."""
+    return bodies.OrderLinks(orders=f"{senders.base_url(request)}{_ALL}").response()
+
+
+@ROUTES(
+    "GET",
+    _ALL,
+    name="list_shop_orders",
+    query=pages.OffsetQuery,
+    answers={200: (bodies.ShopOrderPage,)},
+)
+async def list_page(request: web.Request) -> web.Response:
+    """List orders from the oldest on; to a customer there are none but their own."""
+    query = queries.read(request, pages.OffsetQuery)
+    page = await request.app[DATABASE].ask(
+        storage.shop_orders.list_page,
+        customer=_only(request),
+        offset=query.offset,
+        at_most=query.at_most,
+    )
+    links = pages.links(request, query, page.count)
+    results = [_body(request, order) for order in page.orders]
+    return bodies.ShopOrderPage(**links, results=results).response()
+
+
+@ROUTES(
+    "POST",
+    _ALL,
+    name="place_shop_order",
+    takes=bodies.ShopOrderToPlace,
+    answers={201: _ORDER},
+    headers=("ETag", "Location", REPLAYED),
+    reads=("Idempotency-Key",),
+    errors=(OutOfStock,),
+    takes_order=True,
+)
+async def place(request: web.Request) -> web.Response:
+    """Place an order, which is answered as completed: with all of its stock, or not at all.
+
+    Who may import orders can say that one was completed elsewhere: it takes no stock.
+    """
+    body = await requests.body(request)
+    asked = requests.valid(bodies.ShopOrderToPlace, requests.members(body))
+    may_import = rights.may(request[WHO], "import_orders")
+    wanted = ToPlace(
+        customer=_customer(request, asked.customer),
+        lines=asked.lines(),
+        total=asked.total,
+        takes_stock=asked.status != "completed" or not may_import,
+        trusts_prices=request.app[SETTINGS].price_policy == "trust",
+        actor=request[CALLER],
+        traceparent=requests.traceparent(request),
+    )
+
+    async def place(connection: Connection) -> web.Response:
+        placed = await services.shop_orders.place(connection, wanted)
+        return _shown(request, placed, 201, Location=_url(request, placed))
+
+    return await answer_once(request, body, place)
+
+
+@ROUTES("GET", _ONE, name="show_shop_order", answers={200: _ORDER}, headers=("ETag",))
+async def show(request: web.Request) -> web.Response:
+    """Show an order; to a customer nobody else's is there."""
+    found = await request.app[DATABASE].ask(
+        storage.shop_orders.get, _number(request), customer=_only(request)
+    )
+    return _shown(request, found)
+
+
+def _only(request: web.Request) -> UUID | None:
+    """Name the customer whose orders alone are there for the caller; None where all are.
+
+    Raises ``NotFound`` where nothing can be the caller's own.
+    """
+    caller = requests.only_own(request)
+    if caller is not None and caller.customer is None:
+        raise NotFound("Not found.")
+    return caller.customer if caller else None
+
+
+def _customer(request: web.Request, named: UUID | None) -> UUID | None:
+    """Say whose an order is to be: the caller's, or of whom they name, where they may."""
+    own = _only(request)
+    return own or named or request[WHO].customer
+
+
+def _number(request: web.Request) -> int:
+    try:
+        return requests.number(request, "order")
+    except NotFound:
+        raise NotFound("Not found.") from None
+
+
+def _url(request: web.Request, order: Order) -> str:
+    return f"{senders.base_url(request)}{_ALL}{order.order_pk}/"
+
+
+def _body(request: web.Request, order: Order) -> bodies.ShopOrder:
+    return bodies.ShopOrder.shown(order, url=_url(request, order))
+
+
+def _shown(request: web.Request, order: Order, status: int = 200, **headers: str) -> web.Response:
+    tag = {"ETag": f'"{order.event_seq}"'}
+    return _body(request, order).response(status, {**tag, **headers})
