@@ -514,6 +514,14 @@ CREATE TABLE ops.inbox (
 )
 PARTITION BY RANGE (occurred_at);
 
+CREATE TABLE ops.job_lines (
+    job_id bigint NOT NULL,
+    line integer NOT NULL,
+    content jsonb NOT NULL,
+    CONSTRAINT job_lines_content_check CHECK ((jsonb_typeof(content) = 'object'::text)),
+    CONSTRAINT job_lines_line_check CHECK ((line > 0))
+);
+
 CREATE TABLE ops.jobs (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -957,6 +965,9 @@ ALTER TABLE ONLY ops.idempotency_keys
 ALTER TABLE ONLY ops.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (occurred_at, event_id);
 
+ALTER TABLE ONLY ops.job_lines
+    ADD CONSTRAINT job_lines_pkey PRIMARY KEY (job_id, line);
+
 ALTER TABLE ONLY ops.jobs
     ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
 
@@ -1205,6 +1216,9 @@ ALTER TABLE ONLY identity.password_resets
 
 ALTER TABLE ONLY identity.refresh_tokens
     ADD CONSTRAINT refresh_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES identity.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY ops.job_lines
+    ADD CONSTRAINT job_lines_job_id_fkey FOREIGN KEY (job_id) REFERENCES ops.jobs(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY ops.webhook_attempts
     ADD CONSTRAINT webhook_attempts_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES ops.webhook_deliveries(id) ON DELETE CASCADE;

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 from rich.progress import Progress
 
 from orderbus import services, storage
-from orderbus.commands import terminal
+from orderbus.commands import jobs, terminal
 from orderbus.domain.text import brief
 from orderbus.errors import Conflict, NotFound
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Exit code of ``verify`` where counters differ from what moved.
 DIFFERS: Final = 1
+#: Unknown products that a person is shown.
+SHOWN: Final = 20
 
 
 @click.group()
@@ -83,6 +85,48 @@ async def book(
         raise Conflict(f"Nothing was booked: {why}")
     shown = {"sku": sku, "before": booked.before, "after": booked.after, "version": booked.version}
     run.answer(shown, f"{sku}: {booked.before} before, {booked.after} on hand now")
+
+
+@stock.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option("--reason", help="Why, for lines that give no reason.")
+@click.option("--again", is_flag=True, help="Book a file that was booked already once more.")
+@click.option("--dry-run", is_flag=True, help="Only check the file, and name unknown products.")
+@jobs.rate_option
+@terminal.with_database
+async def import_file(
+    run: terminal.Run,
+    *,
+    file: BinaryIO,
+    reason: str | None,
+    again: bool,
+    dry_run: bool,
+    rate: int,
+) -> None:
+    """Book the lines of a CSV file, each that can be, as a job that workers go on with.
+
+    Its first line names columns: sku, count or delta, and if you like expected and reason.
+    """
+    content = file.read(services.stock_imports.MOST_BYTES + 1)
+    lines = services.stock_imports.read(content, reason=reason)
+    if dry_run:
+        unknown = await run.database.ask(services.stock_imports.unknown, lines)
+        answer = {"lines": len(lines), "unknown": unknown}
+        run.answer(
+            answer,
+            f"{len(lines)} lines, {len(unknown)} of them of unknown products; nothing was booked",
+            *(f"unknown      {terminal.cell(sku)}" for sku in unknown[:SHOWN]),
+        )
+        return
+    async with run.database.transaction() as connection:
+        wanted = await services.stock_imports.about(
+            connection, lines, file=file.name, content=content, again=again
+        )
+        planned = services.jobs.Plan("import_stock", wanted, len(lines))
+        job = await services.jobs.begin(
+            connection, planned, rate=rate, asked_by=run.actor, why=reason, lines=lines
+        )
+    jobs.answer(run, await jobs.work_on(run, job))
 
 
 @stock.command()

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         seeds,
         shop_orders,
         stock,
+        stock_imports,
         throttles,
         tokens,
         users,

@@ -7,7 +7,7 @@ killed leaves nothing half done, and no two do the same. No lease is needed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -17,10 +17,11 @@ from orderbus import storage, telemetry
 from orderbus.domain.jobs import AT_MOST, MOVES, Action
 from orderbus.domain.retries import STEP_OF_JOB
 from orderbus.errors import Busy, Conflict, Misconfigured, Unavailable
-from orderbus.services import delivery_jobs, letter_jobs, replay
+from orderbus.services import delivery_jobs, letter_jobs, replay, stock_imports
 from orderbus.services.kinds import Filter, Kind, Outside, counted, reason
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database, after_commit, our_errors
+from orderbus.storage.job_lines import JobLine
 from orderbus.storage.jobs import Job, NewJob, Step, Taken
 
 #: Every kind of job there is, by its name.
@@ -33,6 +34,7 @@ KINDS: Final[Mapping[str, Kind[Any]]] = {
         delivery_jobs.RESEND,
         letter_jobs.REDRIVE,
         letter_jobs.DISCARD,
+        stock_imports.IMPORT,
     )
 }
 #: What the audit trail says of each action.
@@ -43,6 +45,8 @@ _DONE: Final[Mapping[Action, str]] = {
 }
 #: How long rows are counted before a job begins: a request has to end, however many they are.
 PATIENCE: Final = timedelta(seconds=5)
+#: Lines that one statement keeps.
+_LINES: Final = 1_000
 #: Seconds a wake-up message may take: without it the dispatcher finds what is due.
 _WAKING: Final = 5
 
@@ -76,9 +80,18 @@ async def plan(
 
 
 async def begin(
-    connection: Connection, planned: Plan, *, rate: int, asked_by: str, why: str | None = None
+    connection: Connection,
+    planned: Plan,
+    *,
+    rate: int,
+    asked_by: str,
+    why: str | None = None,
+    lines: Sequence[JobLine] = (),
 ) -> Job:
-    """Begin a job, in the caller's transaction: from its commit on, workers take its steps."""
+    """Begin a job, in the caller's transaction: from its commit on, workers take its steps.
+
+    ``lines`` are kept with it, of a kind that is begun with lines.
+    """
     job = await storage.jobs.add(
         connection,
         NewJob(
@@ -92,6 +105,8 @@ async def begin(
             planned.is_at_least,
         ),
     )
+    for start in range(0, len(lines), _LINES):
+        await storage.job_lines.add(connection, job.id, lines[start : start + _LINES])
     await _note(connection, job, "job.begun", asked_by, why)
     about = {"job": job.id, "kind": job.kind, "total": job.total, "actor": asked_by}
     after_commit(connection, lambda _: telemetry.log.info("job_begun", **about))
@@ -180,7 +195,7 @@ async def _deal_with(connection: Connection, taken: Taken, outside: Outside) -> 
     wanted = kind.filter.model_validate(taken.filter)
     # Fewer after a step in vain: it may have taken too long.
     at_most = max(1, min(AT_MOST, taken.rate) >> min(taken.vain, 10))
-    asked = replace(outside, asked_by=taken.asked_by)
+    asked = replace(outside, asked_by=taken.asked_by, job_id=taken.id)
     return await kind.step(connection, wanted, taken.cursor, at_most, asked)
 
 

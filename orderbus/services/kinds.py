@@ -48,7 +48,8 @@ class Outside:
 
     ``enqueue`` sends a message to an actor with ``args`` and ``kwargs``, ``publish`` answers for
     each message as ``Publisher.publish`` does, ``wake_up`` is for work that became due, counted by
-    actor. ``wants`` has the pattern of each consumer there is. ``asked_by`` began the job.
+    actor. ``wants`` has the pattern of each consumer there is. ``asked_by`` began the job
+    ``job_id``.
     """
 
     settings: Settings
@@ -57,6 +58,7 @@ class Outside:
     wake_up: Callable[[Mapping[str, int]], Awaitable[None]]
     wants: Mapping[str, str]
     asked_by: str = ""
+    job_id: int = 0
 
 
 async def _as_it_is(_connection: Connection, wanted: F, _settings: Settings) -> F:
@@ -72,7 +74,8 @@ class Kind(Generic[F]):
     id), ``count`` says how many rows fit, those of one short statement after the other. ``step``
     deals with the next ``at_most`` rows behind the cursor (None: from the first on), in the order
     in which they became due, inside a transaction that ends with it: raising undoes all of it.
-    ``Unavailable`` has it tried again later, any other error fails the job.
+    ``Unavailable`` has it tried again later, any other error fails the job. One that
+    ``is_begun_with_lines`` is no filter of rows that are there: only its own service begins it.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Kind(Generic[F]):
     count: Callable[[Connection, F], AsyncGenerator[int, None]]
     step: Callable[[Connection, F, Cursor | None, int, Outside], Awaitable[Step]]
     bound: Callable[[Connection, F, Settings], Awaitable[F]] = _as_it_is
+    is_begun_with_lines: bool = False
 
 
 def read(model: type[F], members: Mapping[str, object]) -> F:

@@ -77,15 +77,22 @@ def _check(lines: Sequence[Line]) -> None:
     if not 1 <= len(lines) <= MOST_LINES:
         raise _fault("", f"{len(lines)} lines: must be 1 to {MOST_LINES}")
     for index, line in enumerate(lines):
-        if (line.product is None) == (line.sku is None):
-            raise _fault(f"/{index}", "name a product by its uuid or by its sku")
-        if (line.count is None) == (line.delta is None):
-            raise _fault(f"/{index}", "give either the count or the delta")
-        if line.reason is None and (line.delta is None or line.delta < 0):
-            raise _fault(f"/{index}", "give the reason of what is counted or removed")
-        for number in (line.count, line.delta, line.expected):
-            if number is not None and abs(number) > MOST_UNITS:
-                raise _fault(f"/{index}", f"{brief(str(number), 40)} units: at most {MOST_UNITS}")
+        if (fault := unclear(line)) is not None:
+            raise _fault(f"/{index}", fault)
+
+
+def unclear(line: Line) -> str | None:
+    """Say what is not clear about a line by itself; None where it can be tried."""
+    if (line.product is None) == (line.sku is None):
+        return "name a product by its uuid or by its sku"
+    if (line.count is None) == (line.delta is None):
+        return "give either the count or the delta"
+    if line.reason is None and (line.delta is None or line.delta < 0):
+        return "give the reason of what is counted or removed"
+    for number in (line.count, line.delta, line.expected):
+        if number is not None and abs(number) > MOST_UNITS:
+            return f"{brief(str(number), 40)} units: at most {MOST_UNITS}"
+    return None
 
 
 def _fault(pointer: str, sentence: str) -> Invalid:

@@ -38,6 +38,7 @@ from orderbus.storage import (
     events,
     idempotency,
     inbox,
+    job_lines,
     jobs,
     journey,
     letter_lists,

@@ -58,3 +58,8 @@ async def fail_all(database: Database) -> None:
     await value(
         database, "UPDATE ops.jobs SET state = 'failed', error = 'a test', finished_at = now()"
     )
+
+
+async def delete(database: Database, job: int) -> None:
+    """Delete a job, as retention does once it ended long ago."""
+    await value(database, "DELETE FROM ops.jobs WHERE id = $1", job)

@@ -25,6 +25,7 @@ WITHOUT_ROWS = {
     "product_cache",
     "seeds",
     "shared",
+    "stock_imports",
     "taking",
 }
 #: What names none of its values. ``tuple[T, ...]`` is a sequence of one kind, and has no names.

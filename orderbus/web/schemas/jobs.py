@@ -45,6 +45,7 @@ NEW: Final[Mapping[str, type[Asked]]] = {
         filter=(kind.filter, ...),
     )
     for name, kind in KINDS.items()
+    if not kind.is_begun_with_lines
 }
 _any: Any = Union[tuple(NEW.values())]  # noqa: UP007 - of as many as there are
 
