@@ -161,11 +161,18 @@ def reloading(watched: Path) -> Iterator[Reloading]:
         reloading.end()
 
 
+def write(path: Path, text: str) -> None:
+    """Change a file once: written where it is, it would be empty first."""
+    beside = path.parents[1] / path.name
+    beside.write_text(text)
+    beside.replace(path)
+
+
 def test_a_command_is_started_anew_when_a_file_changes_and_ends_with_its_starter(
     reloading: Reloading, watched: Path
 ) -> None:
     first = reloading.line()
-    (watched / "code.py").write_text("second, and longer")
+    write(watched / "code.py", "second, and longer")
     said, second = reloading.line(), reloading.line()
     reloading.end()
 
@@ -178,7 +185,7 @@ def test_a_command_is_started_anew_when_a_file_changes_and_ends_with_its_starter
 
 def test_a_new_file_and_one_that_goes_count_as_changes(reloading: Reloading, watched: Path) -> None:
     reloading.line()
-    (watched / "more.py").write_text("new")
+    write(watched / "more.py", "new")
     added = reloading.line()
     reloading.line()
     (watched / "more.py").unlink()
@@ -189,7 +196,7 @@ def test_a_new_file_and_one_that_goes_count_as_changes(reloading: Reloading, wat
 def test_a_command_that_ended_is_started_again_with_the_next_change(watched: Path) -> None:
     reloading = Reloading(watched, sys.executable, "-c", "import sys; sys.exit(2)")
     ended = reloading.line()
-    (watched / "code.py").write_text("mended it")
+    write(watched / "code.py", "mended it")
     said, again = reloading.line(), reloading.line()
     reloading.end()
 
