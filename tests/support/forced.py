@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -114,3 +115,12 @@ def gather_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a batch from Pub/Sub wait for more as long as a slow machine takes to bring it."""
     monkeypatch.setattr(subscription, "_QUIET", 0.2)
     monkeypatch.setattr(subscription, "_GATHER", 60.0)
+
+
+def change_statement(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, was: str, is_now: str
+) -> None:
+    """Have a statement of storage say something else in every place where it says ``was``."""
+    statement = getattr(module, name)
+    assert was in statement
+    monkeypatch.setattr(module, name, statement.replace(was, is_now))

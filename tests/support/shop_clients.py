@@ -1,0 +1,199 @@
+"""Clients of a shop that act at once, on the real database, as a model of its stock does."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from functools import singledispatchmethod
+from uuid import UUID, uuid4
+
+from orderbus import services, storage
+from orderbus.domain.carts import OpenCart, PutItem
+from orderbus.domain.orders import Item, OrderId
+from orderbus.domain.states import Action
+from orderbus.errors import OrderbusError, Unavailable
+from orderbus.services.order_moves import Asked
+from orderbus.services.orders import Accepting
+from orderbus.storage.database import Connection, Database
+from orderbus.storage.stock_bookings import Line
+from tests.support import reservation_rows, samples, stock_rows
+from tests.support.stock_model import (
+    Book,
+    Buy,
+    Cancel,
+    Command,
+    Counters,
+    Fail,
+    Model,
+    Open,
+    Place,
+    Put,
+    Send,
+    SetAside,
+    Ship,
+    Units,
+    ends,
+)
+
+_LONG = timedelta(days=1)
+_ASKED = Asked(actor="test", reason="test")
+
+
+class Shop:
+    """Some products of which few are there, and the model that each has to agree with."""
+
+    def __init__(self, database: Database, products: Mapping[str, int]) -> None:
+        """Sell these products, each with its number by its sku."""
+        self._database = database
+        self._accepting = Accepting(database, allocates=True)
+        self._skus, self._products = list(products), list(products.values())
+        self._carts: dict[int, UUID] = {}
+        self._orders: dict[int, OrderId] = {}
+        self.model = Model([Counters() for _ in products], [0 for _ in products])
+
+    @classmethod
+    async def opened(cls, database: Database, products: int) -> Shop:
+        """Open one with new products, of which there are none yet."""
+        skus = [f"sku-{uuid4()}" for _ in range(products)]
+        return cls(database, {sku: await stock_rows.add(database, 0, sku=sku) for sku in skus})
+
+    async def all_at_once(self, commands: Sequence[Command]) -> None:
+        """Carry commands out at once; what came of them has to be what the model says."""
+        done = await asyncio.gather(*map(self._is_done, commands))
+        seen = await self._counters()
+        could_be = list(ends(self.model, list(zip(commands, done, strict=True))))
+        assert could_be, f"no order of these comes to it: {commands}, {done}, {self.model}"
+        agreeing = [model for model in could_be if model.counters == seen]
+        assert agreeing, f"{seen} is none of {[model.counters for model in could_be]}"
+        for model in agreeing:
+            if await self._carts_agree(model):
+                self.model = model
+                return
+        raise AssertionError(f"the carts hold something else: {agreeing}")
+
+    async def let_lapse(self) -> None:
+        """Let every open cart have held what it holds too long."""
+        await reservation_rows.let_time_pass(self._database)
+        await services.carts.let_lapse(self._database)
+        self.model.lapse()
+        assert self.model.counters == await self._counters()
+
+    async def _counters(self) -> list[Counters]:
+        levels = [await stock_rows.level(self._database, product) for product in self._products]
+        return [
+            Counters(each.on_hand, each.reserved, each.allocated, each.shipped) for each in levels
+        ]
+
+    async def _carts_agree(self, model: Model) -> bool:
+        for name, cart in model.carts.items():
+            if cart.is_open:
+                held = await reservation_rows.held(self._database, self._carts[name])
+                if held != sum(cart.holds(product) for product in cart.wanted):
+                    return False
+        return True
+
+    async def _is_done(self, command: Command) -> bool:
+        await asyncio.sleep(random.random() / 1000)  # noqa: S311 - who is first differs
+        try:
+            await self._do(command)
+        except Unavailable:
+            raise
+        except OrderbusError:
+            return False
+        return True
+
+    def _items(self, wanted: Units) -> tuple[Item, ...]:
+        return tuple(
+            Item(sku=self._skus[product], name="Tea", quantity=units, unit_price=Decimal(5))
+            for product, units in wanted.items()
+        )
+
+    @singledispatchmethod
+    async def _do(self, command: object) -> None:
+        raise NotImplementedError(command)
+
+    @_do.register
+    async def _(self, book: Book) -> None:
+        line = Line(sku=self._skus[book.product], delta=book.delta, reason="test")
+        async with self._database.transaction() as connection:
+            (booked,) = await services.stock.book(
+                connection, [line], each_alone=False, actor="test"
+            )
+        if not booked.ok:
+            raise OrderbusError(str(booked.error))
+
+    @_do.register
+    async def _(self, aside: SetAside) -> None:
+        async with self._database.transaction() as connection:
+            await services.stock.set_aside(
+                connection, self._products[aside.product], aside.quantity, actor="test"
+            )
+
+    @_do.register
+    async def _(self, sent: Send) -> None:
+        async with self._database.transaction() as connection:
+            await services.stock.send(
+                connection, self._products[sent.product], sent.quantity, actor="test"
+            )
+
+    @_do.register
+    async def _(self, opened: Open) -> None:
+        cart = OpenCart(items=self._items(opened.wanted), total_amount=None)
+        async with self._database.transaction() as connection:
+            uuid = await services.carts.open_cart(connection, cart, hold_for=_LONG)
+        self._carts[opened.name] = uuid
+
+    @_do.register
+    async def _(self, put: Put) -> None:
+        item = PutItem(sku=self._skus[put.product], quantity=put.quantity)
+        async with self._database.transaction() as connection:
+            await services.carts.put_item(connection, self._carts[put.cart], item, hold_for=_LONG)
+
+    @_do.register
+    async def _(self, bought: Buy) -> None:
+        uuid = self._carts[bought.cart]
+        if not await self._database.ask(storage.carts.check_out, uuid, traceparent=None):
+            raise OrderbusError("closed before")
+        cart = await self._database.ask(storage.carts.get, uuid)
+        content = {
+            "order_id": str(uuid),
+            "total": str(cart.total_amount),
+            "items": [item.model_dump(mode="json", exclude_none=True) for item in cart.items],
+        }
+        event = samples.event(type="cart.checked_out", order_id=uuid, order=content)
+        async with self._database.transaction() as connection:
+            await services.carts.create_order(connection, event)
+        order = await self._database.ask(storage.orders.get, str(uuid))
+        self._orders[bought.name] = order.order_id
+
+    @_do.register
+    async def _(self, placed: Place) -> None:
+        order = replace(samples.order(), items=self._items(placed.wanted))
+        accepted = await self._accepting.accept(order, traceparent=None)
+        self._orders[placed.name] = accepted.order_id
+
+    @_do.register
+    async def _(self, cancelled: Cancel) -> None:
+        async with self._database.transaction() as connection:
+            order = str(self._orders[cancelled.order])
+            await services.order_moves.cancel(connection, order, _ASKED)
+
+    @_do.register
+    async def _(self, failed: Fail) -> None:
+        async with self._database.transaction() as connection:
+            await self._fail(connection, self._orders[failed.order])
+
+    @_do.register
+    async def _(self, shipped: Ship) -> None:
+        async with self._database.transaction() as connection:
+            order = str(self._orders[shipped.order])
+            await services.order_moves.ship(connection, order, _ASKED)
+
+    async def _fail(self, connection: Connection, order_id: OrderId) -> None:
+        order = await storage.orders.lock(connection, order_id)
+        failed = services.orders.moving(order, Action.FAIL, "test", reason="test")
+        await services.orders.move(connection, [failed])
