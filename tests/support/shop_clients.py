@@ -51,8 +51,9 @@ class Shop:
         self._database = database
         self._accepting = Accepting(database, allocates=True)
         self._skus, self._products = list(products), list(products.values())
-        self._carts: dict[int, UUID] = {}
-        self._orders: dict[int, OrderId] = {}
+        self.products = products
+        self.carts: dict[int, UUID] = {}
+        self.orders: dict[int, OrderId] = {}
         self.model = Model([Counters() for _ in products], [0 for _ in products])
 
     @classmethod
@@ -64,7 +65,7 @@ class Shop:
     async def all_at_once(self, commands: Sequence[Command]) -> None:
         """Carry commands out at once; what came of them has to be what the model says."""
         done = await asyncio.gather(*map(self._is_done, commands))
-        seen = await self._counters()
+        seen = await self.counters()
         could_be = list(ends(self.model, list(zip(commands, done, strict=True))))
         assert could_be, f"no order of these comes to it: {commands}, {done}, {self.model}"
         agreeing = [model for model in could_be if model.counters == seen]
@@ -75,14 +76,38 @@ class Shop:
                 return
         raise AssertionError(f"the carts hold something else: {agreeing}")
 
-    async def let_lapse(self) -> None:
-        """Let every open cart have held what it holds too long."""
+    async def check_out(self, cart: int) -> bool:
+        """Close a cart; false if it was closed before."""
+        uuid = self.carts[cart]
+        return await self._database.ask(storage.carts.check_out, uuid, traceparent=None)
+
+    async def become_order(self, cart: int) -> OrderId:
+        """Have a cart that was closed become its order, as the consumer does."""
+        uuid = self.carts[cart]
+        closed = await self._database.ask(storage.carts.get, uuid)
+        content = {
+            "order_id": str(uuid),
+            "total": str(closed.total_amount),
+            "items": [item.model_dump(mode="json", exclude_none=True) for item in closed.items],
+        }
+        event = samples.event(type="cart.checked_out", order_id=uuid, order=content)
+        async with self._database.transaction() as connection:
+            await services.carts.create_order(connection, event)
+        return (await self._database.ask(storage.orders.get, str(uuid))).order_id
+
+    async def let_time_pass(self) -> None:
+        """Let every open cart have held what it holds too long, and the dispatcher come by."""
         await reservation_rows.let_time_pass(self._database)
         await services.carts.let_lapse(self._database)
-        self.model.lapse()
-        assert self.model.counters == await self._counters()
 
-    async def _counters(self) -> list[Counters]:
+    async def let_lapse(self) -> None:
+        """Do that, and compare."""
+        await self.let_time_pass()
+        self.model.lapse()
+        assert self.model.counters == await self.counters()
+
+    async def counters(self) -> list[Counters]:
+        """Read what the database has of each product."""
         levels = [await stock_rows.level(self._database, product) for product in self._products]
         return [
             Counters(each.on_hand, each.reserved, each.allocated, each.shipped) for each in levels
@@ -91,7 +116,7 @@ class Shop:
     async def _carts_agree(self, model: Model) -> bool:
         for name, cart in model.carts.items():
             if cart.is_open:
-                held = await reservation_rows.held(self._database, self._carts[name])
+                held = await reservation_rows.held(self._database, self.carts[name])
                 if held != sum(cart.holds(product) for product in cart.wanted):
                     return False
         return True
@@ -99,7 +124,7 @@ class Shop:
     async def _is_done(self, command: Command) -> bool:
         await asyncio.sleep(random.random() / 1000)  # noqa: S311 - who is first differs
         try:
-            await self._do(command)
+            await self.do(command)
         except Unavailable:
             raise
         except OrderbusError:
@@ -113,10 +138,11 @@ class Shop:
         )
 
     @singledispatchmethod
-    async def _do(self, command: object) -> None:
+    async def do(self, command: object) -> None:
+        """Carry a command out. Raises ``OrderbusError`` where it is refused."""
         raise NotImplementedError(command)
 
-    @_do.register
+    @do.register
     async def _(self, book: Book) -> None:
         line = Line(sku=self._skus[book.product], delta=book.delta, reason="test")
         async with self._database.transaction() as connection:
@@ -126,71 +152,60 @@ class Shop:
         if not booked.ok:
             raise OrderbusError(str(booked.error))
 
-    @_do.register
+    @do.register
     async def _(self, aside: SetAside) -> None:
         async with self._database.transaction() as connection:
             await services.stock.set_aside(
                 connection, self._products[aside.product], aside.quantity, actor="test"
             )
 
-    @_do.register
+    @do.register
     async def _(self, sent: Send) -> None:
         async with self._database.transaction() as connection:
             await services.stock.send(
                 connection, self._products[sent.product], sent.quantity, actor="test"
             )
 
-    @_do.register
+    @do.register
     async def _(self, opened: Open) -> None:
         cart = OpenCart(items=self._items(opened.wanted), total_amount=None)
         async with self._database.transaction() as connection:
             uuid = await services.carts.open_cart(connection, cart, hold_for=_LONG)
-        self._carts[opened.name] = uuid
+        self.carts[opened.name] = uuid
 
-    @_do.register
+    @do.register
     async def _(self, put: Put) -> None:
         item = PutItem(sku=self._skus[put.product], quantity=put.quantity)
         async with self._database.transaction() as connection:
-            await services.carts.put_item(connection, self._carts[put.cart], item, hold_for=_LONG)
+            await services.carts.put_item(connection, self.carts[put.cart], item, hold_for=_LONG)
 
-    @_do.register
+    @do.register
     async def _(self, bought: Buy) -> None:
-        uuid = self._carts[bought.cart]
-        if not await self._database.ask(storage.carts.check_out, uuid, traceparent=None):
+        if not await self.check_out(bought.cart):
             raise OrderbusError("closed before")
-        cart = await self._database.ask(storage.carts.get, uuid)
-        content = {
-            "order_id": str(uuid),
-            "total": str(cart.total_amount),
-            "items": [item.model_dump(mode="json", exclude_none=True) for item in cart.items],
-        }
-        event = samples.event(type="cart.checked_out", order_id=uuid, order=content)
-        async with self._database.transaction() as connection:
-            await services.carts.create_order(connection, event)
-        order = await self._database.ask(storage.orders.get, str(uuid))
-        self._orders[bought.name] = order.order_id
+        self.orders[bought.name] = await self.become_order(bought.cart)
 
-    @_do.register
+    @do.register
     async def _(self, placed: Place) -> None:
         order = replace(samples.order(), items=self._items(placed.wanted))
         accepted = await self._accepting.accept(order, traceparent=None)
-        self._orders[placed.name] = accepted.order_id
+        self.orders[placed.name] = accepted.order_id
 
-    @_do.register
+    @do.register
     async def _(self, cancelled: Cancel) -> None:
         async with self._database.transaction() as connection:
-            order = str(self._orders[cancelled.order])
+            order = str(self.orders[cancelled.order])
             await services.order_moves.cancel(connection, order, _ASKED)
 
-    @_do.register
+    @do.register
     async def _(self, failed: Fail) -> None:
         async with self._database.transaction() as connection:
-            await self._fail(connection, self._orders[failed.order])
+            await self._fail(connection, self.orders[failed.order])
 
-    @_do.register
+    @do.register
     async def _(self, shipped: Ship) -> None:
         async with self._database.transaction() as connection:
-            order = str(self._orders[shipped.order])
+            order = str(self.orders[shipped.order])
             await services.order_moves.ship(connection, order, _ASKED)
 
     async def _fail(self, connection: Connection, order_id: OrderId) -> None:

@@ -9,9 +9,12 @@ from orderbus.storage.database import Connection, Database
 
 
 @contextmanager
-def recorded() -> Iterator[list[str]]:
-    """Record every statement this process sends, those that open and close transactions too."""
-    sent: list[str] = []
+def recorded(sent: list[str] | None = None) -> Iterator[list[str]]:
+    """Record every statement this process sends, those that open and close transactions too.
+
+    Each is appended, to ``sent`` if that is given, once PostgreSQL has answered.
+    """
+    sent = [] if sent is None else sent
     lend = Database.connection
 
     @asynccontextmanager
