@@ -23,6 +23,7 @@
     ├── Unavailable        a dependency did not answer; the same call may work later
     │   ├── Busy               somebody else has locked what this needs
     │   │   └── LeaseLost          somebody else has taken what was ours
+    │   ├── Behind             a replica does not have yet what the caller saw
     │   ├── Unroutable         RabbitMQ has no queue for a message
     │   └── Denied             RabbitMQ refuses our user: a setting has to change
     ├── Poisoned           this message can never succeed; its dead letter has the reason
@@ -220,6 +221,10 @@ class Busy(Unavailable):
 
 class LeaseLost(Busy):
     """Somebody else has taken what was ours for a while."""
+
+
+class Behind(Unavailable):
+    """The replica does not have yet what the caller saw, or is none any more."""
 
 
 class Unroutable(Unavailable):

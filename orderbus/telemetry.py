@@ -11,7 +11,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
@@ -55,6 +62,18 @@ PRODUCTS_SHOWN = Counter(
     "Products and pages of them that were asked for, by where they came from: kept, read, "
     "changed_meanwhile (read, and not kept).",
     ["from"],
+)
+READS = Counter(
+    "orderbus_reads",
+    "Reads over HTTP where a replica is named, by the server that answered and why it: near, token "
+    "(what the caller saw is there, or may not be), behind, away, failed, not_found.",
+    ["server", "because"],
+)
+REPLICA_LAG = Gauge(
+    "orderbus_replica_lag_seconds",
+    "How far the replica is behind at most; it grows while nothing is heard of it.",
+    ["server"],
+    multiprocess_mode="mostrecent",
 )
 LAPSED = Counter("orderbus_reservations_lapsed", "Lines of carts that were held too long.")
 DEAD_LETTERS = Counter(

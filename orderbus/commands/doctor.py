@@ -12,7 +12,7 @@ import click
 
 from orderbus import settings as settings_module
 from orderbus import storage
-from orderbus.commands import examine_postgres, examine_rabbitmq, terminal
+from orderbus.commands import examine_postgres, examine_rabbitmq, examine_replica, terminal
 from orderbus.commands.findings import Examinations, Finding, fault, ok, report, warning
 from orderbus.errors import Misconfigured, OrderbusError
 from orderbus.files import settings_of_up
@@ -41,6 +41,7 @@ async def _examine() -> list[Finding]:
     async with storage.database.open_database(settings) as database:
         examinations: Examinations = {
             **examine_postgres.examinations(settings, database),
+            **examine_replica.examinations(settings),
             **examine_rabbitmq.examinations(settings),
             "Pub/Sub": (partial(_pubsub, settings), _PUBSUB_AWAY),
         }

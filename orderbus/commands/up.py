@@ -72,6 +72,11 @@ _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright
 )
 @click.option("--seed", is_flag=True, help="Fill an empty catalogue with examples.")
 @click.option(
+    "--replica",
+    is_flag=True,
+    help="Start a streaming replica of its PostgreSQL, too, which answers reads.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object with all URLs when ready."
 )
 def up(
@@ -81,6 +86,7 @@ def up(
     provider: Provider | None,
     webhook: str | None,
     seed: bool,
+    replica: bool,
     as_json: bool,
 ) -> None:
     """Run everything on this machine until Ctrl-C.
@@ -92,6 +98,7 @@ def up(
     """
     folder = (data or files.default_data() / "up").absolute()
     given = dotenv.read(Path(".env"), os.environ)
+    extras: dict[stack.Extra, bool] = {"seed": seed, "replica": replica}
     opening = partial(
         stack.running_stack,
         folder,
@@ -99,7 +106,7 @@ def up(
         provider=provider,
         port=port,
         webhook=webhook,
-        seed=seed,
+        extras=[extra for extra, is_wanted in extras.items() if is_wanted],
         changes=given.taken,
     )
 

@@ -72,9 +72,13 @@ def _had(name: str, provider: Provider, data: Path, *, safe: bool) -> Dependency
     return had
 
 
+_OF_POSTGRESQL: Final = (
+    *("DB_PORT", "DB_NAME", "DB_USER", "DB_PASS"),
+    *("DB_REPLICA_HOST", "DB_REPLICA_PORT"),
+)
 #: For each dependency the variables any of which names one, and those that say more about it.
 _NAMED: Final = {
-    "PostgreSQL": (("DB_HOST",), ("DB_PORT", "DB_NAME", "DB_USER", "DB_PASS")),
+    "PostgreSQL": (("DB_HOST",), _OF_POSTGRESQL),
     "RabbitMQ": (("RABBITMQ_URL",), ()),
     "Pub/Sub": (("PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS"), ()),
 }

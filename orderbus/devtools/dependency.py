@@ -23,6 +23,8 @@ class Dependency:
     urls: dict[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
     """What runs for it here, and should not end by itself."""
+    is_spare: bool = False
+    """Whether everything else goes on without it."""
 
     async def start(self, sink: Sink) -> None:
         """Bring it up and wait until it answers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import pwd
@@ -16,7 +17,7 @@ from typing import Final
 from orderbus import settings as settings_module
 from orderbus.devtools.dependency import Dependency, urls_of
 from orderbus.devtools.folders import ELSEWHERE, write_private
-from orderbus.devtools.processes import Sink, free_port, run, until
+from orderbus.devtools.processes import Process, Sink, free_port, run, until
 from orderbus.storage.database import open_database
 
 _PLACES: Final = (
@@ -66,30 +67,24 @@ class NativePostgres(Dependency):
     ) -> None:
         """Keep everything in ``data``-VERSION; ``safe`` false turns fsync off."""
         super().__init__("PostgreSQL", f"{'embedded' if embedded else 'private'}, {binaries}")
-        self._embedded = embedded
+        self.is_embedded = embedded
         # One version cannot read the files of another.
-        self._folder = data.with_name(f"{data.name}-{_version(binaries / 'postgres')}")
-        self._binaries = binaries
-        self._safe = safe
+        self.folder = data.with_name(f"{data.name}-{_version(binaries / 'postgres')}")
+        self.binaries = binaries
+        self.is_safe = safe
         self._user = _ordinary_user() if os.getuid() == 0 else "-"
         self._port = free_port()  # also after a restart
+        #: Set once it answers, for whoever begins after it.
+        self.answers = asyncio.Event()
 
     async def start(self, sink: Sink) -> None:
         """Make the data folder where it is new, start the server, wait until it answers."""
-        data = self._reachable(self._folder)
+        data = self._reachable(self.folder)
         binaries = self._runnable()
-        password_file = self._folder.with_name(f"{self._folder.name}-password")
+        password_file = self.folder.with_name(f"{self.folder.name}-password")
         if not (data / "PG_VERSION").exists() or not password_file.exists():
             await self._make(data, binaries, password_file, sink)
-        process = await self.launch(
-            "postgres",
-            [str(binaries / "postgres"), "-D", str(data), *self._options()],
-            sink=sink,
-            cwd=data,
-            user=self._user,
-            stop_signal=signal.SIGINT,  # closes connections, and keeps what is committed
-            grace=20,
-        )
+        process = await self.serve(data, binaries, sink)
         self.env = {
             "DB_HOST": "127.0.0.1",
             "DB_PORT": str(self._port),
@@ -101,6 +96,21 @@ class NativePostgres(Dependency):
         settings = settings_module.load(_env_file=None, debug=True, **self.env)
         async with open_database(settings) as database:
             await until(database.ping, process, seconds=30, what="PostgreSQL")
+        self.answers.set()
+
+    async def serve(
+        self, data: Path, binaries: Path, sink: Sink, *, name: str = "postgres"
+    ) -> Process:
+        """Start the server; it may not answer yet."""
+        return await self.launch(
+            name,
+            [str(binaries / "postgres"), "-D", str(data), *self._options()],
+            sink=sink,
+            cwd=data,
+            user=self._user,
+            stop_signal=signal.SIGINT,  # closes connections, and keeps what is committed
+            grace=20,
+        )
 
     def _options(self) -> list[str]:
         settings = {
@@ -109,7 +119,8 @@ class NativePostgres(Dependency):
             "unix_socket_directories": "",
             "max_connections": 200,
             "shared_buffers": "128MB",
-            **({} if self._safe else {"fsync": "off", "full_page_writes": "off"}),
+            "max_slot_wal_keep_size": "1GB",  # a replica that never comes back fills no disk
+            **({} if self.is_safe else {"fsync": "off", "full_page_writes": "off"}),
         }
         return [f"--{name}={value}" for name, value in settings.items()]
 
@@ -129,18 +140,18 @@ class NativePostgres(Dependency):
             command = [
                 *(str(binaries / "initdb"), f"--pgdata={data}", "--encoding=UTF8", "--no-locale"),
                 *("--username=orderbus", f"--pwfile={file.name}", "--auth=scram-sha-256"),
-                *(["--no-sync"] if not self._safe else []),
+                *(["--no-sync"] if not self.is_safe else []),
             ]
             await run("initdb", command, sink=sink, cwd=data, user=self._user)
         write_private(password_file, password)
 
     def _runnable(self) -> Path:
         """Find the binaries; they may have to be copied to where the user can get."""
-        if self._user == "-" or _others_may_enter(self._binaries):
-            return self._binaries
-        folder = self._reachable(self._folder.with_name(f"{self._folder.name}-binaries"))
+        if self._user == "-" or _others_may_enter(self.binaries):
+            return self.binaries
+        folder = self._reachable(self.folder.with_name(f"{self.folder.name}-binaries"))
         copy = folder / "copy"
-        package = self._binaries.parents[1 if self._embedded else 0]
+        package = self.binaries.parents[1 if self.is_embedded else 0]
         if not copy.exists():
             draft = Path(tempfile.mkdtemp(dir=folder))
             shutil.copytree(package, draft / package.name)
@@ -149,7 +160,7 @@ class NativePostgres(Dependency):
                 shutil.copytree(libraries, draft / libraries.name)
             draft.chmod(0o755)
             draft.rename(copy)
-        return copy / self._binaries.relative_to(package.parent)
+        return copy / self.binaries.relative_to(package.parent)
 
     def _reachable(self, folder: Path) -> Path:
         """Make a folder; as root it has to be where the ordinary user can get."""

@@ -6,11 +6,11 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from orderbus import files
 from orderbus import settings as settings_module
@@ -18,8 +18,13 @@ from orderbus.devtools.dependencies import find
 from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.processes import Process, Sink, ask, free_port, run, until
 from orderbus.devtools.providers import Provider
+from orderbus.devtools.replica import replica_of
 from orderbus.domain.webhooks import new_secret
 from orderbus.settings import QUEUES_IN_MEMORY
+
+#: A replica that the environment names is none of a PostgreSQL that it does not name.
+_NO_REPLICA: Final = {"DB_REPLICA_HOST": ""}
+Extra = Literal["seed", "replica"]
 
 #: In this order they stop: nothing new comes in before what is under way is finished.
 _STOPPED: Final = ("web", "bridge", "workers")
@@ -38,8 +43,13 @@ class Stack:
     processes: dict[str, Process] = field(default_factory=dict)
 
     async def first_death(self) -> Process:
-        """Wait until one of the processes, or one that a dependency runs in, ends by itself."""
-        waits = {asyncio.create_task(process.wait()): process for process in self._every()}
+        """Wait until one of the processes, or one that a dependency runs in, ends by itself.
+
+        Without what is spare the others go on.
+        """
+        waits = {
+            asyncio.create_task(process.wait()): process for process in self._every(spare=False)
+        }
         try:
             done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -73,14 +83,17 @@ class Stack:
         for name in _STOPPED:
             if name in self.processes:
                 await self.processes[name].stop()
-        await asyncio.gather(*(dependency.stop() for dependency in self.dependencies))
+        for is_spare in (True, False):  # a replica before its primary, which would wait for it
+            stopped = [each for each in self.dependencies if each.is_spare is is_spare]
+            await asyncio.gather(*(dependency.stop() for dependency in stopped))
         for process in self.processes.values():
             await process.stop()
 
-    def _every(self) -> list[Process]:
+    def _every(self, *, spare: bool = True) -> list[Process]:
+        needed = [each for each in self.dependencies if spare or not each.is_spare]
         return [
             *self.processes.values(),
-            *(process for dependency in self.dependencies for process in dependency.processes),
+            *(process for dependency in needed for process in dependency.processes),
         ]
 
 
@@ -93,23 +106,31 @@ async def running_stack(
     provider: Provider | None = None,
     port: int = 0,
     webhook: str | None = None,
-    seed: bool = False,
+    extras: Collection[Extra] = (),
     changes: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stack]:
     """Bring everything up, wait until it is ready, and take it down in order at the end.
 
-    ``provider`` provides every dependency, ``seed`` fills an empty catalogue; ``changes`` are
-    variables for the processes, beside those that the stack makes up. Raises ``Misconfigured``
-    where a dependency cannot be provided, ``Died`` where a process does not come up.
+    ``provider`` provides every dependency. Of the ``extras`` a seed fills an empty catalogue, a
+    replica answers reads. ``changes`` are variables for the processes, beside those that the stack
+    makes up. Raises ``Misconfigured`` where a dependency cannot be provided, ``Died`` where a
+    process does not come up.
     """
     dependencies = find(data, provider=provider)
+    if "replica" in extras:
+        dependencies.append(replica_of(dependencies))
     for dependency in dependencies:
         say(f"{dependency.name}: {dependency.how}")
     running = Stack(
-        dependencies, data, env={**_made_up(), **(changes or {})}, urls={}, sink=sink, say=say
+        dependencies,
+        data,
+        env={**_made_up(), **(changes or {}), **_NO_REPLICA},
+        urls={},
+        sink=sink,
+        say=say,
     )
     try:
-        await _bring_up(running, port or free_port(), webhook, seed=seed)
+        await _bring_up(running, port or free_port(), webhook, seed="seed" in extras)
         yield running
     finally:
         await running.stop()

@@ -44,6 +44,7 @@ SUBJECTS: Final[Mapping[str, str]] = {
     "settings": "settings-refused",
     "incoming orders": "settings-refused",
     "PostgreSQL": "dependency-away",
+    "replica": "replica-behind",
     "connections": "connections-run-out",
     "clock": "clocks-differ",
     "notifications": "notifications-unheard",

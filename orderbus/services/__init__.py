@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         processing,
         product_cache,
         products,
+        reads,
         replay,
         restores,
         retention,

@@ -19,9 +19,13 @@ SENTENCES: Final = {
     "partitions": "Today's partition is missing: run `orderbus migrate`",
     "rabbitmq": "RabbitMQ does not answer",
     "pubsub": "Pub/Sub does not answer, or takes nothing",
+    "replica": "The replica does not answer, or is behind: the primary answers what it would",
 }
 #: What PostgreSQL is asked for, and what can be said only while it answers.
 POSTGRES: Final = ("postgres", "schema", "partitions")
+
+#: What a process can do its work without.
+SPARE: Final = frozenset(("replica",))
 
 #: Seconds between two questions, and how long a dependency has to answer.
 _INTERVAL: Final = 1.0
@@ -72,7 +76,8 @@ class Readiness:
 def readiness(found: Found) -> Readiness:
     """Judge by what was found just now."""
     up = {name: error is None for name, error in found.items()}
-    return Readiness(all(up.values()), up)
+    ready = all(is_up for name, is_up in up.items() if name not in SPARE)
+    return Readiness(ready, up)
 
 
 def together(
@@ -95,8 +100,8 @@ class Health:
     def __init__(self, *dependencies: str) -> None:
         self._up: dict[str, bool | None] = dict.fromkeys(dependencies)  # None: not asked as yet
 
-    async def watch(self, name: str, ask: Ask) -> None:
-        """Ask once a second, for ever."""
+    async def watch(self, name: str, ask: Ask, *, every: float = _INTERVAL) -> None:
+        """Ask once a second, or ``every`` so many, for ever."""
         while True:
             found: Found
             try:
@@ -105,7 +110,7 @@ class Health:
             except Exception as error:  # noqa: BLE001 - a door: it is asked again all the same
                 found = {name: error}
             self.found(found)
-            await asyncio.sleep(_INTERVAL)
+            await asyncio.sleep(every)
 
     def found(self, found: Found) -> None:
         """Note how several answered."""

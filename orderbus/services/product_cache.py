@@ -15,7 +15,8 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 from cachetools import TTLCache
 
 from orderbus import storage, telemetry
-from orderbus.storage.database import Connection, Database
+from orderbus.services.reads import Reads
+from orderbus.storage.database import Connection
 from orderbus.storage.product_changes import Change, Mark
 from orderbus.storage.product_lists import Filter, Page
 from orderbus.storage.products import Shown
@@ -40,8 +41,10 @@ class ProductCache:
     who wait for it. A copy ends after ``ttl`` in any case; with a ``ttl`` of 0 none is kept.
     """
 
-    def __init__(self, database: Database, *, ttl: timedelta) -> None:
-        self._database = database
+    def __init__(self, reads: Reads, *, ttl: timedelta) -> None:
+        self._reads = reads
+        #: What whoever reads anew has to see: all that was found to have changed.
+        self._seen: str | None = None
         self._is_on = bool(ttl)
         self._kept: TTLCache[Hashable, Any] = TTLCache(
             ROOM, ttl.total_seconds(), getsizeof=_characters
@@ -52,14 +55,17 @@ class ProductCache:
         self._mark: Mark | None = None
         self._known: frozenset[Change] = frozenset()
 
-    async def product(self, product_id: int) -> Shown:
-        """Show a product that is sold. Raises ``NotFound``."""
-        return await self._get(product_id, storage.products.show, product_id)
+    async def product(self, product_id: int, *, seen: str | None = None) -> Shown:
+        """Show a product that is sold, as the caller has ``seen`` it or later; ``NotFound``."""
+        return await self._get(seen, product_id, storage.products.show, product_id)
 
-    async def page(self, wanted: Filter, *, limit: int, offset: int) -> Page:
-        """Show a page of a list."""
+    async def page(
+        self, wanted: Filter, *, limit: int, offset: int, seen: str | None = None
+    ) -> Page:
+        """Show a page of a list, with what the caller has ``seen``."""
         key = (wanted, limit, offset)
-        return await self._get(key, storage.product_lists.read, wanted, limit=limit, offset=offset)
+        read = storage.product_lists.read
+        return await self._get(seen, key, read, wanted, limit=limit, offset=offset)
 
     def look_again(self) -> None:
         """Have whoever asks from now on see what this process wrote."""
@@ -67,20 +73,21 @@ class ProductCache:
 
     async def _get(
         self,
+        seen: str | None,
         key: Hashable,
         read: Callable[Concatenate[Connection, P], Awaitable[T]],
         *given: P.args,
         **named: P.kwargs,
     ) -> T:
-        if not self._is_on:
-            return await self._database.ask(read, *given, **named)
+        if seen is not None or not self._is_on:
+            return await self._reads.ask(seen, read, *given, **named)
         await self._drop_what_changed()
         if (kept := self._kept.get(key)) is not None:
             telemetry.PRODUCTS_SHOWN.labels("kept").inc()
             return kept  # type: ignore[no-any-return]
         reading = self._reading.get(key)
         if reading is None:
-            asked = self._database.ask(read, *given, **named)
+            asked = self._reads.ask(self._seen, read, *given, **named)
             # In a context of its own: no line about one request shall name another.
             reading = asyncio.create_task(self._read(key, asked), context=Context())
             self._reading[key] = reading
@@ -113,9 +120,13 @@ class ProductCache:
     async def _look(self) -> None:
         try:
             if self._mark is None:
-                self._mark = await self._database.ask(storage.product_changes.begin)
+                mark = await self._reads.primary.ask(storage.product_changes.begin)
+                self._seen = await self._reads.position()
+                self._mark = mark
                 return
-            found = await self._database.ask(storage.product_changes.since, self._mark)
+            found = await self._reads.primary.ask(storage.product_changes.since, self._mark)
+            if found.changes is None or found.changes - self._known:
+                self._seen = await self._reads.position()
         except BaseException:
             self._look_at = 0.0
             raise

@@ -29,15 +29,34 @@ class Postgres(Section):
     """Port of PostgreSQL."""
     db_pool_size: int = setting(10, "ORDERBUS_DB_POOL_SIZE", ge=2, le=500)
     """Connections one process may hold."""
+    db_replica_host: str | None = setting(None, "DB_REPLICA_HOST")
+    """Host of a streaming replica that answers reads over HTTP, or the folder of its socket. Unset,
+    the one PostgreSQL answers all."""
+    db_replica_port: int = setting(5432, "DB_REPLICA_PORT", ge=1, le=65535)
+    """Port of the replica."""
+    replica_max_lag: Time = setting(
+        timedelta(seconds=2), "ORDERBUS_REPLICA_MAX_LAG", gt=timedelta(0), le=timedelta(hours=1)
+    )
+    """How far the replica may be behind and still answer those who do not say what they saw."""
 
     @cached_property
     def database_url(self) -> str:
         """Where PostgreSQL is, with the password in it: never log it."""
+        return self._url(self.db_host, self.db_port)
+
+    @property
+    def replica_url(self) -> str | None:
+        """Where the replica is, as ``database_url`` says it; None where there is none."""
+        if not self.db_replica_host:
+            return None
+        return self._url(self.db_replica_host, self.db_replica_port)
+
+    def _url(self, host: str, port: int) -> str:
         user, password = self.db_user, self.db_pass.get_secret_value()
-        if self.db_host.startswith("/"):
-            place = f"@/{quote(self.db_name)}?host={quote(self.db_host)}&port={self.db_port}"
+        if host.startswith("/"):
+            place = f"@/{quote(self.db_name)}?host={quote(host)}&port={port}"
         else:
-            place = f"@{in_url(self.db_host)}:{self.db_port}/{quote(self.db_name)}"
+            place = f"@{in_url(host)}:{port}/{quote(self.db_name)}"
         return f"postgresql://{quote(user, safe='')}:{quote(password, safe='')}{place}"
 
 

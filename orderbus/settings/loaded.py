@@ -34,7 +34,7 @@ class Settings(Retention, Watching, Work, Webhooks, Pubsub, Rabbitmq, Postgres, 
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
-        rules = (*_rules(self), *_retention_rules(self))
+        rules = (*_rules(self), *_postgres_rules(self), *_retention_rules(self))
         if sentences := [sentence for is_wrong, sentence in rules if is_wrong]:
             raise ValueError("\n".join(sentences))
         return self
@@ -142,10 +142,27 @@ def _rules(settings: Settings) -> tuple[tuple[bool, str], ...]:
             "RABBITMQ_URL is no URL: write amqp://user:password@host:port/vhost, an IPv6 host in "
             "brackets, a port from 0 to 65535, and what is special in a password as %XX",
         ),
+    )
+
+
+def _postgres_rules(settings: Settings) -> tuple[tuple[bool, str], ...]:
+    return (
+        *(
+            (
+                not (host.startswith("/") or _HOST.fullmatch(host)),
+                f"{name} is no host: write a name, an address, or the folder of PostgreSQL's "
+                "socket, which begins with /",
+            )
+            for name, host in (
+                ("DB_HOST", settings.db_host),
+                ("DB_REPLICA_HOST", settings.db_replica_host or settings.db_host),
+            )
+        ),
         (
-            not settings.db_host.startswith("/") and not _HOST.fullmatch(settings.db_host),
-            "DB_HOST is no host: write a name, an address, or the folder of PostgreSQL's socket, "
-            "which begins with /",
+            (settings.db_replica_host, settings.db_replica_port)
+            == (settings.db_host, settings.db_port),
+            "DB_REPLICA_HOST and DB_REPLICA_PORT name the PostgreSQL of DB_HOST and DB_PORT: "
+            "name a replica of it, or none",
         ),
     )
 

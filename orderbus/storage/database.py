@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar
@@ -14,13 +12,16 @@ from asyncpg.pool import PoolConnectionProxy
 
 from orderbus.errors import Busy, Misconfigured, Unavailable
 from orderbus.settings import Settings
+from orderbus.storage import sessions
 
 if TYPE_CHECKING:
     _Session = asyncpg.Connection[asyncpg.Record]
     Connection = _Session | PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
 else:  # asyncpg's own classes take no parameters while running
     _Session = asyncpg.Connection
     Connection = asyncpg.Connection | PoolConnectionProxy
+    Pool = asyncpg.Pool
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,14 +47,6 @@ SESSION: Final = {
 #: Every statement of ours finds its rows by an index, or reads so much that it does not matter. So
 #: it is planned once: for arrays PostgreSQL would plan each time, a fifth of its time for an order.
 PLANS: Final = {"jit": "off", "enable_seqscan": "off", "plan_cache_mode": "force_generic_plan"}
-#: The same for our end of the connection, by the names of libpq; times in seconds but the last.
-KEEPALIVE: Final = {
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-_OPTIONS: Final = ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT")
 
 _WRONG_SETTINGS = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 _SCHEMA_MISSING = (
@@ -153,10 +146,12 @@ def _follow_ups(connection: Any) -> list[Callable[[Database], None]]:  # noqa: A
 class Database:
     """A pool that connects when first used, so that its owner starts while PostgreSQL is away."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], settings: Settings) -> None:
+    def __init__(self, pool: Pool, settings: Settings) -> None:
         """Use ``open_database``."""
         self._pool = pool
         self._settings = settings
+        #: Longest wait for a free connection, where that is another than of all.
+        self._patience: float | None = None
         #: Set when this process has committed an event, for whoever wakes the dispatcher.
         self.outbox_written = asyncio.Event()
 
@@ -167,7 +162,9 @@ class Database:
         What follows their commit runs when it is given back, and fails with errors of its own.
         """
         with ExitStack() as following, our_errors():
-            async with _lent(self._pool.acquire(timeout=ACQUIRE_TIMEOUT)) as connection:
+            async with _lent(
+                self._pool.acquire(timeout=self._patience or ACQUIRE_TIMEOUT)
+            ) as connection:
                 follow_ups = _follow_ups(connection)
                 try:
                     yield connection
@@ -217,7 +214,7 @@ class Database:
                 timeout=ACQUIRE_TIMEOUT,
                 server_settings={"application_name": "orderbus-listen", **SESSION},
             )
-        _keep_alive(connection)
+        sessions.keep_alive(connection)
         connection.add_termination_listener(lambda _: heard.set())
         try:
             with our_errors():
@@ -249,45 +246,35 @@ async def open_database(settings: Settings, *, name: str = "orderbus") -> AsyncI
 
     ``name`` is what PostgreSQL calls its sessions, and begins with ``orderbus``.
     """
+    async with open_pool(settings.database_url, name=name, size=settings.db_pool_size) as pool:
+        yield Database(pool, settings)
+
+
+@asynccontextmanager
+async def open_pool(
+    url: str, *, name: str, size: int, patience: float | None = None
+) -> AsyncIterator[Pool]:
+    """Open a pool of up to ``size`` sessions, as ``open_database`` does.
+
+    ``patience`` is the longest wait for one to connect.
+    """
     pool = asyncpg.create_pool(
-        settings.database_url,
+        url,
         min_size=0,
-        max_size=settings.db_pool_size,
+        max_size=size,
         max_inactive_connection_lifetime=300,
         command_timeout=COMMAND_TIMEOUT,
-        timeout=ACQUIRE_TIMEOUT,
+        timeout=patience or ACQUIRE_TIMEOUT,
         server_settings={"application_name": name, **SESSION, **PLANS},
         connection_class=_Remembering,
-        init=_prepare,
-        reset=_leave_as_it_is,
+        init=sessions.prepare,
+        reset=sessions.leave_as_it_is,
     )
     async with pool:
         try:
-            yield Database(pool, settings)
+            yield pool
         finally:
             try:
                 await asyncio.wait_for(pool.close(), 5)
             except TimeoutError:
                 pool.terminate()
-
-
-def _keep_alive(connection: Any) -> None:  # noqa: ANN401 - as below
-    """Notice a server that vanished while nothing is sent to it; asyncpg has no option for it."""
-    sock = connection._transport.get_extra_info("socket")  # noqa: SLF001 - no other way to it
-    if sock.family == socket.AF_UNIX:
-        return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in zip(_OPTIONS, KEEPALIVE.values(), strict=True):
-        if hasattr(socket, option):  # each system has some of them
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-
-
-async def _prepare(connection: Any) -> None:  # noqa: ANN401 - asyncpg hands out its proxy here
-    _keep_alive(connection)
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads
-    )
-
-
-async def _leave_as_it_is(_connection: object) -> None:
-    """Skip asyncpg's reset query, a round trip per use: no statement here changes the session."""

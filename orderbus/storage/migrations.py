@@ -16,7 +16,7 @@ from orderbus import files
 from orderbus.domain import retries
 from orderbus.errors import Busy, Misconfigured, Refused, Unavailable
 from orderbus.settings import Settings
-from orderbus.storage import database, rollback_losses
+from orderbus.storage import database, rollback_losses, sessions
 from orderbus.storage.rollback_losses import Loss
 from orderbus.waiting import block_until_it_works
 
@@ -98,7 +98,7 @@ def _connect(settings: Settings) -> psycopg.Connection[Any]:
 def _session() -> dict[str, Any]:
     """Name us, with the limits of all our sessions: one that was killed keeps nobody out."""
     options = " ".join(f"-c {name}={value}" for name, value in database.SESSION.items())
-    return {"application_name": "orderbus-migrate", "options": options, **database.KEEPALIVE}
+    return {"application_name": "orderbus-migrate", "options": options, **sessions.KEEPALIVE}
 
 
 def migrate(settings: Settings) -> list[str]:

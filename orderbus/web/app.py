@@ -14,9 +14,11 @@ from aiohttp import web
 from orderbus import services
 from orderbus.errors import OrderbusError
 from orderbus.services.health import Found, Health
+from orderbus.services.reads import Reads
 from orderbus.services.shared import Shared
 from orderbus.settings import Settings
 from orderbus.storage.database import Database, open_database
+from orderbus.storage.replica import open_replica
 from orderbus.web import app_keys, openapi
 from orderbus.web.api import (
     api_keys,
@@ -92,23 +94,32 @@ def description() -> dict[str, Any]:
 
 async def _resources(app: web.Application) -> AsyncIterator[None]:
     app[app_keys.PASSWORDS] = passwords = services.passwords.Passwords()
-    async with open_database(app[SETTINGS]) as database:
+    async with (
+        open_database(app[SETTINGS]) as database,
+        open_replica(app[SETTINGS]) as replicated,
+    ):
         app[DATABASE] = database
+        app[app_keys.READS] = reads = services.reads.Reads(
+            database, replicated, max_lag=app[SETTINGS].replica_max_lag
+        )
         app[app_keys.ACCEPTING] = services.orders.Accepting(
             database,
             keeps_first=app[SETTINGS].ingress_on_conflict == "accept",
             allocates=app[SETTINGS].webhook_allocate,
         )
         app[app_keys.PRODUCTS] = services.product_cache.ProductCache(
-            database, ttl=app[SETTINGS].product_cache_ttl
+            reads, ttl=app[SETTINGS].product_cache_ttl
         )
-        app[app_keys.HEALTH] = _watched(database)
+        app[app_keys.HEALTH] = _watched(database, reads)
         app[app_keys.METRICS] = monitoring.metrics_of(database)
-        notifying = asyncio.create_task(_notify_dispatchers(database))
+        for_ever = [
+            asyncio.create_task(task) for task in (_notify_dispatchers(database), reads.watch())
+        ]
         yield
-        notifying.cancel()
-        with suppress(asyncio.CancelledError):
-            await notifying
+        for task in for_ever:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
     passwords.close()
 
 
@@ -126,12 +137,12 @@ async def _notify_dispatchers(database: Database) -> None:
         await asyncio.sleep(_PAUSE)
 
 
-def _watched(database: Database) -> Shared[Found]:
+def _watched(database: Database, reads: Reads) -> Shared[Found]:
     health = Health(*services.health.POSTGRES)
 
     async def look() -> Found:
         found = await services.health.look(database)
         health.found(found)
-        return found
+        return {**found, **reads.found()}
 
     return Shared(look)

@@ -11,6 +11,7 @@ from orderbus.services.health import Found
 from orderbus.services.orders import Accepting
 from orderbus.services.passwords import Passwords
 from orderbus.services.product_cache import ProductCache
+from orderbus.services.reads import Reads
 from orderbus.services.shared import Shared
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
@@ -43,6 +44,7 @@ SETTINGS: Final = web.AppKey("settings", Settings)
 DATABASE: Final = web.AppKey("database", Database)
 ACCEPTING: Final = web.AppKey("accepting", Accepting)
 PASSWORDS: Final = web.AppKey("passwords", Passwords)
+READS: Final = web.AppKey("reads", Reads)
 PRODUCTS: Final = web.AppKey("products", ProductCache)
 HEALTH: Final = web.AppKey("health", Shared[Found])
 METRICS: Final = web.AppKey("metrics", Shared[Metrics])

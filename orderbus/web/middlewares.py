@@ -13,7 +13,7 @@ from orderbus import telemetry
 from orderbus.domain.text import brief
 from orderbus.domain.traces import request_id, trace_id
 from orderbus.errors import OrderbusError
-from orderbus.web import problems, requests
+from orderbus.web import problems, reads, requests
 from orderbus.web.app_keys import IN_FLIGHT, PRODUCTS, SETTINGS
 from orderbus.web.open_access import host_name
 
@@ -77,7 +77,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         if route and route.access == "key":
             await requests.authorize(request, route.name)
-        return await handler(request)
+        return await reads.with_what_shows_it(request, await handler(request))
     except OrderbusError as error:
         return problems.response_to(error, request)
     except web.HTTPException as error:

@@ -14,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 from orderbus.errors import Fault, IllegalMove, Invalid, OrderbusError, OutOfStock, ShortLine
 from orderbus.web import problems
 from orderbus.web.problems import Problem
+from orderbus.web.reads import CONSISTENCY
 from orderbus.web.routes import Route
 from orderbus.web.schemas.orders import Change
 from orderbus.web.schemas.refusals import ShopRefusal
@@ -38,6 +39,11 @@ _HEADERS: Final[Mapping[str, tuple[str, str]]] = {
     "RateLimit-Limit": ("how often it may be tried in vain", "10"),
     "RateLimit-Remaining": ("how often it may still be tried", "0"),
     "RateLimit-Reset": ("seconds after which it may be tried again", "60"),
+    "Orderbus-Consistency": (
+        "what shows this change to whoever sends it with a read; opaque, and only where there is a "
+        "replica",
+        "0000000001a2b3c4",
+    ),
     "Location": ("where it is", f"/orders/{_UUID}"),
     "Retry-After": ("seconds after which the same request may work", "1"),
     "traceparent": (
@@ -179,7 +185,8 @@ def _responses(route: Route, schemas: _Schemas) -> _Json:
             }
             for kind in kinds
         }
-        found[status] = _response(HTTPStatus(status).phrase, route.headers, content)
+        shows = () if route.method == "GET" else (CONSISTENCY,)
+        found[status] = _response(HTTPStatus(status).phrase, (*route.headers, *shows), content)
     for code, status, what, headers, body in _refusals(route):
         response = found.setdefault(status, _response("", (), {}))
         response["description"] = f"{response['description']}\n\n`{code}`: {what}".strip()

@@ -10,7 +10,6 @@ from aiohttp import web
 
 from orderbus import telemetry
 from orderbus.errors import OrderbusError
-from orderbus.web.app_keys import DATABASE
 from orderbus.web.schemas.fields import Body
 
 #: Rows that are read at a time.
@@ -27,12 +26,12 @@ async def stream_list(
 ) -> web.StreamResponse:
     """Send an object whose one member is the list of all rows, chunk by chunk.
 
-    ``list_after`` gives the rows after the ``number`` of one, and ``shape`` writes each. The first
+    ``list_after`` asks for rows after the ``number`` of one, and ``shape`` writes each. The first
     chunk is asked for before anything is sent, so that a part that is away is still answered with
     503; one that goes away later cuts the connection. Between two chunks no connection to
     PostgreSQL is held.
     """
-    rows_after = partial(request.app[DATABASE].ask, list_after, at_most=_CHUNK)
+    rows_after = partial(list_after, at_most=_CHUNK)
     rows = await rows_after(0)
     response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
     await response.prepare(request)

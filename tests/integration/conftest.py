@@ -15,6 +15,7 @@ import pytest
 from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.rabbitmq import server
 from orderbus.egress.session import Session, open_session
+from orderbus.errors import Misconfigured
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from tests.support import rabbitmq_admin
@@ -24,6 +25,7 @@ from tests.support.probe_worker import ProbeWorker
 from tests.support.rabbitmq_node import Node
 from tests.support.raw_receiver import settings_that_allow
 from tests.support.receiver import Receiver
+from tests.support.replicated import Pair, running_pair
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.worker_process import Start, Worker, through
 
@@ -147,3 +149,19 @@ async def client(settings: Settings) -> AsyncIterator[Client]:
     """Speaks HTTP to a real front door."""
     async with serving(settings) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def whole_pair() -> Iterator[Pair]:
+    try:
+        with running_pair() as pair:
+            yield pair
+    except Misconfigured as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+
+
+@pytest.fixture
+def pair(whole_pair: Pair) -> Pair:
+    whole_pair.delay("0")
+    whole_pair.until_caught_up()
+    return whole_pair

@@ -13,6 +13,7 @@ from orderbus.domain.products import Changes
 from orderbus.errors import NotFound, Unavailable
 from orderbus.services import product_cache
 from orderbus.services.product_cache import ProductCache
+from orderbus.services.reads import Reads
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.product_lists import Filter
 from orderbus.storage.products import Shown
@@ -31,7 +32,7 @@ def sent(database: Database) -> Iterator[list[str]]:
 
 @pytest.fixture
 def cache(database: Database) -> ProductCache:
-    return ProductCache(database, ttl=timedelta(minutes=1))
+    return ProductCache(Reads(database), ttl=timedelta(minutes=1))
 
 
 @pytest.fixture
@@ -214,7 +215,7 @@ async def test_a_product_that_is_sold_no_more_is_gone(
 
 
 async def test_without_a_time_nothing_is_kept(database: Database, sent: list[str]) -> None:
-    cache = ProductCache(database, ttl=timedelta(0))
+    cache = ProductCache(Reads(database), ttl=timedelta(0))
     product = await stock_rows.add(database, 9)
     sent.clear()
 

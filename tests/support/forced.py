@@ -65,7 +65,7 @@ def know_no_consumers(monkeypatch: pytest.MonkeyPatch, broker: Any) -> None:
 
 def interrupt_initdb(stopped: NativePostgres) -> None:
     """Leave of a stopped PostgreSQL's folder what an initdb leaves that was interrupted."""
-    folder: Path = stopped._folder
+    folder: Path = stopped.folder
     folder.with_name(f"{folder.name}-password").unlink()
     (folder / "global" / "pg_control").unlink()
 

@@ -23,6 +23,7 @@ WITHOUT_ROWS = {
     "pacing",
     "passwords",
     "product_cache",
+    "reads",
     "seeds",
     "shared",
     "stock_imports",

@@ -9,6 +9,11 @@ from click.testing import CliRunner, Result
 
 from orderbus.commands.cli import main
 from orderbus.devtools import dotenv
+from orderbus.devtools.dependency import Dependency
+from orderbus.devtools.docker import container
+from orderbus.devtools.postgres import NativePostgres
+from orderbus.devtools.replica import replica_of
+from orderbus.errors import Misconfigured
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 
@@ -109,3 +114,19 @@ def test_where_there_is_no_dotenv_nothing_is_taken(tmp_path: Path) -> None:
     given = dotenv.read(tmp_path / ".env", {})
 
     assert (dict(given.taken), given.replaced) == ({}, ())
+
+
+@pytest.mark.parametrize(
+    ("postgres", "why"),
+    [
+        (Dependency("PostgreSQL", "named by DB_HOST"), "DB_REPLICA_HOST"),
+        (container("PostgreSQL"), "docker compose --profile replica up"),
+        (NativePostgres(Path("postgres"), Path("bin")), "pg_basebackup"),
+    ],
+    ids=["named", "docker", "without pg_basebackup"],
+)
+def test_a_replica_of_what_cannot_be_cloned_is_refused_with_what_to_do(
+    postgres: Dependency, why: str
+) -> None:
+    with pytest.raises(Misconfigured, match=why):
+        replica_of([postgres])

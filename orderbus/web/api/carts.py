@@ -56,8 +56,14 @@ async def create(request: web.Request) -> web.Response:
 @ROUTES("GET", "/carts", name="list_carts", answers={200: (Carts,)})
 async def list_all(request: web.Request) -> web.StreamResponse:
     """List all carts."""
-    list_after = storage.carts.list_after
-    return await stream_list(request, "carts", list_after, number="cart_pk", shape=Cart)
+    ask, list_after = request.app[DATABASE].ask, storage.carts.list_after
+    return await stream_list(
+        request,
+        "carts",
+        lambda after, at_most: ask(list_after, after, at_most=at_most),
+        number="cart_pk",
+        shape=Cart,
+    )
 
 
 @ROUTES("GET", "/carts/{id}", name="get_cart", answers={200: (CartContents,)})

@@ -23,7 +23,7 @@ from orderbus.errors import (
 from orderbus.storage.database import Connection
 from orderbus.storage.products import Shown
 from orderbus.storage.stock_views import Level
-from orderbus.web import product_queries, queries, requests
+from orderbus.web import product_queries, queries, reads, requests
 from orderbus.web.app_keys import DATABASE, PRODUCTS
 from orderbus.web.idempotency import REPLAYED, answer_once
 from orderbus.web.requests import CALLER
@@ -33,7 +33,10 @@ from orderbus.web.schemas import catalog as bodies
 ROUTES: Final = Routes("catalogue")
 _ALL: Final = "/api/catalog/products/"
 _ONE: Final = f"{_ALL}{{product}}/"
-_READ: Final[Mapping[str, Any]] = {"errors": (Unavailable, Misconfigured)}
+_READ: Final[Mapping[str, Any]] = {
+    "reads": (reads.CONSISTENCY,),
+    "errors": (Unavailable, Misconfigured),
+}
 _CHANGE: Final[Mapping[str, Any]] = {
     "answers": {200: (bodies.Product,)},
     "headers": ("ETag",),
@@ -77,6 +80,7 @@ async def root(request: web.Request) -> web.Response:
     name="list_products",
     query=product_queries.ProductQuery,
     answers={200: (bodies.ProductPage,)},
+    reads=(reads.CONSISTENCY,),
     errors=(Unavailable, Misconfigured, Unauthenticated, Forbidden),
 )
 async def list_page(request: web.Request) -> web.Response:
@@ -87,7 +91,9 @@ async def list_page(request: web.Request) -> web.Response:
     query = queries.read(request, product_queries.ProductQuery)
     if not query.active:
         await requests.authorize(request, "list_inactive_products")
-    page = await request.app[PRODUCTS].page(query.filter(), limit=query.limit, offset=query.offset)
+    page = await request.app[PRODUCTS].page(
+        query.filter(), limit=query.limit, offset=query.offset, seen=reads.seen(request)
+    )
     return bodies.ProductPage(
         count=page.count,
         next=product_queries.page_at(request, query, query.offset + query.limit)
@@ -132,7 +138,7 @@ async def add(request: web.Request) -> web.Response:
 )
 async def show(request: web.Request) -> web.Response:
     """Show a product, and how much of it is available."""
-    product = await request.app[PRODUCTS].product(_number(request))
+    product = await request.app[PRODUCTS].product(_number(request), seen=reads.seen(request))
     return _shown(request, product)
 
 
@@ -178,7 +184,7 @@ async def ship(request: web.Request) -> web.Response:
 )
 async def list_categories(request: web.Request) -> web.Response:
     """List the categories, each behind the one that it is below."""
-    found = await request.app[DATABASE].ask(storage.categories.list_all)
+    found = await reads.ask(request, storage.categories.list_all)
     items = [bodies.Category.of(category) for category in found]
     return bodies.CategoryList(count=len(items), next=None, previous=None, results=items).response()
 

@@ -12,8 +12,7 @@ from orderbus.errors import Conflict, Fault, Invalid, NotFound
 from orderbus.storage.database import Connection
 from orderbus.storage.stock_bookings import Booked
 from orderbus.storage.stock_views import Moved
-from orderbus.web import problems, product_queries, queries, requests
-from orderbus.web.app_keys import DATABASE
+from orderbus.web import problems, product_queries, queries, reads, requests
 from orderbus.web.idempotency import REPLAYED, answer_once
 from orderbus.web.requests import CALLER
 from orderbus.web.routes import Routes
@@ -71,6 +70,7 @@ async def change(request: web.Request) -> web.Response:
     "/api/catalog/inventory/{product}/movements/",
     name="list_movements",
     query=queries.PageQuery,
+    reads=(reads.CONSISTENCY,),
     answers={200: (bodies.MovementPage,)},
 )
 async def list_movements(request: web.Request) -> web.Response:
@@ -87,7 +87,7 @@ async def list_movements(request: web.Request) -> web.Response:
             connection, product_id, before=query.cursor, at_most=query.limit + 1
         )
 
-    found = await request.app[DATABASE].ask(moved)
+    found = await reads.ask(request, moved)
     page = found[: query.limit]
     cursor = queries.cursor(page[-1].id if len(found) > len(page) else None)
     here = f"{product_queries.origin(request)}{request.path}?limit={query.limit}"

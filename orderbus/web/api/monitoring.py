@@ -19,7 +19,7 @@ from orderbus.storage.database import Database
 from orderbus.storage.diagnostics import Backlog
 from orderbus.storage.metrics import Metric
 from orderbus.web.accept import quality
-from orderbus.web.app_keys import HEALTH, METRICS, Metrics
+from orderbus.web.app_keys import HEALTH, METRICS, READS, Metrics
 from orderbus.web.routes import Routes
 from orderbus.web.schemas import monitoring as bodies
 
@@ -49,7 +49,9 @@ async def healthz(_: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """Say which dependencies answer and are as we need them."""
     readiness = services.health.readiness(await request.app[HEALTH].get())
-    body = bodies.Readiness.model_validate(readiness.body())
+    lag = request.app[READS].lag
+    replica = {} if lag is None else {"replica_lag": round(lag.total_seconds(), 3)}
+    body = bodies.Readiness.model_validate({**readiness.body(), **replica})
     return body.response() if readiness.ready else body.response(503, {"Retry-After": "1"})
 
 

@@ -18,8 +18,7 @@ from orderbus.domain.orders import Customer, Item, Money, OrderId, PlaceOrder
 from orderbus.domain.text import brief, storable
 from orderbus.errors import MOST_FAULTS, Invalid
 from orderbus.storage.database import Connection
-from orderbus.web import problems, requests
-from orderbus.web.app_keys import DATABASE
+from orderbus.web import problems, reads, requests
 from orderbus.web.idempotency import REPLAYED, answer_once
 from orderbus.web.routes import Routes
 from orderbus.web.schemas import new_orders as bodies
@@ -92,6 +91,7 @@ async def create(request: web.Request) -> web.Response:
     "/api/v1/orders/{id}/status",
     name="order_status",
     answers={200: (bodies.NewOrderStatus,), 422: (bodies.Unprocessable,)},
+    reads=(reads.CONSISTENCY,),
 )
 async def status(request: web.Request) -> web.Response:
     """Show the status of an order."""
@@ -99,7 +99,7 @@ async def status(request: web.Request) -> web.Response:
         order_id = _ID.validate_python(request.match_info["id"])
     except ValidationError as error:
         return _unprocessable(_faults("path/order_id", error))
-    order = await request.app[DATABASE].ask(storage.orders.get, str(order_id))
+    order = await reads.ask(request, storage.orders.get, str(order_id))
     return bodies.NewOrderStatus(
         id=order.order_id, status=order.status.upper(), created_at=order.created_at
     ).response()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from orderbus.domain import orders, signatures
 from orderbus.domain.orders import IncomingOrder, OrderId
 from orderbus.errors import Conflict, NotFound, OtherContent, OutOfStock
 from orderbus.storage.database import Connection
-from orderbus.web import open_access, queries, requests
+from orderbus.web import open_access, queries, reads, requests
 from orderbus.web.app_keys import ACCEPTING, DATABASE, SETTINGS
 from orderbus.web.idempotency import REPLAYED, answer_once
 from orderbus.web.order_queries import OrderQuery
@@ -114,28 +115,42 @@ async def create(request: web.Request) -> web.Response:
     name="show_order",
     answers={200: _ORDER, 304: ()},
     headers=("ETag",),
-    reads=("If-None-Match",),
+    reads=("If-None-Match", reads.CONSISTENCY),
 )
 async def show(request: web.Request) -> web.Response:
     """Show an order."""
-    found = await request.app[DATABASE].ask(storage.orders.get, id_or_ref(request))
+    found = await reads.ask(request, storage.orders.get, id_or_ref(request))
     order = bodies.Order.of(found)
     if request.headers.get("If-None-Match") == order.etag():
         return web.Response(status=304, headers={"ETag": order.etag()})
     return answer(order)
 
 
-@ROUTES("GET", *under("/{id}/history"), name="order_history", answers={200: (bodies.History,)})
+@ROUTES(
+    "GET",
+    *under("/{id}/history"),
+    name="order_history",
+    answers={200: (bodies.History,)},
+    reads=(reads.CONSISTENCY,),
+)
 async def history(request: web.Request) -> web.Response:
     """Show who did what to an order, and when."""
-    found = await services.order_lists.history(request.app[DATABASE], id_or_ref(request))
+    named = id_or_ref(request)
+    found = await reads.read(request, partial(services.order_lists.history, id_or_ref=named))
     return bodies.History.of(found).response()
 
 
-@ROUTES("GET", *under("/{id}/journey"), name="order_journey", answers={200: (bodies.Journey,)})
+@ROUTES(
+    "GET",
+    *under("/{id}/journey"),
+    name="order_journey",
+    answers={200: (bodies.Journey,)},
+    reads=(reads.CONSISTENCY,),
+)
 async def journey(request: web.Request) -> web.Response:
     """Show every hop of every event of an order."""
-    found = await services.order_lists.journey(request.app[DATABASE], id_or_ref(request))
+    named = id_or_ref(request)
+    found = await reads.read(request, partial(services.order_lists.journey, id_or_ref=named))
     return bodies.Journey.of(found).response()
 
 
@@ -145,6 +160,7 @@ async def journey(request: web.Request) -> web.Response:
     name="list_orders",
     query=OrderQuery,
     answers={200: (bodies.OrderPage,)},
+    reads=(reads.CONSISTENCY,),
 )
 async def list_page(request: web.Request) -> web.Response:
     """List orders from the newest on, or the oldest, a page at a time.
@@ -152,18 +168,34 @@ async def list_page(request: web.Request) -> web.Response:
     An unknown filter is refused.
     """
     query = queries.read(request, OrderQuery)
-    page = await services.order_lists.list_page(
-        request.app[DATABASE], query.filter(), position=query.cursor, at_most=query.limit
+    wanted = query.filter()
+    page = await reads.read(
+        request,
+        lambda database: services.order_lists.list_page(
+            database, wanted, position=query.cursor, at_most=query.limit
+        ),
     )
     items = [bodies.Order.of(order) for order in page.orders]
     return bodies.OrderPage(items=items, next_cursor=queries.cursor(page.next_position)).response()
 
 
-@ROUTES("GET", "/orders", name="list_all_orders", answers={200: (bodies.OrdersInBrief,)})
+@ROUTES(
+    "GET",
+    "/orders",
+    name="list_all_orders",
+    answers={200: (bodies.OrdersInBrief,)},
+    reads=(reads.CONSISTENCY,),
+)
 async def list_all(request: web.Request) -> web.StreamResponse:
     """List all orders, however many, in the shape of the source document."""
-    shape, list_after = bodies.OrderInBrief, storage.order_lists.list_after
-    return await stream_list(request, "orders", list_after, number="order_pk", shape=shape)
+    list_after = storage.order_lists.list_after
+    return await stream_list(
+        request,
+        "orders",
+        lambda after, at_most: reads.ask(request, list_after, after, at_most=at_most),
+        number="order_pk",
+        shape=bodies.OrderInBrief,
+    )
 
 
 def answer(order: bodies.Order, status: int = 200, **headers: str) -> web.Response:

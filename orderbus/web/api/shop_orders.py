@@ -13,8 +13,8 @@ from orderbus.errors import NotFound, OutOfStock
 from orderbus.services.shop_orders import ToPlace
 from orderbus.storage.database import Connection
 from orderbus.storage.orders import Order
-from orderbus.web import pages, queries, requests, senders
-from orderbus.web.app_keys import DATABASE, SETTINGS
+from orderbus.web import pages, queries, reads, requests, senders
+from orderbus.web.app_keys import SETTINGS
 from orderbus.web.idempotency import REPLAYED, answer_once
 from orderbus.web.requests import CALLER, WHO
 from orderbus.web.routes import Routes
@@ -38,11 +38,13 @@ async def root(request: web.Request) -> web.Response:
     name="list_shop_orders",
     query=pages.OffsetQuery,
     answers={200: (bodies.ShopOrderPage,)},
+    reads=(reads.CONSISTENCY,),
 )
 async def list_page(request: web.Request) -> web.Response:
     """List orders from the oldest on; to a customer there are none but their own."""
     query = queries.read(request, pages.OffsetQuery)
-    page = await request.app[DATABASE].ask(
+    page = await reads.ask(
+        request,
         storage.shop_orders.list_page,
         customer=_only(request),
         offset=query.offset,
@@ -89,12 +91,18 @@ async def place(request: web.Request) -> web.Response:
     return await answer_once(request, body, place)
 
 
-@ROUTES("GET", _ONE, name="show_shop_order", answers={200: _ORDER}, headers=("ETag",))
+@ROUTES(
+    "GET",
+    _ONE,
+    name="show_shop_order",
+    answers={200: _ORDER},
+    headers=("ETag",),
+    reads=(reads.CONSISTENCY,),
+)
 async def show(request: web.Request) -> web.Response:
     """Show an order; to a customer nobody else's is there."""
-    found = await request.app[DATABASE].ask(
-        storage.shop_orders.get, _number(request), customer=_only(request)
-    )
+    number, customer = _number(request), _only(request)
+    found = await reads.ask(request, storage.shop_orders.get, number, customer=customer)
     return _shown(request, found)
 
 

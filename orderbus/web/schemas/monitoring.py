@@ -21,6 +21,9 @@ class Readiness(Body):
 
     ready: bool
     parts: dict[str, bool] = Field(description="each dependency, and whether it answers as needed")
+    replica_lag: float = Field(
+        0, ge=0, description="seconds that the replica is behind at most, where there is one"
+    )
     detail: str = Field("", description="what is to be done about those that do not")
 
 
