@@ -33,9 +33,17 @@ class Standing:
 
 
 async def position(connection: Connection) -> int:
-    """Say up to where the primary wrote: what is committed now is not behind it."""
+    """Say up to where the primary wrote: what is committed now is not behind it.
+
+    Nor is it behind the disk, where commits wait for that: a replica gets nothing earlier, and on
+    a primary where nothing happens what is beside a commit may stay in memory for long.
+    """
     asked: int = await connection.fetchval(
-        "SELECT (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint"
+        """
+        SELECT (CASE current_setting('synchronous_commit')
+                WHEN 'off' THEN pg_current_wal_insert_lsn()
+                ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn)::bigint
+        """
     )
     return asked
 

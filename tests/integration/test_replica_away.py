@@ -39,7 +39,7 @@ async def test_a_replica_that_goes_away_under_load_fails_no_read_and_is_used_aga
 ) -> None:
     async with reading(pair) as client:
         order = (await placed(client))["id"]
-        pair.until_caught_up()
+        await asyncio.to_thread(pair.until_caught_up)
         traffic = Traffic(client, order)
         await traffic.more()
         pids = pair.pids() if whole else pair.pids()[:1]

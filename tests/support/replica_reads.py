@@ -20,7 +20,8 @@ TOKEN = "Orderbus-Consistency"
 @asynccontextmanager
 async def reading(pair: Pair, **changes: Any) -> AsyncIterator[Client]:
     """A front door that has heard from the replica."""
-    async with serving(pair.settings(product_cache_ttl=timedelta(0), **changes)) as client:
+    given = {"product_cache_ttl": timedelta(0), "replica_max_lag": timedelta(minutes=1), **changes}
+    async with serving(pair.settings(**given)) as client:
         await until_true(lambda: uses_replica(client), "the replica answers reads")
         yield client
 
