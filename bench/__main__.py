@@ -31,6 +31,7 @@ from bench import (
     memory,
     reference,
     relay,
+    shop,
     start,
     sustained,
     written,
@@ -50,6 +51,7 @@ MEASURES: Mapping[str, Measure] = {
     "consumers": consumers.measure,
     "fan_out": fan_out.measure,
     "bulkheads": bulkheads.measure,
+    "shop": shop.measure,
     "start": start.measure,
     "hops": hops.measure,
 }

@@ -1,11 +1,11 @@
-"""Sends orders: as fast as so many connections can, or at a given rate whatever comes back."""
+"""Sends requests: as fast as so many connections can, or at a given rate whatever comes back."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -29,8 +29,40 @@ class Sent:
         return len(self.waits) / self.seconds
 
 
-async def as_fast_as_they_go(port: int, seconds: float, *, count: float = float("inf")) -> Sent:
-    """Send one order after the other on each of 32 connections, until so long or so many."""
+def order(reference: str) -> bytes:
+    """Write the request that places the sample order under a reference of its own."""
+    return post("/webhooks/orders/create/", _BODY.replace("SO-10045", reference))
+
+
+def post(path: str, body: str) -> bytes:
+    """Write a request that posts JSON."""
+    content = body.encode()
+    return (
+        b"POST %b HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
+        % (path.encode(), len(content), content)
+    )
+
+
+def get(path: str) -> bytes:
+    """Write a request that reads."""
+    return b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path.encode()
+
+
+async def as_fast_as_they_go(
+    port: int,
+    seconds: float,
+    *,
+    count: float = float("inf"),
+    request: Callable[[str], bytes] = order,
+    connections: int = CONNECTIONS,
+    status: int = 201,
+) -> Sent:
+    """Send one request after the other on each connection, until so long or so many.
+
+    ``request`` writes it for a reference that no other has; what is answered with another
+    ``status`` is refused.
+    """
     sent = Sent()
     began = time.perf_counter()
     mark = f"{time.time_ns():x}"
@@ -40,13 +72,13 @@ async def as_fast_as_they_go(port: int, seconds: float, *, count: float = float(
         number = 0
         while (start := time.perf_counter()) < began + seconds and len(sent.waits) < count:
             number += 1
-            if await _send(connection, f"{mark}-{name}-{number}"):
+            if await _send(connection, request(f"{mark}-{name}-{number}")) == status:
                 sent.waits.append((time.perf_counter() - start) * 1000)
             else:
                 sent.refused += 1
         connection[1].close()
 
-    await asyncio.gather(*(client(str(n)) for n in range(CONNECTIONS)))
+    await asyncio.gather(*(client(str(n)) for n in range(connections)))
     sent.seconds = time.perf_counter() - began
     return sent
 
@@ -60,7 +92,7 @@ async def at_rate(port: int, rate: float, seconds: float) -> Sent:
         async def one(number: int, due: float) -> None:
             try:
                 connection = await _taken(free, port)
-                accepted = await _send(connection, f"{mark}-{number}")
+                accepted = await _send(connection, order(f"{mark}-{number}")) == 201  # noqa: PLR2004 - created
             except (OSError, asyncio.IncompleteReadError):
                 sent.refused += 1
                 return
@@ -108,17 +140,13 @@ async def _connections() -> AsyncIterator[list[_Connection]]:
             writer.close()
 
 
-async def _send(connection: _Connection, reference: str) -> bool:
-    """Send an order; says whether it was accepted."""
+async def _send(connection: _Connection, request: bytes) -> int:
+    """Send a request; returns the status it is answered with."""
     reader, writer = connection
-    body = _BODY.replace("SO-10045", reference).encode()
-    writer.write(
-        b"POST /webhooks/orders/create/ HTTP/1.1\r\nHost: localhost\r\n"
-        b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
-    )
+    writer.write(request)
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     _, found, rest = head.partition(b"content-length:")
     if not found:
         raise RuntimeError(f"an answer without a length: {head!r}")
     await reader.readexactly(int(rest.partition(b"\r\n")[0]))
-    return head.startswith(b"http/1.1 201")
+    return int(head.split(b" ", 2)[1])

@@ -13,11 +13,11 @@ from orderbus.storage.database import Connection
 from orderbus.storage.products import SHOWN, Shown
 
 #: Products that are counted at most; a list of more says this many.
-MOST_COUNTED: Final = 100_000
+MOST_COUNTED: Final = 10_000
 #: Products, by id, among which ``name__icontains`` looks.
 MOST_LOOKED_AT: Final = 100_000
 #: Products with the words of a search that are looked at.
-MOST_FOUND: Final = 10_000
+MOST_FOUND: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +79,13 @@ _FROM: Final[Mapping[str, str]] = {
 
 @dataclass(slots=True)
 class _Statement:
-    """What is selected from, its condition, and the arguments of both."""
+    """What is selected from, its condition, and the arguments of both.
+
+    ``in_any_order``: of two numbers, PostgreSQL may begin with the one that is rarer.
+    """
 
     wanted: Filter
+    in_any_order: bool = False
     arguments: list[Any] = field(default_factory=list)
 
     def found(self) -> str:
@@ -124,6 +128,9 @@ class _Statement:
     def _source(self, activity: str) -> str:
         if self._is_driven():
             first, then = self._driver()
+            if then and self.in_any_order:
+                beside = f"{_FROM['s.product_id']} USING (product_id)"
+                return f"{_FROM[first]} JOIN {beside} JOIN products.products p ON p.id = {first}"
             one = f"(SELECT * FROM products.products WHERE id = {first} LIMIT 1) p"  # noqa: S608 - as above
             return f"{_FROM[first]} {then} CROSS JOIN LATERAL {one}"
         source = "products.products p"
@@ -180,7 +187,7 @@ async def list_page(
 
 async def count(connection: Connection, wanted: Filter) -> int:
     """Count the products that fit, up to ``MOST_COUNTED``."""
-    statement = _Statement(wanted)
+    statement = _Statement(wanted, in_any_order=True)
     found = f"SELECT FROM ({statement.found()}) p LIMIT {MOST_COUNTED}"
     counted = f"SELECT count(*) FROM ({found}) AS found"  # noqa: S608 - as above
     return int(await connection.fetchval(counted, *statement.arguments))

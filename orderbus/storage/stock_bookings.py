@@ -47,12 +47,11 @@ class Booked:
 
 _BOOK: Final = """
     WITH given AS MATERIALIZED (
-        SELECT given.*, products.id AS product_id
+        SELECT given.*, coalesce(by_uuid.id, by_sku.id) AS product_id
           FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[])
                WITH ORDINALITY AS given (product, sku, count, delta, expected, reason, line)
-          LEFT JOIN products.products
-            ON CASE WHEN product IS NULL THEN products.sku = given.sku
-                    ELSE products.uuid = product END
+          LEFT JOIN products.products AS by_uuid ON by_uuid.uuid = product
+          LEFT JOIN products.products AS by_sku ON by_sku.sku = given.sku
     ), locked AS MATERIALIZED (
         SELECT *
           FROM products.stock
@@ -62,7 +61,7 @@ _BOOK: Final = """
     ), judged AS MATERIALIZED (
         SELECT given.line, given.product_id, locked.on_hand AS before, reason, given.count,
                coalesce(given.count, on_hand + delta) AS after,
-               reserved + allocated AS promised,
+               reserved + allocated AS promised, reserved, allocated, backorder_limit, version,
                CASE WHEN locked.product_id IS NULL THEN 'unknown'
                     WHEN row_number() OVER (PARTITION BY product_id ORDER BY line) > 1 THEN 'twice'
                     WHEN on_hand <> expected THEN 'stale'
@@ -76,15 +75,14 @@ _BOOK: Final = """
           LEFT JOIN locked USING (product_id)
     ), booked AS (
         UPDATE products.stock
-           SET on_hand = after, reserved = locked.reserved, allocated = locked.allocated,
-               backorder_limit = locked.backorder_limit, version = locked.version + 1
+           SET on_hand = after, reserved = judged.reserved, allocated = judged.allocated,
+               backorder_limit = judged.backorder_limit, version = judged.version + 1
           FROM judged
-          JOIN locked USING (product_id)
          WHERE stock.product_id = judged.product_id
            AND error IS NULL
            AND after <> before
            AND ($9 OR (SELECT count(error) FROM judged) = 0)
-        RETURNING stock.product_id, stock.version
+        RETURNING stock.product_id, stock.version, line, count, before, after, reason
     ), written AS (
         INSERT INTO products.stock_movements
                (product_id, kind, on_hand, reserved, allocated, shipped, reason, actor, request_id)
@@ -92,19 +90,15 @@ _BOOK: Final = """
                CASE WHEN count IS NOT NULL THEN 'counted'
                     WHEN after > before THEN 'received' ELSE 'removed' END,
                after - before, 0, 0, 0, reason, $7, $8
-          FROM judged
-          JOIN booked USING (product_id)
-         WHERE error IS NULL
+          FROM booked
          ORDER BY line
     )
     SELECT line - 1 AS index,
            error IS NULL AND ($9 OR (SELECT count(error) FROM judged) = 0) AS ok,
-           judged.product_id, before, after, promised,
-           coalesce(CASE WHEN error IS NULL THEN booked.version END, (SELECT version FROM locked
-                                      WHERE locked.product_id = judged.product_id)) AS version,
-           error
+           product_id, judged.before, judged.after, promised,
+           coalesce(booked.version, judged.version) AS version, error
       FROM judged
-      LEFT JOIN booked USING (product_id)
+      LEFT JOIN booked USING (product_id, line)
      ORDER BY line
 """
 

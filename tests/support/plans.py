@@ -83,7 +83,7 @@ def _literal(value: object) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, list):
-        value = "{" + ", ".join(map(str, value)) + "}"
+        value = "{" + ", ".join("NULL" if each is None else str(each) for each in value) + "}"
     return "'" + str(value).replace("'", "''") + "'"
 
 
