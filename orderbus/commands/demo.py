@@ -1,4 +1,4 @@
-"""``orderbus demo``: sends an order and a cart, and shows each of their steps."""
+"""``orderbus demo``: sends an order and a cart, sells a product out, and shows each step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import click
 
 from orderbus import files, services, storage, waiting
 from orderbus import settings as settings_module
-from orderbus.commands import terminal
+from orderbus.commands import demo_shop, terminal
 from orderbus.commands.up import with_provider
 from orderbus.devtools import processes, stack
 from orderbus.devtools.folders import free_folder
@@ -33,7 +33,7 @@ T = TypeVar("T")
 #: How long each step may take.
 PATIENCE: Final = timedelta(seconds=30)
 
-#: Characters of the longest step, so that both tables have the same columns.
+#: Characters of the longest step, so that all tables have the same columns.
 _WIDEST: Final = len("order.processing_started")
 
 #: The demo's order is not signed, whatever the environment says of other senders.
@@ -46,9 +46,10 @@ _UNSIGNED: Final = {"WEBHOOK_SECRET": "", "WEBHOOK_SECRETS": "", "ALLOWED_HOSTS"
 def demo(*, provider: Provider | None, as_json: bool) -> None:
     """Send one order all the way to a receiver that verifies it. Shows each step.
 
-    Then close a cart, and show how it becomes an order and is processed. Starts everything on
-    ports of its own, and stops it again. Exits 0 only if the webhook arrived and its signature
-    held.
+    Then close a cart, show how it becomes an order and is processed, and sell a product until
+    there is none left. Starts everything on ports of its own, and stops it again. Exits 0 only if
+    the webhook arrived, its signature held, nobody was sold more than there was, and the counters
+    of the stock are the sum of what moved.
     """
     terminal.with_exit_code(lambda: asyncio.run(_demo(provider, as_json=as_json)))
 
@@ -97,8 +98,10 @@ async def _send(running: Stack) -> dict[str, Any]:
     cart = await _close_a_cart(running.urls["api"])
     settings = settings_module.load(_env_file=None, **running.env)
     async with storage.database.open_database(settings) as database:
+        shop = await demo_shop.sell_out(running.urls["api"], database)
         journey = await _journey(database, order["order_id"])
-    return {**_report(running, journey, webhook, began=began, accepted=accepted), "cart": cart}
+    report = _report(running, journey, webhook, began=began, accepted=accepted)
+    return {**report, "cart": cart, "shop": shop}
 
 
 async def _close_a_cart(api: str) -> dict[str, Any]:
@@ -183,7 +186,7 @@ def _show(report: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         terminal.show(report)
         return
-    for steps in (report["steps"], report["cart"]["steps"]):
+    for steps in (report["steps"], report["cart"]["steps"], report["shop"]["steps"]):
         rows = [
             (f"{each['step']:{_WIDEST}}", f"{each['ms']:9.1f}", terminal.cell(each["what"]))
             for each in steps
@@ -191,4 +194,5 @@ def _show(report: dict[str, Any], *, as_json: bool) -> None:
         terminal.show_table(("step", "       ms", "what"), rows)
     for name, how in report["parts"].items():
         terminal.say(f"{name}: {how}")
-    terminal.say("", head=click.style("the webhook arrived and its signature held", fg="green"))
+    said = "the webhook arrived, its signature held, and nothing was sold twice"
+    terminal.say("", head=click.style(said, fg="green"))

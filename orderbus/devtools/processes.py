@@ -151,17 +151,18 @@ async def speaks(port: int, greeting: bytes = b"") -> None:
         writer.close()
 
 
-async def ask(method: str, url: str, body: object = None) -> str:
+async def ask(method: str, url: str, body: object = None, *, status: int | None = None) -> str:
     """Send JSON, or nothing, to a process of this machine; returns the text of its answer.
 
-    Raises ``Died`` where that is no success, and whatever keeps it from answering.
+    Raises ``Died`` where that is no success, or has another ``status`` than is wanted, and
+    whatever keeps it from answering.
     """
     async with (
         aiohttp.ClientSession(timeout=_PATIENCE) as session,
         session.request(method, url, json=body) as answer,
     ):
         text = await answer.text()
-        if not answer.ok:
+        if not (answer.ok if status is None else answer.status == status):
             raise Died(f"{method} {url} was answered with {answer.status}: {text}")
         return text
 

@@ -94,6 +94,14 @@ async def test_two_demos_at_the_same_time_deliver_and_leave_nothing_behind(
             "order.completed",
             "order.processed",
         ]
+        assert [step["step"] for step in report["shop"]["steps"]] == [
+            "booked in",
+            "cart checked out",
+            "cart checked out",
+            "refused",
+            "verified",
+        ]
+        assert report["shop"]["refusal"]["short"][0]["available"] == 0
         assert set(report["parts"]) == {"PostgreSQL", "RabbitMQ", "Pub/Sub"}
     await until_none_is_alive(mark)
 
