@@ -95,29 +95,32 @@ RIGHTS: Final = (
         "place orders and change them",
         (
             *("create_order_v1", "create_new_order"),
-            *("open_cart", "put_cart_item", "check_out_cart"),
-            *_under_both("cancel_order", "retry_order", "change_order"),
-            *_under_both("hold_order", "release_order", "ship_order", "deliver_order"),
+            *_under_both("retry_order", "change_order", "hold_order", "release_order"),
+            *_under_both("ship_order", "deliver_order"),
         ),
         _STAFF | _all(Scope.ORDERS_WRITE),
     ),
     Right(
-        "read orders and carts",
+        "fill carts, place orders in the shop, and cancel orders",
         (
-            *_under_both("show_order", "order_history", "order_journey"),
-            *("list_orders", "list_all_orders", "order_status", "list_carts", "get_cart"),
+            *("open_cart", "put_cart_item", "check_out_cart"),
+            *("place_shop_order", *_under_both("cancel_order")),
         ),
-        _READERS | _all(Scope.ORDERS_READ),
-    ),
-    Right(
-        "place orders in the shop",
-        ("place_shop_order",),
         _own(Role.CUSTOMER, Role.SUPPORT) | _STAFF | _all(Scope.ORDERS_WRITE),
     ),
     Right(
-        "read orders in the shop",
-        ("list_shop_orders", "show_shop_order"),
+        "read orders and carts",
+        (
+            *_under_both("show_order", "order_history"),
+            *("list_orders", "order_status", "list_carts", "get_cart"),
+            *("list_shop_orders", "show_shop_order"),
+        ),
         _own(Role.CUSTOMER) | _READERS | _all(Scope.ORDERS_READ),
+    ),
+    Right(
+        "read the journeys of orders, and all orders in brief",
+        (*_under_both("order_journey"), "list_all_orders"),
+        _READERS | _all(Scope.ORDERS_READ),
     ),
     Right(
         "say that an order was completed elsewhere, so that it takes no stock",

@@ -202,6 +202,18 @@ def offered_actions(state: State) -> list[str]:
     return [action for action, possible in offered.items() if possible]
 
 
+def offered_to_customer(state: State) -> list[str]:
+    """List what a customer can do to an order of their own: nobody has begun with it yet."""
+    return ["cancel"] if state.status is Status.CREATED else []
+
+
+def see_that_a_customer_may_cancel(state: State) -> None:
+    """Pass where ``offered_to_customer`` has it; raises ``IllegalMove``."""
+    if not offered_to_customer(state):
+        message = f"An order that is {state.status} is not a customer's to cancel any more"
+        raise IllegalMove(message, source=state.status, target=Status.CANCELLED)
+
+
 def diagram(axis: Axis = Axis.STATUS) -> str:
     """Draw the moves along an axis as a Mermaid state diagram."""
     moves = [

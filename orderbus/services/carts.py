@@ -13,7 +13,7 @@ from orderbus import storage, telemetry
 from orderbus.domain import carts
 from orderbus.domain.carts import OpenCart, PutItem
 from orderbus.domain.events import Event
-from orderbus.domain.orders import Item, PlaceOrder
+from orderbus.domain.orders import Customer, Item, PlaceOrder
 from orderbus.errors import Conflict, OutOfStock, ShortLine
 from orderbus.services import orders
 from orderbus.storage.carts import Contents
@@ -32,19 +32,24 @@ class Filled:
     held_until: Mapping[str, datetime]
 
 
-async def show(connection: Connection, cart_uuid: UUID) -> Filled:
-    """Show a cart, and what it holds while it is open. Raises ``NotFound``."""
-    cart = await storage.carts.get(connection, cart_uuid)
+async def show(connection: Connection, cart_uuid: UUID, *, customer: UUID | None = None) -> Filled:
+    """Show a cart, and what it holds while it is open.
+
+    To a ``customer`` there are none but their own. Raises ``NotFound``.
+    """
+    cart = await storage.carts.get(connection, cart_uuid, customer=customer)
     held = [] if cart.closed else await storage.reservations.list_of(connection, cart_uuid)
     return Filled(cart, {each.sku: each.expires_at for each in held if each.is_held})
 
 
-async def open_cart(connection: Connection, cart: OpenCart, *, hold_for: timedelta) -> UUID:
+async def open_cart(
+    connection: Connection, cart: OpenCart, *, customer: UUID | None = None, hold_for: timedelta
+) -> UUID:
     """Open a cart, which holds what the catalogue knows of its items, all of it or none.
 
-    Raises ``OutOfStock``, and then there is no cart.
+    It may be a customer's. Raises ``OutOfStock``, and then there is no cart.
     """
-    uuid = await storage.carts.add(connection, cart)
+    uuid = await storage.carts.add(connection, cart, customer=customer)
     if cart.items:
         wanted: dict[str, int] = {}
         for item in cart.items:
@@ -55,7 +60,12 @@ async def open_cart(connection: Connection, cart: OpenCart, *, hold_for: timedel
 
 
 async def put_item(
-    connection: Connection, cart_uuid: UUID, item: PutItem, *, hold_for: timedelta
+    connection: Connection,
+    cart_uuid: UUID,
+    item: PutItem,
+    *,
+    customer: UUID | None = None,
+    hold_for: timedelta,
 ) -> Filled:
     """Let an open cart have so many of a product, 0 for none, at the price it has now.
 
@@ -63,7 +73,7 @@ async def put_item(
     or the product, ``Conflict`` where it is closed, ``Invalid`` where it would be too large,
     ``OutOfStock``.
     """
-    cart = await storage.carts.get(connection, cart_uuid, lock=True)
+    cart = await storage.carts.get(connection, cart_uuid, customer=customer, lock=True)
     if cart.closed:
         raise Conflict("The cart is closed: it has become an order")
     if carts.sum_of(cart.items) != cart.total_amount:
@@ -124,6 +134,7 @@ async def create_order(connection: Connection, event: Event) -> None:
         external_ref=event.order["order_id"],
         total=Decimal(event.order["total"]),
         items=tuple(Item.model_validate(item) for item in event.order["items"]),
+        customer=_customer_of(event),
         cart_uuid=event.order_id,
     )
     placed = await orders.accept(connection, order, traceparent=event.traceparent)
@@ -133,3 +144,9 @@ async def create_order(connection: Connection, event: Event) -> None:
         )
         if short:
             raise OutOfStock("The cart was closed without holding its items", short=short)
+
+
+def _customer_of(event: Event) -> Customer:
+    """Say whose cart it was, if that is somebody who signs in; a version before did not know."""
+    named = event.order["customer"].get("id")
+    return Customer(id=None if named is None else UUID(named))

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
+from uuid import UUID
 
 from orderbus import storage, telemetry
 from orderbus.domain import states
@@ -30,9 +31,13 @@ LARGEST_METADATA: Final = 4096
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Who asks for a change, why, and which sequence of the order they saw last, if they say."""
+    """Who asks for a change, why, and which sequence of the order they saw last, if they say.
+
+    To a ``customer`` there are no orders but their own.
+    """
 
     actor: str
+    customer: UUID | None = None
     traceparent: str | None = None
     reason: str | None = None
     seen: int | None = None
@@ -51,9 +56,13 @@ async def cancel(
 ) -> Order:
     """Cancel an order of which nothing has left, and show it as it is then; a hold on it ends.
 
-    Raises ``NotFound``, ``IllegalMove``; ``Changed`` where it is no longer as it was seen.
+    A customer does so for a cause of their own, while nobody has begun with it. Raises
+    ``NotFound``, ``IllegalMove``; ``Changed`` where it is no longer as it was seen.
     """
-    order = await orders.lock_as_seen(connection, id_or_ref, asked.seen)
+    order = await orders.lock_as_seen(connection, id_or_ref, asked.seen, customer=asked.customer)
+    if asked.customer is not None:
+        states.see_that_a_customer_may_cancel(order.state)
+        cause = Cause.CUSTOMER
     says = {"cause": cause} if cause else {}
     sets = {"cancel_cause": cause} if cause else {}
     await _move(connection, order, Action.CANCEL, asked, beside=says, details=says, sets=sets)

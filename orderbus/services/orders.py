@@ -170,12 +170,14 @@ async def _same_again(connection: Connection, new: New) -> Placed:
     raise Unavailable("The order could not be stored just now")
 
 
-async def lock_as_seen(connection: Connection, id_or_ref: str, seen: int | None) -> Order:
-    """Lock an order for a change; raises ``NotFound``.
+async def lock_as_seen(
+    connection: Connection, id_or_ref: str, seen: int | None, *, customer: UUID | None = None
+) -> Order:
+    """Lock an order for a change, the ``customer``'s own if one is given; raises ``NotFound``.
 
     ``Changed`` where it is no longer as the caller saw it last, in sequence ``seen``.
     """
-    found = await storage.orders.get(connection, id_or_ref)
+    found = await storage.orders.get(connection, id_or_ref, customer=customer)
     order = await storage.orders.lock(connection, found.order_id)
     if seen is not None and seen != order.event_seq:
         message = f'If-Match names another version of the order: its ETag is "{order.event_seq}"'

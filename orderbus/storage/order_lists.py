@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -32,13 +32,15 @@ class Filter:
     """Which orders to list: all that fit everything that is given, the ``oldest`` first or last.
 
     ``total`` and ``sku`` are looked for among the orders that ``customer`` or ``external_ref``
-    finds: by themselves they have no index.
+    finds: by themselves they have no index. ``customer_id`` is who sees their own orders alone,
+    without those that were removed: whatever else is asked for is looked for among these.
     """
 
     statuses: Sequence[str] | None = None
     source: str | None = None
     external_ref: str | None = None
     customer: str | None = None
+    customer_id: UUID | None = None
     created_at__gte: datetime | None = None
     created_at__lt: datetime | None = None
     fulfillment_status: str | None = None
@@ -157,26 +159,38 @@ def _found(wanted: Filter, asked: _Asked, order: str) -> str:
     return _of_all_kinds(listed, order)
 
 
+#: What of an order is asked for that is looked for row by row, and of which type it is.
+_BY_ROW: Final[Mapping[str, tuple[str, str]]] = {
+    "customer_id": ("customer_id = {0} AND removed_at IS NULL", "uuid"),
+    "external_ref": ("external_ref = {0}", "text"),
+    "customer": ("(customer_email = {0} OR customer_ref = {0})", "text"),
+    "fulfillment_status": ("fulfillment_status = {0}", "text"),
+    "total__gte": ("total >= {0}", "numeric"),
+    "total__lte": ("total <= {0}", "numeric"),
+    "sku": (
+        "EXISTS (SELECT FROM orders.order_items AS item"
+        " WHERE item.order_id = orders.id AND item.sku = {0})",
+        "text",
+    ),
+}
+_OF_ONE: Final = ("total__gte", "total__lte", "sku")
+
+
 def _narrow(wanted: Filter, asked: _Asked) -> None:
     """Let only those fit that fit what has no index by itself."""
-    by_one = wanted.external_ref is not None or wanted.customer is not None
-    if wanted.external_ref is not None and wanted.customer is not None:
-        name = asked.given(wanted.customer, "text")
-        asked.narrow(f"(customer_email = {name} OR customer_ref = {name})")
-    if wanted.fulfillment_status is not None and (by_one or wanted.on_hold):
-        asked.narrow(f"fulfillment_status = {asked.given(wanted.fulfillment_status, 'text')}")
+    names = [*_OF_ONE] if wanted.customer_id is None else [*_BY_ROW]
+    if wanted.customer_id is None:
+        by_one = wanted.external_ref is not None or wanted.customer is not None
+        if wanted.external_ref is not None:
+            names.append("customer")
+        if by_one or wanted.on_hold:
+            names.append("fulfillment_status")
+    for name in names:
+        if (value := getattr(wanted, name)) is not None:
+            condition, kind = _BY_ROW[name]
+            asked.narrow(condition.format(asked.given(value, kind)))
     if wanted.on_hold is not None:
         asked.narrow("on_hold" if wanted.on_hold else "NOT on_hold")
-    if wanted.total__gte is not None:
-        asked.narrow(f"total >= {asked.given(wanted.total__gte, 'numeric')}")
-    if wanted.total__lte is not None:
-        asked.narrow(f"total <= {asked.given(wanted.total__lte, 'numeric')}")
-    if wanted.sku is not None:
-        sku = asked.given(wanted.sku, "text")
-        asked.narrow(
-            "EXISTS (SELECT FROM orders.order_items AS item"
-            f" WHERE item.order_id = orders.id AND item.sku = {sku})"
-        )
 
 
 async def list_page(
@@ -192,7 +206,11 @@ async def list_page(
     _narrow(wanted, asked)
     direction = "ASC" if wanted.oldest else "DESC"
     order = f"ORDER BY created_at {direction}, id {direction} LIMIT $6"
-    found = _found(wanted, asked, order)
+    if wanted.customer_id is not None:  # by its own index, whatever else is asked for
+        listed = f"{_OLDEST if wanted.oldest else _NEWEST} {asked.is_fitting}"
+        found = f"SELECT id, created_at FROM orders.orders WHERE {_OF_KIND} AND {listed} {order}"  # noqa: S608 - as above
+    else:
+        found = _found(wanted, asked, order)
     records = await connection.fetch(
         f"""
         SELECT {COLUMNS}

@@ -182,23 +182,26 @@ def order_of(record: Record) -> Order:
     )
 
 
-async def get(connection: Connection, id_or_ref: str) -> Order:
+async def get(connection: Connection, id_or_ref: str, *, customer: UUID | None = None) -> Order:
     """Show an order with its items, found by our uuid or by the sender's reference.
 
     Of several orders under one reference it finds the one that was signed, then that of a cart:
-    whoever holds a key may choose any reference. Each is found by its uuid. Raises ``NotFound``.
+    whoever holds a key may choose any reference. Each is found by its uuid. To a ``customer`` there
+    are none but their own, without those that were removed. Raises ``NotFound``.
     """
     row = await connection.fetchrow(
         f"""
         SELECT {COLUMNS}
           FROM orders.orders o
-         WHERE o.public_id = $1 OR o.external_ref = $2
+         WHERE (o.public_id = $1 OR o.external_ref = $2)
+           AND ($3::uuid IS NULL OR (customer_id = $3 AND removed_at IS NULL))
          ORDER BY o.public_id = $1 DESC NULLS LAST,
                   array_position(ARRAY['webhook', 'cart', 'api', 'catalog'], o.source), o.id DESC
          LIMIT 1
         """,  # noqa: S608 - the columns are a constant of ours
         _as_uuid(id_or_ref),
         id_or_ref,
+        customer,
     )
     if row is None:
         raise NotFound(f"No order {brief(id_or_ref)}")

@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
@@ -202,6 +203,17 @@ async def _caller(request: web.Request) -> Caller:
 def only_own(request: web.Request) -> Caller | None:
     """Name the caller where they may see their own alone; None where they may see all."""
     return request[WHO] if request[EXTENT] == "own" else None
+
+
+def only_customer(request: web.Request) -> UUID | None:
+    """Name the customer whose alone is there for the caller; None where they may see all.
+
+    Raises ``NotFound`` where nothing can be the caller's own.
+    """
+    caller = only_own(request)
+    if caller is not None and caller.customer is None:
+        raise NotFound("Not found.")
+    return caller.customer if caller else None
 
 
 def key_of(request: web.Request) -> str | None:

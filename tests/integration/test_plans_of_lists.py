@@ -6,6 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -46,6 +47,10 @@ def _filters() -> Iterator[Filter]:
         {"on_hold": True, "fulfillment_status": "pending"},
         {"customer": "c7@shop.example", "sku": "S-7", "fulfillment_status": "delivered"},
         {"external_ref": "SO-7", "customer": "c7@shop.example", "total__gte": 1, "total__lte": 2},
+        {"customer_id": many_rows.BUYS_MUCH},
+        {"customer_id": many_rows.BUYS_LITTLE, "fulfillment_status": "delivered", "total__gte": 1},
+        {"customer_id": many_rows.BUYS_LITTLE, "customer": "c1@shop.example", "on_hold": False},
+        {"customer_id": many_rows.BUYS_LITTLE, "external_ref": "SO-601"},
     )
     for values, by in itertools.product(itertools.product(*choices.values()), found):
         yield Filter(**{**dict(zip(choices, values, strict=True)), **by})
@@ -93,6 +98,7 @@ def _fits(row: Any, wanted: Filter, position: int | None) -> bool:
         and (wanted.statuses is None or row["status"] in wanted.statuses)
         and wanted.source in (None, row["source"])
         and wanted.external_ref in (None, row["external_ref"])
+        and wanted.customer_id in (None, row["customer_id"])
         and wanted.customer in (None, row["customer_email"], row["customer_ref"])
         and wanted.fulfillment_status in (None, row["fulfillment_status"])
         and wanted.on_hold in (None, row["on_hold"])
@@ -102,3 +108,21 @@ def _fits(row: Any, wanted: Filter, position: int | None) -> bool:
         and (wanted.created_at__gte is None or row["created_at"] >= wanted.created_at__gte)
         and (wanted.created_at__lt is None or row["created_at"] < wanted.created_at__lt)
     )
+
+
+@pytest.mark.parametrize("mode", ["generic", "custom"])
+@pytest.mark.parametrize("customer", [None, many_rows.BUYS_MUCH, many_rows.BUYS_LITTLE])
+async def test_a_page_of_the_shop_is_read_by_an_index_wherever_it_begins(
+    many_orders: Connection, mode: str, customer: UUID | None
+) -> None:
+    async def ask(connection: Connection) -> None:
+        for offset in (0, 5):
+            page = await storage.shop_orders.list_page(
+                connection, customer=customer, offset=offset, at_most=10
+            )
+            assert len(page.orders) == 10
+
+    found = await plans(many_orders, mode, ask)
+
+    pages = [plan for plan in found if plan.nodes[0]["Actual Rows"] == 10]  # others count
+    assert [plan.faults(BOUND) for plan in pages] == [[], []]

@@ -48,7 +48,7 @@ async def add(database: Database, username: str, role: Role = Role.CUSTOMER, **m
 
 @dataclass(slots=True)
 class SignedIn:
-    """Somebody who is signed in, and asks below ``/api/identity``."""
+    """Somebody who is signed in, and asks: below ``/api/identity``, unless a path begins with /."""
 
     client: Client
     user: User
@@ -62,7 +62,7 @@ class SignedIn:
     async def ask(
         self, method: str, path: str, json: Any = None, **options: Any
     ) -> aiohttp.ClientResponse:
-        url = path if path.startswith("/api") else f"{ROOT}/{path}"
+        url = path if path.startswith("/") else f"{ROOT}/{path}"
         return await self.client.request(method, url, json=json, headers=self.headers, **options)
 
 

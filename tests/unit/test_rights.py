@@ -100,4 +100,4 @@ def test_who_is_refused_hears_what_would_have_let_them_in() -> None:
     with pytest.raises(Forbidden, match="Not for API keys"):
         extent(Caller("key 1", frozenset({Scope.ADMIN})), "me")
     with pytest.raises(Forbidden, match="Not for a customer"):
-        extent(Caller("user 1", frozenset({Role.CUSTOMER})), "show_order")
+        extent(Caller("user 1", frozenset({Role.CUSTOMER})), "list_all_orders")

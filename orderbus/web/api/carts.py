@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Final
+from functools import partial
+from typing import Any, Final
 from uuid import UUID
 
 from aiohttp import web
@@ -16,6 +18,7 @@ from orderbus.storage.database import Connection
 from orderbus.web import requests
 from orderbus.web.app_keys import DATABASE, SETTINGS
 from orderbus.web.idempotency import REPLAYED, answer_once
+from orderbus.web.requests import WHO
 from orderbus.web.routes import Routes
 from orderbus.web.schemas.carts import Cart, CartAnswer, CartContents, CartItem, Carts, Quantity
 from orderbus.web.streams import stream_list
@@ -47,7 +50,9 @@ async def create(request: web.Request) -> web.Response:
     cart = carts.parse(body)
 
     async def open_cart(connection: Connection) -> web.Response:
-        uuid = await services.carts.open_cart(connection, cart, hold_for=_held_for(request))
+        uuid = await services.carts.open_cart(
+            connection, cart, customer=request[WHO].customer, hold_for=_held_for(request)
+        )
         return CartAnswer(message="Cart created successfully!", cart_uuid=uuid).response(201)
 
     return await answer_once(request, body, open_cart)
@@ -55,8 +60,11 @@ async def create(request: web.Request) -> web.Response:
 
 @ROUTES("GET", "/carts", name="list_carts", answers={200: (Carts,)})
 async def list_all(request: web.Request) -> web.StreamResponse:
-    """List all carts."""
-    ask, list_after = request.app[DATABASE].ask, storage.carts.list_after
+    """List all carts; to a customer there are none but their own."""
+    ask, customer = request.app[DATABASE].ask, requests.only_customer(request)
+    list_after: Callable[..., Awaitable[Sequence[Any]]] = storage.carts.list_after
+    if customer is not None:
+        list_after = partial(list_after, customer=customer)
     return await stream_list(
         request,
         "carts",
@@ -69,7 +77,9 @@ async def list_all(request: web.Request) -> web.StreamResponse:
 @ROUTES("GET", "/carts/{id}", name="get_cart", answers={200: (CartContents,)})
 async def show(request: web.Request) -> web.Response:
     """Show a cart with its items, and until when they are held in stock."""
-    found = await request.app[DATABASE].ask(services.carts.show, _uuid(request))
+    found = await request.app[DATABASE].ask(
+        services.carts.show, _uuid(request), customer=requests.only_customer(request)
+    )
     return _contents(found).response()
 
 
@@ -86,13 +96,15 @@ async def put_item(request: web.Request) -> web.Response:
 
     They are held in stock for a while, and so is what the cart holds already.
     """
-    uuid = _uuid(request)
+    uuid, customer = _uuid(request), requests.only_customer(request)
     wanted = requests.valid(Quantity, requests.members(await requests.body(request)))
     item = requests.valid(
         carts.PutItem, {"sku": request.match_info["sku"], "quantity": wanted.quantity}
     )
     async with request.app[DATABASE].transaction() as connection:
-        found = await services.carts.put_item(connection, uuid, item, hold_for=_held_for(request))
+        found = await services.carts.put_item(
+            connection, uuid, item, customer=customer, hold_for=_held_for(request)
+        )
     return _contents(found).response()
 
 
@@ -111,7 +123,11 @@ async def check_out(request: web.Request) -> web.Response:
     uuid = _uuid(request)
     actor, traceparent = requests.key_of(request), requests.traceparent(request)
     await request.app[DATABASE].ask(
-        storage.carts.check_out, uuid, actor=actor, traceparent=traceparent
+        storage.carts.check_out,
+        uuid,
+        actor=actor,
+        customer=requests.only_customer(request),
+        traceparent=traceparent,
     )
     return CartAnswer(message="Cart closed successfully!", cart_uuid=uuid).response()
 

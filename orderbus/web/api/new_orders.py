@@ -99,7 +99,8 @@ async def status(request: web.Request) -> web.Response:
         order_id = _ID.validate_python(request.match_info["id"])
     except ValidationError as error:
         return _unprocessable(_faults("path/order_id", error))
-    order = await reads.ask(request, storage.orders.get, str(order_id))
+    customer = requests.only_customer(request)
+    order = await reads.ask(request, storage.orders.get, str(order_id), customer=customer)
     return bodies.NewOrderStatus(
         id=order.order_id, status=order.status.upper(), created_at=order.created_at
     ).response()

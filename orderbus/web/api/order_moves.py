@@ -34,14 +34,16 @@ Do = Callable[[Connection, str, Asked], Awaitable[Order]]
 
 @ROUTES("POST", *under("/{id}/cancel"), name="cancel_order", takes=bodies.Cancel, **_CHANGE)
 async def cancel(request: web.Request) -> web.Response:
-    """Cancel an order of which nothing has left, if it is still as the caller saw it."""
+    """Cancel an order of which nothing has left, if it is still as the caller saw it.
+
+    A customer may cancel their own while nobody has begun with it.
+    """
     named = id_or_ref(request)
 
     async def cancel(connection: Connection, change: bodies.Cancel) -> web.Response:
         asked = _asked(request, change.reason)
-        return _shown(
-            await services.order_moves.cancel(connection, named, asked, cause=change.cause)
-        )
+        order = await services.order_moves.cancel(connection, named, asked, cause=change.cause)
+        return answer(orders.Order.of(order, is_own=asked.customer is not None))
 
     return await act_once(request, bodies.Cancel, cancel)
 
@@ -160,6 +162,7 @@ async def _done(request: web.Request, do: Do) -> web.Response:
 def _asked(request: web.Request, reason: str | None, *, seen: int | None = None) -> Asked:
     return Asked(
         actor=request[CALLER],
+        customer=requests.only_customer(request),
         traceparent=requests.traceparent(request),
         reason=reason,
         seen=requests.seen_sequence(request) if seen is None else seen,

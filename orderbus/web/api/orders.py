@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -119,8 +120,9 @@ async def create(request: web.Request) -> web.Response:
 )
 async def show(request: web.Request) -> web.Response:
     """Show an order."""
-    found = await reads.ask(request, storage.orders.get, id_or_ref(request))
-    order = bodies.Order.of(found)
+    customer = requests.only_customer(request)
+    found = await reads.ask(request, storage.orders.get, id_or_ref(request), customer=customer)
+    order = bodies.Order.of(found, is_own=customer is not None)
     if request.headers.get("If-None-Match") == order.etag():
         return web.Response(status=304, headers={"ETag": order.etag()})
     return answer(order)
@@ -135,8 +137,9 @@ async def show(request: web.Request) -> web.Response:
 )
 async def history(request: web.Request) -> web.Response:
     """Show who did what to an order, and when."""
-    named = id_or_ref(request)
-    found = await reads.read(request, partial(services.order_lists.history, id_or_ref=named))
+    requests.only_customer(request)
+    asked = {"id_or_ref": id_or_ref(request), "only": requests.only_own(request)}
+    found = await reads.read(request, partial(services.order_lists.history, **asked))
     return bodies.History.of(found).response()
 
 
@@ -168,14 +171,15 @@ async def list_page(request: web.Request) -> web.Response:
     An unknown filter is refused.
     """
     query = queries.read(request, OrderQuery)
-    wanted = query.filter()
+    customer = requests.only_customer(request)
+    wanted = replace(query.filter(), customer_id=customer)
     page = await reads.read(
         request,
         lambda database: services.order_lists.list_page(
             database, wanted, position=query.cursor, at_most=query.limit
         ),
     )
-    items = [bodies.Order.of(order) for order in page.orders]
+    items = [bodies.Order.of(order, is_own=customer is not None) for order in page.orders]
     return bodies.OrderPage(items=items, next_cursor=queries.cursor(page.next_position)).response()
 
 

@@ -46,7 +46,7 @@ async def list_page(request: web.Request) -> web.Response:
     page = await reads.ask(
         request,
         storage.shop_orders.list_page,
-        customer=_only(request),
+        customer=requests.only_customer(request),
         offset=query.offset,
         at_most=query.at_most,
     )
@@ -101,26 +101,14 @@ async def place(request: web.Request) -> web.Response:
 )
 async def show(request: web.Request) -> web.Response:
     """Show an order; to a customer nobody else's is there."""
-    number, customer = _number(request), _only(request)
+    number, customer = _number(request), requests.only_customer(request)
     found = await reads.ask(request, storage.shop_orders.get, number, customer=customer)
     return _shown(request, found)
 
 
-def _only(request: web.Request) -> UUID | None:
-    """Name the customer whose orders alone are there for the caller; None where all are.
-
-    Raises ``NotFound`` where nothing can be the caller's own.
-    """
-    caller = requests.only_own(request)
-    if caller is not None and caller.customer is None:
-        raise NotFound("Not found.")
-    return caller.customer if caller else None
-
-
 def _customer(request: web.Request, named: UUID | None) -> UUID | None:
     """Say whose an order is to be: the caller's, or of whom they name, where they may."""
-    own = _only(request)
-    return own or named or request[WHO].customer
+    return requests.only_customer(request) or named or request[WHO].customer
 
 
 def _number(request: web.Request) -> int:

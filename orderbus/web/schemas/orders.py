@@ -72,8 +72,9 @@ class Order(Body):
     sequence: int = Field(ge=1, description="number of its newest event; also its ETag")
 
     @classmethod
-    def of(cls, order: storage.orders.Order) -> Order:
-        """Write an order as it is answered."""
+    def of(cls, order: storage.orders.Order, *, is_own: bool = False) -> Order:
+        """Write an order as it is answered, to whoever it belongs to or to the house."""
+        allowed = states.offered_to_customer if is_own else states.offered_actions
         members = {
             "id": order.order_id,
             "external_ref": order.external_ref,
@@ -81,9 +82,9 @@ class Order(Body):
             "items": [_line(item) for item in order.items],
             "reason": order.status_reason,
             "cause": order.cancel_cause,
-            "hold_reason": order.hold_reason,
+            "hold_reason": None if is_own else order.hold_reason,
             "metadata": order.metadata,
-            "allowed_actions": states.offered_actions(order.state),
+            "allowed_actions": allowed(order.state),
             "cart_uuid": order.cart_uuid,
             "created_at": order.created_at,
             "sequence": order.event_seq,
