@@ -101,10 +101,10 @@ RIGHTS: Final = (
         _STAFF | _all(Scope.ORDERS_WRITE),
     ),
     Right(
-        "fill carts, place orders in the shop, and cancel orders",
+        "fill carts, place and change orders in the shop, and cancel orders",
         (
-            *("open_cart", "put_cart_item", "check_out_cart"),
-            *("place_shop_order", *_under_both("cancel_order")),
+            *("open_cart", "put_cart_item", "check_out_cart", *_under_both("cancel_order")),
+            *(f"{act}_shop_order" for act in ("place", "replace", "change", "remove")),
         ),
         _own(Role.CUSTOMER, Role.SUPPORT) | _STAFF | _all(Scope.ORDERS_WRITE),
     ),
@@ -113,7 +113,7 @@ RIGHTS: Final = (
         (
             *_under_both("show_order", "order_history"),
             *("list_orders", "order_status", "list_carts", "get_cart"),
-            *("list_shop_orders", "show_shop_order"),
+            *("list_shop_orders", "show_shop_order", "shop_order_history"),
         ),
         _own(Role.CUSTOMER) | _READERS | _all(Scope.ORDERS_READ),
     ),

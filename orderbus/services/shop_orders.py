@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -52,14 +52,16 @@ async def place(connection: Connection, wanted: ToPlace) -> Order:
     )
     known = {product.uuid: product for product in products}
     if wanted.takes_stock:
-        _see_that_all_are_known(wanted.lines, known)
-    _see_to_prices(wanted, known)
+        see_that_all_are_known(wanted.lines, known)
+    if not wanted.trusts_prices:
+        due = sum((line.price * line.quantity for line in wanted.lines), Decimal(0))
+        see_to_prices(dict(enumerate(wanted.lines)), known, total=wanted.total, due=due)
     order_id = OrderId(uuid4())
     order = PlaceOrder(
         source="catalog",
         external_ref=str(order_id),
         total=wanted.total,
-        items=tuple(_item(line, known.get(line.product)) for line in wanted.lines),
+        items=tuple(item_of(line, known.get(line.product)) for line in wanted.lines),
         customer=Customer(id=wanted.customer),
     )
     new = orders.to_store(
@@ -67,7 +69,7 @@ async def place(connection: Connection, wanted: ToPlace) -> Order:
         traceparent=wanted.traceparent,
         order_id=order_id,
         actor=wanted.actor,
-        details=_differences(wanted.lines, known),
+        details=differences(wanted.lines, known),
     )
     created_at = await _store(connection, new, known if wanted.takes_stock else {})
     after_commit(
@@ -88,43 +90,46 @@ async def _store(connection: Connection, new: New, known: Known) -> datetime:
     else:
         (answer,) = await storage.orders.add(connection, [new])
     if isinstance(answer, Sequence):
-        raise OutOfStock(_sentence("Requested quantity is not available", answer), short=answer)
+        raise OutOfStock(sentence("Requested quantity is not available", answer), short=answer)
     if answer is None:
         raise Unavailable("The order could not be stored just now")
     return answer
 
 
-def _see_that_all_are_known(lines: Sequence[ShopLine], known: Known) -> None:
+def see_that_all_are_known(lines: Collection[ShopLine], known: Known) -> None:
+    """Pass where the catalogue has every product; raises ``OutOfStock``."""
     missing = {line.product: line.quantity for line in lines if line.product not in known}
     if missing:
         short = [ShortLine(str(product), quantity, 0) for product, quantity in missing.items()]
-        raise OutOfStock(_sentence("Product not found", short), short=short)
+        raise OutOfStock(sentence("Product not found", short), short=short)
 
 
-def _sentence(what: str, short: Sequence[ShortLine]) -> str:
-    """Name each product that is short; those that came by a sku are named by it."""
+def sentence(what: str, short: Sequence[ShortLine]) -> str:
+    """Name each product of which there is too little, by its sku."""
     lines = [f"{brief(each.sku)} ({each.wanted} wanted, {each.available} left)" for each in short]
     return f"{what}: {', '.join(lines)}"
 
 
-def _see_to_prices(wanted: ToPlace, known: Known) -> None:
-    """Refuse prices of the client's own making where the catalogue's count."""
-    if wanted.trusts_prices:
-        return
+def see_to_prices(
+    lines: Mapping[int, ShopLine], known: Known, *, total: Decimal, due: Decimal
+) -> None:
+    """Refuse prices of the client's own making, and a total that is not ``due``.
+
+    ``lines`` are those that are looked at, by their place. Raises ``Invalid``.
+    """
     faults = [
         Fault(f"/order_items/{number}/price", "price", f"The catalogue has {product.price}.")
-        for number, line in enumerate(wanted.lines)
+        for number, line in lines.items()
         if (product := known.get(line.product)) and product.price != line.price
     ]
-    due = sum((line.price * line.quantity for line in wanted.lines), Decimal(0))
-    if not faults and wanted.total != due:
+    if not faults and total != due:
         faults = [Fault("/total", "price", f"The items come to {due}.")]
     if faults:
         message = f"The order is not valid: {faults[0].pointer[1:]} {faults[0].detail}"
         raise Invalid(message, faults)
 
 
-def _differences(lines: Sequence[ShopLine], known: Known) -> Mapping[str, Any]:
+def differences(lines: Collection[ShopLine], known: Known) -> Mapping[str, Any]:
     """Note what the catalogue has as the price of what was ordered for another one."""
     prices = {
         product.sku: str(product.price)
@@ -134,7 +139,7 @@ def _differences(lines: Sequence[ShopLine], known: Known) -> Mapping[str, Any]:
     return {"catalogue_prices": prices} if prices else {}
 
 
-def _item(line: ShopLine, product: Product | None) -> ProductItem:
+def item_of(line: ShopLine, product: Product | None) -> ProductItem:
     """Write a line; a product that is none of ours is called by its uuid."""
     uuid = str(line.product)
     return ProductItem(

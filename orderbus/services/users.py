@@ -11,7 +11,7 @@ from orderbus.domain import people
 from orderbus.domain.people import Person
 from orderbus.domain.rights import Caller, Role, may_act_on
 from orderbus.errors import Fault, Forbidden, NotFound, Unauthenticated
-from orderbus.services import tokens
+from orderbus.services import erasing, tokens
 from orderbus.services.passwords import Passwords
 from orderbus.services.throttles import Try
 from orderbus.services.tokens import Pair
@@ -141,9 +141,10 @@ async def remove(connection: Connection, user_id: int, by: Caller, *, own: bool)
 async def erase(connection: Connection, user_id: int, by: Caller, *, own: bool) -> User:
     """Keep nothing that says who somebody is; their orders stay, under a uuid that tells nothing.
 
-    Raises as ``change`` does.
+    What these say of them goes, too. Raises as ``change`` does.
     """
-    await changeable(connection, user_id, by, own=own)
+    user = await changeable(connection, user_id, by, own=own)
+    await erasing.forget(connection, user.uuid, actor=by.name)
     await storage.users.erase(connection, user_id)
     await storage.tokens.revoke_all(connection, user_id)
     await note(connection, by.name, "erased", user_id)

@@ -104,6 +104,11 @@ _SETS: Final = ", ".join(
         "cancel_cause": "sets ->> 'cancel_cause'",
         "shipping_address": "sets ->> 'shipping_address'",
         "metadata": "sets -> 'metadata'",
+        "total": "(sets ->> 'total')::numeric",
+        "customer_name": "sets ->> 'customer_name'",
+        "customer_email": "sets ->> 'customer_email'",
+        "customer_ref": "sets ->> 'customer_ref'",
+        "removed_at": "now()",
     }.items()
 )
 _APPEND: Final = f"""

@@ -205,6 +205,21 @@ async def give_back(connection: Connection, ended: Sequence[Ended]) -> None:
     )
 
 
+async def owed_to(connection: Connection, order_pk: int) -> dict[int, int]:
+    """Say how much of which product is allocated to an order, whose row is locked."""
+    owed = await connection.fetch(
+        """
+        SELECT product_id, sum(allocated) AS units
+          FROM products.stock_movements
+         WHERE order_id = $1
+         GROUP BY product_id
+        HAVING sum(allocated) > 0
+        """,
+        order_pk,
+    )
+    return {row["product_id"]: int(row["units"]) for row in owed}
+
+
 @dataclass(frozen=True, slots=True)
 class Left:
     """So much of a line of an order, counted from 1, that has left."""

@@ -10,7 +10,7 @@ from orderbus.domain.products import NewProduct
 from orderbus.storage.database import Database
 from tests.support import stock_rows
 from tests.support.api_client import Client, placed
-from tests.support.shop_samples import GUITAR, ORDERS, order
+from tests.support.shop_samples import GUITAR, ORDERS, line, order
 
 
 async def move_and_change(client: Client, root: str) -> None:
@@ -47,3 +47,13 @@ async def place_in_the_shop(client: Client, database: Database) -> None:
     one = f"{ORDERS}{(await added.json())['id']}/"
     for path in ("/api/orders/", ORDERS, f"{ORDERS}?colour=red", one):
         await client.get(path)
+    for ask, changed in ((client.put, order()), (client.patch, {"total": 1})):
+        await ask(one, json=changed, headers={"If-Match": '"99"'})
+        await ask(one, json=changed)
+    await client.put(one, json=order(line(quantity=9)))
+    await client.get(f"{one}history/")
+    await client.delete(one, headers={"If-Match": '"99"'})
+    for _ in range(2):
+        await client.delete(one)
+    for ask in (client.get, client.put, client.patch):
+        await ask(one, json=order())

@@ -199,3 +199,28 @@ async def move_to_a_day_that_is_gone(database: Database, keys: Sequence[int], da
             "DELETE FROM ops.inbox WHERE order_id = ANY ($1)",
         ):
             await connection.execute(statement, keys)
+
+
+async def add_personal(database: Database, customer: UUID, count: int) -> None:
+    """Let a customer have so many orders that say who they are."""
+    await value(
+        database,
+        """
+        INSERT INTO orders.orders (source, external_ref, content_hash, customer_name,
+               customer_email, shipping_address, total, event_seq, customer_ref, customer_id)
+        SELECT 'api', 'SO-' || n, sha256('x'), 'Jane', 'jane@shop.example', 'Road 1', 1, 1, 'j', $1
+          FROM generate_series(1, $2::integer) AS n
+        """,
+        customer,
+        count,
+    )
+
+
+async def count_personal(database: Database) -> int:
+    """Count orders that say who somebody is."""
+    query = """
+        SELECT count(*) FROM orders.orders
+         WHERE customer_name || customer_email || shipping_address <> ''
+            OR customer_ref IS NOT NULL OR metadata <> '{}'
+    """
+    return int(await value(database, query))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 from uuid import UUID
 
 from aiohttp import web
@@ -10,6 +11,8 @@ from aiohttp import web
 from orderbus import services, storage
 from orderbus.domain import rights
 from orderbus.errors import NotFound, OutOfStock
+from orderbus.services.order_moves import Asked
+from orderbus.services.shop_changes import ToChange
 from orderbus.services.shop_orders import ToPlace
 from orderbus.storage.database import Connection
 from orderbus.storage.orders import Order
@@ -19,11 +22,18 @@ from orderbus.web.idempotency import REPLAYED, answer_once
 from orderbus.web.requests import CALLER, WHO
 from orderbus.web.routes import Routes
 from orderbus.web.schemas import shop_orders as bodies
+from orderbus.web.schemas.orders import History
 
 ROUTES: Final = Routes("orders of the shop")
 _ALL: Final = "/api/orders/orders/"
 _ONE: Final = f"{_ALL}{{order}}/"
 _ORDER: Final = (bodies.ShopOrder,)
+_CHANGE: Final[Mapping[str, Any]] = {
+    "answers": {200: _ORDER},
+    "headers": ("ETag",),
+    "reads": ("If-Match",),
+    "errors": (OutOfStock,),
+}
 
 
 @ROUTES("GET", "/api/orders/", name="orders_root", answers={200: (bodies.OrderLinks,)})
@@ -104,6 +114,65 @@ async def show(request: web.Request) -> web.Response:
     number, customer = _number(request), requests.only_customer(request)
     found = await reads.ask(request, storage.shop_orders.get, number, customer=customer)
     return _shown(request, found)
+
+
+@ROUTES("PUT", _ONE, name="replace_shop_order", takes=bodies.ShopOrderToKeep, **_CHANGE)
+async def replace(request: web.Request) -> web.Response:
+    """Change what was ordered, and for how much, while nothing of it has left."""
+    return await _change(request, bodies.ShopOrderToKeep)
+
+
+@ROUTES("PATCH", _ONE, name="change_shop_order", takes=bodies.ShopOrderChange, **_CHANGE)
+async def change(request: web.Request) -> web.Response:
+    """Change what is sent of an order, while nothing of it has left."""
+    return await _change(request, bodies.ShopOrderChange)
+
+
+@ROUTES("DELETE", _ONE, name="remove_shop_order", answers={204: ()}, reads=("If-Match",))
+async def remove(request: web.Request) -> web.Response:
+    """Show an order here no more, and cancel it where nothing of it has left; history stays."""
+    number, asked = _number(request), _asked(request)
+    async with request.app[DATABASE].transaction() as connection:
+        await services.shop_changes.remove(connection, number, asked)
+    return web.Response(status=204)
+
+
+@ROUTES("GET", f"{_ONE}history/", name="shop_order_history", answers={200: (History,)})
+async def history(request: web.Request) -> web.Response:
+    """Show who did what to an order, and when; of the house a customer is told no names."""
+    database = request.app[DATABASE]
+    order = await database.ask(
+        storage.shop_orders.get, _number(request), customer=requests.only_customer(request)
+    )
+    found = await services.order_lists.history(
+        database, str(order.order_id), only=requests.only_own(request)
+    )
+    return History.of(found).response()
+
+
+async def _change(
+    request: web.Request, model: type[bodies.ShopOrderToKeep | bodies.ShopOrderChange]
+) -> web.Response:
+    number, body = _number(request), await requests.body(request)
+    asked = requests.valid(model, requests.members(body))
+    wanted = ToChange(
+        lines=asked.lines(),
+        total=asked.total,
+        status=asked.status,
+        trusts_prices=request.app[SETTINGS].price_policy == "trust",
+    )
+    async with request.app[DATABASE].transaction() as connection:
+        order = await services.shop_changes.change(connection, number, _asked(request), wanted)
+    return _shown(request, order)
+
+
+def _asked(request: web.Request) -> Asked:
+    return Asked(
+        actor=request[CALLER],
+        customer=requests.only_customer(request),
+        traceparent=requests.traceparent(request),
+        seen=requests.seen_sequence(request),
+    )
 
 
 def _customer(request: web.Request, named: UUID | None) -> UUID | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from decimal import Decimal
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from orderbus.domain.orders import LARGEST_QUANTITY, MOST_LINES
@@ -56,7 +58,7 @@ def _not_too_many(value: object) -> object:
     return value
 
 
-def _one_of(words: Collection[str]) -> BeforeValidator:
+def _one_of(words: Collection[str | None]) -> BeforeValidator:
     def read(value: object) -> object:
         if value not in words:
             given = {"given": brief(str(value), 40)}
@@ -82,14 +84,18 @@ class ShopItemToPlace(BaseModel):
     price: Price
 
 
+_WORDS: Final = (*WORDS.values(), None)
+_Items = Annotated[
+    list[ShopItemToPlace], Field(max_length=MOST_LINES), BeforeValidator(_not_too_many)
+]
+
+
 class ShopOrderToPlace(BaseModel):
     """An order as the shop's clients send it; members that are not listed are ignored."""
 
     model_config = ConfigDict(json_schema_extra={"example": _ORDER})
 
-    order_items: Annotated[
-        list[ShopItemToPlace], Field(max_length=MOST_LINES), BeforeValidator(_not_too_many)
-    ]
+    order_items: _Items
     total: Price
     status: Annotated[
         Word,
@@ -102,13 +108,46 @@ class ShopOrderToPlace(BaseModel):
 
     def lines(self) -> list[ShopLine]:
         """List what is ordered; raises ``Invalid`` where that makes no order."""
-        if self.total <= 0:
-            raise _refused("Total should be greater than 0")
-        if any(each.quantity <= 0 for each in self.order_items):
-            raise _refused("Order item quantity should be greater than 0")
         if self.status == "processing":
             raise _refused("Status should be 'new' or 'completed'")
-        return [ShopLine(each.product, each.quantity, each.price) for each in self.order_items]
+        return _lines(self.order_items, self.total)
+
+
+class ShopOrderToKeep(BaseModel):
+    """An order as it is to be: its first items, in their order, and its total."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _ORDER})
+
+    order_items: _Items
+    total: Price
+    status: Annotated[Word | None, Field(description="what it is"), _one_of(_WORDS)] = None
+
+    def lines(self) -> list[ShopLine]:
+        """List what is ordered; raises ``Invalid`` where that makes no order."""
+        return _lines(self.order_items, self.total)
+
+
+class ShopOrderChange(BaseModel):
+    """What of an order is to be another way; what is left out stays."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"total": "250.00"}})
+
+    order_items: _Items | SkipJsonSchema[None] = None
+    total: Price | SkipJsonSchema[None] = None
+    status: Annotated[Word | None, Field(description="what it is"), _one_of(_WORDS)] = None
+
+    def lines(self) -> list[ShopLine] | None:
+        """List what is ordered; raises ``Invalid`` where that makes no order."""
+        lines = _lines(self.order_items or (), self.total)
+        return None if self.order_items is None else lines
+
+
+def _lines(items: Sequence[ShopItemToPlace], total: Decimal | None) -> list[ShopLine]:
+    if total is not None and total <= 0:
+        raise _refused("Total should be greater than 0")
+    if any(each.quantity <= 0 for each in items):
+        raise _refused("Order item quantity should be greater than 0")
+    return [ShopLine(each.product, each.quantity, each.price) for each in items]
 
 
 def _refused(sentence: str) -> Invalid:
