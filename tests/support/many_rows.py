@@ -8,10 +8,6 @@ from uuid import UUID
 from orderbus.storage.database import Connection
 from tests.support.waiting import PATIENCE
 
-#: Customers who sign in: one of half of all orders, and one of a few.
-BUYS_MUCH = UUID(int=1)
-BUYS_LITTLE = UUID(int=2)
-
 
 async def orders(
     connection: Connection, began: datetime, count: int, *, have_left: bool = False
@@ -24,7 +20,7 @@ async def orders(
         """
         INSERT INTO orders.orders (source, external_ref, content_hash, customer_name,
                customer_email, shipping_address, total, event_seq, customer_ref, status,
-               fulfillment_status, on_hold, created_at, customer_id)
+               fulfillment_status, on_hold, created_at)
         SELECT (ARRAY['webhook', 'webhook', 'api'])[1 + n % 3], 'SO-' || n, sha256('x'), 'Jane',
                CASE WHEN n % 3 = 2 THEN '' ELSE 'c' || n % 40 || '@shop.example' END,
                'Road 1', 1, 1,
@@ -36,15 +32,12 @@ async def orders(
                     WHEN n <= 60 THEN 'shipped' WHEN n % 500 = 0 OR n > 19900 THEN 'pending'
                     ELSE 'delivered' END,
                $3::boolean AND n % 500 = 0,
-               $1::timestamptz + n * interval '1 minute',
-               CASE WHEN n % 2 = 0 THEN $4::uuid WHEN n % 601 = 0 THEN $5::uuid END
+               $1::timestamptz + n * interval '1 minute'
           FROM generate_series(1, $2::integer) AS n
         """,
         began,
         count,
         have_left,
-        BUYS_MUCH,
-        BUYS_LITTLE,
     )
     await connection.execute("ANALYZE orders.orders")
 
