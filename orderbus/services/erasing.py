@@ -32,7 +32,7 @@ async def forget(connection: Connection, customer: UUID, *, actor: str) -> None:
     Each order that had any of it tells so by an event, ``order.changed``, which has nothing of it;
     events of before are as they were, since nobody rewrites what happened, and go with their day.
     """
-    while found := await storage.shop_orders.list_personal(connection, customer, at_most=_AT_MOST):
+    while found := await storage.erasing.list_personal(connection, customer, at_most=_AT_MOST):
         locked = await storage.orders.lock_all(
             connection, [order.order_id for order in found], wait=True
         )

@@ -68,8 +68,8 @@ async def change(connection: Connection, order_pk: int, asked: Asked, wanted: To
     if owed:
         await _allocate(connection, order, _needed(items, every), owed, asked.actor)
     if lines:
-        await storage.order_moves.set_lines(connection, order_pk, new)
-    await _tell(connection, order, asked, lines, known, total)
+        await storage.shop_changes.set_lines(connection, order_pk, new)
+    await _record(connection, order, asked, lines, known, total)
     return await storage.shop_orders.get(connection, order_pk)
 
 
@@ -173,7 +173,7 @@ async def _allocate(
         raise OutOfStock(message, short=named)
 
 
-async def _tell(
+async def _record(
     connection: Connection,
     order: Order,
     asked: Asked,
@@ -181,7 +181,7 @@ async def _tell(
     known: Known,
     total: Decimal,
 ) -> None:
-    """Write down what was changed; the event tells the order as it is now."""
+    """Write down what was changed: the event has the order as it is now."""
     now = await storage.shop_orders.get(connection, order.order_pk)
     what = [*(["items"] if lines else []), *(["total"] if total != order.total else [])]
     changed = _happened(replace(now, total=total), CHANGED, asked)

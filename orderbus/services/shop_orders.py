@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any
 from uuid import UUID, uuid4
 
 from orderbus import storage
@@ -129,7 +128,7 @@ def see_to_prices(
         raise Invalid(message, faults)
 
 
-def differences(lines: Collection[ShopLine], known: Known) -> Mapping[str, Any]:
+def differences(lines: Collection[ShopLine], known: Known) -> Mapping[str, Mapping[str, str]]:
     """Note what the catalogue has as the price of what was ordered for another one."""
     prices = {
         product.sku: str(product.price)
