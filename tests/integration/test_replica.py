@@ -30,7 +30,7 @@ READ = (
     *("/orders/{order}", "/orders/{order}/history", "/orders/{order}/journey", "/orders"),
     *(f"/api/v1/orders/{{order}}{view}" for view in ("", "/history", "/journey", "/status")),
     *("/api/v1/orders", "/api/catalog/products", "/api/catalog/products/{product}"),
-    *("/api/orders/orders", "/api/orders/orders/{shop_order}"),
+    *(f"/api/orders/orders{path}" for path in ("", "/{shop_order}", "/{shop_order}/history")),
     *("/api/catalog/categories", "/api/catalog/inventory/{product}/movements"),
 )
 

@@ -137,9 +137,10 @@ async def show(request: web.Request) -> web.Response:
 )
 async def history(request: web.Request) -> web.Response:
     """Show who did what to an order, and when."""
-    requests.only_customer(request)
-    asked = {"id_or_ref": id_or_ref(request), "only": requests.only_own(request)}
-    found = await reads.read(request, partial(services.order_lists.history, **asked))
+    named, only = id_or_ref(request), requests.only_own(request)
+    found = await reads.read(
+        request, partial(services.order_lists.history, id_or_ref=named, only=only)
+    )
     return bodies.History.of(found).response()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from orderbus.services.shop_orders import ToPlace
 from orderbus.storage.database import Connection
 from orderbus.storage.orders import Order
 from orderbus.web import pages, queries, reads, requests, senders
-from orderbus.web.app_keys import SETTINGS
+from orderbus.web.app_keys import DATABASE, SETTINGS
 from orderbus.web.idempotency import REPLAYED, answer_once
 from orderbus.web.requests import CALLER, WHO
 from orderbus.web.routes import Routes
@@ -137,15 +138,20 @@ async def remove(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-@ROUTES("GET", f"{_ONE}history/", name="shop_order_history", answers={200: (History,)})
+@ROUTES(
+    "GET",
+    f"{_ONE}history/",
+    name="shop_order_history",
+    answers={200: (History,)},
+    reads=(reads.CONSISTENCY,),
+)
 async def history(request: web.Request) -> web.Response:
     """Show who did what to an order, and when; of the house a customer is told no names."""
-    database = request.app[DATABASE]
-    order = await database.ask(
-        storage.shop_orders.get, _number(request), customer=requests.only_customer(request)
-    )
-    found = await services.order_lists.history(
-        database, str(order.order_id), only=requests.only_own(request)
+    number, customer = _number(request), requests.only_customer(request)
+    order = await reads.ask(request, storage.shop_orders.get, number, customer=customer)
+    named, only = str(order.order_id), requests.only_own(request)
+    found = await reads.read(
+        request, partial(services.order_lists.history, id_or_ref=named, only=only)
     )
     return History.of(found).response()
 
