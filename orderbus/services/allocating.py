@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from orderbus import storage
-from orderbus.errors import Conflict, ShortLine
+from orderbus import storage, telemetry
+from orderbus.errors import Conflict, OutOfStock, ShortLine
 from orderbus.storage.database import Connection
 from orderbus.storage.events import Happened
-from orderbus.storage.orders import New
-from orderbus.storage.stock import Ended, Left
+from orderbus.storage.orders import New, Order
+from orderbus.storage.stock import Concerned, Left
 
 #: When an order was stored, or which lines are short; None: it is there already.
 Answer = datetime | Sequence[ShortLine] | None
@@ -41,13 +41,32 @@ async def add_alone(connection: Connection, new: New) -> Answer:
     return answer
 
 
+async def take_again(connection: Connection, order: Order, *, actor: str) -> None:
+    """Let an order that is tried again, whose row is locked, have what it gave back when it failed.
+
+    Raises ``OutOfStock``, which names every line there is too little for; then it has nothing.
+    """
+    asked = Concerned(order.order_pk, actor, telemetry.request_id())
+    short = await storage.allocating_later.take_again(connection, [asked])
+    if lines := short.get(order.order_pk):
+        raise OutOfStock(f"It cannot be tried again: {too_little(lines)}", short=lines)
+
+
+def too_little(short: Sequence[ShortLine]) -> str:
+    """Say of which products there is too little."""
+    lines = (f"{line.wanted} of {line.sku} are wanted and {line.available} left" for line in short)
+    return f"there is too little in stock: {', '.join(lines)}"
+
+
 async def follow(connection: Connection, moves: Sequence[Happened]) -> None:
     """Let stock follow moves of orders: what ends gives back what it had, what is shipped leaves.
 
     Raises ``Conflict`` where less is on hand than leaves.
     """
     ended = [
-        Ended(each.order_pk, each.actor, each.request_id) for each in moves if each.status in _ENDED
+        Concerned(each.order_pk, each.actor, each.request_id)
+        for each in moves
+        if each.status in _ENDED
     ]
     if ended:
         await storage.stock.give_back(connection, ended)

@@ -86,10 +86,15 @@ async def redrive(
     Pub/Sub message is returned for the caller to send before the transaction ends: then a crash in
     between sends it twice rather than never. ``actor`` is who decided it, which the audit trail
     says too, unless it is one ``of_many``: then it has their job. Raises ``NotFound``, and
-    ``Conflict`` where it cannot come back, or where somebody decided before.
+    ``Conflict`` where it cannot come back, or where somebody decided before; ``OutOfStock`` where
+    it is an order that failed and others have its stock now.
     """
+    letter = await storage.dead_letters.get(connection, letter_id)
+    if _is_of_processing(letter) and letter.event_id and letter.occurred_at:
+        by = {"actor": actor}
+        await processing.take_again(connection, letter.event_id, letter.occurred_at, **by)
     await storage.dead_letters.lock_open(connection, letter_id)
-    owed = await _bring_back(connection, await storage.dead_letters.get(connection, letter_id))
+    owed = await _bring_back(connection, letter)
     await _resolve(connection, letter_id, "redriven", None, actor, of_many=of_many)
     return owed
 
@@ -179,10 +184,14 @@ async def discard(
 
 async def _fail_order(connection: Connection, letter: DeadLetter, note: str) -> None:
     """Let an order fail whose processing is discarded; its lock comes before the letter's."""
-    if (letter.kind, letter.actor) != ("consumption", processing.ACTOR):
+    if not _is_of_processing(letter):
         return
     if letter.event_id is None or letter.occurred_at is None:
         return
     event = await storage.events.remembered(connection, letter.event_id, letter.occurred_at)
     if event is not None:
         await processing.fail(connection, event, note)
+
+
+def _is_of_processing(letter: DeadLetter) -> bool:
+    return (letter.kind, letter.actor) == ("consumption", processing.ACTOR)

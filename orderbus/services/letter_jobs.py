@@ -149,6 +149,10 @@ async def _redrive(
     found, until = await _next(connection, wanted, cursor, at_most)
     if wanted.id is not None and not found:
         return await _decided_before(connection, wanted.id)
+    # The orders that are tried again, and their stock, come before the letters.
+    tried = [letter.id for letter in found if _waits(letter)]
+    if tried:
+        await processing.lock_for_retry(connection, tried)
     free = await storage.dead_letters.lock_free(connection, [letter.id for letter in found])
     few = _few_to_send(found, free)
     if len(few) < len(found):

@@ -109,8 +109,6 @@ async def ship(
     if is_cancelled and not though_cancelled:
         message = "An order that is cancelled does not leave; what has left is though_cancelled"
         raise states.illegal(message, order.state, source=order.status, target=Fulfillment.SHIPPED)
-    # What was read while it waited for the lock says of the lines what was true before.
-    order = await _shown(connection, order)
     leaving = _leaving(order, lines)
     is_all = all(item.shipped + leaving.get(item.line, 0) == item.quantity for item in order.items)
     action = Action.SHIP if is_all or is_cancelled else Action.SHIP_SOME

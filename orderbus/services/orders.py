@@ -177,8 +177,7 @@ async def lock_as_seen(
 
     ``Changed`` where it is no longer as the caller saw it last, in sequence ``seen``.
     """
-    found = await storage.orders.get(connection, id_or_ref, customer=customer)
-    order = await storage.orders.lock(connection, found.order_id)
+    order = await storage.orders.lock(connection, id_or_ref, customer=customer)
     if seen is not None and seen != order.event_seq:
         message = f'If-Match names another version of the order: its ETag is "{order.event_seq}"'
         raise Changed(message)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final, cast
+from uuid import UUID
 
 from orderbus import storage, telemetry
 from orderbus.domain import processing, states
@@ -21,13 +22,14 @@ from orderbus.domain.states import Action, Hold, Status
 from orderbus.domain.text import LONGEST_KEPT, of_error, storable
 from orderbus.errors import Conflict, Misconfigured
 from orderbus.resources import Resources
-from orderbus.services import orders
+from orderbus.services import allocating, orders
 from orderbus.services.consumptions import Ours, Waits
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection
 from orderbus.storage.events import Happened
 from orderbus.storage.orders import Order
 from orderbus.storage.processing import Begun
+from orderbus.storage.stock import Concerned
 
 ACTOR: Final = "process_order"
 #: Whoever releases an order makes it due at once; an hour is for what nobody thought of.
@@ -147,19 +149,26 @@ async def finish(
 
 
 async def fail(connection: Connection, event: Event, error: str) -> None:
-    """Let an order fail that could not be processed, in the transaction of its dead letter."""
+    """Let an order fail that could not be processed, in the transaction of its dead letter.
+
+    One that had failed and was tried again in vain gives back what it took for that.
+    """
     order = await storage.orders.lock(connection, event.order_id)
     if order.status in {Status.CREATED, Status.IN_PROGRESS}:
         await _end(connection, [(order, event, Outcome(reason=error))])
+    elif order.status is Status.FAILED:
+        ended = [Concerned(order.order_pk, ACTOR, event.request_id)]
+        await storage.stock.give_back(connection, ended)
 
 
 async def retry(
     connection: Connection, id_or_ref: str, *, actor: str | None, seen: int | None
 ) -> Order:
-    """Have an order that failed processed anew; shows it as it is still.
+    """Have an order that failed processed anew, with the stock it had; shows it as it is still.
 
     Raises ``NotFound``; ``IllegalMove`` where it has not failed; ``Changed`` as a move;
-    ``Conflict`` where its event is gone, or another try was asked for already.
+    ``Conflict`` where its event is gone, or another try was asked for already; ``OutOfStock`` where
+    others have its stock now.
     """
     order = await orders.lock_as_seen(connection, id_or_ref, seen)
     status = order.status
@@ -172,7 +181,28 @@ async def retry(
             raise Conflict("The order waits for another try already: somebody asked for it before")
         case "gone":
             raise Conflict("The order's event is no longer kept, so it cannot be processed again")
+    await allocating.take_again(connection, order, actor=actor or ACTOR)
     return order
+
+
+async def lock_for_retry(connection: Connection, letters: Sequence[int]) -> None:
+    """Lock what ``take_again`` needs for many dead letters, in one order; before the letters."""
+    if failed := await storage.processing.lock_failed(connection, ACTOR, letters):
+        await storage.allocating_later.lock_given_back(connection, failed)
+
+
+async def take_again(
+    connection: Connection, event_id: UUID, occurred_at: datetime, *, actor: str | None
+) -> None:
+    """Let the order of a dead letter that is redriven have what it gave back when it failed.
+
+    Its lock comes before the letter's. Raises ``OutOfStock``.
+    """
+    event = await storage.events.remembered(connection, event_id, occurred_at)
+    if event is not None:
+        order = await storage.orders.lock(connection, event.order_id)
+        if order.status is Status.FAILED:
+            await allocating.take_again(connection, order, actor=actor or ACTOR)
 
 
 async def _start(

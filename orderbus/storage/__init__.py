@@ -19,6 +19,7 @@ finds the statements and holds them to this.
 
 from orderbus.storage import (
     allocating,
+    allocating_later,
     api_keys,
     audit,
     carts,

@@ -182,6 +182,17 @@ def order_of(record: Record) -> Order:
     )
 
 
+_NAMED: Final = """
+      FROM orders.orders o
+     WHERE (o.public_id = $1 OR o.external_ref = $2)
+       AND ($3::uuid IS NULL OR (customer_id = $3 AND removed_at IS NULL))
+     ORDER BY o.public_id = $1 DESC NULLS LAST,
+              array_position(ARRAY['webhook', 'cart', 'api', 'catalog'], o.source), o.id DESC
+     LIMIT 1
+"""
+_LOCK: Final = f"SELECT o.public_id {_NAMED} FOR UPDATE"
+
+
 async def get(connection: Connection, id_or_ref: str, *, customer: UUID | None = None) -> Order:
     """Show an order with its items, found by our uuid or by the sender's reference.
 
@@ -190,15 +201,7 @@ async def get(connection: Connection, id_or_ref: str, *, customer: UUID | None =
     are none but their own, without those that were removed. Raises ``NotFound``.
     """
     row = await connection.fetchrow(
-        f"""
-        SELECT {COLUMNS}
-          FROM orders.orders o
-         WHERE (o.public_id = $1 OR o.external_ref = $2)
-           AND ($3::uuid IS NULL OR (customer_id = $3 AND removed_at IS NULL))
-         ORDER BY o.public_id = $1 DESC NULLS LAST,
-                  array_position(ARRAY['webhook', 'cart', 'api', 'catalog'], o.source), o.id DESC
-         LIMIT 1
-        """,  # noqa: S608 - the columns are a constant of ours
+        f"SELECT {COLUMNS} {_NAMED}",
         _as_uuid(id_or_ref),
         id_or_ref,
         customer,
@@ -208,18 +211,19 @@ async def get(connection: Connection, id_or_ref: str, *, customer: UUID | None =
     return order_of(row)
 
 
-async def lock(connection: Connection, order_id: OrderId) -> Order:
-    """Show an order and keep everybody else from changing it. Raises ``NotFound``.
+async def lock(
+    connection: Connection, id_or_ref: OrderId | str, *, customer: UUID | None = None
+) -> Order:
+    """Keep everybody else from changing an order, found as by ``get``, and show it as it is then.
 
-    If it waited, how much of its lines has left is what it was before: ``get`` reads it anew.
+    Raises ``NotFound``.
     """
-    row = await connection.fetchrow(
-        f"SELECT {COLUMNS} FROM orders.orders o WHERE o.public_id = $1 FOR UPDATE",  # noqa: S608 - as above
-        order_id,
-    )
-    if row is None:
-        raise NotFound(f"No order {order_id}")
-    return order_of(row)
+    named = str(id_or_ref)
+    order_id = await connection.fetchval(_LOCK, _as_uuid(named), named, customer)
+    if order_id is None:
+        raise NotFound(f"No order {brief(named)}")
+    # In a statement of its own: it sees what was written while the first one waited.
+    return await get(connection, str(order_id))
 
 
 async def lock_all(
@@ -227,7 +231,8 @@ async def lock_all(
 ) -> list[Order]:
     """Lock orders in one order, for whoever changes many; shows them as asked for.
 
-    Waits for nobody unless told to: raises ``Busy`` where somebody else is at work on one. Raises
+    How much of a line has left is what it was before it waited: ``lock`` reads it anew. Waits for
+    nobody unless told to: raises ``Busy`` where somebody else is at work on one. Raises
     ``NotFound``.
     """
     rows = await connection.fetch(

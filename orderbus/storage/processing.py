@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
+from orderbus.domain.states import Status
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
 
@@ -107,6 +108,25 @@ async def wake(connection: Connection, consumer: str, order_pk: int) -> None:
         consumer,
         order_pk,
     )
+
+
+async def lock_failed(connection: Connection, consumer: str, letters: Sequence[int]) -> list[int]:
+    """Lock, in one order, the orders that a consumer's dead letters are of; those that failed."""
+    records = await connection.fetch(
+        """
+        SELECT orders.id, status
+          FROM ops.dead_letters AS letter
+          JOIN orders.order_history AS history
+            ON history.at = letter.occurred_at AND history.event_id = letter.event_id
+          JOIN orders.orders ON orders.id = history.order_id
+         WHERE letter.id = ANY ($2::bigint[]) AND letter.kind = 'consumption' AND letter.actor = $1
+         ORDER BY public_id
+           FOR UPDATE OF orders
+        """,
+        consumer,
+        letters,
+    )
+    return [record["id"] for record in records if record["status"] == Status.FAILED]
 
 
 async def begin_again(

@@ -42,8 +42,8 @@ class Short:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """An order that is not to have its stock any more, and who ended it."""
+class Concerned:
+    """An order whose stock is given back, or taken, and who has it so."""
 
     order_pk: int
     actor: str
@@ -192,7 +192,7 @@ _GIVE_BACK: Final = """
 """
 
 
-async def give_back(connection: Connection, ended: Sequence[Ended]) -> None:
+async def give_back(connection: Connection, ended: Sequence[Concerned]) -> None:
     """Give back what is allocated to orders that ended, whose rows are locked; some have nothing.
 
     One statement, however many. What was given back is not given back again.

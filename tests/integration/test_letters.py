@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from orderbus import services, storage
+from orderbus.domain.orders import OrderId
 from orderbus.errors import Conflict
 from orderbus.storage.database import Connection, Database
 from tests.support import consumption_rows, letter_rows, order_rows, scenario
@@ -40,7 +41,7 @@ async def test_a_retry_that_meets_a_redrive_of_the_same_order_waits_and_holds_no
             await retry(connection, order)
 
     async with database.transaction() as connection:
-        await storage.dead_letters.lock_open(connection, letter)
+        await storage.orders.lock(connection, OrderId(order))  # as a redrive does first
         retrying = asyncio.create_task(retried())
         waits = (
             "SELECT count(*) FROM pg_stat_activity"

@@ -104,7 +104,15 @@ async def change(connection: Connection, world: World) -> None:
 
 async def give_back(connection: Connection, world: World) -> None:
     order = await storage.orders.lock(connection, world.order)
-    await storage.stock.give_back(connection, [storage.stock.Ended(order.order_pk, "test")])
+    await storage.stock.give_back(connection, [storage.stock.Concerned(order.order_pk, "test")])
+
+
+async def retry(connection: Connection, world: World) -> None:
+    order = await storage.orders.lock(connection, world.order)
+    await storage.processing.lock_failed(connection, "process_order", [1])
+    await storage.allocating_later.lock_given_back(connection, [order.order_pk])
+    asked = [storage.stock.Concerned(order.order_pk, "test")]
+    await storage.allocating_later.take_again(connection, asked)
 
 
 async def allocate(connection: Connection, world: World) -> None:
@@ -182,6 +190,9 @@ CALLS: dict[str, Call] = {
     "stock.move": move_stock,
     "stock.give_back": give_back,
     "allocating.add": allocate,
+    "allocating_later.lock_given_back": retry,
+    "allocating_later.take_again": retry,
+    "processing.lock_failed": retry,
     "stock.set_aside_of": lambda c, w: storage.stock.set_aside_of(
         c, next(iter(w.products.values()))
     ),

@@ -22,7 +22,7 @@ async def test_what_an_order_gives_back_or_moved_lately_is_found_by_index(
         await stock_rows.add_movements(connection, product, order, MOVEMENTS)
 
         async def work(connection: Connection) -> None:
-            ended = [storage.stock.Ended(order + 1, "test")]
+            ended = [storage.stock.Concerned(order + 1, "test")]
             await storage.stock.give_back(connection, ended)
             assert await storage.stock.set_aside_of(connection, product) == 0
             begun = await storage.product_changes.begin(connection)

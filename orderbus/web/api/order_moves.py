@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from orderbus import services, telemetry
-from orderbus.errors import Conflict, IllegalMove, Invalid
+from orderbus.errors import Conflict, IllegalMove, Invalid, OutOfStock
 from orderbus.services.order_moves import Asked, Leaving
 from orderbus.storage.database import Connection, after_commit
 from orderbus.storage.orders import Order
@@ -53,7 +53,7 @@ async def cancel(request: web.Request) -> web.Response:
     *under("/{id}/retry"),
     name="retry_order",
     takes=orders.Change,
-    **{**_CHANGE, "answers": {202: _ORDER}},
+    **{**_CHANGE, "answers": {202: _ORDER}, "errors": (IllegalMove, OutOfStock)},
 )
 async def retry(request: web.Request) -> web.Response:
     """Have an order that failed processed anew."""

@@ -1,0 +1,194 @@
+"""An order that failed gave its stock back; whoever tries it again takes it again or is refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from orderbus import services, storage
+from orderbus.errors import OutOfStock
+from orderbus.services.letter_jobs import RedriveLetters
+from orderbus.services.order_moves import Asked
+from orderbus.settings import Settings
+from orderbus.storage.database import Database
+from tests.integration.test_allocating import counters, send
+from tests.support import jobs, letter_rows, order_rows, scenario, stock_rows
+from tests.support.api_client import Client, problem, serving
+from tests.support.waiting import PATIENCE
+
+
+@pytest.fixture
+async def allocating(settings: Settings) -> AsyncIterator[Client]:
+    """A front door that allocates what known products an order names."""
+    async with serving(settings.model_copy(update={"webhook_allocate": True})) as client:
+        yield client
+
+
+@pytest.fixture
+def never(settings: Settings) -> Settings:
+    """Settings under which every order fails."""
+    return settings.model_copy(update={"processor": "random", "processing_success_rate": 0.0})
+
+
+async def retry(client: Client, reference: str = "SO-1") -> Any:
+    return await client.post(f"/orders/{reference}/retry")
+
+
+async def redrive(database: Database, letter: int) -> None:
+    async with database.transaction() as connection:
+        await services.dead_letters.redrive(connection, letter, actor="test")
+
+
+async def fail(database: Database, reference: str) -> None:
+    """Write down that an order could not be processed, as with its dead letter."""
+    async with database.transaction() as connection:
+        order = await storage.orders.get(connection, reference)
+        (first, *_) = await storage.events.history(connection, order.order_id)
+        event = await storage.events.remembered(connection, first.event_id, first.at)
+        assert event is not None
+        await services.processing.fail(connection, event, "test")
+
+
+async def given_up(client: Client, database: Database, *references: str) -> list[int]:
+    """Let orders of two units of tea be given up, which they fail for; their dead letters."""
+    for reference in references:
+        assert await send(client, reference, tea=2) == 201
+    wanted = {"process_order": "order.created"}
+    await scenario.record(database, await scenario.events(database), wanted=wanted)
+    await letter_rows.give_up_consumptions(database)
+    for reference in references:
+        await fail(database, reference)
+    return sorted(letter["id"] for letter in await letter_rows.every(database))
+
+
+async def test_an_order_that_is_tried_again_has_its_stock_again_and_ships_it(
+    allocating: Client, database: Database, settings: Settings, never: Settings
+) -> None:
+    tea = await stock_rows.add(database, 5, sku="tea")
+    await send(allocating, "SO-1", tea=2)
+    await scenario.go_on(database, never)
+    assert await counters(database, tea) == (0, 5)
+
+    assert (await retry(allocating)).status == 202
+
+    assert await counters(database, tea) == (2, 3)
+    await scenario.consume(database, settings, "process_order")
+    async with database.transaction() as connection:
+        shipped = await services.order_moves.ship(connection, "SO-1", Asked(actor="test"))
+    level = await stock_rows.level(database, tea)
+    assert (shipped.status, level.on_hand, level.allocated, level.shipped) == ("completed", 3, 0, 2)
+    assert await stock_rows.differences(database) == []
+
+
+async def test_an_order_whose_stock_others_have_by_now_is_refused_with_every_short_line(
+    allocating: Client, database: Database, settings: Settings, never: Settings
+) -> None:
+    products = [await stock_rows.add(database, 2, sku=sku) for sku in ("milk", "sugar", "tea")]
+    await send(allocating, "SO-1", tea=2, milk=2, sugar=1)
+    await scenario.go_on(database, never)
+    await send(allocating, "SO-2", tea=1, milk=2, sugar=1)
+
+    said = await problem(await retry(allocating), 409, "out-of-stock")
+
+    assert said["short"] == [
+        {"sku": "milk", "wanted": 2, "available": 0},
+        {"sku": "tea", "wanted": 2, "available": 1},
+    ]
+    assert "2 of milk are wanted and 0 left" in said["detail"]
+    assert [(await counters(database, product))[0] for product in products] == [2, 1, 1]
+    await scenario.consume(database, settings, "process_order")
+    assert sorted(await order_rows.statuses(database)) == ["created", "failed"]
+
+
+async def test_whoever_cancels_an_order_that_waits_for_another_try_gives_its_stock_back(
+    allocating: Client, database: Database, settings: Settings, never: Settings
+) -> None:
+    tea = await stock_rows.add(database, 5, sku="tea")
+    await send(allocating, "SO-1", tea=2)
+    for _ in range(2):
+        await scenario.go_on(database, never)
+        await scenario.consume(database, never, "process_order")
+        assert await counters(database, tea) == (0, 5)
+        await retry(allocating)
+
+    assert (await allocating.post("/orders/SO-1/cancel")).status == 200
+
+    assert await counters(database, tea) == (0, 5)
+    await scenario.consume(database, settings, "process_order")
+    assert await order_rows.statuses(database) == ["cancelled"]
+    assert await stock_rows.differences(database) == []
+
+
+async def test_of_many_that_are_redriven_those_without_stock_are_refused_and_the_others_go_on(
+    allocating: Client, database: Database, settings: Settings
+) -> None:
+    tea = await stock_rows.add(database, 6, sku="tea")
+    await given_up(allocating, database, "SO-1", "SO-2", "SO-3")
+    await send(allocating, "SO-4", tea=2)
+
+    wanted = RedriveLetters()
+    job = await jobs.begin(database, settings, "redrive_dead_letters", wanted)
+    ended = await jobs.finish(database, job, jobs.outside(settings))
+
+    assert (ended.state, ended.done, ended.refused) == ("done", 2, 1)
+    assert "2 of tea are wanted and 0 left" in str(ended.refusals[0])
+    assert await counters(database, tea) == (6, 0)
+    assert await stock_rows.differences(database) == []
+
+
+async def test_one_letter_is_not_redriven_without_stock_and_takes_it_once(
+    allocating: Client, database: Database
+) -> None:
+    tea = await stock_rows.add(database, 2, sku="tea")
+    (letter,) = await given_up(allocating, database, "SO-1")
+    async with database.transaction() as connection:
+        await storage.stock_bookings.book(
+            connection,
+            [storage.stock_bookings.Line(sku="tea", count=1, reason="broken")],
+            each_alone=False,
+            actor="test",
+        )
+    with pytest.raises(OutOfStock, match="2 of tea are wanted and 1 left"):
+        await redrive(database, letter)
+
+    await stock_rows.book(database, "tea", 5)
+    await redrive(database, letter)
+
+    assert await counters(database, tea) == (2, 4)
+
+
+async def test_one_that_is_given_up_again_before_it_began_gives_back_what_it_took(
+    allocating: Client, database: Database
+) -> None:
+    tea = await stock_rows.add(database, 2, sku="tea")
+    (letter,) = await given_up(allocating, database, "SO-1")
+    await redrive(database, letter)
+    assert await counters(database, tea) == (2, 0)
+
+    await fail(database, "SO-1")
+
+    assert await counters(database, tea) == (0, 2)
+
+
+async def test_an_order_that_is_locked_is_shown_as_it_is_once_the_lock_was_waited_for(
+    database: Database,
+) -> None:
+    order = await scenario.place(database)
+
+    async def looked_at() -> int:
+        async with database.transaction() as connection:
+            found = await storage.orders.lock(connection, order.order_id)
+            return found.items[0].shipped
+
+    async with database.transaction() as connection:
+        found = await storage.orders.lock(connection, order.order_id)
+        waiting = asyncio.ensure_future(looked_at())
+        async with asyncio.timeout(PATIENCE):
+            while not await scenario.count_who_wait(database):
+                await asyncio.sleep(0.01)
+        await storage.order_moves.note_shipped(connection, found.order_pk, {1: 1})
+
+    assert await waiting == 1
