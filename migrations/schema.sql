@@ -9,6 +9,53 @@ CREATE SCHEMA orders;
 
 CREATE SCHEMA products;
 
+CREATE FUNCTION ops.audit_row() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    subject text := TG_ARGV[0];
+    personal text[] := TG_ARGV[2];
+    ignored text[] := TG_ARGV[3];
+    was jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
+    now_is jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
+    subject_key text := coalesce(now_is, was) ->> TG_ARGV[1];
+    who text := coalesce(nullif(current_setting('orderbus.actor', true), ''),
+                         'database:' || session_user);
+    act text := nullif(current_setting('orderbus.action', true), '');
+    why text := nullif(current_setting('orderbus.reason', true), '');
+    names text[];
+    shown_before jsonb;
+    shown_after jsonb;
+BEGIN
+    SELECT array_agg(name) INTO names
+      FROM jsonb_object_keys(coalesce(now_is, was)) AS name
+     WHERE name <> ALL (ignored)
+       AND (TG_OP <> 'UPDATE' OR was -> name IS DISTINCT FROM now_is -> name);
+    IF names IS NULL THEN
+        RETURN NULL;
+    END IF;
+    SELECT jsonb_object_agg(name, CASE WHEN name = ANY (personal) AND was -> name <> 'null'
+                                       THEN '"(hidden)"' ELSE ops.shown(name, was -> name) END)
+               FILTER (WHERE was IS NOT NULL),
+           jsonb_object_agg(name, CASE WHEN name = ANY (personal) AND now_is -> name <> 'null'
+                                       THEN '"(hidden)"' ELSE ops.shown(name, now_is -> name) END)
+               FILTER (WHERE now_is IS NOT NULL)
+      INTO shown_before, shown_after
+      FROM unnest(names) AS name;
+    -- What an act is called belongs to its subject; other rows change because of it.
+    IF act IS NULL OR split_part(act, '.', 1) <> subject THEN
+        act := subject || CASE TG_OP WHEN 'INSERT' THEN '.added' WHEN 'UPDATE' THEN '.changed'
+                                     ELSE '.removed' END;
+    END IF;
+    INSERT INTO ops.audit_log
+           (actor, action, subject_type, subject_id, reason, before, after, request_id)
+    VALUES (CASE WHEN who = subject THEN who || ' ' || subject_key ELSE who END, act, subject,
+            subject_key, why, shown_before, shown_after,
+            nullif(current_setting('orderbus.request_id', true), ''));
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION ops.count_grown(rows bigint) RETURNS integer
     LANGUAGE plpgsql
     AS $$
@@ -200,6 +247,29 @@ BEGIN
     NEW.sequence := ops.watermark_of(NEW.order_id);
     RETURN NEW;
 END $$;
+
+CREATE FUNCTION ops.shown(named text, value jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    said text;
+BEGIN
+    IF value = 'null' THEN
+        RETURN value;
+    ELSIF named ~ '(secrets?|passw[a-z]*|hash|key|token)$' THEN
+        RETURN '"(hidden)"';
+    ELSIF named = 'headers' THEN
+        RETURN (SELECT coalesce(jsonb_agg(header ORDER BY header), '[]')
+                  FROM jsonb_object_keys(value) AS header);
+    ELSIF jsonb_typeof(value) <> 'string' THEN
+        RETURN value;
+    END IF;
+    said := regexp_replace(value #>> '{}', '(whsec|obk)_[\w+/=-]*', '(hidden)', 'g');
+    said := regexp_replace(
+        said, '(https?://)(?:[^/?#\s@]*@)?([^?#\s]*)\?[^#\s]*', '\1\2?(hidden)', 'gi');
+    RETURN to_jsonb(regexp_replace(said, '(https?://)[^/?#\s@]*@', '\1', 'gi'));
+END $_$;
 
 CREATE FUNCTION ops.watermark_of(wanted bigint) RETURNS bigint
     LANGUAGE sql STABLE
@@ -1191,9 +1261,19 @@ CREATE INDEX stock_movements_set_aside ON products.stock_movements USING btree (
 
 CREATE INDEX stock_sold_out ON products.stock USING btree (product_id) WHERE (NOT in_stock);
 
-CREATE TRIGGER append_only BEFORE UPDATE ON ops.audit_log FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE ON identity.api_keys FOR EACH ROW EXECUTE FUNCTION ops.audit_row('api_key', 'id', '{}', '{last_used_at}');
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE ON identity.customers FOR EACH ROW EXECUTE FUNCTION ops.audit_row('customer', 'uuid', '{}', '{}');
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE ON identity.password_resets FOR EACH ROW EXECUTE FUNCTION ops.audit_row('password_reset', 'user_id', '{}', '{}');
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE ON identity.users FOR EACH ROW EXECUTE FUNCTION ops.audit_row('user', 'id', '{username,email,first_name,last_name}', '{}');
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON ops.audit_log FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
 
 CREATE TRIGGER append_only BEFORE UPDATE ON ops.events FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE ON ops.webhook_endpoints FOR EACH ROW EXECUTE FUNCTION ops.audit_row('endpoint', 'id', '{}', '{due_until}');
 
 CREATE TRIGGER never_held BEFORE INSERT OR UPDATE OF state ON ops.webhook_deliveries FOR EACH ROW WHEN ((new.state = 'held'::text)) EXECUTE FUNCTION ops.never_held();
 
@@ -1204,6 +1284,16 @@ CREATE TRIGGER append_only BEFORE UPDATE ON orders.order_history FOR EACH ROW EX
 CREATE TRIGGER guard_move BEFORE UPDATE OF status, fulfillment_status, on_hold ON orders.orders FOR EACH ROW WHEN (((old.status <> new.status) OR (old.fulfillment_status <> new.fulfillment_status) OR (old.on_hold <> new.on_hold))) EXECUTE FUNCTION orders.guard_move();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON products.stock_movements FOR EACH ROW EXECUTE FUNCTION orders.refuse_change();
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE ON products.categories FOR EACH ROW EXECUTE FUNCTION ops.audit_row('category', 'id', '{}', '{}');
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE ON products.product_categories FOR EACH ROW EXECUTE FUNCTION ops.audit_row('product_category', 'product_id', '{}', '{}');
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE OR UPDATE ON products.products FOR EACH ROW EXECUTE FUNCTION ops.audit_row('product', 'id', '{}', '{words,updated_at}');
+
+CREATE TRIGGER audited AFTER INSERT OR DELETE ON products.stock FOR EACH ROW EXECUTE FUNCTION ops.audit_row('stock', 'product_id', '{}', '{on_hand,reserved,allocated,shipped,available,in_stock,version}');
+
+CREATE TRIGGER audited_when_changed AFTER UPDATE ON products.stock FOR EACH ROW WHEN ((old.backorder_limit <> new.backorder_limit)) EXECUTE FUNCTION ops.audit_row('stock', 'product_id', '{}', '{on_hand,reserved,allocated,shipped,available,in_stock,version}');
 
 ALTER TABLE ONLY identity.api_keys
     ADD CONSTRAINT api_keys_owner_id_fkey FOREIGN KEY (owner_id) REFERENCES identity.users(id) ON DELETE CASCADE;

@@ -1,4 +1,4 @@
-"""``orderbus audit``: who did what by hand."""
+"""``orderbus audit``: who did what."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orderbus.commands.moments import moment
 
 @click.group()
 def audit() -> None:
-    """Show who did what by hand, and why."""
+    """Show who did what, and why."""
 
 
 @audit.command("list")
@@ -41,4 +41,4 @@ async def list_entries(
         before=before,
         at_most=limit,
     )
-    terminal.show_rows(found, as_json=run.as_json, empty="Nothing was done by hand.")
+    terminal.show_rows(found, as_json=run.as_json, empty="The audit trail has nothing of it.")

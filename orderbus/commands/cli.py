@@ -14,7 +14,7 @@ import click
 
 #: Each command: its module, and what ``orderbus --help`` says of it; nothing where it is hidden.
 COMMANDS: Final = {
-    "audit": ("audit", "Show who did what by hand, and why."),
+    "audit": ("audit", "Show who did what, and why."),
     "bridge": ("bridge", "Receive the events from Pub/Sub and record them in the inbox."),
     "check": ("check", "Check the settings alone."),
     "conflicts": ("conflicts", "Show what else came under the references of orders."),

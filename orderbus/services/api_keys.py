@@ -17,7 +17,7 @@ from orderbus.domain.rights import BEFORE_SCOPES, Caller, Scope
 from orderbus.domain.text import brief
 from orderbus.errors import Invalid, Unauthenticated, Unavailable
 from orderbus.settings import Settings
-from orderbus.storage.database import Connection, Database
+from orderbus.storage.database import Database
 
 #: Characters of a name, as the table admits them.
 _LONGEST_NAME: Final = 100
@@ -53,6 +53,7 @@ async def create(
         raise Invalid(message)
     key = f"obk_{secrets.token_urlsafe(32)}"
     async with database.transaction() as connection:
+        await storage.audit.begin(connection, actor=actor, action="api_key.created")
         key_id = await storage.api_keys.add(
             connection,
             name=name,
@@ -61,15 +62,14 @@ async def create(
             owner_id=owner_id,
             expires_at=expires_at,
         )
-        await _note(connection, actor, "created", key_id, name)
     return NewApiKey(key_id, key)
 
 
 async def revoke(database: Database, key_id: int, *, actor: str) -> None:
     """Refuse a key from now on. Raises ``NotFound``, also where it was revoked before."""
     async with database.transaction() as connection:
-        name = await storage.api_keys.revoke(connection, key_id)
-        await _note(connection, actor, "revoked", key_id, name)
+        await storage.audit.begin(connection, actor=actor, action="api_key.revoked")
+        await storage.api_keys.revoke(connection, key_id)
 
 
 async def check(database: Database, settings: Settings, presented: str) -> Caller:
@@ -89,17 +89,6 @@ async def check(database: Database, settings: Settings, presented: str) -> Calle
             known = {scope for scope in Scope if scope in holder.scopes}
             return Caller(holder.name, frozenset(known))
     raise Unauthenticated("The API key is not valid")
-
-
-async def _note(connection: Connection, actor: str, action: str, key_id: int, name: str) -> None:
-    await storage.audit.add(
-        connection,
-        actor=actor,
-        action=f"api_key.{action}",
-        subject_type="api_key",
-        subject_id=key_id,
-        after={"name": name},
-    )
 
 
 def _hash(settings: Settings, key: str) -> bytes:

@@ -30,24 +30,16 @@ async def keep(connection: Connection, settings: Settings, *, actor: str) -> str
     changed = _as_settings_say(kept, settings)
     if changed == kept:
         return None
-    await storage.endpoint_changes.write(connection, changed)
     what = "disabled" if changed.disabled_reason == NO_URL else "changed"
-    await storage.audit.add(
-        connection,
-        actor=actor,
-        action=f"endpoint.{what}",
-        subject_type="endpoint",
-        subject_id=kept.id,
-        reason="settings",
-        before={"url": kept.url, "events": list(kept.events)},
-        after={"url": changed.url, "events": list(changed.events)},
-    )
+    await _begin(connection, actor, what)
+    await storage.endpoint_changes.write(connection, changed)
     return what
 
 
 async def _add(connection: Connection, settings: Settings, actor: str) -> str:
     given = settings.webhook_outgoing_secret
-    endpoint_id = await storage.endpoints.add(
+    await _begin(connection, actor, "added")
+    await storage.endpoints.add(
         connection,
         url=settings.webhook_outgoing_url or "",
         secrets=[given.get_secret_value() if given else webhooks.new_secret()],
@@ -56,16 +48,13 @@ async def _add(connection: Connection, settings: Settings, actor: str) -> str:
         events=settings.webhook_outgoing_events,
         built_in=True,
     )
-    await storage.audit.add(
-        connection,
-        actor=actor,
-        action="endpoint.added",
-        subject_type="endpoint",
-        subject_id=endpoint_id,
-        reason="settings",
-        after={"url": settings.webhook_outgoing_url},
-    )
     return "added"
+
+
+async def _begin(connection: Connection, actor: str, action: str) -> None:
+    await storage.audit.begin(
+        connection, actor=actor, action=f"endpoint.{action}", reason="settings"
+    )
 
 
 def _as_settings_say(kept: Kept, settings: Settings) -> Kept:

@@ -6,10 +6,10 @@ then on. What is left to write for each delivery is done in small steps, see ``o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from orderbus import storage
@@ -29,12 +29,6 @@ MOST_SECRETS: Final = 5
 _MOST_PATTERNS: Final = 20
 #: Who disables an endpoint that says it is gone, and who skips what a removed one is owed.
 _WORKER: Final = "worker"
-#: What the trail shows of an endpoint, and how.
-_SHOWN: Final[Mapping[str, Callable[[Any], object]]] = {
-    **dict.fromkeys(("url", "format", "trace", "disabled_reason"), lambda value: value),
-    "events": list,
-    "headers": sorted,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +75,7 @@ async def add(connection: Connection, new: New, *, actor: str) -> WithSecret:
     own_headers.check(new.headers)
     events = new.events or (source1.EVENTS if new.format == Format.SOURCE1 else ("order.*",))
     _check_events(events, new.format)
+    await _begin(connection, actor, "added")
     endpoint_id = await storage.endpoints.add(
         connection,
         url=new.url,
@@ -91,8 +86,6 @@ async def add(connection: Connection, new: New, *, actor: str) -> WithSecret:
         headers=new.headers,
         trace=new.trace,
     )
-    kept = await storage.endpoint_changes.lock(connection, endpoint_id)
-    await _note(connection, actor, "added", endpoint_id, after=_shown(kept))
     return WithSecret(endpoint_id, secret)
 
 
@@ -150,16 +143,14 @@ async def disable_gone(connection: Connection, claimed: Claimed, reason: str) ->
 
     Raises ``Busy`` where somebody else holds the endpoint.
     """
-    disabled = await storage.endpoints.disable(
+    await _begin(connection, _WORKER, "disabled")
+    await storage.endpoints.disable(
         connection,
         claimed.endpoint_id,
         reason=reason,
         delivery_id=claimed.delivery_id,
         lease=claimed.lease,
     )
-    if disabled:
-        changed = {"before": {"disabled_reason": None}, "after": {"disabled_reason": reason}}
-        await _note(connection, _WORKER, "disabled", claimed.endpoint_id, **changed)
 
 
 async def enable(
@@ -212,9 +203,8 @@ async def rotate_secret(
         )
     old_until = kept.now + keep if old else None
     changed = replace(kept, secrets=[new, *old], old_secrets_until=old_until)
+    await _begin(connection, actor, "secret_rotated", reason)
     await storage.endpoint_changes.write(connection, changed)
-    after = {"count": len(changed.secrets), "old_until": old_until and old_until.isoformat()}
-    await _note(connection, actor, "secret_rotated", endpoint_id, reason=reason, after=after)
     return WithSecret(endpoint_id, new, old_until)
 
 
@@ -225,9 +215,9 @@ async def remove(
 
     An attempt that is under way ends as it ends. Raises ``NotFound``.
     """
-    kept = await storage.endpoint_changes.lock(connection, endpoint_id)
+    await storage.endpoint_changes.lock(connection, endpoint_id)
+    await _begin(connection, actor, "removed", reason)
     await storage.endpoints.remove(connection, endpoint_id)
-    await _note(connection, actor, "removed", endpoint_id, reason=reason, before=_shown(kept))
     return await storage.endpoint_changes.count_owed(connection, endpoint_id)
 
 
@@ -240,34 +230,16 @@ async def _write(
     actor: str,
     reason: str | None,
 ) -> None:
-    """Write what was changed, and of it what may be shown; nothing where it is as it was."""
-    names = [name for name in _SHOWN if getattr(kept, name) != getattr(changed, name)]
-    if not names:
-        return
-    await storage.endpoint_changes.write(connection, changed)
-    before, after = _shown(kept, names), _shown(changed, names)
-    await _note(connection, actor, action, kept.id, reason=reason, before=before, after=after)
+    """Write what was changed; nothing where it is as it was."""
+    if changed != kept:
+        await _begin(connection, actor, action, reason)
+        await storage.endpoint_changes.write(connection, changed)
 
 
-def _shown(kept: Kept, names: Sequence[str] = tuple(_SHOWN)) -> dict[str, object]:
-    return {name: _SHOWN[name](getattr(kept, name)) for name in names}
-
-
-async def _note(
-    connection: Connection,
-    actor: str,
-    action: str,
-    endpoint_id: UUID,
-    **about: Any,  # noqa: ANN401 - as audit.add takes it
+async def _begin(
+    connection: Connection, actor: str, action: str, reason: str | None = None
 ) -> None:
-    await storage.audit.add(
-        connection,
-        actor=actor,
-        action=f"endpoint.{action}",
-        subject_type="endpoint",
-        subject_id=endpoint_id,
-        **about,
-    )
+    await storage.audit.begin(connection, actor=actor, action=f"endpoint.{action}", reason=reason)
 
 
 def _check_events(patterns: Sequence[str], body_format: str) -> None:

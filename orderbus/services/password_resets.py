@@ -28,10 +28,10 @@ async def begin(connection: Connection, user_id: int, *, by: Caller, own: bool) 
     """
     user = await users.changeable(connection, user_id, by, own=own)
     token = secrets.token_urlsafe(32)
+    await storage.audit.begin(connection, actor=by.name)
     await storage.password_resets.add(
         connection, token_hash=_hash(token), user_id=user.id, good_for=GOOD_FOR
     )
-    await users.note(connection, by.name, "password_reset_begun", user.id)
     return token
 
 
@@ -48,6 +48,7 @@ async def finish(database: Database, passwords: Passwords, token: str, password:
     people.check_password(password, user.person)
     password_hash = await passwords.hash(password)
     async with database.transaction() as connection:
+        await storage.audit.begin(connection, actor=f"user {user_id}")
         if await storage.password_resets.take(connection, token_hash) is None:
             raise _no_token()
         await users.set_password(connection, user_id, password_hash, actor=f"user {user_id}")

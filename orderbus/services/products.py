@@ -19,6 +19,7 @@ async def add(
     name: str,
     description: str,
     price: object,
+    actor: str,
     sku: str | None = None,
     categories: Sequence[str] | None = None,
 ) -> Shown:
@@ -30,6 +31,7 @@ async def add(
     new = NewProduct.model_validate(
         {"sku": sku or str(uuid), "name": name, "price": price, "description": description}
     )
+    await storage.audit.begin(connection, actor=actor)
     added = await storage.products.add(connection, new, uuid=uuid)
     return await _shown(connection, added.id, categories)
 
@@ -39,12 +41,22 @@ async def change(
     product_id: int,
     changes: Changes,
     *,
+    actor: str,
     categories: Sequence[str] | None = None,
     seen: int | None = None,
 ) -> Shown:
     """Change a product; raises ``NotFound``, ``Changed``, and as ``add`` does."""
+    await storage.audit.begin(connection, actor=actor)
     await storage.products.change(connection, product_id, changes, seen=seen)
     return await _shown(connection, product_id, categories)
+
+
+async def deactivate(
+    connection: Connection, product_id: int, *, actor: str, seen: int | None = None
+) -> None:
+    """Sell a product no more; raises ``NotFound``, ``Changed``."""
+    await storage.audit.begin(connection, actor=actor, action="product.deactivated")
+    await storage.products.deactivate(connection, product_id, seen=seen)
 
 
 async def _shown(

@@ -33,6 +33,7 @@ async def plant(database: Database, settings: Settings) -> Planted:
         raise Misconfigured("The catalogue is filled with examples only where DEBUG is true")
     hashes = await _hashes()
     async with database.transaction() as connection:
+        await storage.audit.begin(connection, actor="seed")
         users = [
             await services.users.add(
                 connection,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from orderbus import storage
@@ -18,6 +19,9 @@ from orderbus.services.tokens import Pair
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.users import User
+
+#: Stands for somebody who is called by an id that they do not have yet.
+_THEMSELVES: Final = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,10 @@ async def add(
     uuid: UUID | None = None,
 ) -> User:
     """Add somebody; who registers is their own actor. Raises ``Invalid``."""
-    user = await storage.users.add(
+    await begin(connection, actor or _THEMSELVES, "created")
+    return await storage.users.add(
         connection, person, password_hash=password_hash, role=role, uuid=uuid
     )
-    await note(connection, actor or f"user {user.id}", "created", user.id, role=str(role))
-    return user
 
 
 async def sign_in(
@@ -100,9 +103,9 @@ async def set_password(
 ) -> None:
     """Take another password; who is signed in has to do so again."""
     await storage.users.lock(connection, user_id)
+    await begin(connection, actor, "password_changed")
     await storage.users.set_password(connection, user_id, password_hash)
     await storage.tokens.revoke_all(connection, user_id)
-    await note(connection, actor, "password_changed", user_id)
 
 
 async def list_page(database: Database, only: Caller | None, *, offset: int, at_most: int) -> Page:
@@ -126,16 +129,16 @@ async def change(
 ) -> User:
     """Write down who somebody is from now on. Raises ``NotFound``, ``Forbidden``, ``Invalid``."""
     was = await changeable(connection, user_id, by, own=own)
+    await begin(connection, by.name, "changed")
     await storage.users.write(connection, user_id, changes.of(was.person))
-    await note(connection, by.name, "changed", user_id)
     return await storage.users.get(connection, user_id)
 
 
 async def remove(connection: Connection, user_id: int, by: Caller, *, own: bool) -> None:
     """Remove somebody, with tokens and keys; their orders stay. Raises as ``change`` does."""
     await changeable(connection, user_id, by, own=own)
+    await begin(connection, by.name, "removed")
     await storage.users.remove(connection, user_id)
-    await note(connection, by.name, "removed", user_id)
 
 
 async def erase(connection: Connection, user_id: int, by: Caller, *, own: bool) -> User:
@@ -145,18 +148,18 @@ async def erase(connection: Connection, user_id: int, by: Caller, *, own: bool) 
     """
     user = await changeable(connection, user_id, by, own=own)
     await erasing.forget(connection, user.uuid, actor=by.name)
+    await begin(connection, by.name, "erased")
     await storage.users.erase(connection, user_id)
     await storage.tokens.revoke_all(connection, user_id)
-    await note(connection, by.name, "erased", user_id)
     return await storage.users.get(connection, user_id)
 
 
 async def disable(connection: Connection, user_id: int, *, actor: str) -> None:
     """Let somebody in no more, from this moment on. Raises ``NotFound``."""
     await storage.users.lock(connection, user_id)
+    await begin(connection, actor, "disabled")
     await storage.users.disable(connection, user_id)
     await storage.tokens.revoke_all(connection, user_id)
-    await note(connection, actor, "disabled", user_id)
 
 
 async def enable(connection: Connection, user_id: int, *, actor: str) -> None:
@@ -164,20 +167,13 @@ async def enable(connection: Connection, user_id: int, *, actor: str) -> None:
     user = await storage.users.lock(connection, user_id)
     if user.erased_at is not None:
         raise NotFound("Who was erased is not there to be enabled")
+    await begin(connection, actor, "enabled")
     await storage.users.enable(connection, user_id)
-    await note(connection, actor, "enabled", user_id)
 
 
-async def note(connection: Connection, actor: str, action: str, user_id: int, **after: str) -> None:
-    """Write down what was done to somebody, without anything that says who they are."""
-    await storage.audit.add(
-        connection,
-        actor=actor,
-        action=f"user.{action}",
-        subject_type="user",
-        subject_id=user_id,
-        after=after or None,
-    )
+async def begin(connection: Connection, actor: str, action: str) -> None:
+    """Say who changes somebody now; nothing that is written down says who that is."""
+    await storage.audit.begin(connection, actor=actor, action=f"user.{action}")
 
 
 async def changeable(connection: Connection, user_id: int, by: Caller, *, own: bool) -> User:

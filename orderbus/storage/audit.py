@@ -1,4 +1,8 @@
-"""The audit trail: who did what by hand, to what, and why. It holds no secrets."""
+"""The audit trail: who did what, to what, and why. It holds no secrets.
+
+Each changed row of people, keys, the catalogue and endpoints is written down by a trigger;
+``begin`` says who does it, and why. ``add`` notes what is done by hand and changes none of them.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +39,26 @@ class Entry:
     before: Mapping[str, Any] | None
     after: Mapping[str, Any] | None
     request_id: str | None
+
+
+async def begin(
+    connection: Connection, *, actor: str, action: str | None = None, reason: str | None = None
+) -> None:
+    """Say who changes rows from here to the end of the transaction, what they do, and why.
+
+    Entries about what ``action`` names (``subject.past_participle``) have it as theirs; others say
+    that a row was added, changed or removed. Who changes themselves is called as their subject is.
+    """
+    await connection.execute(
+        """
+        SELECT set_config('orderbus.actor', $1, true), set_config('orderbus.action', $2, true),
+               set_config('orderbus.reason', $3, true), set_config('orderbus.request_id', $4, true)
+        """,
+        actor,
+        action or "",
+        without_secrets(reason) or "",
+        telemetry.request_id() or "",
+    )
 
 
 async def add(

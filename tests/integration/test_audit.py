@@ -122,4 +122,4 @@ def test_the_command_lists_it_for_people_and_for_machines(
     assert "\x1b" not in shown.output
     (entry,) = json.loads(answered.output)
     assert (entry["actor"], entry["reason"]) == ("command:ann", "a\x1b[31m")
-    assert nothing.output == "Nothing was done by hand.\n"
+    assert nothing.output == "The audit trail has nothing of it.\n"

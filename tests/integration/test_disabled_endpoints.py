@@ -19,6 +19,7 @@ from orderbus.egress.session import Session
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.support import (
+    audit_rows,
     delivery_rows,
     endpoint_changes,
     endpoint_rows,
@@ -80,9 +81,9 @@ async def test_the_trail_says_that_a_worker_disabled_it_and_why(
     endpoint, _ = gone
     shown = await orderbus(env, "audit", "list", "--subject", str(endpoint), "--json")
 
-    (entry,) = json.loads(shown)
+    entry, _ = json.loads(shown)
     assert (entry["actor"], entry["action"]) == ("worker", "endpoint.disabled")
-    assert entry["before"] == {"disabled_reason": None}
+    assert entry["before"] == {"disabled_at": None, "disabled_reason": None}
     assert "410 Gone" in entry["after"]["disabled_reason"]
 
 
@@ -96,7 +97,7 @@ async def test_one_of_many_that_hear_410_at_once_disables_it_and_is_noted(
     receiver.answers = [410] * 8
     await deliver(database, http, settings)
 
-    entries = await database.ask(storage.audit.list_newest, subject=str(endpoint), at_most=9)
+    entries = await audit_rows.acts(database, subject=str(endpoint))
     assert [entry.action for entry in entries] == ["endpoint.disabled"]
 
 

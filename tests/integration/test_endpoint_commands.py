@@ -35,7 +35,7 @@ async def orders(database: Database, count: int) -> None:
 
 async def entries(database: Database) -> list[tuple[str, str | None]]:
     """What was done, the oldest first, and why."""
-    found = await database.ask(storage.audit.list_newest, at_most=100)
+    found = await audit_rows.acts(database)
     return [(entry.action, entry.reason) for entry in reversed(found)]
 
 

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from orderbus import storage
 from orderbus.storage.database import Database
 from tests.integration.test_guard import certify
-from tests.support import delivery_rows, endpoint_rows, scenario
+from tests.support import audit_rows, delivery_rows, endpoint_rows, scenario
 from tests.support.commands import answered, typed
 from tests.support.raw_receiver import hang, listening
 from tests.support.receiver import Receiver
@@ -119,5 +118,5 @@ async def test_a_disabled_endpoint_can_be_tested_and_stays_disabled(
     assert done.exit_code == 0
     assert "meaning  it takes webhooks" in done.stdout
     assert await endpoint_rows.disabled_at(database) is not None
-    (entry,) = await database.ask(storage.audit.list_newest, at_most=9)
+    (entry,) = await audit_rows.acts(database)
     assert (entry.action, entry.after) == ("endpoint.tested", {"status": 204, "error": None})

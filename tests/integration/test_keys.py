@@ -47,10 +47,11 @@ async def test_the_trail_says_who_made_and_who_revoked_a_key_and_shows_nothing_o
     entries = await answered(env, "audit", "list", "--subject", str(made["id"]))
 
     assert (revoked, again.exit_code) == ({"revoked": made["id"]}, 1)
-    assert [(entry["action"], entry["subject_type"], entry["after"]) for entry in entries] == [
-        ("api_key.revoked", "api_key", {"name": "shop"}),
-        ("api_key.created", "api_key", {"name": "shop"}),
+    assert [(entry["action"], entry["subject_type"]) for entry in entries] == [
+        ("api_key.revoked", "api_key"),
+        ("api_key.created", "api_key"),
     ]
+    assert (entries[1]["after"]["name"], entries[0]["before"]) == ("shop", {"revoked_at": None})
     assert {entry["actor"] for entry in entries} == {terminal.actor()}
     written = await audit_rows.written(database)
     assert made["key"] not in written
@@ -61,7 +62,7 @@ async def test_a_key_that_could_not_be_noted_is_not_made(
     database: Database, settings: Settings
 ) -> None:
     with pytest.raises(asyncpg.CheckViolationError):
-        await services.api_keys.create(database, settings, name="shop", actor="")
+        await services.api_keys.create(database, settings, name="shop", actor="a" * 201)
 
     assert await database.ask(storage.api_keys.list_all) == []
 

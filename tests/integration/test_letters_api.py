@@ -11,7 +11,7 @@ import pytest
 from orderbus import storage
 from orderbus.storage.database import Database
 from orderbus.storage.dead_letters import FailedMessage
-from tests.support import delivery_rows, letter_rows, scenario
+from tests.support import audit_rows, delivery_rows, letter_rows, scenario
 from tests.support.api_client import Client, problem
 
 PATH = "/api/v1/dead-letters"
@@ -71,8 +71,7 @@ async def test_what_was_decided_is_decided_once_and_says_by_whom(
     assert (await discarded.json())["resolution"] == "discarded"
     kept = await letter_rows.every(database)
     assert [each["resolution"] for each in kept] == ["redriven", "discarded", None]
-    async with database.connection() as connection:
-        acts = await storage.audit.list_newest(connection, at_most=9)
+    acts = await audit_rows.acts(database)
     assert [(each.action, each.subject_id, each.reason) for each in acts] == [
         ("dead_letter.discarded", str(two), "a test"),
         ("dead_letter.redriven", str(one), None),

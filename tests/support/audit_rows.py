@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
+from orderbus import storage
+from orderbus.storage.audit import Entry
 from orderbus.storage.database import Connection, Database
 from tests.support.scenario import value
 
@@ -17,14 +20,53 @@ async def written(database: Database) -> str:
     return found
 
 
-async def count(database: Database) -> int:
-    """How many acts are written down."""
-    return int(await value(database, "SELECT count(*) FROM ops.audit_log"))
+async def acts(database: Database, **asked: Any) -> list[Entry]:
+    """The newest acts of those who say who they are: a test that fills tables says nothing."""
+    found = await database.ask(storage.audit.list_newest, **asked, at_most=100)
+    return [entry for entry in found if not entry.actor.startswith("database:")]
 
 
 async def change_actor(database: Database, actor: str) -> None:
     """Try to deceive whoever reads it."""
     await value(database, "UPDATE ops.audit_log SET actor = $1", actor)
+
+
+async def delete(database: Database) -> None:
+    """Try to have done nothing."""
+    await value(database, "DELETE FROM ops.audit_log")
+
+
+async def change_products(database: Database, *, added: int, changed: int, removed: int) -> None:
+    """Add products past the application, change some and remove others, a statement each."""
+    await value(
+        database,
+        """
+        INSERT INTO products.products (sku, name, price)
+        SELECT 'sku-' || n, 'Tea', 1 FROM generate_series(1, $1::integer) AS n
+        """,
+        added,
+    )
+    await value(
+        database,
+        """
+        UPDATE products.products SET price = 2, version = version + 1, updated_at = now()
+         WHERE id IN (SELECT id FROM products.products ORDER BY id LIMIT $1)
+        """,
+        changed,
+    )
+    await value(
+        database,
+        """
+        DELETE FROM products.products
+         WHERE id IN (SELECT id FROM products.products ORDER BY id LIMIT $1)
+        """,
+        removed,
+    )
+
+
+async def write_products_as_they_are(database: Database) -> None:
+    """Write every product, and change nothing of it but when."""
+    await value(database, "UPDATE products.products SET name = name, updated_at = now()")
 
 
 async def add_many(connection: Connection, began: datetime, count: int) -> None:

@@ -19,7 +19,7 @@ PRODUCT: dict[str, Any] = {
 async def add_guitars(database: Database, count: int = 20) -> None:
     """Add that guitar, and others that are electric, each a hundred dearer than the one before."""
     async with database.transaction() as connection:
-        await services.products.add(connection, **PRODUCT)
+        await services.products.add(connection, actor="command:ann", **PRODUCT)
         for number in range(2, count + 1):
             await services.products.add(
                 connection,
@@ -27,6 +27,7 @@ async def add_guitars(database: Database, count: int = 20) -> None:
                 description="Electric guitar",
                 price=100 * number,
                 sku=f"guitar-{number}",
+                actor="command:ann",
             )
 
 

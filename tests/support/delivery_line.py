@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from orderbus import storage
 from orderbus.storage.database import Database
 from orderbus.storage.delivery_views import Delivery
-from tests.support import delivery_rows, scenario
+from tests.support import audit_rows, delivery_rows, scenario
 
 BY = "command:ann"
 WHY = "the receiver lost it"
@@ -22,7 +21,7 @@ async def act(database: Database, what: Act, delivery: int) -> Delivery:
 
 async def noted(database: Database) -> list[tuple[str, str, str, str | None]]:
     """What the audit trail has of it."""
-    entries = await database.ask(storage.audit.list_newest, at_most=9)
+    entries = await audit_rows.acts(database)
     return [(each.action, each.actor, each.subject_id, each.reason) for each in entries]
 
 

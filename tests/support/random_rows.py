@@ -108,8 +108,7 @@ async def fill(connection: Connection) -> dict[str, int]:
         assert ready, f"these refer to one another: {list(waiting)}"
         for name in ready:
             await _fill(connection, name, waiting.pop(name))
-            counted[name] = await _count(connection, name)
-    return counted
+    return {name: await _count(connection, name) for name in every}  # some bring others along
 
 
 async def _count(connection: Connection, table: str) -> int:

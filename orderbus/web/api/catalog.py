@@ -122,7 +122,9 @@ async def add(request: web.Request) -> web.Response:
 
     async def add(connection: Connection) -> web.Response:
         given = asked.model_dump(exclude_unset=True)
-        added = await _unless_taken(services.products.add(connection, **given))
+        added = await _unless_taken(
+            services.products.add(connection, actor=request[CALLER], **given)
+        )
         return _shown(request, added, 201, Location=_url(request, added.id))
 
     return await answer_once(request, body, add)
@@ -157,9 +159,9 @@ async def change(request: web.Request) -> web.Response:
 @ROUTES("DELETE", _ONE, name="remove_product", answers={204: ()}, reads=("If-Match",))
 async def remove(request: web.Request) -> web.Response:
     """Sell a product no more: what orders and movements say of it stays."""
-    await request.app[DATABASE].ask(
-        storage.products.deactivate, _number(request), seen=requests.seen_sequence(request)
-    )
+    product_id, seen = _number(request), requests.seen_sequence(request)
+    async with request.app[DATABASE].transaction() as connection:
+        await services.products.deactivate(connection, product_id, actor=request[CALLER], seen=seen)
     return web.Response(status=204)
 
 
@@ -212,6 +214,7 @@ async def _change(
             connection,
             product_id,
             Changes(**given),
+            actor=request[CALLER],
             categories=categories,
             seen=requests.seen_sequence(request),
         )
