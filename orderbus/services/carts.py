@@ -148,5 +148,5 @@ async def create_order(connection: Connection, event: Event) -> None:
 
 def _customer_of(event: Event) -> Customer:
     """Say whose cart it was, if that is somebody who signs in; a version before did not know."""
-    named = event.order["customer"].get("id")
+    named = event.order.get("customer", {}).get("id")
     return Customer(id=None if named is None else UUID(named))

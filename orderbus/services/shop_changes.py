@@ -13,6 +13,7 @@ from orderbus.domain import states
 from orderbus.domain.orders import ProductItem
 from orderbus.domain.shop_orders import WORDS, ShopLine, Word
 from orderbus.domain.states import Action, Cause, Fulfillment, Status
+from orderbus.domain.stock import MOST_UNITS
 from orderbus.errors import Fault, Invalid, OutOfStock, ShortLine
 from orderbus.services import order_moves, orders, shop_orders
 from orderbus.services.order_moves import CHANGED, Asked
@@ -155,6 +156,8 @@ async def _allocate(
     """Let an order have the stock that its lines need, and give back what they do not."""
     nothing = ("", 0)
     more = {each: needed.get(each, nothing)[1] - owed.get(each, 0) for each in {*needed, *owed}}
+    if too_many := [each for each in needed.values() if each[1] > MOST_UNITS]:
+        raise _too_little([ShortLine(*each, 0) for each in too_many])
     movements = [
         Movement(
             product, "allocated" if units > 0 else "returned", abs(units), order_pk=order.order_pk
@@ -169,8 +172,12 @@ async def _allocate(
             for each in short
             for left in [each.available or 0]
         ]
-        message = shop_orders.sentence("Requested quantity is not available", named)
-        raise OutOfStock(message, short=named)
+        raise _too_little(named)
+
+
+def _too_little(short: Sequence[ShortLine]) -> OutOfStock:
+    message = shop_orders.sentence("Requested quantity is not available", short)
+    return OutOfStock(message, short=short)
 
 
 async def _record(

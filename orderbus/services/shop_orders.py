@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -19,6 +19,7 @@ from orderbus.services.orders import Placed
 from orderbus.storage.database import Connection, after_commit
 from orderbus.storage.orders import New, Order
 from orderbus.storage.products import Product
+from orderbus.storage.shop_orders import Page
 
 Known = Mapping[UUID, Product]
 
@@ -38,6 +39,43 @@ class ToPlace:
     trusts_prices: bool
     actor: str
     traceparent: str | None
+
+
+async def get(connection: Connection, order_pk: int, *, customer: UUID | None = None) -> Order:
+    """Show an order, the customer's alone if one is given. Raises ``NotFound``, also if removed."""
+    order = await storage.shop_orders.get(connection, order_pk, customer=customer)
+    (named,) = await _naming_products(connection, [order])
+    return named
+
+
+async def list_page(
+    connection: Connection, *, customer: UUID | None, offset: int, at_most: int
+) -> Page:
+    """List orders behind the first ``offset``, and count them."""
+    page = await storage.shop_orders.list_page(
+        connection, customer=customer, offset=offset, at_most=at_most
+    )
+    return replace(page, orders=await _naming_products(connection, page.orders))
+
+
+async def _naming_products(connection: Connection, found: Sequence[Order]) -> Sequence[Order]:
+    """Name the product of each line that came by its sku alone, as those of a cart do."""
+    skus = {item.sku for order in found for item in order.items if item.product is None}
+    if not skus:
+        return found
+    known = await storage.products.uuids(connection, skus)
+    return [
+        replace(
+            order,
+            items=[
+                replace(item, product=str(known[item.sku]))
+                if item.product is None and item.sku in known
+                else item
+                for item in order.items
+            ],
+        )
+        for order in found
+    ]
 
 
 async def place(connection: Connection, wanted: ToPlace) -> Order:

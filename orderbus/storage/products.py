@@ -153,6 +153,14 @@ async def list_of(
     return rows.many(Product, found)
 
 
+async def uuids(connection: Connection, skus: Collection[str]) -> dict[str, UUID]:
+    """Find the uuids of the products of those names, whether they are sold or not."""
+    found = await connection.fetch(
+        "SELECT sku, uuid FROM products.products WHERE sku = ANY ($1::text[])", skus
+    )
+    return {row["sku"]: row["uuid"] for row in found}
+
+
 async def show(connection: Connection, product_id: int) -> Shown:
     """Show a product that is sold. Raises ``NotFound``."""
     found = await connection.fetchrow(

@@ -123,6 +123,8 @@ async def test_a_cart_becomes_an_order_of_the_customer_who_filled_it(
 
     (order,) = (await shop_samples.read(customer))["results"]
     assert (order["customer"], order["status"]) == (str(OPPLY_TEST), "completed")
+    assert [item["product"] for item in order["order_items"]] == [shop_samples.GUITAR]
+    assert await shop_samples.read(customer, order["url"][order["url"].index("/api") :]) == order
     told = await event_rows.content(database, "order.created")
     assert told["customer"] == {"name": "", "email": "", "id": str(OPPLY_TEST)}
     assert (await shop_samples.read(customer, f"/orders/{cart}"))["id"] == order["public_id"]

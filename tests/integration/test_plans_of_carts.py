@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from orderbus import storage
 from orderbus.storage.database import Connection, Database
-from tests.support import reservation_rows
+from tests.support import cart_rows, reservation_rows
 from tests.support.plans import BOUND, plans, quiet_connection
 
 CARTS = 60_000
@@ -20,6 +20,23 @@ async def many_carts(database: Database) -> AsyncIterator[Connection]:
     async with quiet_connection(database) as connection:
         await reservation_rows.add_many(connection, CARTS)
         yield connection
+
+
+@pytest.mark.parametrize("mode", ["custom", "generic"])
+@pytest.mark.parametrize("every", [2, 6_000])
+async def test_the_carts_of_one_customer_are_found_by_index(
+    many_carts: Connection, mode: str, every: int
+) -> None:
+    customer = uuid4()
+    await cart_rows.give_away(many_carts, customer, every)
+
+    async def work(connection: Connection) -> None:
+        found = await storage.carts.list_after(connection, 0, at_most=10, customer=customer)
+        assert len(found) >= 5
+
+    (plan,) = await plans(many_carts, mode, work)
+
+    assert plan.faults(BOUND) == []
 
 
 @pytest.mark.parametrize("mode", ["custom", "generic"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orderbus.domain.orders import LARGEST_QUANTITY
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.conftest import settings_from
@@ -97,6 +98,10 @@ async def test_what_there_is_too_little_of_changes_nothing(
 
     short = await customer.ask("PUT", one, order(line(MARTIN, 1), line(GUITAR, 53), total=1))
     unknown = await customer.ask("PATCH", one, {"order_items": [line(NOWHERE)]})
+    most = [line(GUITAR, LARGEST_QUANTITY)] * 2
+    for method, path in (("PATCH", one), ("POST", ORDERS)):
+        many = await customer.ask(method, path, {"order_items": most, "total": 1})
+        assert (many.status, (await many.json())["short"][0]["sku"]) == (400, "GUITAR-1")
 
     refusal = await short.json()
     assert (short.status, unknown.status) == (400, 400)

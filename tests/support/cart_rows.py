@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from orderbus.storage.database import Database
+from orderbus.storage.database import Connection, Database
 from tests.support.scenario import value
 
 
@@ -29,6 +29,14 @@ async def add_many(database: Database, count: int) -> None:
         " SELECT n FROM generate_series(1, $1::integer) AS n",
         count,
     )
+
+
+async def give_away(connection: Connection, customer: UUID, every: int) -> None:
+    """Let every so many-th cart be a customer's."""
+    await connection.execute(
+        "UPDATE orders.carts SET customer_id = $1 WHERE id % $2 = 0", customer, every
+    )
+    await connection.execute("VACUUM ANALYZE orders.carts")
 
 
 async def closed_at(database: Database) -> datetime | None:

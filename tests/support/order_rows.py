@@ -224,3 +224,13 @@ async def count_personal(database: Database) -> int:
             OR customer_ref IS NOT NULL OR metadata <> '{}'
     """
     return int(await value(database, query))
+
+
+async def sources(database: Database) -> dict[str, int]:
+    """Count orders by where they came in."""
+    query = """
+        SELECT jsonb_object_agg(source, n)
+          FROM (SELECT source, count(*) AS n FROM orders.orders GROUP BY source) AS counted
+    """
+    found: dict[str, int] = await value(database, query)
+    return found

@@ -14,10 +14,13 @@ from uuid import UUID, uuid4
 from orderbus import services, storage
 from orderbus.domain.carts import OpenCart, PutItem
 from orderbus.domain.orders import Item, OrderId
+from orderbus.domain.shop_orders import ShopLine
 from orderbus.domain.states import Action
 from orderbus.errors import OrderbusError, Unavailable
 from orderbus.services.order_moves import Asked
 from orderbus.services.orders import Accepting
+from orderbus.services.shop_changes import ToChange
+from orderbus.services.shop_orders import ToPlace
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.stock_bookings import Line
 from tests.support import reservation_rows, samples, stock_rows
@@ -94,6 +97,46 @@ class Shop:
         async with self._database.transaction() as connection:
             await services.carts.create_order(connection, event)
         return (await self._database.ask(storage.orders.get, str(uuid))).order_id
+
+    async def sell(self, name: int, wanted: Units) -> None:
+        """Have an order of the shop placed, which is completed at once."""
+        order = ToPlace(
+            customer=uuid4(),
+            lines=await self._lines(wanted),
+            total=Decimal(5),
+            takes_stock=True,
+            trusts_prices=True,
+            actor="test",
+            traceparent=None,
+        )
+        async with self._database.transaction() as connection:
+            placed = await services.shop_orders.place(connection, order)
+        self.orders[name] = placed.order_id
+
+    async def sell_another(self, name: int, wanted: Units) -> None:
+        """Have such an order changed, product by product in the order of its lines."""
+        change = ToChange(
+            lines=await self._lines(wanted), total=Decimal(7), status=None, trusts_prices=True
+        )
+        number = await self._number(name)
+        async with self._database.transaction() as connection:
+            await services.shop_changes.change(connection, number, _ASKED, change)
+
+    async def remove(self, name: int) -> None:
+        """Have such an order removed."""
+        number = await self._number(name)
+        async with self._database.transaction() as connection:
+            await services.shop_changes.remove(connection, number, _ASKED)
+
+    async def _number(self, name: int) -> int:
+        return (await self._database.ask(storage.orders.get, str(self.orders[name]))).order_pk
+
+    async def _lines(self, wanted: Units) -> list[ShopLine]:
+        lines = []
+        for product, units in wanted.items():
+            shown = await self._database.ask(storage.products.show, self._products[product])
+            lines.append(ShopLine(shown.uuid, units, Decimal(5)))
+        return lines
 
     async def let_time_pass(self) -> None:
         """Let every open cart have held what it holds too long, and the dispatcher come by."""

@@ -56,7 +56,7 @@ async def list_page(request: web.Request) -> web.Response:
     query = queries.read(request, pages.OffsetQuery)
     page = await reads.ask(
         request,
-        storage.shop_orders.list_page,
+        services.shop_orders.list_page,
         customer=requests.only_customer(request),
         offset=query.offset,
         at_most=query.at_most,
@@ -113,7 +113,7 @@ async def place(request: web.Request) -> web.Response:
 async def show(request: web.Request) -> web.Response:
     """Show an order; to a customer nobody else's is there."""
     number, customer = _number(request), requests.only_customer(request)
-    found = await reads.ask(request, storage.shop_orders.get, number, customer=customer)
+    found = await reads.ask(request, services.shop_orders.get, number, customer=customer)
     return _shown(request, found)
 
 

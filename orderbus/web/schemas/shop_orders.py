@@ -158,7 +158,7 @@ class ShopOrderItem(Body):
     """One line of an order."""
 
     id: int = Field(ge=1, description="no other line of any order has it")
-    product: UUID | None = Field(description="null where the order named it by a sku alone")
+    product: UUID | None = Field(description="null where it is none of the catalogue")
     quantity: int = Field(ge=1)
     price: Amount
 
