@@ -1,21 +1,28 @@
 """What is done with an order once it is there, and what may come of it.
 
-A processor is a small class with one method. ``priced``, ``always`` and ``random`` are here; a path
-such as ``shop.processing:Payment`` names a class of your own, made without arguments.
+A processor is a small class with one method. ``priced``, ``inventory``, ``always`` and ``random``
+are here; a path such as ``shop.processing:Payment`` names a class of your own, made without
+arguments.
 """
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
 
 from orderbus.domain.events import Event
 from orderbus.domain.orders import LARGEST_AMOUNT
+from orderbus.domain.states import Cause
+from orderbus.errors import ShortLine
 
 #: Names that are no path: the processors here, and that orders are not processed.
-PRICED, ALWAYS, RANDOM, NONE = BUILT_IN = ("priced", "always", "random", "none")
+PRICED, INVENTORY, ALWAYS, RANDOM, NONE = BUILT_IN = (
+    *("priced", "inventory"),
+    *("always", "random", "none"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +31,14 @@ class Task:
 
     ``order`` is what its event says of it. ``idempotency_key`` stays the same however often a
     worker dies over this task: hand it to whoever takes money. So does ``drawn``, what was drawn
-    when the task began, where ``random`` was asked then.
+    when the task began, where ``random`` was asked then. ``prices`` are those of the catalogue, by
+    sku, where ``priced`` has to know them.
     """
 
     event: Event
     idempotency_key: str
     drawn: bool | None = None
+    prices: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
     def order(self) -> dict[str, Any]:
@@ -39,10 +48,17 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it: done with ``amount`` charged, or refused for ``reason``."""
+    """What came of it: done with ``amount`` charged, or refused for ``reason``.
+
+    One that is done and ``takes_stock`` is refused all the same where there is too little of what
+    the order names: that is the ``cause``, and ``short`` has the lines.
+    """
 
     amount: Decimal | None = None
     reason: str | None = None
+    takes_stock: bool = False
+    cause: Cause | None = None
+    short: Sequence[ShortLine] = ()
 
     @property
     def refused(self) -> bool:
@@ -84,13 +100,32 @@ class Always:
         return Outcome(amount=Decimal(task.order["total"]))
 
 
+class Inventory:
+    """Lets an order have the stock of what it names, unless it has, and charges its total."""
+
+    async def process(self, task: Task) -> Outcome:
+        """Write the total down as charged; the stock is taken in the transaction of the move."""
+        return Outcome(amount=Decimal(task.order["total"]), takes_stock=True)
+
+
 class Priced:
-    """Charges an order's total, or the sum of its lines where it has none. No money moves."""
+    """Charges an order's total, or the sum of its lines where it has none. No money moves.
+
+    A line that names a product which is sold now costs what the catalogue says.
+    """
+
+    def asks_for(self, event: Event) -> Collection[str]:
+        """Name the skus whose prices it has to know."""
+        is_summed = not Decimal(event.order["total"])
+        return {item["sku"] for item in event.order["items"]} if is_summed else ()
 
     async def process(self, task: Task) -> Outcome:
         """Write the amount down as charged."""
         lines = sum(
-            (Decimal(item["unit_price"]) * item["quantity"] for item in task.order["items"]),
+            (
+                task.prices.get(item["sku"], Decimal(item["unit_price"])) * item["quantity"]
+                for item in task.order["items"]
+            ),
             Decimal(0),
         )
         amount = Decimal(task.order["total"]) or lines

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from orderbus import storage, telemetry
+from orderbus.domain.events import Event
+from orderbus.domain.processing import Outcome
+from orderbus.domain.states import Cause
 from orderbus.errors import Conflict, OutOfStock, ShortLine
 from orderbus.storage.database import Connection
 from orderbus.storage.events import Happened
 from orderbus.storage.orders import New, Order
-from orderbus.storage.stock import Concerned, Left
+from orderbus.storage.stock import Concerned, Left, Movement
 
 #: When an order was stored, or which lines are short; None: it is there already.
 Answer = datetime | Sequence[ShortLine] | None
@@ -58,6 +61,27 @@ def too_little(short: Sequence[ShortLine]) -> str:
     return f"there is too little in stock: {', '.join(lines)}"
 
 
+async def with_stock(
+    connection: Connection, ending: Sequence[tuple[Order, Event, Outcome]], *, actor: str
+) -> list[Outcome]:
+    """Let orders whose outcome takes stock have it, all they name or none; what came of it."""
+    wanting = [
+        Concerned(order.order_pk, actor, event.request_id)
+        for order, event, outcome in ending
+        if outcome.takes_stock and not outcome.refused
+    ]
+    short = await storage.allocating_later.take_named(connection, wanting) if wanting else {}
+    return [
+        _refused(short[order.order_pk]) if order.order_pk in short else outcome
+        for order, _, outcome in ending
+    ]
+
+
+def _refused(short: Sequence[ShortLine]) -> Outcome:
+    said = too_little(short)
+    return Outcome(reason=f"{said[0].upper()}{said[1:]}", cause=Cause.INVENTORY, short=short)
+
+
 async def follow(connection: Connection, moves: Sequence[Happened]) -> None:
     """Let stock follow moves of orders: what ends gives back what it had, what is shipped leaves.
 
@@ -80,6 +104,13 @@ async def _ship(connection: Connection, shipped: Happened) -> None:
         Left(shipped.order_pk, int(line), quantity)
         for line, quantity in shipped.details.get("lines", {}).items()
     ]
-    movements = await storage.stock.leaving(connection, left)
+    if shipped.type == "order.shipped":  # all that is left, whatever its products are called now
+        owed = await storage.stock.owed_to(connection, shipped.order_pk)
+        movements = [
+            Movement(product, "shipped", units, order_pk=shipped.order_pk)
+            for product, units in owed.items()
+        ]
+    else:
+        movements = await storage.stock.leaving(connection, left)
     if movements and await storage.stock.move(connection, movements, actor=shipped.actor):
         raise Conflict("Less is on hand than leaves: count it, and ship it then")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final, cast
@@ -17,7 +17,15 @@ from uuid import UUID
 from orderbus import storage, telemetry
 from orderbus.domain import processing, states
 from orderbus.domain.events import ORDER_PROCESSED, Event, rfc3339
-from orderbus.domain.processing import Always, Outcome, Priced, Processor, Random, Task
+from orderbus.domain.processing import (
+    Always,
+    Inventory,
+    Outcome,
+    Priced,
+    Processor,
+    Random,
+    Task,
+)
 from orderbus.domain.states import Action, Hold, Status
 from orderbus.domain.text import LONGEST_KEPT, of_error, storable
 from orderbus.errors import Conflict, Misconfigured
@@ -47,6 +55,8 @@ def chosen(settings: Settings) -> Processor | None:
             )
         case processing.PRICED:
             return Priced()
+        case processing.INVENTORY:
+            return Inventory()
         case processing.ALWAYS:
             return Always()
     return _made(settings.processor)
@@ -99,7 +109,9 @@ async def process(held: Resources, event: Event, ours: Ours, begun: Begun | None
     processor = chosen(held.settings)
     if processor is None or begun is None:
         return None
-    task = Task(event, _key(event, begun.began_with), begun.drawn)
+    asks_for = processor.asks_for(event) if isinstance(processor, Priced) else ()
+    prices = await held.database.ask(storage.products.prices, asks_for) if asks_for else {}
+    task = Task(event, _key(event, begun.began_with), begun.drawn, prices)
     try:
         return await processor.process(task)
     except Exception as error:
@@ -137,7 +149,9 @@ async def finish(
     ids = [event.order_id for event, _ in done]
     found = await storage.orders.lock_all(connection, ids, wait=True)
     ending = [(order, *pair) for order, pair in zip(found, done, strict=True)]
-    await _end(connection, [each for each in ending if each[0].status == Status.IN_PROGRESS])
+    in_progress = [each for each in ending if each[0].status == Status.IN_PROGRESS]
+    last = await allocating.with_stock(connection, in_progress, actor=ACTOR)
+    await _end(connection, [(*pair[:2], one) for pair, one in zip(in_progress, last, strict=True)])
     # What was charged stays written down: somebody has to pay it back.
     moved_meanwhile = [
         (order.order_pk, outcome.amount, f"The order was {order.status} meanwhile")
@@ -259,6 +273,7 @@ def _ended(
     return orders.moving(
         *(order, Action.FAIL if outcome.refused else Action.COMPLETE, actor),
         reason=_reason(outcome),
+        details={"cause": outcome.cause} if outcome.cause else None,
         also=ORDER_PROCESSED,
         beside={
             "processing": {
@@ -266,7 +281,9 @@ def _ended(
                 "error_message": _reason(outcome),
                 "processed_at": rfc3339(at),
                 "amount": None if outcome.amount is None else str(outcome.amount),
-            }
+            },
+            **({"cause": outcome.cause} if outcome.cause else {}),
+            **({"short": [asdict(line) for line in outcome.short]} if outcome.short else {}),
         },
         **follows,
     )

@@ -69,7 +69,7 @@ class Work(Section):
     )
     """Pause before the first of these; each is twice as long as the one before, 300 s at most."""
     processor: str = setting("priced", "ORDERBUS_PROCESSOR")
-    """What processes orders: priced, always, random, none, or your own class as
+    """What processes orders: priced, inventory, always, random, none, or your own class as
     module.path:Class."""
     processing_success_rate: float = setting(0.8, "PROCESSING_SUCCESS_RATE", ge=0, le=1)
     """Share of orders that the processor random lets succeed."""
@@ -80,8 +80,7 @@ class Work(Section):
     @classmethod
     def _known_processor(cls, value: str) -> str:
         if value not in BUILT_IN and not _CLASS.fullmatch(value):
-            message = (
-                "is not priced, always, random, none or a class such as shop.processing:Payment"
-            )
+            names = ", ".join(BUILT_IN)
+            message = f"is not {names} or a class such as shop.processing:Payment"
             raise ValueError(message)
         return value

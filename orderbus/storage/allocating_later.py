@@ -10,15 +10,28 @@ from orderbus.errors import ShortLine
 from orderbus.storage.database import Connection
 from orderbus.storage.stock import Concerned
 
-#: What orders gave back when they ended: of each product the last that moved for them.
+#: What orders gave back when they ended: of each product the last that moved for them, in the
+#: transaction that moved the last of all.
 _GIVEN_BACK: Final = """
-    SELECT order_id, product_id, units, NULL::text AS sku
+    SELECT order_id, product_id, units
       FROM (SELECT DISTINCT ON (order_id, product_id)
-                   order_id, product_id, kind, -allocated AS units
+                   order_id, product_id, kind, -allocated AS units,
+                   at = max(at) OVER (PARTITION BY order_id) AS is_last
               FROM products.stock_movements
              WHERE order_id = ANY ($1)
              ORDER BY order_id, product_id, id DESC) AS last
-     WHERE kind = 'returned'
+     WHERE kind = 'returned' AND is_last
+"""
+#: What orders name of the catalogue, that have never had any stock.
+_NAMED: Final = """
+    SELECT order_id, products.id AS product_id, sum(quantity - shipped) AS units
+      FROM orders.order_items AS item
+      JOIN products.products ON CASE WHEN product_uuid IS NULL THEN products.sku = item.sku
+                                     ELSE products.uuid = product_uuid END
+     WHERE order_id = ANY ($1) AND active AND quantity > shipped
+       AND NOT EXISTS (SELECT FROM products.stock_movements AS movement
+                        WHERE movement.order_id = item.order_id)
+     GROUP BY order_id, products.id
 """
 _TAKE: Final = """
     WITH given AS (
@@ -64,6 +77,7 @@ _TAKE: Final = """
      ORDER BY order_id, products.sku
 """
 _TAKE_AGAIN: Final = _TAKE.format(lines=_GIVEN_BACK)
+_TAKE_NAMED: Final = _TAKE.format(lines=_NAMED)
 _LOCK_GIVEN_BACK: Final = f"""
     SELECT FROM products.stock
      WHERE product_id IN (SELECT product_id FROM ({_GIVEN_BACK}) AS lines)
@@ -81,6 +95,16 @@ async def take_again(
     What was taken again is not taken once more.
     """
     return await _take(connection, _TAKE_AGAIN, orders)
+
+
+async def take_named(
+    connection: Connection, orders: Sequence[Concerned]
+) -> Mapping[int, Sequence[ShortLine]]:
+    """Allocate to orders, whose rows are locked, what they name of the catalogue.
+
+    An order that ever had stock takes none; otherwise as ``take_again``.
+    """
+    return await _take(connection, _TAKE_NAMED, orders)
 
 
 async def lock_given_back(connection: Connection, orders: Sequence[int]) -> None:

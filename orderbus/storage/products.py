@@ -137,6 +137,14 @@ async def ids(
     return {row["sku"]: row["id"] for row in found}
 
 
+async def prices(connection: Connection, skus: Collection[str]) -> dict[str, Decimal]:
+    """Say what the products of those skus cost that are sold now; others are left out."""
+    found = await connection.fetch(
+        "SELECT sku, price FROM products.products WHERE sku = ANY ($1::text[]) AND active", skus
+    )
+    return {row["sku"]: row["price"] for row in found}
+
+
 async def list_of(
     connection: Connection, uuids: Collection[UUID], *, only_sold: bool = True
 ) -> list[Product]:

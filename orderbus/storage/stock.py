@@ -237,7 +237,9 @@ async def leaving(connection: Connection, left: Sequence[Left]) -> list[Movement
           FROM unnest($1::bigint[], $2::integer[], $3::integer[])
                AS given (order_id, line, quantity)
           JOIN orders.order_items USING (order_id, line)
-          JOIN products.products USING (sku)
+          JOIN products.products
+            ON CASE WHEN product_uuid IS NULL THEN products.sku = order_items.sku
+                    ELSE products.uuid = product_uuid END
          CROSS JOIN LATERAL (
                SELECT sum(allocated) AS units
                  FROM products.stock_movements AS movement

@@ -113,6 +113,7 @@ async def retry(connection: Connection, world: World) -> None:
     await storage.allocating_later.lock_given_back(connection, [order.order_pk])
     asked = [storage.stock.Concerned(order.order_pk, "test")]
     await storage.allocating_later.take_again(connection, asked)
+    await storage.allocating_later.take_named(connection, asked)
 
 
 async def allocate(connection: Connection, world: World) -> None:
@@ -192,6 +193,7 @@ CALLS: dict[str, Call] = {
     "allocating.add": allocate,
     "allocating_later.lock_given_back": retry,
     "allocating_later.take_again": retry,
+    "allocating_later.take_named": retry,
     "processing.lock_failed": retry,
     "stock.set_aside_of": lambda c, w: storage.stock.set_aside_of(
         c, next(iter(w.products.values()))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from orderbus import services, storage
+from orderbus.domain.products import Changes
 from orderbus.errors import OutOfStock
 from orderbus.services.letter_jobs import RedriveLetters
 from orderbus.services.order_moves import Asked
@@ -192,3 +193,18 @@ async def test_an_order_that_is_locked_is_shown_as_it_is_once_the_lock_was_waite
         await storage.order_moves.note_shipped(connection, found.order_pk, {1: 1})
 
     assert await waiting == 1
+
+
+async def test_what_was_allocated_leaves_though_its_product_has_another_sku_by_now(
+    allocating: Client, database: Database
+) -> None:
+    tea = await stock_rows.add(database, 5, sku="tea")
+    await send(allocating, "SO-1", tea=2)
+    changes = Changes(sku="green-tea")
+    await database.ask(storage.products.change, tea, changes, seen=None)
+
+    async with database.transaction() as connection:
+        await services.order_moves.ship(connection, "SO-1", Asked(actor="test"))
+
+    level = await stock_rows.level(database, tea)
+    assert (level.on_hand, level.allocated, level.shipped) == (3, 0, 2)

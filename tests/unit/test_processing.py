@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orderbus.domain.processing import Always, Outcome, Priced, Processor, Random, Task
+from orderbus.domain.processing import Always, Inventory, Outcome, Priced, Processor, Random, Task
 from orderbus.errors import Misconfigured
 from orderbus.services.processing import chosen
 from orderbus.settings import load
@@ -62,7 +62,8 @@ def test_always_says_yes_to_the_total(total: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("priced", Priced), ("always", Always), ("random", Random)]
+    ("name", "kind"),
+    [("priced", Priced), ("inventory", Inventory), ("always", Always), ("random", Random)],
 )
 def test_a_name_chooses_a_processor(name: str, kind: type) -> None:
     assert isinstance(chosen(load(_env_file=None, secret_key="k", processor=name)), kind)
