@@ -7,11 +7,12 @@ import click
 from orderbus import storage
 from orderbus.commands import terminal
 from orderbus.domain import products as catalogue
+from orderbus.errors import Conflict
 
 
 @click.group()
 def products() -> None:
-    """Add products to the catalogue, and list them."""
+    """Add products to the catalogue and list them, sell them no more, or again."""
 
 
 @products.command()
@@ -35,3 +36,35 @@ async def list_products(run: terminal.Run, *, after: str | None, limit: int) -> 
     found = await run.database.ask(storage.products.list_by_sku, after=after, at_most=limit)
     empty = "No products. Add one: orderbus products add SKU NAME PRICE"
     terminal.show_rows(found, as_json=run.as_json, empty=empty)
+
+
+def _activate(name: str, sentence: str, *, active: bool) -> None:
+    @products.command(name, help=sentence)
+    @click.argument("sku")
+    @terminal.with_database
+    async def activate(run: terminal.Run, *, sku: str) -> None:
+        found = await run.database.ask(storage.products.activate, sku, active=active)
+        terminal.show_rows([found], as_json=run.as_json, empty="")
+
+
+_activate(
+    "withdraw", "Sell a product no more; orders and movements that name it stay.", active=False
+)
+_activate("restore", "Sell a product again that was withdrawn or deleted.", active=True)
+
+
+@products.command("add-category")
+@click.argument("slug")
+@click.argument("name")
+@click.option("--parent", metavar="SLUG", help="The category that it is below.")
+@terminal.with_database
+async def add_category(run: terminal.Run, *, slug: str, name: str, parent: str | None) -> None:
+    """Add a category: products are put into it over HTTP, as `categories`."""
+    asked = catalogue.read_category({"slug": slug, "name": name, "parent": parent})
+    if not await run.database.ask(
+        storage.categories.add, asked.slug, asked.name, parent=asked.parent
+    ):
+        raise Conflict(f"There is a category {slug} already")
+    terminal.show_rows(
+        await run.database.ask(storage.categories.list_all), as_json=run.as_json, empty=""
+    )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from orderbus.domain.orders import LARGEST_AMOUNT, Money, faults, without_nul
 from orderbus.errors import Invalid
 
+_Model = TypeVar("_Model", bound=BaseModel)
 _Text100 = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(without_nul)]
 #: Characters of a description.
 LONGEST_DESCRIPTION: Final = 10_000
@@ -40,6 +41,18 @@ class Changes:
     sku: str | None = None
 
 
+class NewCategory(BaseModel):
+    """A category that is to be, below the one that ``parent`` names."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"slug": "basses", "name": "Basses", "parent": "guitars"}}
+    )
+
+    slug: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    name: _Text100
+    parent: str | None = None
+
+
 #: In which order products are listed.
 Ordering = Literal["id", "-id", "price", "-price", "name", "-name"]
 ORDERINGS: Final = ("id", "-id", "price", "-price", "name", "-name")
@@ -47,8 +60,17 @@ ORDERINGS: Final = ("id", "-id", "price", "-price", "name", "-name")
 
 def read(given: Mapping[str, object]) -> NewProduct:
     """Read a product; raises ``Invalid`` with each fault."""
+    return _read(NewProduct, given)
+
+
+def read_category(given: Mapping[str, object]) -> NewCategory:
+    """Read a category; raises ``Invalid`` with each fault."""
+    return _read(NewCategory, given)
+
+
+def _read(model: type[_Model], given: Mapping[str, object]) -> _Model:
     try:
-        return NewProduct.model_validate(given)
+        return model.model_validate(given)
     except ValidationError as error:
         found = faults(error)
         message = f"The {found[0].pointer[1:]} is not valid: {found[0].detail}"

@@ -171,6 +171,7 @@ RIGHTS: Final = (
         "keep the catalogue, and book stock",
         (
             *("add_product", "replace_product", "change_product", "remove_product"),
+            "add_category",
             *("reserve_product", "ship_product", "book_stock", "change_stock"),
         ),
         _STAFF | _all(Scope.CATALOG_WRITE),

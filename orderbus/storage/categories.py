@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orderbus.domain.text import brief
+from orderbus.errors import NotFound
 from orderbus.storage import rows
 from orderbus.storage.database import Connection
 
@@ -18,18 +20,29 @@ class Category:
     parent: str | None
 
 
-async def add(connection: Connection, slug: str, name: str, *, parent: str | None) -> None:
-    """Add a category below another one, which has to be there; one that is there stays."""
-    await connection.execute(
+async def add(connection: Connection, slug: str, name: str, *, parent: str | None) -> bool:
+    """Add a category, below another one if that is named; false where there is one already.
+
+    Raises ``NotFound`` where there is none to be below.
+    """
+    above = None
+    if parent is not None:
+        find = "SELECT id FROM products.categories WHERE slug = $1"
+        above = await connection.fetchval(find, parent)
+        if above is None:
+            raise NotFound(f"There is no category {brief(parent)}.")
+    added = await connection.fetchval(
         """
         INSERT INTO products.categories (slug, name, parent_id)
-        VALUES ($1, $2, (SELECT id FROM products.categories WHERE slug = $3))
+        VALUES ($1, $2, $3)
         ON CONFLICT (slug) DO NOTHING
+        RETURNING true
         """,
         slug,
         name,
-        parent,
+        above,
     )
+    return added is not None
 
 
 async def list_all(connection: Connection) -> list[Category]:

@@ -229,6 +229,20 @@ async def deactivate(connection: Connection, product_id: int, *, seen: int | Non
         raise await _why_not(connection, product_id)
 
 
+async def activate(connection: Connection, sku: str, *, active: bool) -> Product:
+    """Sell a product again, or no more; one that is so already is left as it is. ``NotFound``."""
+    await connection.execute(
+        """
+        UPDATE products.products
+           SET active = $2, version = version + 1, updated_at = now()
+         WHERE sku = $1 AND active <> $2
+        """,
+        sku,
+        active,
+    )
+    return await get(connection, sku)
+
+
 async def _why_not(connection: Connection, product_id: int) -> Changed | NotFound:
     version = await connection.fetchval(
         "SELECT version FROM products.products WHERE id = $1 AND active", product_id

@@ -132,3 +132,33 @@ async def test_an_empty_catalogue_is_filled_with_examples_once_and_where_debug_i
     assert guitars.count == 20
     assert guitars.products[0].name == "Django Reinhardt"
     assert await stock_rows.differences(database) == []
+
+
+async def test_a_product_is_sold_no_more_and_again(env: dict[str, str], tea: str) -> None:
+    typed_in_turn = [
+        await answered(env, "products", action, tea)
+        for action in ("withdraw", "withdraw", "restore", "restore")
+    ]
+    unknown = await typed(env, "products", "restore", "coffee")
+
+    assert [each["active"] for (each,) in typed_in_turn] == [False, False, True, True]
+    assert [each["version"] for (each,) in typed_in_turn] == [2, 2, 3, 3]
+    assert unknown.exit_code != 0
+    assert "No product coffee" in unknown.output
+
+
+async def test_a_category_is_added_once_below_one_that_is_there(env: dict[str, str]) -> None:
+    await answered(env, "products", "add-category", "guitars", "Guitars")
+    listed = await answered(env, "products", "add-category", "basses", "B", "--parent", "guitars")
+    refused = [
+        (await typed(env, "products", "add-category", *words)).output
+        for words in (("basses", "B"), ("of-old", "B", "--parent", "none"), ("No slug", "B"))
+    ]
+
+    assert [(each["slug"], each["parent"]) for each in listed] == [
+        ("guitars", None),
+        ("basses", "guitars"),
+    ]
+    assert "There is a category basses already" in refused[0]
+    assert "There is no category none." in refused[1]
+    assert "The slug is not valid" in refused[2]

@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from orderbus import services, storage
-from orderbus.domain.products import Changes
+from orderbus.domain.products import Changes, NewCategory
 from orderbus.errors import (
     Conflict,
     Fault,
@@ -189,6 +189,28 @@ async def list_categories(request: web.Request) -> web.Response:
     found = await reads.ask(request, storage.categories.list_all)
     items = [bodies.Category.of(category) for category in found]
     return bodies.CategoryList(count=len(items), next=None, previous=None, results=items).response()
+
+
+@ROUTES(
+    "POST",
+    "/api/catalog/categories/",
+    name="add_category",
+    takes=NewCategory,
+    answers={201: (bodies.Category,)},
+)
+async def add_category(request: web.Request) -> web.Response:
+    """Add a category, below another one if it names that."""
+    asked = requests.valid(NewCategory, requests.members(await requests.body(request)))
+    try:
+        added = await request.app[DATABASE].ask(
+            storage.categories.add, asked.slug, asked.name, parent=asked.parent
+        )
+    except NotFound as error:
+        raise Invalid(error.detail, [Fault("/parent", "category", error.detail)]) from None
+    if not added:
+        said = "category with this slug already exists."
+        raise Invalid(said, [Fault("/slug", "unique", said)])
+    return bodies.Category(**asked.model_dump()).response(201)
 
 
 async def _by_hand(request: web.Request, act: Callable[..., Awaitable[Level]]) -> web.Response:

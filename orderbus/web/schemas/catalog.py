@@ -115,7 +115,7 @@ class Product(Body):
 class ProductPage(Body):
     """A page of products."""
 
-    count: int = Field(description="of the list; 100000 where it has more")
+    count: int = Field(description="of the list; 10000 where it has more")
     next: str | None = Field(description="where the next page is; null on the last")
     previous: str | None
     results: list[Product]
