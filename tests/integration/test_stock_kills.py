@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
 
 import pytest
 
@@ -14,6 +13,7 @@ from tests.support.shop_clients import Shop
 from tests.support.stock_model import (
     Book,
     Cancel,
+    Command,
     Fail,
     Open,
     Place,
@@ -21,6 +21,7 @@ from tests.support.stock_model import (
     Send,
     SetAside,
     Ship,
+    TakeAgain,
 )
 
 pytestmark = pytest.mark.once
@@ -61,9 +62,16 @@ async def opened(database: Database) -> Shop:
     ids=str,
 )
 async def test_a_command_that_is_killed_is_done_wholly_or_not_at_all(
-    database: Database, settings: Settings, command: Any
+    database: Database, settings: Settings, command: Command
 ) -> None:
     shop = await opened(database)
+
+    await killed_after_each_statement(database, settings, shop, command)
+
+
+async def killed_after_each_statement(
+    database: Database, settings: Settings, shop: Shop, command: Command
+) -> None:
     now = before = await shop.counters()
     assert shop.model.do(command)
 
@@ -102,6 +110,15 @@ async def test_a_cart_becomes_an_order_once_wherever_it_is_killed(
         counters.allocated += bought[product]
     assert await shop.counters() == before
     assert await stock_rows.differences(database) == []
+
+
+async def test_an_order_takes_its_stock_again_wholly_or_not_at_all(
+    database: Database, settings: Settings
+) -> None:
+    shop = await opened(database)
+    await shop.all_at_once([Fail(ORDER)])
+
+    await killed_after_each_statement(database, settings, shop, TakeAgain(ORDER))
 
 
 async def test_what_lapses_is_given_back_once_wherever_the_dispatcher_is_killed(

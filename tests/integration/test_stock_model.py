@@ -32,6 +32,7 @@ from tests.support.stock_model import (
     Send,
     SetAside,
     Ship,
+    TakeAgain,
 )
 
 PRODUCTS = 2
@@ -56,7 +57,7 @@ commands = st.lists(
         st.tuples(st.just("put"), which, products, st.integers(0, 4)),
         st.tuples(st.just("buy"), which),
         st.tuples(st.just("place"), wanted),
-        st.tuples(st.sampled_from(["cancel", "fail", "ship"]), which),
+        st.tuples(st.sampled_from(["cancel", "fail", "ship", "again"]), which),
     ),
     min_size=2,
     max_size=MOST,
@@ -137,6 +138,7 @@ def machine(running: Running) -> type[RuleBasedStateMachine]:
                 "cancel": Cancel,
                 "fail": Fail,
                 "ship": Ship,
+                "again": TakeAgain,
             }
             return kinds[kind](of, *given)
 

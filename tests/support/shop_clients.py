@@ -15,7 +15,7 @@ from orderbus import services, storage
 from orderbus.domain.carts import OpenCart, PutItem
 from orderbus.domain.orders import Item, OrderId
 from orderbus.domain.shop_orders import ShopLine
-from orderbus.domain.states import Action
+from orderbus.domain.states import Action, Status
 from orderbus.errors import OrderbusError, Unavailable
 from orderbus.services.order_moves import Asked
 from orderbus.services.orders import Accepting
@@ -38,6 +38,7 @@ from tests.support.stock_model import (
     Send,
     SetAside,
     Ship,
+    TakeAgain,
     Units,
     ends,
 )
@@ -90,6 +91,7 @@ class Shop:
         closed = await self._database.ask(storage.carts.get, uuid)
         content = {
             "order_id": str(uuid),
+            "customer": {"name": "", "email": ""},
             "total": str(closed.total_amount),
             "items": [item.model_dump(mode="json", exclude_none=True) for item in closed.items],
         }
@@ -250,6 +252,14 @@ class Shop:
         async with self._database.transaction() as connection:
             order = str(self.orders[shipped.order])
             await services.order_moves.ship(connection, order, _ASKED)
+
+    @do.register
+    async def _(self, again: TakeAgain) -> None:
+        async with self._database.transaction() as connection:
+            order = await storage.orders.lock(connection, self.orders[again.order])
+            if order.status is not Status.FAILED:
+                raise OrderbusError("it did not fail")
+            await services.allocating.take_again(connection, order, actor="test")
 
     async def _fail(self, connection: Connection, order_id: OrderId) -> None:
         order = await storage.orders.lock(connection, order_id)

@@ -79,7 +79,14 @@ class Ship:
     order: int
 
 
-Command = Book | SetAside | Send | Open | Put | Buy | Place | Cancel | Fail | Ship
+@dataclass(frozen=True)
+class TakeAgain:
+    """Has an order that failed have its stock again, for another try."""
+
+    order: int
+
+
+Command = Book | SetAside | Send | Open | Put | Buy | Place | Cancel | Fail | Ship | TakeAgain
 
 
 @dataclass
@@ -108,10 +115,11 @@ class Cart:
 
 @dataclass
 class Order:
-    """What is allocated to an order and has not left."""
+    """What is allocated to an order and has not left, and what it gave back when it failed."""
 
     left: dict[int, int]
     state: str = "created"
+    back: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -231,6 +239,16 @@ class Model:
         self.orders[shipped.order] = Order({}, "shipped")
         return True
 
+    @do.register
+    def _(self, again: TakeAgain) -> bool:
+        order = self.orders[again.order]
+        if order.state not in {"failed", "over"} or not self._has(order.back):
+            return False
+        for product, quantity in order.back.items():
+            self.counters[product].allocated += quantity
+        self.orders[again.order] = Order({**order.left, **order.back}, order.state)
+        return True
+
     def lapse(self) -> None:
         """Let every open cart have held what it holds too long."""
         for name, cart in self.carts.items():
@@ -245,7 +263,8 @@ class Model:
     def _end(self, order: int, state: str) -> bool:
         for product, quantity in self.orders[order].left.items():
             self.counters[product].allocated -= quantity
-        self.orders[order] = Order({}, state)
+        back = self.orders[order].left if state == "failed" else {}
+        self.orders[order] = Order({}, state, back)
         return True
 
 
