@@ -296,21 +296,3 @@ async def test_what_is_no_product_is_not_found(client: Client) -> None:
     for product in ("17", "x", "1" * 30, "-1"):
         response = await client.get(f"{ALL}{product}/")
         assert (response.status, await response.json()) == (404, {"detail": "Not found."})
-
-
-async def test_a_category_is_added_below_another_and_products_are_put_into_it(
-    shop: Client,
-) -> None:
-    root, basses = "/api/catalog/categories/", {"slug": "basses", "name": "Basses"}
-    added = await shop.post(root, json=basses)
-    below = {"slug": "old-basses", "name": "Old ones", "parent": "basses"}
-    assert (added.status, (await shop.post(root, json=below)).status) == (201, 201)
-    again = await shop.post(root, json=basses)
-    nowhere = await shop.post(root, json={**below, "slug": "new", "parent": "nowhere"})
-    wrong = await shop.post(root, json={**below, "slug": "No slug"})
-    await shop.patch(ONE, json={"categories": ["old-basses"]})
-
-    assert await again.json() == {"slug": ["category with this slug already exists."]}
-    assert await nowhere.json() == {"parent": ["There is no category nowhere."]}
-    assert {each.status for each in (again, nowhere, wrong)} == {400}
-    assert await names(shop, "category=basses") == ["Django Reinhardt"]
