@@ -34,7 +34,10 @@ COMMANDS: Final = {
     "migrate": ("migrate", "Bring database and Pub/Sub to where this version needs them."),
     "orders": ("orders", "Look at orders."),
     "outbox": ("outbox", "Look at what waits on its way."),
-    "products": ("products", "Add products to the catalogue, and list them."),
+    "products": (
+        "products",
+        "Add products to the catalogue, list them, sell them no more or again.",
+    ),
     "pubsub-double": ("pubsub_double", "Run a Pub/Sub in memory that can be told to have faults."),
     "replay": ("replay", "Give a consumer the events of the past, each once."),
     "restore-check": (

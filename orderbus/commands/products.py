@@ -12,7 +12,7 @@ from orderbus.errors import Conflict
 
 @click.group()
 def products() -> None:
-    """Add products to the catalogue and list them, sell them no more, or again."""
+    """Add products to the catalogue, list them, sell them no more or again."""
 
 
 @products.command()
