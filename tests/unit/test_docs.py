@@ -100,3 +100,13 @@ def headings_of(path: Path) -> set[str]:
         return set()
     found = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in found}
+
+
+def test_the_readme_says_what_it_is_what_it_can_how_it_is_made_and_what_its_database_has() -> None:
+    text = (ROOT / "README.md").read_text()
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    schemas = re.findall(r"CREATE SCHEMA (\w+)", (ROOT / "migrations" / "schema.sql").read_text())
+
+    assert {"Overview", "Features", "High level design", "Database"} <= {*headings}
+    assert schemas
+    assert [schema for schema in schemas if f"| `{schema}` |" not in text] == []
