@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from orderbus.domain.orders import LARGEST_QUANTITY, MOST_LINES
 from orderbus.domain.shop_orders import WORDS, ShopLine, Word, item_number
-from orderbus.domain.text import brief
+from orderbus.domain.text import brief, storable
 from orderbus.errors import Fault, Invalid
 from orderbus.storage.orders import Order
 from orderbus.web.schemas.catalog import Price
@@ -61,7 +61,7 @@ def _not_too_many(value: object) -> object:
 def _one_of(words: Collection[str | None]) -> BeforeValidator:
     def read(value: object) -> object:
         if value not in words:
-            given = {"given": brief(str(value), 40)}
+            given = {"given": storable(brief(str(value), 40))}
             raise PydanticCustomError("choice", '"{given}" is not a valid choice.', given)
         return value
 
