@@ -72,7 +72,7 @@ class NativePostgres(Dependency):
         self.folder = data.with_name(f"{data.name}-{_version(binaries / 'postgres')}")
         self.binaries = binaries
         self.is_safe = safe
-        self._user = _ordinary_user() if os.getuid() == 0 else "-"
+        self.user = _ordinary_user() if os.getuid() == 0 else "-"
         self._port = free_port()  # also after a restart
         #: Set once it answers, for whoever begins after it.
         self.answers = asyncio.Event()
@@ -107,7 +107,7 @@ class NativePostgres(Dependency):
             [str(binaries / "postgres"), "-D", str(data), *self._options()],
             sink=sink,
             cwd=data,
-            user=self._user,
+            user=self.user,
             stop_signal=signal.SIGINT,  # closes connections, and keeps what is committed
             grace=20,
         )
@@ -132,22 +132,22 @@ class NativePostgres(Dependency):
         for left in data.iterdir():
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         password = secrets.token_urlsafe(24)
-        folder = data.parent if self._user == "-" else None
+        folder = data.parent if self.user == "-" else None
         with tempfile.NamedTemporaryFile("w", dir=folder) as file:
             file.write(password)
             file.flush()
-            _give(Path(file.name), self._user)
+            _give(Path(file.name), self.user)
             command = [
                 *(str(binaries / "initdb"), f"--pgdata={data}", "--encoding=UTF8", "--no-locale"),
                 *("--username=orderbus", f"--pwfile={file.name}", "--auth=scram-sha-256"),
                 *(["--no-sync"] if not self.is_safe else []),
             ]
-            await run("initdb", command, sink=sink, cwd=data, user=self._user)
+            await run("initdb", command, sink=sink, cwd=data, user=self.user)
         write_private(password_file, password)
 
     def _runnable(self) -> Path:
         """Find the binaries; they may have to be copied to where the user can get."""
-        if self._user == "-" or _others_may_enter(self.binaries):
+        if self.user == "-" or _others_may_enter(self.binaries):
             return self.binaries
         folder = self._reachable(self.folder.with_name(f"{self.folder.name}-binaries"))
         copy = folder / "copy"
@@ -167,12 +167,12 @@ class NativePostgres(Dependency):
         folder.parent.mkdir(parents=True, exist_ok=True)
         if not folder.exists():
             folder.unlink(missing_ok=True)  # a link to a folder that is gone
-            if self._user != "-" and not _others_may_enter(folder.parent):
+            if self.user != "-" and not _others_may_enter(folder.parent):
                 folder.symlink_to(tempfile.mkdtemp(prefix=ELSEWHERE))
             else:
                 folder.mkdir(mode=0o700)
         resolved = folder.resolve()
-        _give(resolved, self._user)
+        _give(resolved, self.user)
         return resolved
 
 

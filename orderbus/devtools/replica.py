@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from orderbus import settings as settings_module
@@ -12,7 +13,7 @@ from orderbus import storage
 from orderbus.devtools.dependency import Dependency
 from orderbus.devtools.postgres import NativePostgres
 from orderbus.devtools.processes import Sink, run, until
-from orderbus.errors import Misconfigured, Unavailable
+from orderbus.errors import Misconfigured, OrderbusError, Unavailable
 from orderbus.storage.database import open_database
 
 #: What the role and its slot are called.
@@ -52,7 +53,7 @@ class NativeReplica(NativePostgres):
                 *([] if self.is_safe else ["--no-sync"]),
             ]
             env = {"PGPASSWORD": password}
-            await run("pg_basebackup", clone, sink=sink, cwd=data, user=self._user, env=env)
+            await run("pg_basebackup", clone, sink=sink, cwd=data, user=self.user, env=env)
             process = await self.serve(data, binaries, sink, name="replica")
 
             async def streams() -> None:
@@ -60,6 +61,16 @@ class NativeReplica(NativePostgres):
                     raise Unavailable("The replica does not stream yet")
 
             await until(streams, process, seconds=30, what="The replica")
+
+    async def stop(self) -> None:
+        """Stop the server; the primary keeps nothing for it, since the next one is a new clone."""
+        await super().stop()
+        if not self._primary.answers.is_set():
+            return
+        settings = settings_module.load(_env_file=None, debug=True, **self._primary.env)
+        with suppress(OrderbusError):
+            async with open_database(settings) as database:
+                await database.ask(storage.replica.forget, NAME)
 
 
 def replica_of(dependencies: Sequence[Dependency]) -> NativeReplica:

@@ -81,6 +81,11 @@ async def admit(connection: Connection, role: str, password: str) -> None:
         password,
     )
     await connection.execute(given)
+    await forget(connection, role)
+
+
+async def forget(connection: Connection, role: str) -> None:
+    """Keep nothing any more for a replica that came through the slot of that name and ended."""
     await connection.fetch(
         """
         SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots

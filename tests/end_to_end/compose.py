@@ -35,8 +35,8 @@ class Container:
 class Compose:
     """docker-compose.yml, with the ``.env`` that ``make .env`` writes beside it."""
 
-    def __init__(self, folder: Path) -> None:
-        """Make a ``.env`` in ``folder``, as in a fresh checkout."""
+    def __init__(self, folder: Path, **changes: str) -> None:
+        """Make a ``.env`` in ``folder``, as in a fresh checkout, and make some changes to it."""
         (folder / "scripts").mkdir(parents=True)
         shutil.copy(ROOT / "scripts" / "make-env", folder / "scripts")
         shutil.copy(ROOT / ".env.example", folder)
@@ -45,7 +45,7 @@ class Compose:
         self._given = {
             name: value or ""
             for name, value in dotenv_values(self.dotenv, interpolate=False).items()
-        }
+        } | changes
         self._services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
 
     def container(self, name: str) -> Container:

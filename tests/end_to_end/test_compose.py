@@ -8,6 +8,7 @@ import hmac
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import sys
@@ -22,13 +23,18 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from orderbus.commands import examine_replica
+from orderbus.commands.findings import Verdict
 from orderbus.devtools import dependencies
 from orderbus.devtools.dependency import Dependency
+from orderbus.devtools.postgres import NativePostgres
+from orderbus.devtools.processes import Process, until
 from orderbus.devtools.providers import Provider
 from orderbus.errors import Misconfigured
 from tests.conftest import settings_from
 from tests.end_to_end.compose import ROOT, Compose
 from tests.support import rabbitmq_admin, samples
+from tests.support.dependencies import open_folder
 from tests.support.ports import kept_port
 from tests.support.waiting import PATIENCE
 
@@ -213,6 +219,57 @@ def command_for_a_key() -> list[str]:
     )
     assert found is not None
     return [*found[1].split(), "alice"]
+
+
+async def test_the_replicas_container_clones_the_database_once_and_follows_it(
+    parts: dict[str, Dependency], tmp_path: Path
+) -> None:
+    compose = Compose(tmp_path / "checkout")
+    await asyncio.to_thread(begin, compose, parts)
+    container, primary = compose.container("db-replica"), parts["PostgreSQL"]
+    assert isinstance(primary, NativePostgres)
+    web = compose.container("web").env
+    port = kept_port()
+    with open_folder() as folder:
+        if primary.user != "-":
+            shutil.chown(folder, primary.user)
+        env = {
+            **container.env,
+            "PATH": f"{primary.binaries}{os.pathsep}{os.environ['PATH']}",
+            "PGHOST": primary.env["DB_HOST"],
+            "PGPORT": primary.env["DB_PORT"],
+            "PGDATA": str(folder / "replica"),
+        }
+        options = [f"--port={port}", "--listen_addresses=127.0.0.1", "--unix_socket_directories="]
+        options.append("--max_connections=200")  # as the primary has here
+        script = ["sh", str(ROOT / "deploy" / "postgres" / "replica.sh"), *options]
+        known = {name: web[name] for name in ("DB_NAME", "DB_USER", "DB_PASS")}
+        place = {"DB_HOST": env["PGHOST"], "DB_PORT": env["PGPORT"]}
+        here = {"DB_REPLICA_HOST": "127.0.0.1", "DB_REPLICA_PORT": str(port)}
+        settings = settings_from({**known, **place, **here})
+        look, _ = examine_replica.examinations(settings)["replica"]
+        seen = []
+        for _ in range(2):  # what it cloned it keeps
+            process = await Process.start(
+                "replica", script, sink=lambda *_: None, env=env, cwd=folder, user=primary.user
+            )
+            try:
+                await until(look, process, seconds=PATIENCE, what="It")
+                seen.append((await look()).verdict)
+            finally:
+                await process.stop()
+
+    assert seen == [Verdict.OK, Verdict.OK]
+
+
+def test_web_reads_from_the_replicas_container_where_env_names_it(tmp_path: Path) -> None:
+    compose = Compose(tmp_path / "checkout")
+    without = compose.container("web").env
+
+    named = Compose(tmp_path / "another", DB_REPLICA_HOST="db-replica").container("web").env
+
+    assert without["DB_REPLICA_HOST"] == ""
+    assert (named["DB_REPLICA_HOST"], named["DB_REPLICA_PORT"]) == ("db-replica", "5432")
 
 
 def test_make_env_makes_up_every_secret_for_this_user_alone(tmp_path: Path) -> None:

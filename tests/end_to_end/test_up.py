@@ -22,7 +22,7 @@ from tests.support import samples
 from tests.support.dependencies import in_the_way, open_folder, way
 from tests.support.processes import descendants, until_gone
 from tests.support.system import ROOT
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, until_true
 
 PARTS = ("DB_HOST", "RABBITMQ_URL", "PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS")
 
@@ -82,14 +82,29 @@ async def test_a_port_in_use_is_told_before_anything_starts(folder: Path) -> Non
     assert not (folder / "data").exists()
 
 
-async def test_other_commands_reach_it_and_the_death_of_one_process_ends_it_all(
+async def until_replica(url: str, *, is_used: bool) -> None:
+    """Wait until web, which is ready all the while, reads from the replica, or does not."""
+
+    async def is_so() -> bool:
+        async with aiohttp.ClientSession() as http, http.get(f"{url}/readyz") as answer:
+            said = await answer.json()
+            assert answer.status == 200, said
+            return said["parts"]["replica"] is is_used
+
+    await until_true(is_so, "the replica is used" if is_used else "the replica is not used")
+
+
+async def test_it_goes_on_without_its_replica_but_the_death_of_any_other_process_ends_it_all(
     folder: Path,
 ) -> None:
-    running = await up(folder, 0, "--json")
+    running = await up(folder, 0, "--json", "--replica")
     assert running.stdout is not None
     async with asyncio.timeout(PATIENCE):
         urls = json.loads(await running.stdout.readline())
     started = await asyncio.to_thread(descendants, running.pid)
+    await until_replica(urls["api"], is_used=True)
+    os.kill(await asyncio.to_thread(process_of, started, "/replica-"), signal.SIGKILL)
+    await until_replica(urls["api"], is_used=False)
     order = samples.order_body()
     async with (
         aiohttp.ClientSession() as http,
