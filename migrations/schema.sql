@@ -57,7 +57,8 @@ BEGIN
 END $$;
 
 CREATE FUNCTION ops.count_grown(rows bigint) RETURNS integer
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     grown regclass;
@@ -78,8 +79,9 @@ BEGIN
 END $$;
 
 CREATE FUNCTION ops.drop_day(day date) RETURNS void
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET lock_timeout TO '100ms'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
     EXECUTE format('DROP TABLE IF EXISTS ops.%I, ops.%I',
@@ -192,8 +194,9 @@ CREATE FUNCTION ops.is_head(delivery ops.webhook_deliveries) RETURNS boolean
 $$;
 
 CREATE FUNCTION ops.make_partitions(through date) RETURNS integer
-    LANGUAGE plpgsql
+    LANGUAGE plpgsql SECURITY DEFINER
     SET lock_timeout TO '1s'
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     day date;

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import click
+from pydantic import SecretStr
 
 from orderbus import settings as settings_module
 from orderbus.commands import terminal
@@ -69,15 +70,14 @@ def _callers(settings: settings_module.Settings) -> Iterator[Finding]:
     if any(len(secret.get_secret_value()) < _SHORT for secret in settings.webhook_secrets):
         yield fault("WEBHOOK_SECRET", f"holds one shorter than {_SHORT} characters", _RANDOM)
     if "*" in settings.allowed_hosts:
-        yield warning("ALLOWED_HOSTS", "allows every Host header", "name the hosts you serve")
+        yield fault("ALLOWED_HOSTS", "allows every Host header", "name the hosts you serve")
     elif all(is_loopback(host) for host in settings.allowed_hosts):
         found = "allows this machine's own names alone: callers from elsewhere are refused"
         yield warning("ALLOWED_HOSTS", found, "name the hosts you serve")
 
 
 def _dependencies(settings: settings_module.Settings) -> Iterator[Finding]:
-    known = {"", *published.PUBLISHED}
-    if settings.db_pass.get_secret_value() in known and not settings.db_host.startswith("/"):
+    if _is_known(settings.db_pass) and not settings.db_host.startswith("/"):
         found = "is empty, or published with orderbus"
         yield fault("DB_PASS", found, "give the database user a password")
     if settings.queues_in_memory:
@@ -89,7 +89,7 @@ def _dependencies(settings: settings_module.Settings) -> Iterator[Finding]:
     else:
         url = urlsplit(settings.rabbitmq_url.get_secret_value())
         user, password = unquote(url.username or ""), unquote(url.password or "")
-        if user in {"", "guest"} or password in known:
+        if user in {"", "guest"} or password in {"", *published.PUBLISHED}:
             found = "names the user guest or nobody, or a password that is empty or known to all"
             yield fault("RABBITMQ_URL", found, "rabbitmqctl add_user orderbus")
         if url.scheme == "amqp" and not is_loopback(url.hostname or ""):
@@ -101,6 +101,20 @@ def _dependencies(settings: settings_module.Settings) -> Iterator[Finding]:
             "names an emulator, which forgets everything when it ends",
             "unset it and set GOOGLE_APPLICATION_CREDENTIALS",
         )
+
+
+def _roles(settings: settings_module.Settings) -> Iterator[Finding]:
+    if not settings.has_two_roles:
+        found = "is DB_USER: what runs could change the audit trail, and drop tables"
+        todo = "give the owner of the schemas and the running system a role each"
+        yield fault("DB_OWNER_USER", found, todo)
+    elif not settings.db_host.startswith("/") and _is_known(settings.db_owner_password):
+        found = "is empty, or published with orderbus"
+        yield fault("DB_OWNER_PASSWORD", found, "give the owner of the schemas a password")
+
+
+def _is_known(secret: SecretStr | None) -> bool:
+    return secret is None or secret.get_secret_value() in {"", *published.PUBLISHED}
 
 
 def _webhooks(settings: settings_module.Settings) -> Iterator[Finding]:
@@ -118,7 +132,7 @@ def _webhooks(settings: settings_module.Settings) -> Iterator[Finding]:
     target = settings.webhook_outgoing_url
     if target and not target.lower().startswith("https://"):
         found = "is not https: anyone on the way can read the orders"
-        yield warning("WEBHOOK_OUTGOING_URL", found, "use an https:// URL")
+        yield fault("WEBHOOK_OUTGOING_URL", found, "use an https:// URL")
     if target and settings.webhook_outgoing_secret is None:
         found = "is not set: the secret is made up and only in the database"
         todo = "set it, or read it with: orderbus endpoints secret ID"
@@ -132,4 +146,4 @@ def _watched(settings: settings_module.Settings) -> Iterator[Finding]:
         yield warning("metrics ports", found, todo)
 
 
-_CHECKS: Final = (_development, _keys, _callers, _dependencies, _webhooks, _watched)
+_CHECKS: Final = (_development, _keys, _callers, _dependencies, _roles, _webhooks, _watched)

@@ -57,8 +57,9 @@ def _migrate(wait: timedelta, *, as_json: bool) -> None:
     settings = settings_module.load()
     with migrations.locked(settings, wait=wait, waiting=_say):
         applied = migrations.migrate(settings)
+        granted = migrations.grant(settings)
         made = asyncio.run(_prepare(settings, wait))
-    _report({"applied": applied, "subscription_made": made}, as_json=as_json)
+    _report({"applied": applied, "granted": granted, "subscription_made": made}, as_json=as_json)
 
 
 def _rollback(wait: timedelta, newest: int, *, yes: bool, lose_rows: bool, as_json: bool) -> None:

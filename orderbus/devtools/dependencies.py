@@ -74,7 +74,7 @@ def _had(name: str, provider: Provider, data: Path, *, safe: bool) -> Dependency
 
 _OF_POSTGRESQL: Final = (
     *("DB_PORT", "DB_NAME", "DB_USER", "DB_PASS"),
-    *("DB_REPLICA_HOST", "DB_REPLICA_PORT"),
+    *("DB_OWNER_USER", "DB_OWNER_PASSWORD", "DB_REPLICA_HOST", "DB_REPLICA_PORT"),
 )
 #: For each dependency the variables any of which names one, and those that say more about it.
 _NAMED: Final = {

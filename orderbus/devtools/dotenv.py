@@ -16,6 +16,7 @@ from orderbus.settings import Settings
 _OWN: Final = frozenset(
     (
         *("DB_NAME", "DB_USER", "DB_PASS", "DB_HOST", "DB_PORT"),
+        *("DB_OWNER_USER", "DB_OWNER_PASSWORD"),
         *("DB_REPLICA_HOST", "DB_REPLICA_PORT"),
         *("RABBITMQ_URL", "RABBIT_HOST", "RABBIT_PORT", "RABBIT_USER", "RABBIT_PASS"),
         *("RABBIT_VHOST", "PUBSUB_EMULATOR_HOST"),

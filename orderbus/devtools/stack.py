@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import os
 import secrets
 import sys
@@ -24,6 +25,8 @@ from orderbus.settings import QUEUES_IN_MEMORY
 
 #: A replica that the environment names is none of a PostgreSQL that it does not name.
 _NO_REPLICA: Final = {"DB_REPLICA_HOST": ""}
+#: Whom the processes are for a PostgreSQL that is theirs alone.
+_ROLE: Final = "orderbus_app"
 Extra = Literal["seed", "replica"]
 
 #: In this order they stop: nothing new comes in before what is under way is finished.
@@ -155,9 +158,7 @@ async def _bring_up(running: Stack, port: int, webhook: str | None, *, seed: boo
             webhook = _receive(running, group)
         running.env["WEBHOOK_OUTGOING_URL"] = webhook
         await starts["PostgreSQL"]
-        for dependency in running.dependencies:
-            running.env |= dependency.env
-            running.urls |= dependency.urls
+        _name_dependencies(running)
         running.say("migrating")
         await _command(running, "migrate")
         if seed:
@@ -180,6 +181,30 @@ async def _bring_up(running: Stack, port: int, webhook: str | None, *, seed: boo
 async def _command(running: Stack, name: str, **env: str) -> None:
     command = [sys.executable, "-m", "orderbus", name]
     await run(name, command, sink=running.sink, env={**running.env, **env}, cwd=running.data)
+
+
+def _name_dependencies(running: Stack) -> None:
+    for dependency in running.dependencies:
+        running.env |= dependency.env
+        running.urls |= dependency.urls
+    running.env |= _two_roles(running)
+
+
+def _two_roles(running: Stack) -> dict[str, str]:
+    """Have processes act as a role that owns nothing, where PostgreSQL is the stack's own.
+
+    Its password is the same each time.
+    """
+    [postgres] = [each for each in running.dependencies if each.name == "PostgreSQL"]
+    if not postgres.processes:  # whose it is decides about its roles
+        return {}
+    owner, password = postgres.env, postgres.env["DB_PASS"]
+    return {
+        "DB_OWNER_USER": owner["DB_USER"],
+        "DB_OWNER_PASSWORD": password,
+        "DB_USER": _ROLE,
+        "DB_PASS": hmac.digest(password.encode(), _ROLE.encode(), "sha256").hex(),
+    }
 
 
 def _receive(running: Stack, group: asyncio.TaskGroup) -> str:

@@ -20,9 +20,14 @@ class Postgres(Section):
     db_name: str = setting("orderdb", "DB_NAME", "POSTGRES_NAME")
     """Name of the database."""
     db_user: str = setting("postgres", "DB_USER", "POSTGRES_USER")
-    """User that owns the schemas."""
+    """User of the running system; without DB_OWNER_USER it owns the schemas, too."""
     db_pass: SecretStr = setting(SecretStr("postgres"), "DB_PASS", "POSTGRES_PASSWORD")
     """Password of that user."""
+    db_owner_user: str | None = setting(None, "DB_OWNER_USER")
+    """User that owns the schemas, as which `orderbus migrate` alone acts: it grants DB_USER what a
+    running system needs. Unset, DB_USER is the owner."""
+    db_owner_password: SecretStr | None = setting(None, "DB_OWNER_PASSWORD")
+    """Password of DB_OWNER_USER."""
     db_host: str = setting("localhost", "DB_HOST", "POSTGRES_HOST")
     """Host of PostgreSQL, or the folder of its socket."""
     db_port: int = setting(5432, "DB_PORT", "POSTGRES_PORT", ge=1, le=65535)
@@ -42,17 +47,30 @@ class Postgres(Section):
     @cached_property
     def database_url(self) -> str:
         """Where PostgreSQL is, with the password in it: never log it."""
-        return self._url(self.db_host, self.db_port)
+        return self._url(self.db_host, self.db_port, self.db_user, self.db_pass)
+
+    @property
+    def has_two_roles(self) -> bool:
+        """Whether the running system is another role than the owner."""
+        return self.db_owner_user not in {None, self.db_user}
+
+    @property
+    def owner_url(self) -> str:
+        """Where PostgreSQL is for its owner, as ``database_url`` says it."""
+        if self.db_owner_user is None:
+            return self.database_url
+        password = self.db_owner_password or SecretStr("")
+        return self._url(self.db_host, self.db_port, self.db_owner_user, password)
 
     @property
     def replica_url(self) -> str | None:
         """Where the replica is, as ``database_url`` says it; None where there is none."""
         if not self.db_replica_host:
             return None
-        return self._url(self.db_replica_host, self.db_replica_port)
+        return self._url(self.db_replica_host, self.db_replica_port, self.db_user, self.db_pass)
 
-    def _url(self, host: str, port: int) -> str:
-        user, password = self.db_user, self.db_pass.get_secret_value()
+    def _url(self, host: str, port: int, user: str, secret: SecretStr) -> str:
+        password = secret.get_secret_value()
         if host.startswith("/"):
             place = f"@/{quote(self.db_name)}?host={quote(host)}&port={port}"
         else:

@@ -111,6 +111,9 @@ def our_errors() -> Iterator[None]:
     except _WRONG_SETTINGS as error:
         message = "PostgreSQL refuses us"
         raise Misconfigured(message, because=str(error), dependency="postgres") from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        message = "DB_USER lacks a right that this version needs: run `orderbus migrate`"
+        raise Unavailable(message, because=str(error), dependency="grants") from error
     except _SCHEMA_MISSING as error:
         message = "The schema is missing or older than this version: run `orderbus migrate`"
         raise Unavailable(message, because=str(error), dependency="schema") from error

@@ -16,7 +16,7 @@ from orderbus import files
 from orderbus.domain import retries
 from orderbus.errors import Busy, Misconfigured, Refused, Unavailable
 from orderbus.settings import Settings
-from orderbus.storage import database, rollback_losses, sessions
+from orderbus.storage import database, grants, rollback_losses, sessions
 from orderbus.storage.rollback_losses import Loss
 from orderbus.waiting import block_until_it_works
 
@@ -82,7 +82,7 @@ def _connect(settings: Settings) -> psycopg.Connection[Any]:
     """Connect, with rows that are their one value."""
     try:
         return psycopg.connect(
-            settings.database_url,
+            settings.owner_url,
             connect_timeout=3,
             autocommit=True,
             row_factory=psycopg.rows.scalar_row,
@@ -114,6 +114,17 @@ def migrate(settings: Settings) -> list[str]:
                 migration.process_steps(backend, "apply")
                 backend.mark_one(migration)
         return [migration.id for migration in missing]
+
+
+def grant(settings: Settings) -> list[str]:
+    """Grant DB_USER what a running system needs; returns what was changed. Inside ``locked``.
+
+    Nothing where it is the owner. Raises ``Misconfigured``, ``Refused``, ``Unavailable``.
+    """
+    if not settings.has_two_roles:
+        return []
+    with _refused_as("DB_USER cannot be granted what it needs"), _connect(settings) as connection:
+        return grants.apply(connection, settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +230,7 @@ def _all() -> yoyo.migrations.MigrationList:
 
 @contextmanager
 def _backend(settings: Settings) -> Iterator[yoyo.backends.DatabaseBackend]:
-    url = settings.database_url.replace("postgresql", "postgresql+psycopg", 1)
+    url = settings.owner_url.replace("postgresql", "postgresql+psycopg", 1)
     url += ("&" if "?" in url else "?") + urlencode(_session())
     backend = yoyo.get_backend(url)
     try:

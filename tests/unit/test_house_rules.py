@@ -138,8 +138,8 @@ def test_the_database_container_takes_its_credentials_from_the_settings() -> Non
 
     assert environment == {
         "POSTGRES_DB": "${DB_NAME:-orderdb}",
-        "POSTGRES_USER": "${DB_USER:-postgres}",
-        "POSTGRES_PASSWORD": "${DB_PASS:-postgres}",
+        "POSTGRES_USER": "${DB_OWNER_USER:-${DB_USER:-postgres}}",
+        "POSTGRES_PASSWORD": "${DB_OWNER_PASSWORD:-${DB_PASS:-postgres}}",
     }
 
 

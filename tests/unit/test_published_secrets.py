@@ -43,7 +43,9 @@ def published() -> dict[str, set[str]]:
     for name, text in lines:
         if name in secret_names():
             # ${NAME:-default} gives its default away, ${NAME:?message} nothing.
-            value = re.sub(r"\$\{\w+(?::-([^}]*)|[^}]*)\}", r"\1", text)
+            value = text
+            while "${" in value:  # one may be the default of another
+                value = re.sub(r"\$\{\w+(?::-([^{}]*)|[^{}]*)\}", r"\1", value)
             secret = (urlsplit(value).password or "") if "://" in value else value
             found.setdefault(name, set()).update({secret} - {""})
     return found
