@@ -14,6 +14,7 @@ from orderbus.errors import Invalid
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Text100 = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(without_nul)]
+_Slug = Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 #: Characters of a description.
 LONGEST_DESCRIPTION: Final = 10_000
 
@@ -48,9 +49,9 @@ class NewCategory(BaseModel):
         json_schema_extra={"example": {"slug": "basses", "name": "Basses", "parent": "guitars"}}
     )
 
-    slug: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    slug: _Slug
     name: _Text100
-    parent: str | None = None
+    parent: _Slug | None = None
 
 
 #: In which order products are listed.
