@@ -9,6 +9,7 @@
     │   ├── Forbidden          who you are does not allow it
     │   ├── NotFound
     │   ├── Invalid            the input is wrong; ``faults`` names each field and its reason
+    │   │   ├── MixedLines     some lines are of products that are sold, and some are not
     │   │   ├── TooLarge
     │   │   └── UnknownMediaType
     │   ├── Conflict
@@ -16,6 +17,7 @@
     │   │   ├── KeyReused      an idempotency key came back with another content
     │   │   ├── UnderWay       the first request with this idempotency key is not answered yet
     │   │   ├── IllegalMove    an order cannot go from where it is to where it was sent
+    │   │   ├── PriceChanged   the catalogue has other prices than the caller expected
     │   │   └── OutOfStock     there is not enough of every product
     │   ├── Changed            it is no longer what the caller saw
     │   ├── Unseen             the caller does not say what it saw
@@ -37,12 +39,14 @@ callers, rows and dashboards may rely on it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar, Final
 from uuid import UUID
 
+#: What a line costs: its ``sku``, ``quantity`` and ``unit_price``.
+Prices = Mapping[str, str | int]
 #: Faults that are said of one input, however many it has.
 MOST_FAULTS: Final = 100
 
@@ -116,6 +120,12 @@ class Invalid(Refused):
         self.faults = tuple(faults[:MOST_FAULTS])
 
 
+class MixedLines(Invalid):
+    """Some lines are of products that are sold, and some are not."""
+
+    code = "mixed_lines"
+
+
 class TooLarge(Invalid):
     """The input is larger than this door admits."""
 
@@ -186,6 +196,17 @@ class OutOfStock(Conflict):
     def __init__(self, message: str, *, short: Sequence[ShortLine]) -> None:
         super().__init__(message)
         self.short = tuple(short[:MOST_FAULTS])
+
+
+class PriceChanged(Conflict):
+    """The catalogue makes another ``total`` of it than was expected; ``prices`` has each line."""
+
+    code = "price_changed"
+
+    def __init__(self, message: str, *, total: str = "", prices: Sequence[Prices] = ()) -> None:
+        super().__init__(message)
+        self.total = total
+        self.prices = tuple(prices)
 
 
 class Changed(Refused):

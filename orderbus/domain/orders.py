@@ -86,6 +86,7 @@ Money = Annotated[
     BeforeValidator(_exact),
     AfterValidator(lambda value: abs(value.quantize(CENT))),  # abs: -0 is 0
 ]
+Quantity = Annotated[int, Field(strict=True, gt=0, le=LARGEST_QUANTITY), BeforeValidator(_integer)]
 Text100 = Annotated[str, _text(max_length=100), AfterValidator(without_nul)]
 Text255 = Annotated[str, _text(max_length=255), AfterValidator(without_nul)]
 Address = Annotated[str, _text(max_length=2000), AfterValidator(without_nul)]
@@ -125,9 +126,7 @@ class Item(_Incoming):
 
     sku: Text100
     name: Text255
-    quantity: Annotated[
-        int, Field(strict=True, gt=0, le=LARGEST_QUANTITY), BeforeValidator(_integer)
-    ]
+    quantity: Quantity
     unit_price: Money
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orderbus.services import (
+        adding,
         allocating,
         api_keys,
         built_in_endpoint,

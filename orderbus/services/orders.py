@@ -19,7 +19,7 @@ from orderbus.services.shared import Together
 from orderbus.storage.conflicts import Answered
 from orderbus.storage.database import Connection, Database, after_commit
 from orderbus.storage.events import Happened
-from orderbus.storage.orders import New, Order
+from orderbus.storage.orders import Kept, New, Order
 
 #: Orders of one statement.
 _AT_MOST: Final = 50
@@ -101,6 +101,12 @@ async def accept(
     """
     new = to_store(order, traceparent=traceparent, order_id=order_id, actor=actor)
     (created_at,) = await storage.orders.add(connection, [new])
+    return await settle(connection, new, created_at)
+
+
+async def settle(connection: Connection, new: New, created_at: datetime | None) -> Placed:
+    """Say what became of an order that was to be stored: None, that it could not be. As above."""
+    order = new.order
     if created_at is None:
         kept = await _same_again(connection, new)
         if kept.differs:
@@ -151,14 +157,23 @@ def _details(order: PlaceOrder, more: Mapping[str, Any]) -> str:
     return json.dumps({"items_total": f"{items_total:.2f}", **more})
 
 
-async def _same_again(connection: Connection, new: New) -> Placed:
-    order = new.order
-    taken = await storage.orders.find_taken(
+async def is_there(connection: Connection, new: New) -> bool:
+    """Say whether an order has the reference or the idempotency key of one that is to be stored."""
+    return bool(await _taken(connection, new.order))
+
+
+async def _taken(connection: Connection, order: PlaceOrder) -> list[Kept]:
+    return await storage.orders.find_taken(
         connection,
         source=order.source,
         external_ref=order.external_ref,
         idempotency_key=order.idempotency_key,
     )
+
+
+async def _same_again(connection: Connection, new: New) -> Placed:
+    order = new.order
+    taken = await _taken(connection, order)
     for kept in taken:
         differs = kept.content_hash != new.content_hash
         if not differs or kept.external_ref == order.external_ref:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from orderbus.domain.orders import OrderId
 from orderbus.domain.stock import MOST_UNITS
@@ -84,6 +84,37 @@ _ADD: Final = Adding(
     SELECT public_id, NULL, sku, units, available FROM short
     """,
 ).statement()
+
+
+#: An order that names a product which is sold now is left to whoever prices it.
+_ADD_UNSOLD: Final = Adding(
+    first="""
+    , sold AS MATERIALIZED (
+        SELECT DISTINCT public_id
+          FROM given, jsonb_to_recordset(content -> 'items') AS item (sku text)
+          JOIN products.products USING (sku)
+         WHERE active
+    )
+    """,
+    only="public_id NOT IN (SELECT public_id FROM sold)",
+    last="""
+    SELECT created_at, true AS is_placed FROM placed
+     UNION ALL
+    SELECT NULL, false FROM sold
+    """,
+).statement()
+
+
+async def add_unsold(connection: Connection, new: New) -> datetime | Literal["sold"] | None:
+    """Store an order as ``orders.add`` does, unless it names a product that is ``sold``."""
+    rows = await connection.fetch(_ADD_UNSOLD, *orders.arguments([new]))
+    if not rows:
+        return None
+    if not rows[0]["is_placed"]:
+        return "sold"
+    events.wake_dispatcher(connection)
+    placed: datetime = rows[0]["created_at"]
+    return placed
 
 
 async def add(

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
+from orderbus.domain.priced_orders import Sold
 from orderbus.domain.products import Changes, NewProduct
 from orderbus.domain.text import brief
 from orderbus.errors import Changed, Conflict, NotFound
@@ -135,6 +136,16 @@ async def ids(
         only_sold,
     )
     return {row["sku"]: row["id"] for row in found}
+
+
+async def sold(connection: Connection, skus: Collection[str]) -> dict[str, Sold]:
+    """Find the products of those skus that are sold now; others are left out."""
+    found = await connection.fetch(
+        "SELECT sku, id, name, price FROM products.products"
+        " WHERE sku = ANY ($1::text[]) AND active",
+        skus,
+    )
+    return {row["sku"]: Sold(row["id"], row["name"], row["price"]) for row in found}
 
 
 async def prices(connection: Connection, skus: Collection[str]) -> dict[str, Decimal]:

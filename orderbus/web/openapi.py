@@ -11,7 +11,15 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from orderbus.errors import Fault, IllegalMove, Invalid, OrderbusError, OutOfStock, ShortLine
+from orderbus.errors import (
+    Fault,
+    IllegalMove,
+    Invalid,
+    OrderbusError,
+    OutOfStock,
+    PriceChanged,
+    ShortLine,
+)
 from orderbus.web import problems
 from orderbus.web.problems import Problem
 from orderbus.web.reads import CONSISTENCY
@@ -220,6 +228,10 @@ def _example(kind: type[OrderbusError]) -> OrderbusError:
         return kind(what, source="cancelled", target="in_progress", allowed=["ship"])
     if issubclass(kind, OutOfStock):
         return kind(what, short=[ShortLine("ABC123", 2, 1)])
+    if issubclass(kind, PriceChanged):
+        return kind(
+            what, total="300.00", prices=[{"sku": "ABC123", "quantity": 2, "unit_price": "150.00"}]
+        )
     if kind is Invalid:
         return Invalid(what, [Fault("/total", "value_error", "must be a number")])
     return kind(what)

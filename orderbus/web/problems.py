@@ -56,6 +56,14 @@ class ProblemShortLine(Body):
     available: int = Field(description="how many could be had when it was refused")
 
 
+class ProblemPrice(Body):
+    """What a line costs now, each."""
+
+    sku: str
+    quantity: int
+    unit_price: str = Field(examples=["150.00"])
+
+
 class Problem(Body):
     """Why a request was refused, or failed."""
 
@@ -66,6 +74,8 @@ class Problem(Body):
     instance: str = Field(description="the path that was asked")
     faults: list[ProblemFault] = Field([], description="the first 100 things that are wrong")
     short: list[ProblemShortLine] = Field([], description="what there is not enough of")
+    total: str = Field("", description="what the order comes to now")
+    prices: list[ProblemPrice] = Field([], description="what each of its lines costs now")
     part: str = Field("", description="the short name of the dependency that is away")
     source: str = Field("", alias="from", description="where the order is")
     target: str = Field("", alias="to", description="where it cannot go")
@@ -98,6 +108,8 @@ def body_of(error: OrderbusError, path: str) -> Problem | ShopRefusal:
         members["part"] = error.dependency
     if isinstance(error, errors.OutOfStock):
         members["short"] = [_short_line(line) for line in error.short]
+    if isinstance(error, errors.PriceChanged):
+        members |= {"total": error.total, "prices": [_price(line) for line in error.prices]}
     if isinstance(error, errors.IllegalMove):
         members |= {"from": error.source, "to": error.target, "allowed": [*error.allowed]}
     members |= _members_of_the_path(error, path.rstrip("/"))
@@ -121,6 +133,10 @@ def _short_line(line: errors.ShortLine) -> ProblemShortLine:
     return ProblemShortLine(
         sku=storable(brief(line.sku)), wanted=line.wanted, available=line.available
     )
+
+
+def _price(line: errors.Prices) -> ProblemPrice:
+    return ProblemPrice.model_validate({**line, "sku": storable(brief(str(line["sku"])))})
 
 
 def headers_of(error: OrderbusError) -> dict[str, str]:

@@ -124,6 +124,11 @@ async def allocate(connection: Connection, world: World) -> None:
     await services.allocating.add(connection, [new])
 
 
+async def add_unsold(connection: Connection, _: World) -> None:
+    new = services.orders.to_store(samples.order(), traceparent=None)
+    await storage.allocating.add_unsold(connection, new)
+
+
 async def move_stock(connection: Connection, world: World) -> None:
     ids = list(world.products.values())[::-1]
     received = [storage.stock.Movement(id_, "received", 1) for id_ in ids]
@@ -191,6 +196,7 @@ CALLS: dict[str, Call] = {
     "stock.move": move_stock,
     "stock.give_back": give_back,
     "allocating.add": allocate,
+    "allocating.add_unsold": add_unsold,
     "allocating_later.lock_given_back": retry,
     "allocating_later.take_again": retry,
     "allocating_later.take_named": retry,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from orderbus.domain.orders import IncomingOrder
+from orderbus.domain.priced_orders import AskedOrder
 from orderbus.web.app import ROUTES
 from orderbus.web.schemas.new_orders import NewOrder
 from orderbus.web.schemas.shop_orders import ShopOrderToPlace
 
-ORDERS: set[type[BaseModel]] = {IncomingOrder, NewOrder, ShopOrderToPlace}
+ORDERS: set[type[BaseModel]] = {IncomingOrder, AskedOrder, NewOrder, ShopOrderToPlace}
 
 
 #: What is asked by who is not signed in yet, or not any more.

@@ -11,9 +11,17 @@ from uuid import uuid4
 from aiohttp import web
 
 from orderbus import services, storage
-from orderbus.domain import orders, signatures
-from orderbus.domain.orders import IncomingOrder, OrderId
-from orderbus.errors import Conflict, NotFound, OtherContent, OutOfStock
+from orderbus.domain import orders, priced_orders, signatures
+from orderbus.domain.orders import IncomingOrder, OrderId, PlaceOrder
+from orderbus.domain.priced_orders import AskedOrder
+from orderbus.errors import (
+    Conflict,
+    MixedLines,
+    NotFound,
+    OtherContent,
+    OutOfStock,
+    PriceChanged,
+)
 from orderbus.storage.database import Connection
 from orderbus.web import open_access, queries, reads, requests
 from orderbus.web.app_keys import ACCEPTING, DATABASE, SETTINGS
@@ -75,26 +83,28 @@ async def receive(request: web.Request) -> web.Response:
     "POST",
     "/api/v1/orders",
     name="create_order_v1",
-    takes=IncomingOrder,
+    takes=AskedOrder,
     answers={201: _ORDER, 200: _ORDER},
     headers=("Location", "ETag", REPLAYED),
     requires=_KEY,
-    errors=(Conflict,),
+    errors=(Conflict, MixedLines, OutOfStock, PriceChanged),
     takes_order=True,
 )
 async def create(request: web.Request) -> web.Response:
-    """Take an order from the holder of an API key; order_id may be left out."""
+    """Take an order, at the catalogue's prices and with its stock; order_id may be left out."""
     body = await requests.body(request)
     order_id = OrderId(uuid4())
-    order = orders.parse(body, source="api", reference=str(order_id))
+    asked = priced_orders.parse(body, reference=str(order_id))
+    tried = list[PlaceOrder]()
 
     async def place(connection: Connection) -> web.Response:
-        placed = await services.orders.accept(
+        placed = await services.adding.accept(
             connection,
-            order,
+            asked,
             traceparent=requests.traceparent(request),
             order_id=order_id,
             actor=requests.key_of(request),
+            tries=tried.append,
         )
         found = await storage.orders.get(connection, str(placed.order_id))
         location = f"/api/v1/orders/{placed.order_id}"
@@ -105,7 +115,7 @@ async def create(request: web.Request) -> web.Response:
     except OtherContent as error:  # what was done under the key is rolled back; this is not
         database, first = request.app[DATABASE], OrderId(error.order_id)
         await services.conflicts.note(
-            database, first, order, answered="refused", actor=request[CALLER]
+            database, first, tried[-1], answered="refused", actor=request[CALLER]
         )
         raise
 
