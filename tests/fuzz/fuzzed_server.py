@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from random import Random
 from typing import Any
@@ -126,8 +126,11 @@ def for_seconds(duration: float, promise: Callable[[Random], None]) -> None:
             raise
 
 
-def documented(url: str, duration: float) -> int:
-    """Try what the OpenAPI document promises with schemathesis; returns how often it asked."""
+def documented(url: str, duration: float, headers: Mapping[str, str] | None = None) -> int:
+    """Try what the OpenAPI document promises with schemathesis; returns how often it asked.
+
+    ``headers`` say who asks. Operations have their turn in any order, as long as there is time.
+    """
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
     checks: Any = [
         CHECKS.get_one(name) for name in CHECKS.get_all_names() if name not in _NOT_FOR_US
@@ -136,7 +139,10 @@ def documented(url: str, duration: float) -> int:
     asked = 0
     until = time.monotonic() + duration
     while time.monotonic() < until:
+        secrets.SystemRandom().shuffle(operations)
         for operation in operations:
+            if headers and time.monotonic() >= until:
+                break
             for mode in schemathesis.GenerationMode:
                 seed = secrets.randbits(64)
 
@@ -146,7 +152,9 @@ def documented(url: str, duration: float) -> int:
                 def tried(case: schemathesis.Case[Any]) -> None:
                     nonlocal asked
                     asked += 1
-                    case.call_and_validate(checks=checks, timeout=PATIENCE)
+                    case.call_and_validate(
+                        checks=checks, timeout=PATIENCE, headers=dict(headers or {})
+                    )
 
                 try:
                     tried()
