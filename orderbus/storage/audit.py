@@ -122,9 +122,11 @@ async def list_newest(
     From the entry numbered ``before`` on. Only what is asked for is in the statement, so that it is
     found by its index however often it was planned.
     """
+    # As a range, which the order may begin with: then no plan prefers to read from the newest on.
+    first = "subject_id" if subject is not None else "actor" if actor is not None else None
     given = {
-        "actor = ${0}": actor,
-        "subject_id = ${0}": subject,
+        "actor BETWEEN ${0} AND ${0}" if first == "actor" else "actor = ${0}": actor,
+        "subject_id BETWEEN ${0} AND ${0}": subject,
         "at >= ${0}": since,
         "(at, id) < ((SELECT at FROM ops.audit_log WHERE id = ${0}), ${0})": before,
     }
@@ -135,7 +137,7 @@ async def list_newest(
         SELECT id, at, actor, action, subject_type, subject_id, reason, before, after, request_id
           FROM ops.audit_log
          WHERE {wanted}
-         ORDER BY at DESC, id DESC
+         ORDER BY {"" if first is None else f"{first} DESC,"} at DESC, id DESC
          LIMIT $1
         """,  # noqa: S608 - constants of ours
         at_most,

@@ -16,6 +16,8 @@ from tests.support.plans import BOUND, plans, quiet_connection
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 COUNT = 20_000
+#: So many acts that a plan may take the order of time for the shorter way to a rare actor.
+ACTS = 120_000
 MODES = pytest.mark.parametrize("mode", ["generic", "custom"])
 
 
@@ -29,12 +31,12 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
 async def test_the_audit_trail_is_read_by_an_index_with_each_of_its_filters(
     connection: Connection, mode: str
 ) -> None:
-    await audit_rows.add_many(connection, BEGAN, COUNT)
+    await audit_rows.add_many(connection, BEGAN, ACTS)
     choices: dict[str, tuple[Any, ...]] = {
         "actor": (None, "command:ann", "command:rare"),
         "subject": (None, "s-7", "nothing"),
         "since": (None, BEGAN + timedelta(minutes=10_000)),
-        "before": (None, COUNT // 2),
+        "before": (None, ACTS // 2),
     }
     faults = {}
     for values in itertools.product(*choices.values()):
