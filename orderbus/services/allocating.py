@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 
 from orderbus import storage, telemetry
 from orderbus.domain.events import Event
@@ -70,11 +71,25 @@ async def with_stock(
         for order, event, outcome in ending
         if outcome.takes_stock and not outcome.refused
     ]
-    short = await storage.allocating_later.take_named(connection, wanting) if wanting else {}
+    short = await _take_named(connection, wanting) if wanting else {}
     return [
         _refused(short[order.order_pk]) if order.order_pk in short else outcome
         for order, _, outcome in ending
     ]
+
+
+async def _take_named(
+    connection: Connection, wanting: Sequence[Concerned]
+) -> Mapping[int, Sequence[ShortLine]]:
+    """Let orders take what they name; those that did not fit behind others ask again, alone."""
+    short = await storage.allocating_later.take_named(connection, wanting)
+    if len(wanting) == 1:
+        return short
+    still: dict[int, Sequence[ShortLine]] = {}
+    for one in sorted(wanting, key=attrgetter("order_pk")):
+        if one.order_pk in short:
+            still.update(await storage.allocating_later.take_named(connection, [one]))
+    return still
 
 
 def _refused(short: Sequence[ShortLine]) -> Outcome:

@@ -11,12 +11,13 @@ from orderbus.storage.database import Connection
 from orderbus.storage.stock import Concerned
 
 #: What orders gave back when they ended: of each product the last that moved for them, in the
-#: transaction that moved the last of all.
+#: transaction that moved the last of all. Which came last is told by its id, since the order's row
+#: was locked: a transaction that waited for that began before what it waited for was written.
 _GIVEN_BACK: Final = """
     SELECT order_id, product_id, units
       FROM (SELECT DISTINCT ON (order_id, product_id)
                    order_id, product_id, kind, -allocated AS units,
-                   at = max(at) OVER (PARTITION BY order_id) AS is_last
+                   at = first_value(at) OVER (PARTITION BY order_id ORDER BY id DESC) AS is_last
               FROM products.stock_movements
              WHERE order_id = ANY ($1)
              ORDER BY order_id, product_id, id DESC) AS last
@@ -24,14 +25,15 @@ _GIVEN_BACK: Final = """
 """
 #: What orders name of the catalogue, that have never had any stock.
 _NAMED: Final = """
-    SELECT order_id, products.id AS product_id, sum(quantity - shipped) AS units
+    SELECT order_id, coalesce(by_uuid.id, by_sku.id) AS product_id,
+           sum(quantity - shipped) AS units
       FROM orders.order_items AS item
-      JOIN products.products ON CASE WHEN product_uuid IS NULL THEN products.sku = item.sku
-                                     ELSE products.uuid = product_uuid END
-     WHERE order_id = ANY ($1) AND active AND quantity > shipped
+      LEFT JOIN products.products AS by_uuid ON by_uuid.uuid = product_uuid
+      LEFT JOIN products.products AS by_sku ON product_uuid IS NULL AND by_sku.sku = item.sku
+     WHERE order_id = ANY ($1) AND coalesce(by_uuid.active, by_sku.active) AND quantity > shipped
        AND NOT EXISTS (SELECT FROM products.stock_movements AS movement
                         WHERE movement.order_id = item.order_id)
-     GROUP BY order_id, products.id
+     GROUP BY order_id, coalesce(by_uuid.id, by_sku.id)
 """
 _TAKE: Final = """
     WITH given AS (
@@ -102,7 +104,8 @@ async def take_named(
 ) -> Mapping[int, Sequence[ShortLine]]:
     """Allocate to orders, whose rows are locked, what they name of the catalogue.
 
-    An order that ever had stock takes none; otherwise as ``take_again``.
+    An order that ever had stock takes none; otherwise as ``take_again``. One may be named as short
+    for what an order before it wanted and did not get: whoever refuses it asks for it alone first.
     """
     return await _take(connection, _TAKE_NAMED, orders)
 

@@ -233,20 +233,20 @@ async def leaving(connection: Connection, left: Sequence[Left]) -> list[Movement
     """Say which movements it is that lines have left: of what is allocated to their orders."""
     found = await connection.fetch(
         """
-        SELECT order_id, products.id AS product, least(sum(given.quantity), units) AS units
+        SELECT order_id, product, least(sum(given.quantity), units) AS units
           FROM unnest($1::bigint[], $2::integer[], $3::integer[])
                AS given (order_id, line, quantity)
-          JOIN orders.order_items USING (order_id, line)
-          JOIN products.products
-            ON CASE WHEN product_uuid IS NULL THEN products.sku = order_items.sku
-                    ELSE products.uuid = product_uuid END
+          JOIN orders.order_items AS item USING (order_id, line)
+          LEFT JOIN products.products AS by_uuid ON by_uuid.uuid = product_uuid
+          LEFT JOIN products.products AS by_sku ON product_uuid IS NULL AND by_sku.sku = item.sku
+         CROSS JOIN LATERAL (SELECT coalesce(by_uuid.id, by_sku.id) AS product) AS named
          CROSS JOIN LATERAL (
                SELECT sum(allocated) AS units
                  FROM products.stock_movements AS movement
-                WHERE movement.order_id = given.order_id AND product_id = products.id
+                WHERE movement.order_id = given.order_id AND product_id = product
                ) AS allocated
          WHERE units > 0
-         GROUP BY order_id, products.id, units
+         GROUP BY order_id, product, units
         """,
         [each.order_pk for each in left],
         [each.line for each in left],

@@ -78,6 +78,28 @@ async def test_of_many_that_are_processed_together_no_more_are_completed_than_th
     assert await stock_rows.differences(database) == []
 
 
+async def test_an_order_is_not_refused_for_one_before_it_that_got_nothing(
+    database: Database, inventory: Settings
+) -> None:
+    milk = await stock_rows.add(database, 5, sku="milk")
+    await stock_rows.add(database, 0, sku="tea")
+    await place(database, "SO-1", milk=5, tea=1)
+    await place(database, "SO-2", milk=4)
+    await place(database, "SO-3", milk=2)
+    await place(database, "SO-4", milk=1)
+
+    await scenario.go_on(database, inventory)
+
+    assert await order_rows.statuses(database) == ["failed", "completed", "failed", "completed"]
+    failed = await event_rows.contents(database, "order.failed")
+    assert [each["short"] for each in failed] == [
+        [{"sku": "tea", "wanted": 1, "available": 0}],
+        [{"sku": "milk", "wanted": 2, "available": 1}],
+    ]
+    assert await counters(database, milk) == (5, 0)
+    assert await stock_rows.differences(database) == []
+
+
 async def test_an_order_that_failed_for_stock_is_completed_once_there_is_some(
     database: Database, inventory: Settings
 ) -> None:

@@ -12,9 +12,9 @@ from orderbus import services, storage
 from orderbus.domain.products import Changes
 from orderbus.errors import OutOfStock
 from orderbus.services.letter_jobs import RedriveLetters
-from orderbus.services.order_moves import Asked
+from orderbus.services.order_moves import Asked, Leaving
 from orderbus.settings import Settings
-from orderbus.storage.database import Database
+from orderbus.storage.database import Connection, Database
 from tests.integration.test_allocating import counters, send
 from tests.support import jobs, letter_rows, order_rows, scenario, stock_rows
 from tests.support.api_client import Client, problem, serving
@@ -46,11 +46,15 @@ async def redrive(database: Database, letter: int) -> None:
 async def fail(database: Database, reference: str) -> None:
     """Write down that an order could not be processed, as with its dead letter."""
     async with database.transaction() as connection:
-        order = await storage.orders.get(connection, reference)
-        (first, *_) = await storage.events.history(connection, order.order_id)
-        event = await storage.events.remembered(connection, first.event_id, first.at)
-        assert event is not None
-        await services.processing.fail(connection, event, "test")
+        await fail_in(connection, reference)
+
+
+async def fail_in(connection: Connection, reference: str) -> None:
+    order = await storage.orders.get(connection, reference)
+    (first, *_) = await storage.events.history(connection, order.order_id)
+    event = await storage.events.remembered(connection, first.event_id, first.at)
+    assert event is not None
+    await services.processing.fail(connection, event, "test")
 
 
 async def given_up(client: Client, database: Database, *references: str) -> list[int]:
@@ -82,6 +86,26 @@ async def test_an_order_that_is_tried_again_has_its_stock_again_and_ships_it(
     level = await stock_rows.level(database, tea)
     assert (shipped.status, level.on_hand, level.allocated, level.shipped) == ("completed", 3, 0, 2)
     assert await stock_rows.differences(database) == []
+
+
+async def test_an_order_has_its_stock_again_though_some_left_after_its_failure_began(
+    allocating: Client, database: Database
+) -> None:
+    products = [await stock_rows.add(database, 5, sku=sku) for sku in ("milk", "tea")]
+    await send(allocating, "SO-1", milk=1, tea=2)
+    async with database.transaction() as failing:
+        await failing.execute("SELECT")  # its time stands still from here on
+        async with database.transaction() as connection:
+            leaving = [Leaving(1, 1)]
+            await services.order_moves.ship(connection, "SO-1", Asked(actor="test"), lines=leaving)
+        await fail_in(failing, "SO-1")
+    assert [await counters(database, product) for product in products] == [(0, 4), (0, 5)]
+
+    async with database.transaction() as connection:
+        order = await storage.orders.lock(connection, "SO-1")
+        await services.allocating.take_again(connection, order, actor="test")
+
+    assert [await counters(database, product) for product in products] == [(0, 4), (2, 3)]
 
 
 async def test_an_order_whose_stock_others_have_by_now_is_refused_with_every_short_line(

@@ -89,6 +89,12 @@ async def content(database: Database, type_: str) -> Any:
     return await value(database, "SELECT content FROM ops.events WHERE type = $1", type_)
 
 
+async def contents(database: Database, type_: str) -> list[Any]:
+    """What every event of a type tells, those of the oldest order first."""
+    query = "SELECT array_agg(content ORDER BY order_id, sequence) FROM ops.events WHERE type = $1"
+    return await value(database, query, type_) or []
+
+
 async def one_id(database: Database, *, sequence: int) -> UUID:
     """The id of the only event at this place of an order's story."""
     found: UUID = await value(
