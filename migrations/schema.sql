@@ -84,6 +84,10 @@ CREATE FUNCTION ops.drop_day(day date) RETURNS void
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
+    -- Tables are named by year, month and day: one before Christ would name that of another year.
+    IF (day BETWEEN '2000-01-01' AND (now() AT TIME ZONE 'UTC')::date - 2) IS NOT TRUE THEN
+        RAISE EXCEPTION 'the day % is too young to go', day USING ERRCODE = 'insufficient_privilege';
+    END IF;
     EXECUTE format('DROP TABLE IF EXISTS ops.%I, ops.%I',
         'events_' || to_char(day, 'YYYYMMDD'), 'inbox_' || to_char(day, 'YYYYMMDD'));
 END $$;
@@ -227,6 +231,25 @@ CREATE FUNCTION ops.may_go(delivery ops.webhook_deliveries) RETURNS boolean
            AND ops.is_head(delivery)
            OR ops.gave_order_up(delivery)
 $$;
+
+CREATE FUNCTION ops.move_ids_on(by bigint) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    ids regclass;
+    moved integer := 0;
+BEGIN
+    IF (by BETWEEN 1 AND 1000000) IS NOT TRUE THEN
+        RAISE EXCEPTION 'ids do not move by %', by USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    FOR ids IN SELECT format('%I.%I', schemaname, sequencename) FROM pg_sequences
+                WHERE schemaname IN ('ops', 'orders', 'identity', 'products') LOOP
+        PERFORM setval(ids, nextval(ids) + by);
+        moved := moved + 1;
+    END LOOP;
+    RETURN moved;
+END $$;
 
 CREATE FUNCTION ops.never_held() RETURNS trigger
     LANGUAGE plpgsql

@@ -230,13 +230,5 @@ async def lift(
 
 async def move_ids_on(connection: Connection, *, by: int) -> int:
     """Leave out numbers of rows that may have been given; returns how many sequences moved."""
-    records = await connection.fetch(
-        """
-        SELECT setval(format('%I.%I', schemaname, sequencename)::regclass,
-                      coalesce(last_value, start_value) + $1)
-          FROM pg_sequences
-         WHERE schemaname IN ('ops', 'orders', 'identity', 'products')
-        """,
-        by,
-    )
-    return len(records)
+    moved: int = await connection.fetchval("SELECT ops.move_ids_on($1)", by)
+    return moved

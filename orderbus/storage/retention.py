@@ -201,6 +201,7 @@ async def list_old_days(connection: Connection, *, keep: timedelta) -> list[date
         SELECT day
           FROM ops.kept_days
          WHERE day < ((now() - $1::interval) AT TIME ZONE 'UTC')::date
+           AND day < (now() AT TIME ZONE 'UTC')::date - 1
            AND day NOT IN (SELECT day FROM needed)
          ORDER BY day
         """,

@@ -7,7 +7,7 @@ from typing import Final
 from orderbus.storage.database import Connection
 
 #: The newest of ``migrations/`` (a test compares); one that a later version added is no fault.
-NEWEST: Final = "0038.made-by-the-owner"
+NEWEST: Final = "0039.moved-on-by-the-owner"
 
 
 async def missing(connection: Connection) -> list[str]:

@@ -17,8 +17,9 @@ from orderbus.devtools.rabbitmq import server
 from orderbus.egress.session import Session, open_session
 from orderbus.errors import Misconfigured
 from orderbus.settings import Settings
-from orderbus.storage.database import Connection, Database
-from tests.support import rabbitmq_admin
+from orderbus.storage.database import Connection, Database, open_database
+from tests.conftest import settings_from
+from tests.support import rabbitmq_admin, roles
 from tests.support.api_client import Client, serving
 from tests.support.ports import kept_port
 from tests.support.probe_worker import ProbeWorker
@@ -165,3 +166,37 @@ def pair(whole_pair: Pair) -> Pair:
     whole_pair.delay("0")
     whole_pair.until_caught_up()
     return whole_pair
+
+
+@pytest.fixture
+def role() -> str:
+    """The name of a role that is not there yet."""
+    return f"app_{uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def two(env: dict[str, str], role: str) -> Iterator[dict[str, str]]:
+    """The variables of a system that is another role than the owner."""
+    given = {
+        "DB_OWNER_USER": env["DB_USER"],
+        "DB_OWNER_PASSWORD": env["DB_PASS"],
+        "DB_USER": role,
+        "DB_PASS": "a password 'with\\ marks",
+    }
+    yield {**env, **given}
+    roles.drop(settings_from(env), role)
+
+
+@pytest.fixture
+def least(two: dict[str, str]) -> Settings:
+    """The settings of such a system, which was granted what it needs."""
+    settings = settings_from(two, processor="priced")
+    roles.grant(settings)
+    return settings
+
+
+@pytest.fixture
+async def running(least: Settings) -> AsyncIterator[Database]:
+    """Such a system's database, as it may use it."""
+    async with open_database(least) as database:
+        yield database

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -16,11 +13,10 @@ from orderbus.errors import Misconfigured, Unavailable
 from orderbus.services import retention
 from orderbus.services.maintenance import Maintenance
 from orderbus.settings import Settings
-from orderbus.storage import migrations
-from orderbus.storage.database import Database, open_database
-from tests.conftest import settings_from
+from orderbus.storage.database import Database
 from tests.support import (
     audit_rows,
+    event_rows,
     identity,
     jobs,
     old_rows,
@@ -30,44 +26,6 @@ from tests.support import (
 )
 from tests.support.commands import answered
 from tests.support.receiver import Receiver
-from tests.support.waiting import PATIENCE
-
-
-@pytest.fixture
-def role() -> str:
-    return f"app_{uuid4().hex[:12]}"
-
-
-@pytest.fixture
-def two(env: dict[str, str], role: str) -> Iterator[dict[str, str]]:
-    """The variables of a system that is another role than the owner."""
-    given = {
-        "DB_OWNER_USER": env["DB_USER"],
-        "DB_OWNER_PASSWORD": env["DB_PASS"],
-        "DB_USER": role,
-        "DB_PASS": "a password 'with\\ marks",
-    }
-    yield {**env, **given}
-    roles.drop(settings_from(env), role)
-
-
-def grant(settings: Settings) -> list[str]:
-    with migrations.locked(settings, wait=timedelta(seconds=PATIENCE), waiting=print):
-        return migrations.grant(settings)
-
-
-@pytest.fixture
-def least(two: dict[str, str]) -> Settings:
-    """The settings of such a system, which was granted what it needs."""
-    settings = settings_from(two, processor="priced")
-    grant(settings)
-    return settings
-
-
-@pytest.fixture
-async def running(least: Settings) -> AsyncIterator[Database]:
-    async with open_database(least) as database:
-        yield database
 
 
 async def test_an_order_goes_the_whole_way_and_what_is_old_goes(
@@ -95,13 +53,12 @@ async def test_a_day_that_is_old_goes_with_its_table(
     running: Database, database: Database, least: Settings
 ) -> None:
     await old_rows.answers(database, 5)
-    async with running.connection() as connection:
-        today = await connection.fetchval("SELECT current_date")
-        await connection.execute("SELECT ops.make_partitions($1::date + 30)", today)
-        await storage.retention.drop_day(connection, today + timedelta(days=30))
+    async with database.connection() as connection:
+        day = await old_rows.make_day(connection)
     await retention.tick(running, least)
 
     assert (await old_rows.counts(database))["answers"] == 0
+    assert not await event_rows.is_day_kept(database, day)
 
 
 async def test_people_keys_and_the_catalogue_are_changed_and_each_change_is_in_the_trail(
@@ -158,7 +115,7 @@ async def test_nothing_is_granted_on_a_day_by_itself(running: Database, database
 
 
 async def test_what_is_granted_already_is_not_granted_again(least: Settings) -> None:
-    assert await asyncio.to_thread(grant, least) == []
+    assert await asyncio.to_thread(roles.grant, least) == []
 
 
 async def test_what_was_granted_by_hand_beyond_that_is_taken_and_what_comes_later_is_granted(
@@ -166,7 +123,7 @@ async def test_what_was_granted_by_hand_beyond_that_is_taken_and_what_comes_late
 ) -> None:
     await roles.grant_too_much_and_add_a_schema(database, role)
 
-    changed = await asyncio.to_thread(grant, least)
+    changed = await asyncio.to_thread(roles.grant, least)
 
     assert changed == [
         "USAGE on later",
@@ -182,11 +139,11 @@ async def test_a_role_that_may_do_everything_anyway_is_refused(
     await roles.make(database, role, mighty)
 
     with pytest.raises(Misconfigured, match="may do everything whatever is granted"):
-        await asyncio.to_thread(grant, least)
+        await asyncio.to_thread(roles.grant, least)
 
 
 async def test_one_role_is_granted_nothing_and_goes_on_as_it_did(settings: Settings) -> None:
-    assert await asyncio.to_thread(grant, settings) == []
+    assert await asyncio.to_thread(roles.grant, settings) == []
 
 
 async def test_migrate_makes_the_role_and_says_what_it_granted(
