@@ -7,7 +7,7 @@ living worker is gone on with by the next one, under the same idempotency key.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -83,9 +83,10 @@ async def begin(
     Answers for each with how it began, None where nothing is to be done; those on hold wait.
     """
     processor = chosen(held.settings)
-    if processor is None:
-        return [None] * len(events)
     found = await storage.orders.lock_all(connection, [event.order_id for event in events])
+    if processor is None:
+        await _give_back(connection, zip(found, events, strict=True))  # nobody tries them again
+        return [None] * len(events)
     pairs = [pair for pair in zip(found, events, strict=True) if not pair[0].on_hold]
     starting = [pair for pair in pairs if pair[0].status in {Status.CREATED, Status.FAILED}]
     going_on = [order.order_pk for order, _ in pairs if order.status == Status.IN_PROGRESS]
@@ -170,8 +171,13 @@ async def fail(connection: Connection, event: Event, error: str) -> None:
     order = await storage.orders.lock(connection, event.order_id)
     if order.status in {Status.CREATED, Status.IN_PROGRESS}:
         await _end(connection, [(order, event, Outcome(reason=error))])
-    elif order.status is Status.FAILED:
-        ended = [Concerned(order.order_pk, ACTOR, event.request_id)]
+    await _give_back(connection, [(order, event)])
+
+
+async def _give_back(connection: Connection, tried: Iterable[tuple[Order, Event]]) -> None:
+    failed = [pair for pair in tried if pair[0].status is Status.FAILED]
+    if failed:
+        ended = [Concerned(order.order_pk, ACTOR, event.request_id) for order, event in failed]
         await storage.stock.give_back(connection, ended)
 
 

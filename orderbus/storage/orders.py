@@ -226,18 +226,22 @@ async def lock(
     return await get(connection, str(order_id))
 
 
+#: An order's sequence when the statement began; that of a row that it waited for is a later one.
+_SEEN: Final = "(SELECT event_seq FROM orders.orders AS seen WHERE seen.id = o.id)"
+_ANEW: Final = f"SELECT {COLUMNS} FROM orders.orders o WHERE public_id = ANY ($1)"  # noqa: S608
+
+
 async def lock_all(
     connection: Connection, order_ids: Sequence[OrderId], *, wait: bool = False
 ) -> list[Order]:
-    """Lock orders in one order, for whoever changes many; shows them as asked for.
+    """Lock orders in one order, for whoever changes many; shows them as asked for, as they are now.
 
-    How much of a line has left is what it was before it waited: ``lock`` reads it anew. Waits for
-    nobody unless told to: raises ``Busy`` where somebody else is at work on one. Raises
+    Waits for nobody unless told to: raises ``Busy`` where somebody else is at work on one. Raises
     ``NotFound``.
     """
     rows = await connection.fetch(
         f"""
-        SELECT {COLUMNS}
+        SELECT {COLUMNS}, {_SEEN} AS seen
           FROM (SELECT DISTINCT unnest($1::uuid[]) AS given ORDER BY 1) AS asked
          CROSS JOIN LATERAL (
                 SELECT * FROM orders.orders
@@ -253,6 +257,10 @@ async def lock_all(
         ):
             raise Busy("Somebody else is at work on an order")
         raise NotFound(f"No order {missing}")
+    stale = [order_id for order_id, row in found.items() if row["seen"] != row["event_seq"]]
+    if stale:  # Their lines are as they were before it waited.
+        anew = await connection.fetch(_ANEW, stale)
+        found |= {row["public_id"]: row for row in anew}
     return [order_of(found[order_id]) for order_id in order_ids]
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
+from orderbus import services
+from orderbus.domain.shop_orders import ShopLine
+from orderbus.services.order_moves import Asked
+from orderbus.services.shop_changes import ToChange
 from orderbus.settings import Settings
 from orderbus.storage.database import Database
 from tests.conftest import settings_from
-from tests.support import event_rows, order_rows, shop_samples
+from tests.support import event_rows, order_rows, scenario, shop_samples
 from tests.support.api_client import Client
 from tests.support.identity import SignedIn
-from tests.support.shop_samples import OPPLY_TEST
+from tests.support.shop_samples import GUITAR, OPPLY_TEST
+from tests.support.waiting import PATIENCE
 
 MANY = 101
 
@@ -71,3 +79,28 @@ async def test_many_orders_of_one_customer_are_dealt_with_step_by_step(
 
     assert await order_rows.count_personal(database) == 0
     assert await event_rows.count(database) == MANY
+
+
+async def test_what_is_told_of_who_is_erased_is_the_order_as_it_is_by_then(
+    people: Sequence[SignedIn], database: Database
+) -> None:
+    owner, customer = people
+    order = await shop_samples.placed(customer)
+    headers = {**owner.headers, "If-Match": "*"}
+    path, change = f"/orders/{order['public_id']}", {"shipping_address": "5 New St"}
+    assert (await owner.client.patch(path, json=change, headers=headers)).status == 200
+    lines = [ShopLine(UUID(GUITAR), 7, Decimal(9))]
+    wanted = ToChange(lines=lines, total=Decimal(63), status=None, trusts_prices=True)
+
+    async with database.transaction() as connection:
+        await services.shop_changes.change(connection, order["id"], Asked(actor="test"), wanted)
+        erasing = asyncio.ensure_future(
+            customer.ask("POST", f"customers/{customer.user.id}/erase/")
+        )
+        async with asyncio.timeout(PATIENCE):
+            while not await scenario.count_who_wait(database):
+                await asyncio.sleep(0.01)
+
+    assert (await erasing).status == 200
+    told = (await event_rows.contents(database, "order.changed"))[-1]
+    assert (told["shipping_address"], told["items"][0]["quantity"]) == ("", 7)

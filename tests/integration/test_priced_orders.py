@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from orderbus import storage
 from orderbus.domain.products import Changes
 from orderbus.storage.database import Database
 from tests.integration.test_allocating import counters
-from tests.support import order_rows, samples, statements, stock_rows
+from tests.support import conflict_rows, order_rows, samples, statements, stock_rows
 from tests.support.api_client import Client, problem
 
 
@@ -94,17 +95,56 @@ async def test_what_the_catalogue_does_not_know_needs_its_prices_and_a_total(
     assert await counters(database, tea) == (0, 2)
 
 
-async def test_an_order_that_is_sent_again_is_known_although_all_is_sold_and_another_is_not(
+async def make_dearer(database: Database, product: int) -> None:
+    await database.ask(storage.products.change, product, Changes(price=Decimal(6)), seen=None)
+
+
+async def sell_no_more(database: Database, product: int) -> None:
+    await database.ask(storage.products.deactivate, product, seen=None)
+
+
+async def sell_half(database: Database, product: int) -> None:
+    await sell_no_more(database, product)
+    await stock_rows.add(database, 9, sku="milk")
+
+
+@pytest.mark.parametrize("expected", [{}, {"expected_total": "10.00"}])
+@pytest.mark.parametrize("happens", [make_dearer, sell_no_more, sell_half])
+async def test_an_order_that_is_sent_again_is_known_whatever_the_catalogue_says_by_now(
+    client: Client, database: Database, tea: int, happens: Any, expected: dict[str, str]
+) -> None:
+    asked = body(items=[{"sku": "tea", "quantity": 2}], **expected)
+    first, again = [await ask(client, asked) for _ in range(2)]  # by then all of it is sold
+    assert (first.status, again.status) == (201, 200)
+
+    await happens(database, tea)
+
+    known = await ask(client, asked)
+    assert (known.status, await known.json()) == (200, await first.json())
+    for other in (
+        {"items": [{"sku": "tea", "quantity": 1}]},
+        {"items": [{"sku": "tea", "quantity": 1}, {"sku": "milk", "quantity": 1}]},
+        {"items": [{"sku": "tea", "quantity": 2, "name": "My tea"}]},
+        {"shipping_address": "5 New St"},
+        {"expected_total": "12.00"},
+    ):
+        await problem(await ask(client, {**asked, **other}), 409, "conflict")
+    assert await counters(database, tea) == (2, 0)
+    assert await order_rows.count(database) == 1
+
+
+async def test_an_order_that_came_again_at_another_price_is_noted_as_no_conflict(
     client: Client, database: Database, tea: int
 ) -> None:
-    asked = body("tea", items=[{"sku": "tea", "quantity": 2}])
-    assert [(await ask(client, asked)).status for _ in range(2)] == [201, 200]
+    asked = body("tea")
+    assert (await ask(client, asked)).status == 201
+    await make_dearer(database, tea)
 
-    changes = Changes(price=samples.order().total)
-    await database.ask(storage.products.change, tea, changes, seen=None)
+    assert (await ask(client, asked)).status == 200
+    assert await conflict_rows.count(database) == 0
 
-    await problem(await ask(client, asked), 409, "conflict")
-    assert await counters(database, tea) == (2, 0)
+    await problem(await ask(client, {**asked, "shipping_address": "5 New St"}), 409, "conflict")
+    assert await conflict_rows.count(database) == 1
 
 
 async def test_buyers_at_once_get_what_there_is_and_no_more(

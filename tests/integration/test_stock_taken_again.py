@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from orderbus import services, storage
+from orderbus.domain.orders import OrderId
 from orderbus.domain.products import Changes
 from orderbus.errors import OutOfStock
 from orderbus.services.letter_jobs import RedriveLetters
 from orderbus.services.order_moves import Asked, Leaving
 from orderbus.settings import Settings
 from orderbus.storage.database import Connection, Database
+from orderbus.storage.orders import Order
 from tests.integration.test_allocating import counters, send
 from tests.support import jobs, letter_rows, order_rows, scenario, stock_rows
 from tests.support.api_client import Client, problem, serving
@@ -147,6 +149,23 @@ async def test_whoever_cancels_an_order_that_waits_for_another_try_gives_its_sto
     assert await stock_rows.differences(database) == []
 
 
+async def test_no_stock_is_kept_for_a_try_that_nobody_makes(
+    allocating: Client, database: Database, settings: Settings, never: Settings
+) -> None:
+    tea = await stock_rows.add(database, 5, sku="tea")
+    await send(allocating, "SO-1", tea=2)
+    await scenario.go_on(database, never)
+    nobody = settings.model_copy(update={"processor": "none"})
+    for _ in range(2):
+        assert (await retry(allocating)).status == 202
+        assert await counters(database, tea) == (2, 3)
+
+        await scenario.consume(database, nobody, "process_order")
+
+        assert await order_rows.statuses(database) == ["failed"]
+        assert await counters(database, tea) == (0, 5)
+
+
 async def test_of_many_that_are_redriven_those_without_stock_are_refused_and_the_others_go_on(
     allocating: Client, database: Database, settings: Settings
 ) -> None:
@@ -198,23 +217,34 @@ async def test_one_that_is_given_up_again_before_it_began_gives_back_what_it_too
     assert await counters(database, tea) == (0, 2)
 
 
+async def lock(connection: Connection, order_id: OrderId) -> Order:
+    return await storage.orders.lock(connection, order_id)
+
+
+async def lock_with_others(connection: Connection, order_id: OrderId) -> Order:
+    (found,) = await storage.orders.lock_all(connection, [order_id], wait=True)
+    return found
+
+
+@pytest.mark.parametrize("locks", [lock, lock_with_others])
 async def test_an_order_that_is_locked_is_shown_as_it_is_once_the_lock_was_waited_for(
-    database: Database,
+    database: Database, locks: Callable[[Connection, OrderId], Awaitable[Order]]
 ) -> None:
     order = await scenario.place(database)
 
     async def looked_at() -> int:
         async with database.transaction() as connection:
-            found = await storage.orders.lock(connection, order.order_id)
-            return found.items[0].shipped
+            return (await locks(connection, order.order_id)).items[0].shipped
 
     async with database.transaction() as connection:
-        found = await storage.orders.lock(connection, order.order_id)
+        await lock(connection, order.order_id)
         waiting = asyncio.ensure_future(looked_at())
         async with asyncio.timeout(PATIENCE):
             while not await scenario.count_who_wait(database):
                 await asyncio.sleep(0.01)
-        await storage.order_moves.note_shipped(connection, found.order_pk, {1: 1})
+        await services.order_moves.ship(
+            connection, str(order.order_id), Asked(actor="test"), lines=[Leaving(1, 1)]
+        )
 
     assert await waiting == 1
 

@@ -114,9 +114,10 @@ async def create(request: web.Request) -> web.Response:
         return await answer_once(request, body, place)
     except OtherContent as error:  # what was done under the key is rolled back; this is not
         database, first = request.app[DATABASE], OrderId(error.order_id)
-        await services.conflicts.note(
-            database, first, tried[-1], answered="refused", actor=request[CALLER]
-        )
+        for sent in tried[-1:]:  # what could not be priced is no order that could be told of
+            await services.conflicts.note(
+                database, first, sent, answered="refused", actor=request[CALLER]
+            )
         raise
 
 
