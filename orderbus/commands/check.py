@@ -105,8 +105,11 @@ def _dependencies(settings: settings_module.Settings) -> Iterator[Finding]:
 
 def _roles(settings: settings_module.Settings) -> Iterator[Finding]:
     if not settings.has_two_roles:
-        found = "is DB_USER: what runs could change the audit trail, and drop tables"
-        todo = "give the owner of the schemas and the running system a role each"
+        found = (
+            "names no other role than DB_USER here: what runs could change the audit trail, and "
+            "drop tables"
+        )
+        todo = "give both a role each, and check with the settings that migrate has"
         yield fault("DB_OWNER_USER", found, todo)
     elif not settings.db_host.startswith("/") and _is_known(settings.db_owner_password):
         found = "is empty, or published with orderbus"

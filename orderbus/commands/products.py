@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from orderbus import storage
+from orderbus import services, storage
 from orderbus.commands import terminal
 from orderbus.domain import products as catalogue
 from orderbus.errors import Conflict
@@ -23,7 +23,9 @@ def products() -> None:
 async def add(run: terminal.Run, *, sku: str, name: str, price: str) -> None:
     """Add a product, of which none is in stock yet: `orderbus stock book` books it in."""
     new = catalogue.read({"sku": sku, "name": name, "price": price})
-    added = await run.database.ask(storage.products.add, new)
+    async with run.database.transaction() as connection:
+        await storage.audit.begin(connection, actor=run.actor)
+        added = await storage.products.add(connection, new)
     terminal.show_rows([added], as_json=run.as_json, empty="")
 
 
@@ -43,7 +45,10 @@ def _activate(name: str, sentence: str, *, active: bool) -> None:
     @click.argument("sku")
     @terminal.with_database
     async def activate(run: terminal.Run, *, sku: str) -> None:
-        found = await run.database.ask(storage.products.activate, sku, active=active)
+        async with run.database.transaction() as connection:
+            found = await services.products.activate(
+                connection, sku, active=active, actor=run.actor
+            )
         terminal.show_rows([found], as_json=run.as_json, empty="")
 
 
@@ -61,9 +66,9 @@ _activate("restore", "Sell a product again that was withdrawn or deleted.", acti
 async def add_category(run: terminal.Run, *, slug: str, name: str, parent: str | None) -> None:
     """Add a category: products are put into it over HTTP, as `categories`."""
     asked = catalogue.read_category({"slug": slug, "name": name, "parent": parent})
-    if not await run.database.ask(
-        storage.categories.add, asked.slug, asked.name, parent=asked.parent
-    ):
+    async with run.database.transaction() as connection:
+        added = await services.products.add_category(connection, asked, actor=run.actor)
+    if not added:
         raise Conflict(f"There is a category {slug} already")
     terminal.show_rows(
         await run.database.ask(storage.categories.list_all), as_json=run.as_json, empty=""

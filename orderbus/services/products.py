@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from orderbus import storage
-from orderbus.domain.products import Changes, NewProduct
+from orderbus.domain.products import Changes, NewCategory, NewProduct
 from orderbus.domain.text import brief
 from orderbus.errors import Fault, Invalid
 from orderbus.storage.database import Connection
-from orderbus.storage.products import Shown
+from orderbus.storage.products import Product, Shown
 
 
 async def add(
@@ -57,6 +57,22 @@ async def deactivate(
     """Sell a product no more; raises ``NotFound``, ``Changed``."""
     await storage.audit.begin(connection, actor=actor, action="product.deactivated")
     await storage.products.deactivate(connection, product_id, seen=seen)
+
+
+async def activate(connection: Connection, sku: str, *, active: bool, actor: str) -> Product:
+    """Sell a product again, or no more; one that is so already is left as it is. ``NotFound``."""
+    action = "product.activated" if active else "product.deactivated"
+    await storage.audit.begin(connection, actor=actor, action=action)
+    return await storage.products.activate(connection, sku, active=active)
+
+
+async def add_category(connection: Connection, new: NewCategory, *, actor: str) -> bool:
+    """Add a category, below another one if it names that; false where there is one already.
+
+    Raises ``NotFound`` where there is none to be below.
+    """
+    await storage.audit.begin(connection, actor=actor)
+    return await storage.categories.add(connection, new.slug, new.name, parent=new.parent)
 
 
 async def _shown(

@@ -17,8 +17,10 @@ from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 
+#: Stands for a dollar that begins no variable.
+_DOLLAR = "\0"
 _VARIABLE = re.compile(
-    r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Z_]+)(?::(?P<rule>[-?])(?P<word>[^}]*))?\})"
+    r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Z_]+)(?::(?P<rule>[-?])(?P<word>[^${}]*))?\})"
 )
 
 
@@ -58,16 +60,19 @@ class Compose:
         return Container(name, command, env, [name, *aliases])
 
     def _filled(self, value: object) -> str:
-        """Put in the variables, as the compose specification says."""
+        """Put in the variables, the innermost first, as the compose specification says."""
 
         def fill(found: re.Match[str]) -> str:
             if found["dollar"]:
-                return "$"
+                return _DOLLAR
             given = self._given.get(found["name"], "")
             assert given or found["rule"] != "?", f"{found['name']} {found['word']}"
             return given or found["word"] or ""
 
-        return _VARIABLE.sub(fill, str(value))
+        text = str(value)
+        while (filled := _VARIABLE.sub(fill, text)) != text:
+            text = filled
+        return text.replace(_DOLLAR, "$")
 
 
 def _image() -> dict[str, str]:

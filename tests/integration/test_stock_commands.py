@@ -162,3 +162,20 @@ async def test_a_category_is_added_once_below_one_that_is_there(env: dict[str, s
     assert "There is a category basses already" in refused[0]
     assert "There is no category none." in refused[1]
     assert "The slug is not valid" in refused[2]
+
+
+async def test_who_types_a_command_about_products_is_in_the_trail(
+    env: dict[str, str], tea: str
+) -> None:
+    await answered(env, "products", "withdraw", tea)
+    await answered(env, "products", "add-category", "teas", "Teas")
+
+    trail = await answered(env, "audit", "list")
+
+    assert [entry["action"] for entry in trail] == [
+        "category.added",
+        "product.deactivated",
+        "stock.added",
+        "product.added",
+    ]
+    assert {entry["actor"].partition(":")[0] for entry in trail} == {"command"}

@@ -202,9 +202,8 @@ async def add_category(request: web.Request) -> web.Response:
     """Add a category, below another one if it names that."""
     asked = requests.valid(NewCategory, requests.members(await requests.body(request)))
     try:
-        added = await request.app[DATABASE].ask(
-            storage.categories.add, asked.slug, asked.name, parent=asked.parent
-        )
+        async with request.app[DATABASE].transaction() as connection:
+            added = await services.products.add_category(connection, asked, actor=request[CALLER])
     except NotFound as error:
         raise Invalid(error.detail, [Fault("/parent", "category", error.detail)]) from None
     if not added:
