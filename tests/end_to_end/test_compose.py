@@ -228,7 +228,6 @@ async def test_the_replicas_container_clones_the_database_once_and_follows_it(
     await asyncio.to_thread(begin, compose, parts)
     container, primary = compose.container("db-replica"), parts["PostgreSQL"]
     assert isinstance(primary, NativePostgres)
-    web = compose.container("web").env
     port = kept_port()
     with open_folder() as folder:
         if primary.user != "-":
@@ -243,7 +242,9 @@ async def test_the_replicas_container_clones_the_database_once_and_follows_it(
         options = [f"--port={port}", "--listen_addresses=127.0.0.1", "--unix_socket_directories="]
         options.append("--max_connections=200")  # as the primary has here
         script = ["sh", str(ROOT / "deploy" / "postgres" / "replica.sh"), *options]
-        known = {name: web[name] for name in ("DB_NAME", "DB_USER", "DB_PASS")}
+        # Nothing is migrated here, so there is nobody yet but who owns the database.
+        login = {"DB_USER": env["PGUSER"], "DB_PASS": env["PGPASSWORD"]}
+        known = {"DB_NAME": compose.container("web").env["DB_NAME"], **login}
         place = {"DB_HOST": env["PGHOST"], "DB_PORT": env["PGPORT"]}
         here = {"DB_REPLICA_HOST": "127.0.0.1", "DB_REPLICA_PORT": str(port)}
         settings = settings_from({**known, **place, **here})
