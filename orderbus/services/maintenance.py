@@ -47,11 +47,7 @@ class Maintenance:
         if time.monotonic() >= self._next_owed:
             self._next_owed = time.monotonic() + 60
             await owed.skip(self._database)
-            async with self._database.transaction() as connection:
-                await storage.audit.begin(
-                    connection, actor="dispatcher", action="endpoint.old_secrets_dropped"
-                )
-                await storage.endpoint_changes.drop_old_secrets(connection)
+            await self._database.ask(storage.endpoint_changes.drop_old_secrets)
         if time.monotonic() >= self._next_partitions:
             self._next_partitions = time.monotonic() + 60
             async with self._database.connection() as connection:

@@ -97,11 +97,16 @@ async def count_owed(connection: Connection, endpoint_id: UUID) -> int:
 
 
 async def drop_old_secrets(connection: Connection) -> int:
-    """Forget secrets whose time is over; they sign nothing any more. Returns of how many."""
+    """Forget secrets whose time is over; they sign nothing any more. Returns of how many.
+
+    One statement says who does it, too, so that no transaction stays open.
+    """
     status = await connection.execute(
         """
         UPDATE ops.webhook_endpoints
            SET secrets = secrets[1:1], old_secrets_until = NULL
+          FROM (SELECT set_config('orderbus.actor', 'dispatcher', true),
+                       set_config('orderbus.action', 'endpoint.old_secrets_dropped', true)) AS said
          WHERE id IN (SELECT id
                         FROM ops.webhook_endpoints
                        WHERE old_secrets_until <= now()

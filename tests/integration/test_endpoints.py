@@ -20,7 +20,14 @@ from orderbus.settings import Settings
 from orderbus.storage import migrations
 from orderbus.storage.database import Database
 from orderbus.storage.deliveries import Outcome
-from tests.support import delivery_rows, endpoint_changes, endpoint_rows, row_counts, scenario
+from tests.support import (
+    delivery_rows,
+    endpoint_changes,
+    endpoint_rows,
+    migration_files,
+    row_counts,
+    scenario,
+)
 from tests.support.commands import answered, typed
 from tests.support.receiver import Receiver
 from tests.support.scenario import deliver, one_due, state
@@ -234,7 +241,7 @@ async def test_what_was_held_is_held_still_after_the_way_up_and_the_way_back(
     endpoint = (await state(database, due))["endpoint_id"]
     await endpoint_rows.disable(database, only=endpoint)
 
-    await asyncio.to_thread(migrations.rollback, settings, newest=newer, agreed=[])
+    await asyncio.to_thread(migration_files.go_back, settings, newer)
     before = await delivery_rows.states(database)
     await asyncio.to_thread(migrations.migrate, settings)
     after = await delivery_rows.states(database)

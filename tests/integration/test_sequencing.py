@@ -18,7 +18,7 @@ from orderbus.storage import migrations
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.deliveries import Claimed, Outcome
 from orderbus.storage.inbox import Returned
-from tests.support import delivery_rows, many_rows, row_counts, scenario
+from tests.support import delivery_rows, many_rows, migration_files, row_counts, scenario
 from tests.support.waiting import PATIENCE
 
 DELIVERED = Settlement("delivered", "delivered")
@@ -191,7 +191,7 @@ async def test_a_migration_from_the_version_before_leaves_due_what_may_go_and_no
     await scenario.come_back(database, *events[:2], *events[3:])  # one order has a gap
     before = await scenario.due(database)
 
-    await asyncio.to_thread(migrations.rollback, settings, newest=newer, agreed=[])
+    await asyncio.to_thread(migration_files.go_back, settings, newer)
     await asyncio.to_thread(migrations.migrate, settings)
 
     assert await scenario.due(database) == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from orderbus.settings import Settings
 from orderbus.storage import migrations
 
 #: Oldest first.
@@ -19,3 +20,9 @@ DROPS_THAT_TABLE: Final = "DROP TABLE ops.extra;"
 #: What is wrong as its rollback.
 CHANGES_WHAT_IS_NOT_THERE: Final = "ALTER TABLE ops.none DROP COLUMN x;"
 RENAMES_THAT_TABLE: Final = "ALTER TABLE ops.extra RENAME TO rest;"
+
+
+def go_back(settings: Settings, newest: int) -> None:
+    """Undo the newest migrations, agreeing to what goes with them."""
+    foreseen = migrations.rollback(settings, newest=newest, agreed=None)
+    migrations.rollback(settings, newest=newest, agreed=foreseen.losses)
