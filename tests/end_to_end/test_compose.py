@@ -242,7 +242,6 @@ async def test_the_replicas_container_clones_the_database_once_and_follows_it(
         options = [f"--port={port}", "--listen_addresses=127.0.0.1", "--unix_socket_directories="]
         options.append("--max_connections=200")  # as the primary has here
         script = ["sh", str(ROOT / "deploy" / "postgres" / "replica.sh"), *options]
-        # Nothing is migrated here, so there is nobody yet but who owns the database.
         login = {"DB_USER": env["PGUSER"], "DB_PASS": env["PGPASSWORD"]}
         known = {"DB_NAME": compose.container("web").env["DB_NAME"], **login}
         place = {"DB_HOST": env["PGHOST"], "DB_PORT": env["PGPORT"]}
