@@ -12,11 +12,15 @@ from orderbus import storage
 from orderbus.domain.stock import MOST_LINES
 from orderbus.storage.database import Connection, Database
 from orderbus.storage.product_lists import MOST_COUNTED, MOST_FOUND, Filter
+from orderbus.storage.stock import Concerned, Left
 from orderbus.storage.stock_bookings import Line
 from tests.support import many_products as many_rows
+from tests.support import order_rows, scenario, stock_rows
 from tests.support.plans import BOUND, plans, quiet_connection
 
 PRODUCTS = 100_000
+#: Orders of so many lines each, which take their stock in one statement.
+ORDERS, LINES = 10, 20
 #: What fits nearly all, few and none of them.
 WANTED: tuple[dict[str, Any], ...] = (
     {},
@@ -110,3 +114,35 @@ async def test_a_batch_looks_each_of_its_products_up_however_many_there_are(
 
     assert all(each.ok for each in booked)
     assert plan.faults(MOST_LINES) == []
+
+
+@pytest.mark.parametrize("mode", ["generic", "custom"])
+async def test_orders_find_what_they_are_of_by_index_when_they_take_it_and_when_it_leaves(
+    database: Database, many_products: Connection, mode: str
+) -> None:
+    names = [f"sku-{number}" for number in range(3, LINES + 3)]  # the second is not sold
+    items = [{"sku": sku, "name": sku, "quantity": 1, "unit_price": 1} for sku in names]
+    placed = [
+        await scenario.place(database, items=items[number:] + items[:number])
+        for number in range(ORDERS)
+    ]
+    orders = await order_rows.keys(database, [order.order_id for order in placed])
+    left = [Left(order, line, 1) for order in orders for line in range(1, LINES + 1)]
+
+    async def work(connection: Connection) -> None:
+        wanting = [Concerned(order, "test") for order in orders]
+        short = await storage.allocating_later.take_named(connection, wanting)
+        assert len(short) == ORDERS
+        assert await storage.stock.leaving(connection, left) == []
+
+    async def work_with_stock(connection: Connection) -> None:
+        await work(connection)
+        async with database.connection() as another:  # what is asked for again is there then
+            await many_rows.book(another, LINES + 2, ORDERS)
+
+    await work(many_products)  # asyncpg looks types up before it
+    taking, leaving = await plans(many_products, mode, work_with_stock)
+
+    # For each line it looks at what its order has, and at none of the other products.
+    assert (taking.faults(BOUND), leaving.faults(LINES * len(left))) == ([], [])
+    assert await stock_rows.movements(database) == LINES + 2 + len(left)
