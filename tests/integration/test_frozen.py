@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
@@ -31,6 +26,7 @@ from tests.support import (
     table_rows,
     watermark_rows,
 )
+from tests.support.frozen_process import frozen
 from tests.support.waiting import PATIENCE
 
 #: A bridge that stops itself in its transaction, as SIGSTOP from outside would at this point.
@@ -57,25 +53,6 @@ asyncio.run(main())
 """
 
 
-@asynccontextmanager
-async def frozen_bridge(env: dict[str, str], *, ended_after: str) -> AsyncIterator[None]:
-    """A bridge that stands still after it recorded the oldest event and before it commits."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", FROZEN_BRIDGE, ended_after),
-        env={**os.environ, **env, "SECRET_KEY": "a key for tests"},
-        cwd=Path(__file__).parents[2],
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(PATIENCE):
-            assert await process.stdout.readline() == b"in its transaction\n"
-        yield
-    finally:
-        process.send_signal(signal.SIGKILL)
-        await process.wait()
-
-
 async def three_orders(database: Database) -> list[Received]:
     await scenario.add_endpoint(database)
     for _ in range(3):
@@ -96,7 +73,7 @@ async def test_a_bridge_frozen_in_its_transaction_holds_up_its_own_order_and_no_
     batch = await three_orders(database)
     tries = forced.note_transactions_of_the_inbox(monkeypatch)
 
-    async with frozen_bridge(env, ended_after="1min"):
+    async with frozen(env, FROZEN_BRIDGE, "1min"):
         due = await services.inbox.receive(database, batch, wanted={})
         while_frozen = await event_rows.count_returned(database)
 
@@ -110,7 +87,7 @@ async def test_the_order_of_a_frozen_bridge_goes_on_when_its_session_is_ended(
 ) -> None:
     batch = await three_orders(database)
 
-    async with frozen_bridge(env, ended_after="100ms"):
+    async with frozen(env, FROZEN_BRIDGE, "100ms"):
         await until_recorded(database, batch)
 
     assert await event_rows.count_returned(database) == 3

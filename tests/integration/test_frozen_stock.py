@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-
 import pytest
 
 from orderbus.storage.database import Database
 from tests.support import stock_rows
 from tests.support.api_client import Client
-from tests.support.waiting import PATIENCE
+from tests.support.frozen_process import frozen
 
 #: Moves stock and stops itself before it commits, as SIGSTOP from outside would at this point.
 FROZEN = """
@@ -40,25 +32,6 @@ asyncio.run(main())
 """
 
 
-@asynccontextmanager
-async def frozen(env: dict[str, str], product: int, *, ended_after: str) -> AsyncIterator[None]:
-    """Somebody who holds a product's row and stands still."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", FROZEN, ended_after, str(product)),
-        env={**os.environ, **env, "SECRET_KEY": "a key for tests"},
-        cwd=Path(__file__).parents[2],
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(PATIENCE):
-            assert await process.stdout.readline() == b"in its transaction\n"
-        yield
-    finally:
-        process.send_signal(signal.SIGKILL)
-        await process.wait()
-
-
 @pytest.fixture
 async def products(database: Database) -> list[int]:
     return [await stock_rows.add(database, 5, sku=sku) for sku in ("tea", "mate")]
@@ -73,7 +46,7 @@ async def book(client: Client, sku: str) -> tuple[int, str | None, str]:
 async def test_who_wants_a_product_that_is_held_up_is_told_to_come_again_and_others_are_served(
     products: list[int], client: Client, database: Database, env: dict[str, str]
 ) -> None:
-    async with frozen(env, products[0], ended_after="1min"):
+    async with frozen(env, FROZEN, "1min", str(products[0])):
         status, again_after, said = await book(client, "tea")
         other, _, _ = await book(client, "mate")
         async with client.get(f"/api/catalog/products/{products[0]}/") as shown:
@@ -91,7 +64,7 @@ async def test_who_wants_a_product_that_is_held_up_is_told_to_come_again_and_oth
 async def test_a_product_goes_on_once_the_session_of_who_stands_still_is_ended(
     products: list[int], client: Client, database: Database, env: dict[str, str]
 ) -> None:
-    async with frozen(env, products[0], ended_after="100ms"):
+    async with frozen(env, FROZEN, "100ms", str(products[0])):
         status, _, _ = await book(client, "tea")
 
     assert status == 200
