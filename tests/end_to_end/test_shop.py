@@ -18,6 +18,8 @@ from tests.support.dependencies import in_the_way, open_folder
 from tests.support.system import ROOT
 from tests.support.waiting import PATIENCE
 
+pytestmark = pytest.mark.once
+
 #: Names in the environment that would have it use parts which run already.
 NAMED = ("DB_HOST", "RABBITMQ_URL", "PUBSUB_EMULATOR_HOST", "GOOGLE_APPLICATION_CREDENTIALS")
 

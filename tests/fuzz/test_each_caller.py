@@ -44,7 +44,7 @@ def test_each_caller_is_answered_as_the_document_says(
 ) -> None:
     settings = settings_from(env, auth="required", webhook_secrets="a secret of a shop for tests")
     callers = asyncio.run(_callers(settings))
-    seconds = float(request.config.getoption("--fuzz")) * 40 / len(callers)
+    seconds = float(request.config.getoption("--fuzz")) * 21 / len(callers)
     fuzzed = Fuzzed(settings)
     with fuzzed.serving():
         asked = {}

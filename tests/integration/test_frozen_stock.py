@@ -9,6 +9,8 @@ from tests.support import stock_rows
 from tests.support.api_client import Client
 from tests.support.frozen_process import frozen
 
+pytestmark = pytest.mark.once
+
 #: Moves stock and stops itself before it commits, as SIGSTOP from outside would at this point.
 FROZEN = """
 import asyncio, os, signal, sys

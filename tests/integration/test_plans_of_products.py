@@ -18,6 +18,8 @@ from tests.support import many_products as many_rows
 from tests.support import order_rows, scenario, stock_rows
 from tests.support.plans import BOUND, plans, quiet_connection
 
+pytestmark = pytest.mark.once
+
 PRODUCTS = 100_000
 #: Orders of so many lines each, which take their stock in one statement.
 ORDERS, LINES = 10, 20

@@ -17,6 +17,8 @@ from tests.support.api_client import JSON, Client
 from tests.support.identity import SignedIn
 from tests.support.shop_samples import ORDERS, line, order
 
+pytestmark = pytest.mark.once
+
 #: Bytes of an answer.
 LONGEST = 30_000
 #: Sent in the place of each member.
